@@ -1,0 +1,3 @@
+"""strongroom: backs up a whole application, and proves that it comes back."""
+
+__version__ = "0.1.0"

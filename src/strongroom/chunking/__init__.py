@@ -1,0 +1,1 @@
+"""Where data is cut: content-defined and fixed chunkers. Pure."""

@@ -1,0 +1,101 @@
+"""Chunkers: from a stream of bytes to chunks, reading ahead by at most one largest chunk.
+
+``FastCdc`` cuts at content-defined places (Xia and others, 2020, normalised chunking, gear table of
+the reference implementation): an insertion moves only the cuts around it. ``Fixed`` cuts every
+``size`` bytes, for data that is rewritten in place. Cut places decide what deduplicates between
+versions of the program, so golden tests hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, Protocol
+
+from pyfastcdc import FastCDC
+
+READ_SIZE: Final = 8 * 1024 * 1024
+
+ReadInto = Callable[[memoryview], int]
+
+
+class ChunkerParameters(NamedTuple):
+    """Sizes in bytes; part of the repository's configuration."""
+
+    whole_below: int = 1 << 20
+    average: int = 1 << 20
+    minimum: int = 1 << 18
+    maximum: int = 4 << 20
+    normalisation: int = 1
+
+
+class Cutter(Protocol):
+    """Finds cut places in a buffer."""
+
+    @property
+    def maximum(self) -> int:
+        """The longest chunk in bytes."""
+        ...
+
+    def lengths(self, data: memoryview) -> Iterator[int]:
+        """Yield chunk lengths from the start; the last ones are sure only at the end of data."""
+        ...
+
+
+class FastCdc:
+    """Content-defined chunks; not to be shared between threads."""
+
+    def __init__(self, parameters: ChunkerParameters) -> None:
+        self.maximum = parameters.maximum
+        self._cdc = FastCDC(
+            parameters.average,
+            min_size=parameters.minimum,
+            max_size=parameters.maximum,
+            normalized_chunking=parameters.normalisation,
+        )
+
+    def lengths(self, data: memoryview) -> Iterator[int]:
+        """See ``Cutter``."""
+        for chunk in self._cdc.cut_buf(data):
+            yield chunk.length
+
+
+class Fixed:
+    """Chunks of one size, but for the last."""
+
+    def __init__(self, size: int) -> None:
+        self.maximum = size
+
+    def lengths(self, data: memoryview) -> Iterator[int]:
+        """See ``Cutter``."""
+        whole, rest = divmod(len(data), self.maximum)
+        for _ in range(whole):
+            yield self.maximum
+        if rest:
+            yield rest
+
+
+def cut_stream(cutter: Cutter, readinto: ReadInto, size: int = READ_SIZE) -> Iterator[bytes]:
+    """Yield the chunks of a stream, each as bytes of its own.
+
+    ``readinto`` fills a buffer and returns the number of bytes, 0 at the end. A cut is taken only
+    while at least ``cutter.maximum`` bytes lie ahead or the stream has ended, so that it never
+    depends on how the reads fell.
+    """
+    buffer = bytearray(max(size, 2 * cutter.maximum))
+    view = memoryview(buffer)
+    filled, ended = 0, False
+    while True:
+        while filled < len(buffer) and not ended:
+            count = readinto(view[filled:])
+            ended = count == 0
+            filled += count
+        done = 0
+        for length in cutter.lengths(view[:filled]):
+            if not ended and filled - done < cutter.maximum:
+                break
+            yield bytes(view[done : done + length])
+            done += length
+        view[: filled - done] = bytes(view[done:filled])
+        filled -= done
+        if ended and filled == 0:
+            return

@@ -1,0 +1,1 @@
+"""zstd or nothing, with bounds on what is decompressed."""

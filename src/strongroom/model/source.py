@@ -1,0 +1,141 @@
+"""The ports between what is backed up and what stores it.
+
+A ``Source`` yields items in the order of ``sort_key``; for each item that changed it is asked for
+the entry and its bytes. A ``Target`` is where entries are restored to. Neither knows a repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from strongroom.model.entry import Entry
+from strongroom.model.fs import Buffer
+
+
+class Problem(NamedTuple):
+    """One thing that was not saved, or not as it should be.
+
+    ``missing`` tells the two apart: True where the thing is not in the snapshot at all.
+    """
+
+    path: bytes
+    cause: str
+    missing: bool = True
+
+
+Report = Callable[[Problem], None]
+
+
+class Item(NamedTuple):
+    """One thing a source found.
+
+    ``token`` changes whenever the thing may have changed; an empty one never matches. ``size`` is
+    the number of bytes that reading it will take, as far as is known. ``handle`` belongs to the
+    source.
+    """
+
+    path: bytes
+    token: bytes
+    size: int
+    handle: object
+
+
+class Loaded(NamedTuple):
+    """An item as captured: the entry without its content, and the bytes.
+
+    ``entry`` is None if nothing could be captured; ``problem`` then says why. ``token`` is what
+    the next walk will compare with (empty: capture it again next time).
+    """
+
+    item: Item
+    entry: Entry | None
+    data: bytes
+    token: bytes
+    problem: Problem | None = None
+
+
+class Content(Protocol):
+    """An open item too large to be loaded whole."""
+
+    def extents(self) -> Sequence[tuple[int, int, bool]]:
+        """Return (offset, length, is data) from 0 to the end without gaps; the rest is holes."""
+        ...
+
+    def readinto(self, offset: int, buffer: memoryview) -> int:
+        """Fill ``buffer`` from ``offset``; fewer bytes than asked only at the end of the item.
+
+        Raises OSError, which makes a Problem of the item and not of the store.
+        """
+        ...
+
+    def finish(self, size_read: int) -> Loaded:
+        """Return the entry (size ``size_read``) and whether the item changed meanwhile."""
+        ...
+
+
+class Source(Protocol):
+    """Something to protect."""
+
+    @property
+    def kind(self) -> str:
+        """``files``, later ``postgres``, ``s3`` and others."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The stable id that retention and the local state know this source by."""
+        ...
+
+    def walk(self, report: Report) -> Iterator[Sequence[Item]]:
+        """Yield batches of items in order; each problem found on the way is reported."""
+        ...
+
+    def load(self, items: Sequence[Item]) -> list[Loaded]:
+        """Capture small items whole; called from any thread, never raises for a single item."""
+        ...
+
+    def open(self, item: Item) -> AbstractContextManager[Content]:
+        """Open a large item; OSError if that cannot be done."""
+        ...
+
+
+class OpenFile(Protocol):
+    """A file that is being restored in pieces, in any order."""
+
+    def write(self, offset: int, data: Buffer) -> None:
+        """Put ``data`` at ``offset``; what is never written stays a hole."""
+        ...
+
+    def finish(self) -> None:
+        """All pieces are there: set size, owner, mode, times and attributes, and close."""
+        ...
+
+    def abandon(self) -> None:
+        """A piece cannot be had: close, and leave nothing under the final name."""
+        ...
+
+
+class Target(Protocol):
+    """Where entries are restored to. Problems go to the ``report`` given when it was made.
+
+    The order of calls: ``place`` with every entry in tree order, in batches; ``write`` and
+    ``open`` for the files among them, in any order and from any thread; ``finish`` at the end.
+    """
+
+    def place(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Make directories, links and special files; return the files whose bytes are wanted."""
+        ...
+
+    def write(self, files: Sequence[tuple[Entry, Buffer]]) -> int:
+        """Restore whole small files; the number restored without a problem."""
+        ...
+
+    def open(self, entry: Entry) -> OpenFile | None:
+        """Begin a large file; None if it cannot be made (reported)."""
+        ...
+
+    def finish(self) -> None:
+        """Make hard links, set what directories need, make everything durable."""
+        ...

@@ -1,0 +1,119 @@
+"""List snapshots, list what is in one, and print one file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from strongroom.errors import DamageError, NotFoundError, UsageError
+from strongroom.model.entry import HOLE, Entry, EntryKind
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.operations.restore import tree_of
+from strongroom.repository.content import flatten
+from strongroom.repository.repository import Repository
+
+_SHORTEST_PREFIX = 2
+_ZEROS = bytes(1 << 20)
+_WINDOW = 64
+
+
+def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
+    """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, or the start of an id.
+
+    ``snapshots`` is sorted, oldest first. ``NotFoundError``.
+    """
+    if text == "latest" or text.startswith("latest~"):
+        back = text[len("latest~") :] or "0"
+        if not back.isdigit():
+            raise UsageError(f"'{text}' is not latest~N with a number N")
+        if int(back) >= len(snapshots):
+            raise NotFoundError(
+                f"no snapshot '{text}': the repository holds {len(snapshots)}",
+                hint="See them with 'strongroom snapshots'.",
+            )
+        return snapshots[-1 - int(back)]
+    found = [s for s in snapshots if len(text) >= _SHORTEST_PREFIX and s.id.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(snapshot.short_id for snapshot in found[:5])
+        raise NotFoundError(
+            f"'{text}' matches {len(found)} snapshots: {ids}", hint="Give more of its digits."
+        )
+    raise NotFoundError(
+        f"no snapshot '{text}'", hint="See which there are with 'strongroom snapshots'."
+    )
+
+
+def entries_below(
+    repository: Repository, listed: ListedSnapshot, top: bytes
+) -> Iterator[Sequence[Entry]]:
+    """Yield the entries at and below a path; ``NotFoundError`` if there is none."""
+    reader = repository.reader()
+    found = False
+    for source in listed.snapshot.sources:
+        for batch in tree_of(reader, listed, source).entries(top):
+            found = found or bool(batch)
+            if batch:
+                yield batch
+    if top and not found:
+        raise _no_path(listed, top)
+
+
+def dump(
+    repository: Repository,
+    listed: ListedSnapshot,
+    path: bytes,
+    write: Callable[[bytes | memoryview], object],
+) -> int:
+    """Write the bytes of one file, in order; their number. ``NotFoundError``, ``DamageError``."""
+    reader = repository.reader()
+    for source in listed.snapshot.sources:
+        for batch in tree_of(reader, listed, source).entries(path):
+            for entry in batch:
+                if entry.path == path:
+                    return _dump_entry(reader.fetch, listed, entry, write)
+    raise _no_path(listed, path)
+
+
+def _dump_entry(
+    fetch: Callable[[list[bytes]], list[bytes]],
+    listed: ListedSnapshot,
+    entry: Entry,
+    write: Callable[[bytes | memoryview], object],
+) -> int:
+    shown = entry.path.decode("utf-8", "backslashreplace")
+    if entry.kind not in {EntryKind.FILE, EntryKind.STREAM}:
+        raise UsageError(
+            f"{shown} in snapshot {listed.short_id} is no file",
+            hint="Use 'strongroom restore' for directories, links and special files.",
+        )
+    extents = list(flatten(shown, entry.content, entry.depth, fetch))
+    written = 0
+    for start in range(0, len(extents), _WINDOW):
+        part = extents[start : start + _WINDOW]
+        chunks = iter(fetch([e.chunk_id for e in part if e.chunk_id != HOLE]))
+        for extent in part:
+            written += extent.length
+            if extent.chunk_id == HOLE:
+                _write_zeros(extent.length, write)
+            else:
+                write(next(chunks))
+    if written != entry.size:
+        msg = f"{shown} is damaged: its chunks do not add up to its size"
+        raise DamageError(msg)
+    return written
+
+
+def _write_zeros(length: int, write: Callable[[bytes | memoryview], object]) -> None:
+    while length:
+        piece = memoryview(_ZEROS)[: min(length, len(_ZEROS))]
+        write(piece)
+        length -= len(piece)
+
+
+def _no_path(listed: ListedSnapshot, path: bytes) -> NotFoundError:
+    shown = path.decode("utf-8", "backslashreplace")
+    return NotFoundError(
+        f"no path {shown} in snapshot {listed.short_id}",
+        hint=f"See what it holds with 'strongroom ls {listed.short_id}'.",
+    )

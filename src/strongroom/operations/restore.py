@@ -1,0 +1,299 @@
+"""Restore a snapshot, or what lies below one of its paths, into a target."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
+
+import msgspec
+
+from strongroom.errors import DamageError, NotFoundError
+from strongroom.model.entry import HOLE, Entry, EntryKind, sort_key
+from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
+from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
+from strongroom.model.source import OpenFile, Problem, Target
+from strongroom.repository.content import flatten
+from strongroom.repository.reader import Reader
+from strongroom.repository.repository import Repository
+from strongroom.repository.tree import Root, TreeReader
+
+WINDOW_ENTRIES: Final = 20_000
+WINDOW_BYTES: Final = 1 << 30
+WINDOW_LARGE: Final = 200
+
+Wanted = Callable[[Entry], bool]
+
+
+@dataclass(slots=True)
+class RestoreResult:
+    """What a restore came to; sizes in bytes. ``damaged`` paths could not be read back."""
+
+    entries: int = 0
+    files: int = 0
+    bytes: int = 0
+    damaged: list[Problem] = field(default_factory=list)
+
+
+class _LargeFile:
+    """A file restored in pieces; finished by whoever writes the last one."""
+
+    def __init__(self, entry: Entry, file: OpenFile, pieces: int) -> None:
+        self.entry = entry
+        self._file = file
+        self._left = pieces
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def write(self, offset: int, data: memoryview) -> bool:
+        """Write a piece; True if it was the last and the file is complete now."""
+        if self._ended:
+            return False
+        self._file.write(offset, data)
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0 and not self._ended
+            self._ended = self._ended or last
+        if last:
+            self._file.finish()
+        return last
+
+    def finish_empty(self) -> None:
+        """Complete a file that consists of holes."""
+        self._ended = True
+        self._file.finish()
+
+    def abandon(self) -> None:
+        """Give the file up; nothing stays under its name."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        self._file.abandon()
+
+
+class _Window:
+    """Some entries in a row: who needs which chunk."""
+
+    def __init__(self) -> None:
+        self.small: dict[bytes, list[Entry]] = {}
+        self.pieces: dict[bytes, list[tuple[_LargeFile, int]]] = {}
+        self.large: list[_LargeFile] = []
+
+    def chunk_ids(self) -> list[bytes]:
+        """Every chunk needed, in the order of the tree."""
+        return [*self.small, *self.pieces]
+
+
+class Restore:
+    """Carries one restore out."""
+
+    def __init__(self, reader: Reader, target: Target, sink: Sink) -> None:
+        self._reader = reader
+        self._target = target
+        self._sink = sink
+        self._lock = threading.Lock()
+        self.result = RestoreResult()
+
+    def run(self, entries: Iterator[Sequence[Entry]]) -> None:
+        """Restore entries given in tree order."""
+        waiting: list[Entry] = []
+        size, large = 0, 0
+        for batch in entries:
+            for entry in batch:
+                waiting.append(entry)
+                size += entry.size
+                large += entry.kind == EntryKind.FILE and not is_small(entry)
+                if len(waiting) >= WINDOW_ENTRIES or size >= WINDOW_BYTES or large >= WINDOW_LARGE:
+                    self._restore(waiting)
+                    waiting, size, large = [], 0, 0
+        self._restore(waiting)
+        self._target.finish()
+
+    def _restore(self, entries: list[Entry]) -> None:
+        self.result.entries += len(entries)
+        window = _Window()
+        empty = []
+        for entry in self._target.place(entries):
+            if not entry.content and entry.size == 0:
+                empty.append((entry, b""))
+            elif is_small(entry):
+                window.small.setdefault(entry.content[:32], []).append(entry)
+            else:
+                self._open(entry, window)
+        self._count(self._target.write(empty), 0)
+        try:
+            for lost in self._reader.stream(window.chunk_ids(), self._consumer(window)):
+                self._lose(lost.chunk_id, lost.error, window)
+        finally:
+            for file in window.large:
+                file.abandon()
+
+    def _open(self, entry: Entry, window: _Window) -> None:
+        try:
+            extents = list(
+                flatten(_shown(entry.path), entry.content, entry.depth, self._reader.fetch)
+            )
+            if sum(extent.length for extent in extents) != entry.size:
+                msg = f"{_shown(entry.path)} is damaged: its chunks do not add up to its size"
+                raise DamageError(msg)
+        except DamageError as error:
+            self._damaged(entry, error)
+            return
+        opened = self._target.open(entry)
+        if opened is None:
+            return
+        pieces = sum(extent.chunk_id != HOLE for extent in extents)
+        file = _LargeFile(entry, opened, pieces)
+        if not pieces:
+            file.finish_empty()
+            self._count(1, 0)
+            return
+        window.large.append(file)
+        offset = 0
+        for extent in extents:
+            if extent.chunk_id != HOLE:
+                window.pieces.setdefault(extent.chunk_id, []).append((file, offset))
+            offset += extent.length
+
+    def _consumer(self, window: _Window) -> Callable[[Sequence[tuple[bytes, memoryview]]], None]:
+        def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+            files = []
+            finished, size = 0, 0
+            for chunk_id, chunk in chunks:
+                for entry in window.small.get(chunk_id, ()):
+                    if len(chunk) == entry.size:
+                        files.append((entry, chunk))
+                        size += len(chunk)
+                    else:
+                        self._damaged(entry, DamageError("its chunk has another size"))
+                for file, offset in window.pieces.get(chunk_id, ()):
+                    finished += file.write(offset, chunk)
+                    size += len(chunk)
+            self._count(finished + self._target.write(files), size)
+
+        return consume
+
+    def _count(self, files: int, size: int) -> None:
+        with self._lock:
+            self.result.files += files
+            self.result.bytes += size
+        self._sink(Advanced(files, size))
+
+    def _lose(self, chunk_id: bytes, error: DamageError, window: _Window) -> None:
+        for entry in window.small.get(chunk_id, ()):
+            self._damaged(entry, error)
+        for file, _offset in window.pieces.get(chunk_id, ()):
+            file.abandon()
+            self._damaged(file.entry, error)
+
+    def _damaged(self, entry: Entry, error: DamageError) -> None:
+        problem = Problem(entry.path, error.message)
+        with self._lock:
+            if any(known.path == entry.path for known in self.result.damaged[-8:]):
+                return
+            self.result.damaged.append(problem)
+        self._sink(ProblemFound(problem))
+
+
+def is_small(entry: Entry) -> bool:
+    """Whether an entry is one chunk that is written at once."""
+    return entry.depth == 0 and len(entry.content) == 40 and not entry.content.startswith(HOLE)
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
+
+
+def tree_of(reader: Reader, listed: ListedSnapshot, source: SourceRecord) -> TreeReader:
+    """Begin to read the tree of one source."""
+    root = Root(source.root, source.levels, source.counts.entries)
+    return TreeReader(f"snapshot {listed.short_id}", root, Order(source.order), reader.fetch)
+
+
+def selected_entries(
+    reader: Reader, listed: ListedSnapshot, top: bytes, wanted: Wanted | None
+) -> Iterator[list[Entry]]:
+    """Yield what is to be restored, with the paths it gets below the target.
+
+    With ``top``, what lies below it, relative to it; a file alone keeps its last component. A
+    directory above something wanted comes along. ``NotFoundError`` if ``top`` is not there.
+    """
+    found = False
+    above: list[Entry] = []
+    for batch in _entries(reader, listed, top):
+        chosen: list[Entry] = []
+        for entry in batch:
+            found = True
+            moved = _moved(entry, top)
+            if moved is None:
+                continue
+            while above and not moved.path.startswith(above[-1].path + b"/"):
+                above.pop()
+            if wanted is None or wanted(entry):
+                chosen += above
+                above = []
+                chosen.append(moved)
+            elif moved.kind == EntryKind.DIRECTORY:
+                above.append(moved)
+        if chosen:
+            yield chosen
+    if top and not found:
+        raise NotFoundError(
+            f"no path {_shown(top)} in snapshot {listed.short_id}",
+            hint=f"See what it holds with 'strongroom ls {listed.short_id}'.",
+        )
+
+
+def _entries(reader: Reader, listed: ListedSnapshot, top: bytes) -> Iterator[Sequence[Entry]]:
+    """Yield the entries of all sources in one order; a directory in several comes once."""
+    trees = [tree_of(reader, listed, source).entries(top) for source in listed.snapshot.sources]
+    if len(trees) == 1:
+        yield from trees[0]
+        return
+    last = None
+    streams = [chain.from_iterable(tree) for tree in trees]
+    for entry in heapq.merge(*streams, key=lambda e: sort_key(e.path)):
+        if entry.path != last:
+            yield [entry]
+        last = entry.path
+
+
+def _moved(entry: Entry, top: bytes) -> Entry | None:
+    if not top:
+        return entry
+    if entry.path == top:
+        if entry.kind == EntryKind.DIRECTORY:
+            return None
+        return msgspec.structs.replace(entry, path=top.rpartition(b"/")[2], link=b"")
+    link = entry.link
+    if link.startswith(top + b"/"):
+        link = link[len(top) + 1 :]
+    return msgspec.structs.replace(entry, path=entry.path[len(top) + 1 :], link=link)
+
+
+def restore(
+    repository: Repository,
+    listed: ListedSnapshot,
+    target: Target,
+    top: bytes = b"",
+    wanted: Wanted | None = None,
+) -> RestoreResult:
+    """Restore into ``target``; what could not be read back is in the result."""
+    sink = repository.around.sink
+    counts = [source.counts for source in listed.snapshot.sources]
+    known = not top and wanted is None
+    sink(
+        PhaseBegan(
+            "restore",
+            sum(c.entries for c in counts) if known else 0,
+            sum(c.bytes for c in counts) if known else 0,
+        )
+    )
+    reader = repository.reader()
+    work = Restore(reader, target, sink)
+    work.run(selected_entries(reader, listed, top, wanted))
+    return work.result

@@ -1,0 +1,261 @@
+"""Check a repository from its root to the last byte; nothing is repaired here.
+
+In this order: the objects that make it a repository, sessions, decisions and heads, index and packs,
+the bytes of packs (as many as asked for), and last the trees, so that what is damaged below is said
+with the names of files and snapshots.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+from strongroom.compression.codec import Decompressor
+from strongroom.crypto.primitives import sha256
+from strongroom.errors import DamageError, ObjectMissingError
+from strongroom.model.events import Advanced, PhaseBegan
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.repository import layout
+from strongroom.repository.cache import NoCache
+from strongroom.repository.columns import FrameRecord, decode_columns
+from strongroom.repository.commits import open_snapshot
+from strongroom.repository.envelope import Kind, unwrap
+from strongroom.repository.findings import CheckResult
+from strongroom.repository.loading import load_index, read_segment
+from strongroom.repository.opening import read_config, read_slot
+from strongroom.repository.pack import read_whole_pack
+from strongroom.repository.records import (
+    Heartbeat,
+    IndexedPack,
+    PackColumns,
+    SessionBody,
+    read_body,
+)
+from strongroom.repository.repository import Repository
+from strongroom.repository.runs import Absent, read_absent
+from strongroom.repository.treecheck import TreeCheck
+
+_AHEAD: Final = 4
+_KNOWN: Final = (
+    layout.SLOTS,
+    layout.WRITERS,
+    layout.SESSIONS,
+    layout.PACKS,
+    layout.INDEX,
+    layout.COMMITS,
+    layout.ORDERS,
+    layout.GC,
+)
+
+
+PackChoice = Callable[[Sequence[tuple[bytes, int]]], Sequence[bytes]]
+"""From (id, size) of every pack, sorted by id, to the ids of those whose bytes are read."""
+
+
+class Check:
+    """One run of a check."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._store = repository.store
+        self.result = CheckResult()
+        self._absent = Absent(frozenset(), frozenset(), frozenset(), ())
+        self._indexed: dict[bytes, IndexedPack] = {}
+        self._bad_packs: set[bytes] = set()
+        self._decompressor = Decompressor()
+
+    def run(self, choose: PackChoice, only: ListedSnapshot | None = None) -> CheckResult:
+        """Check everything; of the packs, read those that ``choose`` names.
+
+        With ``only``, trees of that one snapshot.
+        """
+        sink = self._repository.around.sink
+        sink(PhaseBegan("check structure"))
+        self._roots()
+        self._sessions()
+        snapshots = self._decisions()
+        listed = self._packs_and_index()
+        chosen = choose(sorted(listed.items()))
+        sink(PhaseBegan("read data", len(chosen), sum(listed[pack] for pack in chosen)))
+        self._read_packs(chosen)
+        wanted = [only] if only is not None else snapshots
+        sink(PhaseBegan("check snapshots", len(wanted)))
+        self._trees(wanted)
+        return self.result
+
+    # -- what makes it a repository
+
+    def _roots(self) -> None:
+        store, config = self._store, self._repository.config
+        self._guard(layout.CONFIG, lambda: read_config(store))
+        for slot_id in config.slots:
+            self._guard(layout.slot(slot_id), lambda s=slot_id: read_slot(store, config, s))
+        for info in store.list(layout.SLOTS):
+            slot_id = layout.object_id(info.key)
+            if slot_id not in config.slots:
+                self.result.note(info.key, "a slot that this repository does not name; ignored")
+        for info in store.list(layout.WRITERS):
+            self._guard(info.key, lambda k=info.key: self._repository.writers.read(k))
+        self._absent = read_absent(store, config.repository_id, config.core.admin_key)
+        for key in self._absent.unreadable:
+            self.result.damaged(key, "cannot be read")
+        for info in store.list(""):
+            if info.key != layout.CONFIG and not info.key.startswith(_KNOWN):
+                self.result.note(info.key, "no object of this repository; ignored")
+
+    def _guard(self, key: str, read: Callable[[], object]) -> None:
+        try:
+            read()
+        except ObjectMissingError:
+            self.result.damaged(key, f"{key} is missing")
+        except DamageError as error:
+            self.result.damaged(key, error.message)
+
+    def _sessions(self) -> None:
+        for info in self._store.list(layout.SESSIONS):
+            self._guard(info.key, lambda k=info.key: self._session(k))
+
+    def _session(self, key: str) -> None:
+        ids = layout.session_ids(key)
+        if ids is None:
+            msg = f"{key} is no key of a session"
+            raise DamageError(msg)
+        kind = Kind.HEARTBEAT if ids[2] else Kind.SESSION
+        try:
+            data = self._store.get(key)
+        except ObjectMissingError:
+            return
+        envelope = unwrap(data, kind, key, self._repository.id)
+        envelope.check(self._repository.writers.public_key(ids[0]))
+        read_body(key, envelope.body, Heartbeat if ids[2] else SessionBody)
+
+    def _decisions(self) -> list[ListedSnapshot]:
+        damaged: dict[str, DamageError] = {}
+        decisions = list(self._repository.log.read_all(damaged.__setitem__, cached=False))
+        for key, error in damaged.items():
+            self.result.damaged(key, error.message)
+        for key in self._repository.lost_commits(decisions, damaged):
+            self.result.damaged(key, f"{key} is gone, and it was seen before")
+        snapshots = []
+        for decision in decisions:
+            try:
+                listed = open_snapshot(decision, self._repository.keyring)
+            except DamageError as error:
+                self.result.damaged(decision.key, error.message)
+                continue
+            if listed is not None:
+                snapshots.append(listed)
+        self.result.snapshots = len(snapshots)
+        return snapshots
+
+    # -- index and packs
+
+    def _packs_and_index(self) -> dict[bytes, int]:
+        store, keyring = self._store, self._repository.keyring
+        listed: dict[bytes, int] = {}
+        for info in store.list(layout.PACKS):
+            pack_id = layout.pack_id(info.key)
+            if pack_id is None:
+                self.result.note(info.key, "no pack; ignored")
+            else:
+                listed[pack_id] = info.size
+        self.result.packs = len(listed)
+        for info in store.list(layout.INDEX):
+            try:
+                _domain, body = read_segment(store, keyring, NoCache(), info.key)
+            except ObjectMissingError:
+                continue
+            except DamageError as error:
+                self.result.damaged(info.key, error.message)
+                continue
+            self._indexed.update((pack.pack_id, pack) for pack in body.packs)
+        for pack_id, pack in self._indexed.items():
+            self._compare(pack_id, pack, listed.get(pack_id))
+        orphans = listed.keys() - self._indexed.keys()
+        self.result.unreferenced_packs = len(orphans)
+        if orphans:
+            self.result.note(
+                layout.PACKS, f"{len(orphans)} pack(s) of unfinished sessions, in no index"
+            )
+        return listed
+
+    def _compare(self, pack_id: bytes, pack: IndexedPack, size: int | None) -> None:
+        key = layout.pack(pack_id)
+        if size is None:
+            if pack_id in self._absent.packs:
+                self.result.note(key, "an index entry of a pack that was collected")
+                return
+            self.result.damaged(key, f"{key} is missing")
+            self._bad_packs.add(pack_id)
+        elif size != pack.size:
+            self.result.damaged(key, f"{key} is {size} bytes long, the index says {pack.size}")
+            self._bad_packs.add(pack_id)
+
+    # -- bytes
+
+    def _read_packs(self, chosen: Sequence[bytes]) -> None:
+        running: deque[tuple[bytes, Future[int]]] = deque()
+        executor = self._repository.around.workers.transfer
+        for pack_id in chosen:
+            if len(running) >= _AHEAD:
+                self._take(*running.popleft())
+            running.append((pack_id, executor.submit(self._read_pack, pack_id)))
+        while running:
+            self._take(*running.popleft())
+
+    def _take(self, pack_id: bytes, future: Future[int]) -> None:
+        key = layout.pack(pack_id)
+        size = 0
+        try:
+            size = future.result()
+        except ObjectMissingError:
+            self.result.damaged(key, f"{key} is missing")
+            self._bad_packs.add(pack_id)
+        except DamageError as error:
+            self.result.damaged(key, error.message)
+            self._bad_packs.add(pack_id)
+        self.result.packs_read += 1
+        self.result.bytes_read += size
+        self._repository.around.sink(Advanced(1, size))
+
+    def _read_pack(self, pack_id: bytes) -> int:
+        key = layout.pack(pack_id)
+        data = self._store.get(key)
+        if sha256(data) != pack_id:
+            msg = f"{key} is damaged: its bytes are not those its name says"
+            raise DamageError(msg)
+        opener, frames = read_whole_pack(key, data, self._repository.keyring)
+        view = memoryview(data)
+        for frame in frames:
+            sealed = view[frame.offset : frame.offset + frame.sealed_length]
+            opener.frame(frame, sealed, self._decompressor)
+        self._check_listed(key, pack_id, frames)
+        return len(data)
+
+    def _check_listed(self, key: str, pack_id: bytes, frames: list[FrameRecord]) -> None:
+        pack = self._indexed.get(pack_id)
+        if pack is None:
+            return
+        listed = decode_columns(key, PackColumns(pack.frames, pack.ids, pack.lengths))
+        if listed != frames:
+            msg = f"{key} holds other chunks than the index lists"
+            raise DamageError(msg)
+
+    # -- trees
+
+    def _trees(self, snapshots: Sequence[ListedSnapshot]) -> None:
+        repository = self._repository
+        reader = repository.reader()
+        usable = load_index(
+            self._store,
+            repository.keyring,
+            repository.around.cache,
+            usable=lambda pack: pack.pack_id not in self._bad_packs,
+        )
+        check = TreeCheck(reader, usable.index, self.result)
+        for listed in snapshots:
+            check.snapshot(listed)
+            repository.around.sink(Advanced(1, 0))
+        self.result.chunks = check.chunks_seen

@@ -1,0 +1,95 @@
+"""What is in a pack, as columns: shared by pack footers and index segments (``docs/format.md`` 6)."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from strongroom.errors import DamageError
+from strongroom.repository.layout import HASH_SIZE
+from strongroom.repository.records import PackColumns
+
+FRAME: Final = struct.Struct(">IIIB")
+MAX_FRAME_PLAIN: Final = 16 << 20
+MAX_FRAMES: Final = 1 << 20
+MAX_CHUNKS: Final = 1 << 20
+LENGTH_SIZE: Final = 4
+
+
+class ChunkKind(enum.IntEnum):
+    """What a chunk holds: bytes of a file, or a piece of a tree. Numbers are part of the format."""
+
+    DATA = 1
+    TREE = 2
+
+
+class FrameSpan(NamedTuple):
+    """Where a frame lies in its pack, and what it must hold; lengths in bytes."""
+
+    offset: int
+    sealed_length: int
+    plain_length: int
+    kind: ChunkKind
+
+
+class FrameRecord(NamedTuple):
+    """One frame: where it lies in its pack, and which chunks it holds, in order."""
+
+    offset: int
+    sealed_length: int
+    kind: ChunkKind
+    ids: tuple[bytes, ...]
+    lengths: tuple[int, ...]
+
+    @property
+    def plain_length(self) -> int:
+        """Bytes of all its chunks."""
+        return sum(self.lengths)
+
+    @property
+    def span(self) -> FrameSpan:
+        """Where it lies, without what is in it."""
+        return FrameSpan(self.offset, self.sealed_length, self.plain_length, self.kind)
+
+
+def encode_columns(frames: Sequence[FrameRecord]) -> PackColumns:
+    """Turn frames into columns."""
+    lengths = [length for frame in frames for length in frame.lengths]
+    return PackColumns(
+        frames=b"".join(
+            FRAME.pack(frame.offset, frame.sealed_length, len(frame.ids), frame.kind)
+            for frame in frames
+        ),
+        ids=b"".join(b"".join(frame.ids) for frame in frames),
+        lengths=struct.pack(f">{len(lengths)}I", *lengths),
+    )
+
+
+def decode_columns(where: str, columns: PackColumns) -> list[FrameRecord]:
+    """Turn columns into frames; ``DamageError`` unless they fit each other and the limits."""
+    count, rest = divmod(len(columns.ids), HASH_SIZE)
+    if rest or len(columns.lengths) != count * LENGTH_SIZE or len(columns.frames) % FRAME.size:
+        msg = f"{where} is damaged: its columns are not of one length"
+        raise DamageError(msg)
+    lengths = struct.unpack(f">{count}I", columns.lengths)
+    frames: list[FrameRecord] = []
+    done, place = 0, 0
+    for offset, sealed, chunks, kind in FRAME.iter_unpack(columns.frames):
+        ids = tuple(
+            columns.ids[i : i + HASH_SIZE]
+            for i in range(done * HASH_SIZE, (done + chunks) * HASH_SIZE, HASH_SIZE)
+        )
+        frame = FrameRecord(offset, sealed, kind, ids, lengths[done : done + chunks])
+        fits = done + chunks <= count and chunks and place <= offset and kind in {1, 2}
+        if not fits or frame.plain_length > MAX_FRAME_PLAIN:
+            msg = f"{where} is damaged: a frame does not fit its columns"
+            raise DamageError(msg)
+        frames.append(frame._replace(kind=ChunkKind(kind)))
+        done += chunks
+        place = offset + sealed
+    if done != count or len(frames) > MAX_FRAMES:
+        msg = f"{where} is damaged: {count} chunks are listed and {done} lie in frames"
+        raise DamageError(msg)
+    return frames

@@ -1,0 +1,219 @@
+"""The index in memory: chunk id to place, as sorted fixed-width arrays looked up in batches.
+
+A run is one sorted set of chunks; new packs add runs, and small runs are merged. About 60 bytes a
+chunk; never a Python object per chunk. A chunk may lie in several packs: the first found serves,
+``places`` gives all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from strongroom.errors import DamageError
+from strongroom.repository.columns import FRAME, LENGTH_SIZE, MAX_FRAME_PLAIN, ChunkKind, FrameSpan
+from strongroom.repository.layout import HASH_SIZE
+from strongroom.repository.records import IndexedPack
+
+_FRAME_TYPE: Final = np.dtype(
+    [("offset", ">u4"), ("sealed", ">u4"), ("count", ">u4"), ("kind", "u1")]
+)
+_MAX_RUNS: Final = 8
+
+U8 = npt.NDArray[np.uint8]
+U32 = npt.NDArray[np.uint32]
+U64 = npt.NDArray[np.uint64]
+
+
+class Place(NamedTuple):
+    """Where a chunk lies: frame number, offset in the frame's plaintext, length."""
+
+    frame: int
+    at: int
+    length: int
+
+
+class FramePlace(NamedTuple):
+    """Where a frame lies."""
+
+    pack_id: bytes
+    span: FrameSpan
+
+
+class _Run(NamedTuple):
+    prefix: U64
+    ids: U8
+    frame: U32
+    at: U32
+    length: U32
+
+
+class _Frames(NamedTuple):
+    pack: U32
+    offset: U32
+    sealed: U32
+    plain: U32
+    kind: U8
+
+
+def _concatenated(parts: Sequence[_Run]) -> _Run:
+    run = _Run(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    order = np.argsort(run.prefix, kind="stable")
+    return _Run(*(column[order] for column in run))
+
+
+class ChunkIndex:
+    """Chunks of one domain, or of all; not to be changed by two threads at once."""
+
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
+        self._frames: list[_Frames] = []
+        self._frame_starts: list[int] = [0]
+        self._pack_ids: list[bytes] = []
+
+    def __len__(self) -> int:
+        """The number of places, chunks that lie twice counted twice."""
+        return sum(len(run.prefix) for run in self._runs)
+
+    @property
+    def pack_ids(self) -> Sequence[bytes]:
+        """The packs that were added, in that order."""
+        return self._pack_ids
+
+    def add(self, where: str, packs: Iterable[IndexedPack]) -> None:
+        """Add what a segment lists; ``DamageError`` names ``where`` if it is inconsistent."""
+        parts = [self._add_pack(where, pack) for pack in packs]
+        if not parts:
+            return
+        self._runs.append(_concatenated(parts))
+        if len(self._runs) > _MAX_RUNS:
+            largest = max(self._runs, key=lambda run: len(run.prefix))
+            small = [run for run in self._runs if run is not largest]
+            self._runs = [largest, _concatenated(small)]
+
+    def _add_pack(self, where: str, pack: IndexedPack) -> _Run:
+        fits = (
+            len(pack.ids) % HASH_SIZE == 0
+            and len(pack.lengths) * HASH_SIZE == len(pack.ids) * LENGTH_SIZE
+            and len(pack.frames) % FRAME.size == 0
+        )
+        if not fits:
+            raise _inconsistent(where, pack)
+        ids = np.frombuffer(pack.ids, np.uint8).reshape(-1, HASH_SIZE)
+        lengths = np.frombuffer(pack.lengths, ">u4").astype(np.uint64)
+        frames = np.frombuffer(pack.frames, _FRAME_TYPE)
+        counts = frames["count"].astype(np.int64)
+        if counts.sum() != len(ids) or (counts == 0).any():
+            raise _inconsistent(where, pack)
+        starts = np.cumsum(counts) - counts
+        before = np.cumsum(lengths) - lengths
+        plain = np.add.reduceat(lengths, starts) if len(starts) else lengths
+        ends = frames["offset"].astype(np.uint64) + frames["sealed"]
+        kinds_known = np.isin(frames["kind"], [int(kind) for kind in ChunkKind]).all()
+        if (plain > MAX_FRAME_PLAIN).any() or (ends > pack.size).any() or not kinds_known:
+            raise _inconsistent(where, pack)
+        first_frame = self._frame_starts[-1]
+        number = len(self._pack_ids)
+        self._pack_ids.append(pack.pack_id)
+        self._frames.append(
+            _Frames(
+                np.full(len(frames), number, np.uint32),
+                frames["offset"].astype(np.uint32),
+                frames["sealed"].astype(np.uint32),
+                plain.astype(np.uint32),
+                frames["kind"].copy(),
+            )
+        )
+        self._frame_starts.append(first_frame + len(frames))
+        return _Run(
+            _prefixes(pack.ids),
+            ids,
+            np.repeat(np.arange(first_frame, first_frame + len(frames), dtype=np.uint32), counts),
+            (before - np.repeat(before[starts], counts)).astype(np.uint32),
+            lengths.astype(np.uint32),
+        )
+
+    def known(self, ids: Sequence[bytes]) -> list[bool]:
+        """Tell for each id whether it has a place."""
+        found = np.zeros(len(ids), dtype=bool)
+        if ids and self._runs:
+            wanted, rows = _query(ids)
+            for run in self._runs:
+                found |= self._matches(run, wanted, rows)[0]
+        return list(map(bool, found))
+
+    def find(self, ids: Sequence[bytes]) -> list[Place | None]:
+        """Return a place of each id, None where there is none."""
+        places: list[Place | None] = [None] * len(ids)
+        if not ids:
+            return places
+        wanted, rows = _query(ids)
+        for run in self._runs:
+            match, where = self._matches(run, wanted, rows)
+            for i in np.flatnonzero(match).tolist():
+                j = int(where[i])
+                places[i] = Place(int(run.frame[j]), int(run.at[j]), int(run.length[j]))
+        return places
+
+    def places(self, chunk_id: bytes) -> list[Place]:
+        """Return every place of one chunk."""
+        wanted, rows = _query([chunk_id])
+        places = []
+        for run in self._runs:
+            low = int(np.searchsorted(run.prefix, wanted[0], "left"))
+            high = int(np.searchsorted(run.prefix, wanted[0], "right"))
+            places += [
+                Place(int(run.frame[j]), int(run.at[j]), int(run.length[j]))
+                for j in range(low, high)
+                if (run.ids[j] == rows[0]).all()
+            ]
+        return places
+
+    @staticmethod
+    def _matches(run: _Run, wanted: U64, rows: U8) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+        where = np.searchsorted(run.prefix, wanted)
+        where[where == len(run.prefix)] = 0
+        same_prefix = run.prefix[where] == wanted
+        match = same_prefix & (run.ids[where] == rows).all(axis=1)
+        for i in np.flatnonzero(same_prefix & ~match).tolist():
+            j = int(where[i]) + 1
+            while j < len(run.prefix) and run.prefix[j] == wanted[i]:
+                if (run.ids[j] == rows[i]).all():
+                    where[i], match[i] = j, True
+                    break
+                j += 1
+        return match, where
+
+    def frame(self, number: int) -> FramePlace:
+        """Return where frame ``number`` lies."""
+        low, high = 0, len(self._frame_starts) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._frame_starts[middle] <= number else (low, middle)
+        frames = self._frames[low]
+        i = number - self._frame_starts[low]
+        return FramePlace(
+            self._pack_ids[int(frames.pack[i])],
+            FrameSpan(
+                int(frames.offset[i]),
+                int(frames.sealed[i]),
+                int(frames.plain[i]),
+                ChunkKind(int(frames.kind[i])),
+            ),
+        )
+
+
+def _prefixes(ids: bytes) -> U64:
+    return np.frombuffer(ids, ">u8").reshape(-1, HASH_SIZE // 8)[:, 0].astype(np.uint64)
+
+
+def _query(ids: Sequence[bytes]) -> tuple[U64, U8]:
+    joined = b"".join(ids)
+    return _prefixes(joined), np.frombuffer(joined, np.uint8).reshape(-1, HASH_SIZE)
+
+
+def _inconsistent(where: str, pack: IndexedPack) -> DamageError:
+    return DamageError(f"{where} is damaged: what it lists of pack {pack.pack_id.hex()[:16]} does not fit")

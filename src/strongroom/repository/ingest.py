@@ -1,0 +1,298 @@
+"""From a source to a tree: skips what is unchanged, loads small items in batches on worker threads,
+streams large ones, and keeps the order of the source.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import msgspec
+
+from strongroom.chunking.cutter import ChunkerParameters, FastCdc, cut_stream
+from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind
+from strongroom.model.events import Advanced, ProblemFound, Sink
+from strongroom.model.snapshot import Counts, Order, SourceRecord, Status, Stream
+from strongroom.model.source import Content, Item, Loaded, Problem, Source
+from strongroom.repository.canonical import encode
+from strongroom.repository.lastwalk import LastWalk, WalkRecord, WalkWriter
+from strongroom.repository.packer import Workers
+from strongroom.repository.session import BackupSession
+
+BATCH_ITEMS: Final = 256
+BATCH_BYTES: Final = 4 << 20
+BYTES_AHEAD: Final = 64 << 20
+BATCHES_AHEAD: Final = 24
+_ATTEMPTS: Final = 2
+
+
+class _Captured(NamedTuple):
+    """Items as loaded by a worker, each with the id of its bytes (empty without bytes)."""
+
+    loaded: list[Loaded]
+    ids: list[bytes]
+
+
+class _Batch(NamedTuple):
+    """Small items being loaded."""
+
+    future: Future[_Captured]
+    size: int
+
+
+_Step = _Batch | Item | WalkRecord
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one source came to; sizes in bytes. ``unchanged`` entries were not read again."""
+
+    entries: int = 0
+    files: int = 0
+    directories: int = 0
+    bytes: int = 0
+    new: int = 0
+    unchanged: int = 0
+    bytes_read: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Ingest:
+    """Captures one source into a session."""
+
+    def __init__(
+        self,
+        session: BackupSession,
+        parameters: ChunkerParameters,
+        workers: Workers,
+        sink: Sink,
+    ) -> None:
+        self._session = session
+        self._writer = session.writer
+        self._hash = session.writer.hash_data
+        self._parameters = parameters
+        self._workers = workers
+        self._sink = sink
+        self._tree = session.writer.new_tree()
+        self._steps: deque[_Step] = deque()
+        self._ahead = 0
+        self._batches = 0
+        self.tally = Tally()
+
+    def report(self, problem: Problem) -> None:
+        """Note a problem, for the snapshot and for whoever watches."""
+        self.tally.problems.append(problem)
+        self._sink(ProblemFound(problem))
+
+    def run(self, source: Source, last: LastWalk, walk: WalkWriter) -> SourceRecord:
+        """Capture everything and return the record of the source."""
+        for items in source.walk(self.report):
+            self._plan(source, items, last)
+            self._drain(source, walk, all_of_it=False)
+        self._drain(source, walk, all_of_it=True)
+        root = self._tree.finish()
+        problems = self.tally.problems
+        return SourceRecord(
+            name=source.name.encode(),
+            kind=source.kind.encode(),
+            order=Order.COMPONENTS,
+            paths=(),
+            root=root.chunk_id,
+            levels=root.levels,
+            status=Status.INCOMPLETE if problems else Status.COMPLETE,
+            position=b"",
+            counts=Counts(
+                entries=self.tally.entries,
+                files=self.tally.files,
+                directories=self.tally.directories,
+                bytes=self.tally.bytes,
+                problems=len(problems),
+            ),
+            problems=self._save_problems(problems),
+        )
+
+    # -- planning: what is unchanged, what is loaded in batches, what is streamed
+
+    def _plan(self, source: Source, items: Sequence[Item], last: LastWalk) -> None:
+        records = [last.match(item.path, item.token) for item in items]
+        reliable = self._reliable(records)
+        small: list[Item] = []
+        size = 0
+        for item, record, is_reliable in zip(items, records, reliable, strict=True):
+            large = item.size >= self._parameters.whole_below
+            if small and (record is not None and is_reliable or large):
+                self._load(source, small, size)
+                small, size = [], 0
+            if record is not None and is_reliable:
+                self._steps.append(record)
+            elif large:
+                self._steps.append(item)
+            else:
+                small.append(item)
+                size += item.size
+                if len(small) >= BATCH_ITEMS or size >= BATCH_BYTES:
+                    self._load(source, small, size)
+                    small, size = [], 0
+        if small:
+            self._load(source, small, size)
+
+    def _reliable(self, records: Sequence[WalkRecord | None]) -> list[bool]:
+        needs = [record.needs() if record is not None else [] for record in records]
+        known = iter(self._writer.relies_on([i for ids in needs for i in ids]))
+        return [all([next(known) for _ in ids]) for ids in needs]
+
+    def _load(self, source: Source, items: list[Item], size: int) -> None:
+        self._ahead += size
+        self._batches += 1
+        future = self._workers.compute.submit(self._capture, source, items)
+        self._steps.append(_Batch(future, size))
+
+    def _capture(self, source: Source, items: list[Item]) -> _Captured:
+        loaded = source.load(items)
+        hasher = self._hash
+        return _Captured(loaded, [hasher(one.data) if one.data else b"" for one in loaded])
+
+    # -- draining: in the order of the source
+
+    def _drain(self, source: Source, walk: WalkWriter, *, all_of_it: bool) -> None:
+        steps = self._steps
+        while steps:
+            step = steps[0]
+            if isinstance(step, _Batch):
+                busy = self._ahead > BYTES_AHEAD or self._batches > BATCHES_AHEAD
+                if not (all_of_it or busy or step.future.done()):
+                    return
+                steps.popleft()
+                self._ahead -= step.size
+                self._batches -= 1
+                self._save_batch(step.future.result(), walk)
+            else:
+                steps.popleft()
+                if isinstance(step, WalkRecord):
+                    self._keep(step, walk)
+                else:
+                    self._stream(source, step, walk)
+            self._session.beat()
+
+    def _keep(self, record: WalkRecord, walk: WalkWriter) -> None:
+        self._count(record.entry)
+        self.tally.unchanged += 1
+        self._tree.add(record.entry)
+        walk.add(record)
+        self._sink(Advanced(1, record.entry.size, record.entry.path))
+
+    def _save_batch(self, captured: _Captured, walk: WalkWriter) -> None:
+        self._writer.save_data(
+            [
+                (chunk_id, one.data)
+                for one, chunk_id in zip(captured.loaded, captured.ids, strict=True)
+                if chunk_id
+            ]
+        )
+        read = 0
+        for one, chunk_id in zip(captured.loaded, captured.ids, strict=True):
+            if one.problem is not None:
+                self.report(one.problem)
+            entry = one.entry
+            if entry is None:
+                continue
+            if chunk_id:
+                read += len(one.data)
+                entry = msgspec.structs.replace(
+                    entry, content=EXTENT.pack(chunk_id, len(one.data))
+                )
+            self._add(entry, one.token, b"", walk)
+        self.tally.bytes_read += read
+        if captured.loaded:
+            self._sink(Advanced(len(captured.loaded), read, captured.loaded[-1].item.path))
+
+    def _add(self, entry: Entry, token: bytes, chunks: bytes, walk: WalkWriter) -> None:
+        try:
+            self._tree.add(entry)
+        except ValueError as error:
+            self.report(Problem(entry.path, str(error)))
+            return
+        self._count(entry)
+        self.tally.new += 1
+        if token:
+            walk.add(WalkRecord(token, entry, chunks))
+
+    def _count(self, entry: Entry) -> None:
+        self.tally.entries += 1
+        if entry.kind == EntryKind.FILE:
+            self.tally.files += 1
+            self.tally.bytes += entry.size
+        elif entry.kind == EntryKind.DIRECTORY:
+            self.tally.directories += 1
+
+    # -- large items
+
+    def _stream(self, source: Source, item: Item, walk: WalkWriter) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with source.open(item) as content:
+                    entry, token, chunks, problem = self._stream_once(content, item)
+            except OSError as error:
+                cause = (error.strerror or str(error)).lower()
+                self.report(Problem(item.path, cause))
+                return
+            if problem is None or problem.missing or attempt == _ATTEMPTS:
+                break
+        if problem is not None:
+            self.report(problem)
+        if entry is not None:
+            self._add(entry, token, chunks, walk)
+        self._sink(Advanced(1, 0, item.path))
+
+    def _stream_once(
+        self, content: Content, item: Item
+    ) -> tuple[Entry | None, bytes, bytes, Problem | None]:
+        builder = self._writer.new_content()
+        ids: list[bytes] = []
+        for offset, length, is_data in content.extents():
+            if not is_data:
+                builder.add(HOLE, length)
+                continue
+            for chunk in self._chunks(content, offset, length):
+                chunk_id = self._hash(chunk)
+                self._writer.save_data([(chunk_id, chunk)])
+                builder.add(chunk_id, len(chunk))
+                ids.append(chunk_id)
+                self.tally.bytes_read += len(chunk)
+                self._sink(Advanced(0, len(chunk), item.path))
+                self._session.beat()
+        references, depth = builder.finish()
+        loaded = content.finish(builder.size)
+        if loaded.entry is None:
+            return None, b"", b"", loaded.problem
+        entry = msgspec.structs.replace(loaded.entry, content=references, depth=depth)
+        chunks = b"".join([*builder.list_ids, *ids]) if depth else b""
+        return entry, loaded.token, chunks, loaded.problem
+
+    def _chunks(self, content: Content, offset: int, length: int) -> Iterator[bytes]:
+        place, end = offset, offset + length
+
+        def readinto(view: memoryview) -> int:
+            nonlocal place
+            count = content.readinto(place, view[: end - place]) if place < end else 0
+            place += count
+            return count
+
+        yield from cut_stream(FastCdc(self._parameters), readinto)
+
+    def _save_problems(self, problems: Sequence[Problem]) -> Stream:
+        if not problems:
+            return Stream()
+        data = b"".join(encode([p.path, p.cause.encode(), int(p.missing)]) for p in problems)
+        builder = self._writer.new_content()
+        step = self._parameters.whole_below or len(data)
+        for start in range(0, len(data), step):
+            piece = data[start : start + step]
+            chunk_id = self._hash(piece)
+            self._writer.save_data([(chunk_id, piece)])
+            builder.add(chunk_id, len(piece))
+        content, depth = builder.finish()
+        return Stream(content, depth)

@@ -1,0 +1,233 @@
+"""Which secret derives from which, and what each holder can do (``docs/format.md`` 2).
+
+``Keyring`` is what a slot gives: it reads everything, and signs if the slot is full.
+``DomainKeys`` is all that deduplication needs. ``SessionKeys`` seals one session's objects.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from strongroom.crypto.primitives import (
+    HPKE_OVERHEAD,
+    KEY_SIZE,
+    OpenError,
+    agreement_public_key,
+    chunk_hasher,
+    derive,
+    extract,
+    label,
+    seal_to,
+    sha256,
+    sign,
+    signing_public_key,
+    unseal_with,
+)
+from strongroom.errors import DamageError, KeyRefusedError
+from strongroom.model.randomness import Randomness
+from strongroom.repository.canonical import encode
+from strongroom.repository.layout import ID_SIZE
+from strongroom.repository.records import Bundle
+
+MAIN: Final = b"main"
+SEALED_SESSION_KEY_SIZE: Final = KEY_SIZE + HPKE_OVERHEAD
+
+Hasher = Callable[[bytes | bytearray | memoryview], bytes]
+
+
+def writer_id(public_key: bytes) -> bytes:
+    """Id of the writer with this Ed25519 public key."""
+    return sha256(b"strongroom writer\0" + public_key)[:ID_SIZE]
+
+
+def domain_id(repository_id: bytes, name: bytes) -> bytes:
+    """Id of the deduplication domain called ``name``."""
+    return sha256(b"strongroom domain\0" + repository_id + name)[:ID_SIZE]
+
+
+def config_digest(repository_id: bytes, core: bytes) -> bytes:
+    """What a slot remembers of the configuration."""
+    return sha256(label("config", repository_id, core))
+
+
+class DomainKeys:
+    """Everything that derives from a domain secret."""
+
+    def __init__(self, repository_id: bytes, domain: bytes, secret: bytes) -> None:
+        self.repository_id = repository_id
+        self.domain_id = domain
+        self.secret = secret
+        self.index_key = derive(secret, "index")
+        self.data_hasher: Hasher = chunk_hasher(derive(secret, "chunk ids data"))
+        self.tree_hasher: Hasher = chunk_hasher(derive(secret, "chunk ids tree"))
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<DomainKeys {self.domain_id.hex()}>"
+
+
+class SessionSecret:
+    """The secret that the objects of one session are sealed under."""
+
+    def __init__(self, repository_id: bytes, secret: bytes) -> None:
+        self._repository_id = repository_id
+        self._secret = secret
+
+    def pack_key(self, header: bytes, salt: bytes) -> tuple[bytes, bytes]:
+        """Key and commitment of a pack whose header begins with these 44 bytes."""
+        okm = derive(self._secret, "pack", header, salt, length=2 * KEY_SIZE)
+        return okm[:KEY_SIZE], okm[KEY_SIZE:]
+
+    def commit_key(self, key: str, salt: bytes) -> tuple[bytes, bytes]:
+        """Key and commitment of the sealed part of the commit at ``key``."""
+        okm = derive(
+            self._secret, "commit", self._repository_id, key.encode(), salt, length=2 * KEY_SIZE
+        )
+        return okm[:KEY_SIZE], okm[KEY_SIZE:]
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return "<SessionSecret>"
+
+
+def _session_info(domain: DomainKeys, epoch: int) -> bytes:
+    return label("session", domain.repository_id, domain.domain_id, struct.pack(">I", epoch))
+
+
+class SessionKeys:
+    """A writer's keys for one session: its secret, and that secret sealed to the reader key."""
+
+    def __init__(
+        self, domain: DomainKeys, reader_key: bytes, epoch: int, randomness: Randomness
+    ) -> None:
+        seed = randomness.take(KEY_SIZE)
+        self.domain = domain
+        self.epoch = epoch
+        self.sealed = seal_to(reader_key, seed, _session_info(domain, epoch))
+        self.secret = SessionSecret(domain.repository_id, extract(domain.secret, seed))
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return "<SessionKeys>"
+
+
+class WriterKeys:
+    """An identity that signs sessions and commits."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self.public_key = signing_public_key(seed)
+        self.id = writer_id(self.public_key)
+
+    def sign(self, message: bytes) -> bytes:
+        """Ed25519 signature."""
+        return sign(self._seed, message)
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<WriterKeys {self.id.hex()}>"
+
+
+class Keyring:
+    """What the holder of an opened slot can do."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.repository_id = bundle.repository_id
+        self.admin_key = bundle.admin_key
+        self.config_digest = bundle.config_digest
+        self._bundle = bundle
+        self._epochs: Mapping[int, bytes] = {e.epoch: e.secret for e in bundle.epochs}
+        self._domains: dict[bytes, DomainKeys] = {}
+        self._sessions: dict[bytes, SessionSecret] = {}
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<Keyring of {self.repository_id.hex()}>"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this key can write and sign, and not only read."""
+        return self._bundle.admin_seed is not None
+
+    @property
+    def main_domain(self) -> DomainKeys:
+        """The domain that all full-key hosts share."""
+        return self.domain(domain_id(self.repository_id, MAIN))
+
+    @property
+    def current_epoch(self) -> int:
+        """The epoch that new sessions are sealed to."""
+        return max(self._epochs)
+
+    def domain(self, domain: bytes) -> DomainKeys:
+        """Keys of the domain with this id."""
+        keys = self._domains.get(domain)
+        if keys is None:
+            secret = derive(self._bundle.domain_root, "domain", self.repository_id, domain)
+            keys = self._domains[domain] = DomainKeys(self.repository_id, domain, secret)
+        return keys
+
+    def begin_session(self, randomness: Randomness) -> SessionKeys:
+        """Fresh keys for one session in the main domain."""
+        epoch = self.current_epoch
+        reader_key = agreement_public_key(self._epochs[epoch])
+        return SessionKeys(self.main_domain, reader_key, epoch, randomness)
+
+    def session_secret(
+        self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str
+    ) -> SessionSecret:
+        """Open a sealed session key found in the object ``where``; ``DamageError``."""
+        known = self._sessions.get(sealed_session_key)
+        if known is not None:
+            return known
+        if epoch not in self._epochs:
+            raise KeyRefusedError(
+                f"{where} is sealed to key epoch {epoch}, which this key does not hold",
+                hint="Open the repository with a key that was added or renewed after the rotation.",
+            )
+        keys = self.domain(domain)
+        try:
+            seed = unseal_with(
+                self._epochs[epoch], sealed_session_key, _session_info(keys, epoch)
+            )
+        except OpenError as error:
+            msg = f"{where} is damaged: its session key does not open"
+            raise DamageError(msg) from error
+        secret = SessionSecret(self.repository_id, extract(keys.secret, seed))
+        self._sessions[sealed_session_key] = secret
+        return secret
+
+    def admin_signer(self) -> WriterKeys:
+        """The identity that signs config, slots, writers and orders."""
+        return WriterKeys(derive(self._admin_seed(), "admin", self.repository_id))
+
+    def main_writer(self) -> WriterKeys:
+        """The identity that all full-key hosts share."""
+        return WriterKeys(derive(self._admin_seed(), "writer main", self.repository_id))
+
+    def bundle_bytes(self, *, full: bool) -> bytes:
+        """What a new slot seals; without the admin seed unless ``full``."""
+        bundle = self._bundle
+        if full:
+            self._admin_seed()
+            return encode(bundle)
+        return encode(
+            Bundle(
+                repository_id=bundle.repository_id,
+                admin_key=bundle.admin_key,
+                config_digest=bundle.config_digest,
+                epochs=bundle.epochs,
+                domain_root=bundle.domain_root,
+                admin_seed=None,
+            )
+        )
+
+    def _admin_seed(self) -> bytes:
+        if self._bundle.admin_seed is None:
+            raise KeyRefusedError(
+                "this key can read the repository and cannot write to it",
+                hint="Open it with a full key: a passphrase, key file or the recovery key of init.",
+            )
+        return self._bundle.admin_seed

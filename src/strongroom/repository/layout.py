@@ -1,0 +1,95 @@
+"""The keys of objects: the one place that knows how things are named in a store."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+CONFIG: Final = "config"
+SLOTS: Final = "slots/"
+WRITERS: Final = "writers/"
+SESSIONS: Final = "sessions/"
+PACKS: Final = "packs/"
+INDEX: Final = "index/"
+COMMITS: Final = "commits/"
+ORDERS: Final = "orders/"
+GC: Final = "gc/"
+
+ID_SIZE: Final = 16
+HASH_SIZE: Final = 32
+
+_COMMIT = re.compile(r"commits/([0-9a-f]{32})/([0-9a-f]{32})")
+_SESSION = re.compile(r"sessions/([0-9a-f]{32})/([0-9a-f]{32})(?:\.([1-9][0-9]*))?")
+_PACK = re.compile(r"packs/([0-9a-f]{2})/([0-9a-f]{64})")
+_INDEX = re.compile(r"index/([0-9a-f]{64})")
+_RUN = re.compile(r"gc/([0-9]{8})/(tombs|waits|kills|done)")
+_ID = re.compile(r"(?:slots|writers|orders)/([0-9a-f]{32})")
+
+
+def slot(slot_id: bytes) -> str:
+    """Key of a slot."""
+    return SLOTS + slot_id.hex()
+
+
+def writer(writer_id: bytes) -> str:
+    """Key of a writer's public data."""
+    return WRITERS + writer_id.hex()
+
+
+def session(writer_id: bytes, session_id: bytes, beat: int = 0) -> str:
+    """Key of a session, or of its heartbeat number ``beat``."""
+    return f"{SESSIONS}{writer_id.hex()}/{session_id.hex()}" + (f".{beat}" if beat else "")
+
+
+def commit(writer_id: bytes, session_id: bytes) -> str:
+    """Key of the decision of a session."""
+    return f"{COMMITS}{writer_id.hex()}/{session_id.hex()}"
+
+
+def pack(pack_id: bytes) -> str:
+    """Key of a pack."""
+    name = pack_id.hex()
+    return f"{PACKS}{name[:2]}/{name}"
+
+
+def index_segment(segment_id: bytes) -> str:
+    """Key of an index segment."""
+    return INDEX + segment_id.hex()
+
+
+def commit_ids(key: str) -> tuple[bytes, bytes] | None:
+    """(writer id, session id) of a commit's key; None if it is not one."""
+    match = _COMMIT.fullmatch(key)
+    return (bytes.fromhex(match[1]), bytes.fromhex(match[2])) if match else None
+
+
+def session_ids(key: str) -> tuple[bytes, bytes, int] | None:
+    """(writer id, session id, heartbeat number or 0) of a session's key; None if it is not one."""
+    match = _SESSION.fullmatch(key)
+    if match is None:
+        return None
+    return bytes.fromhex(match[1]), bytes.fromhex(match[2]), int(match[3] or 0)
+
+
+def pack_id(key: str) -> bytes | None:
+    """Id of the pack that a key names; None if it is not one."""
+    match = _PACK.fullmatch(key)
+    return bytes.fromhex(match[2]) if match and match[2].startswith(match[1]) else None
+
+
+def segment_id(key: str) -> bytes | None:
+    """Id of the index segment that a key names; None if it is not one."""
+    match = _INDEX.fullmatch(key)
+    return bytes.fromhex(match[1]) if match else None
+
+
+def run_part(key: str) -> tuple[int, str] | None:
+    """(number, part) of an object of a collector run; None if it is not one."""
+    match = _RUN.fullmatch(key)
+    return (int(match[1]), match[2]) if match else None
+
+
+def object_id(key: str) -> bytes | None:
+    """Id in the key of a slot, writer or order; None if it is not one."""
+    match = _ID.fullmatch(key)
+    return bytes.fromhex(match[1]) if match else None

@@ -1,0 +1,95 @@
+"""Reading the index: all segments for a reader, only what may be relied on for a writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from strongroom.errors import DamageError, ObjectMissingError
+from strongroom.model.store import StoreReading
+from strongroom.repository import layout
+from strongroom.repository.cache import ObjectCache
+from strongroom.repository.index import ChunkIndex
+from strongroom.repository.keyring import Keyring
+from strongroom.repository.records import IndexBody, IndexedPack
+from strongroom.repository.segment import open_segment, segment_domain
+
+
+class LoadedIndex(NamedTuple):
+    """An index, the segments it came from, and those that could not be used."""
+
+    index: ChunkIndex
+    segments: tuple[bytes, ...]
+    damaged: tuple[DamageError, ...]
+
+
+def read_segment(
+    store: StoreReading, keyring: Keyring, cache: ObjectCache, key: str
+) -> tuple[bytes, IndexBody]:
+    """Return (domain id, body) of the segment at ``key``; ``DamageError``, ``ObjectMissingError``."""
+    name = layout.segment_id(key)
+    if name is None:
+        msg = f"{key} is no key of an index segment"
+        raise DamageError(msg)
+    data = cache.get(key)
+    if data is not None:
+        try:
+            return _opened(key, name, data, keyring)
+        except DamageError:
+            cache.forget(key)
+    data = store.get(key)
+    opened = _opened(key, name, data, keyring)
+    cache.put(key, data)
+    return opened
+
+
+def _opened(key: str, name: bytes, data: bytes, keyring: Keyring) -> tuple[bytes, IndexBody]:
+    domain = segment_domain(key, data, keyring.repository_id)
+    return domain, open_segment(key, name, data, keyring.domain(domain), keyring.admin_key)
+
+
+def load_index(
+    store: StoreReading,
+    keyring: Keyring,
+    cache: ObjectCache,
+    *,
+    domain_id: bytes | None = None,
+    usable: Callable[[IndexedPack], bool] | None = None,
+    absent: frozenset[bytes] = frozenset(),
+) -> LoadedIndex:
+    """Read the segments that are listed now.
+
+    Only those of ``domain_id`` if given; only packs that are ``usable``; no segment in ``absent`` or
+    superseded by another listed one.
+    """
+    bodies: dict[bytes, IndexBody] = {}
+    damaged: list[DamageError] = []
+    for info in store.list(layout.INDEX):
+        name = layout.segment_id(info.key)
+        if name is not None and name in absent:
+            continue
+        try:
+            domain, body = read_segment(store, keyring, cache, info.key)
+        except ObjectMissingError:
+            continue
+        except DamageError as error:
+            damaged.append(error)
+            continue
+        if name is not None and domain_id in {None, domain}:
+            bodies[name] = body
+    size = layout.HASH_SIZE
+    superseded = {
+        body.supersedes[i : i + size]
+        for body in bodies.values()
+        for i in range(0, len(body.supersedes), size)
+    }
+    index = ChunkIndex()
+    for name, body in bodies.items():
+        if name in superseded:
+            continue
+        packs = body.packs if usable is None else tuple(p for p in body.packs if usable(p))
+        try:
+            index.add(layout.index_segment(name), packs)
+        except DamageError as error:
+            damaged.append(error)
+    return LoadedIndex(index, tuple(bodies), tuple(damaged))

@@ -1,0 +1,264 @@
+"""Making a repository, and opening one: config, slots, and what this host remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from strongroom.crypto.keytext import key_to_text
+from strongroom.crypto.primitives import (
+    KEY_SIZE,
+    agreement_public_key,
+    derive,
+    sha256,
+    signing_public_key,
+)
+from strongroom.errors import (
+    DamageError,
+    KeyRefusedError,
+    NoRepositoryError,
+    ObjectExistsError,
+    ObjectMissingError,
+    RefusedError,
+    StoreError,
+)
+from strongroom.model.randomness import Randomness
+from strongroom.model.store import Store, StoreReading
+from strongroom.repository import layout
+from strongroom.repository.canonical import encode
+from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.keyring import MAIN, Keyring, config_digest, domain_id
+from strongroom.repository.records import (
+    SUITE,
+    Bundle,
+    Chunking,
+    Config,
+    ConfigCore,
+    EpochSecret,
+    Mode,
+    Slot,
+    SlotDigest,
+    SlotKind,
+    Writer,
+    read_body,
+)
+from strongroom.repository.slots import (
+    MAX_TRIED,
+    Owner,
+    Secret,
+    UnreadableSlotError,
+    make_slot,
+    open_slot,
+)
+
+DEFAULT_CHUNKING = Chunking(1 << 20, 1 << 20, 1 << 18, 4 << 20, 1)
+FRAME_SIZE = 1 << 20
+PACK_SIZE = 32 << 20
+_PACK_SIZES = (4 << 20, 64 << 20)
+_MAX_SMALL = 64 << 10
+
+Warn = Callable[[str], None]
+
+
+class OpenedConfig(NamedTuple):
+    """A config whose signature verifies."""
+
+    repository_id: bytes
+    core: ConfigCore
+    digest: bytes
+    slots: dict[bytes, bytes]
+
+    @property
+    def owner(self) -> Owner:
+        """What its slots are bound to."""
+        return Owner(self.repository_id, self.core.admin_key, self.digest)
+
+
+class Created(NamedTuple):
+    """A new repository; ``recovery_key`` is shown once and kept nowhere."""
+
+    config: OpenedConfig
+    keyring: Keyring
+    recovery_key: str
+
+
+def initialise(
+    store: Store, secret: Secret, randomness: Randomness, now_ns: int
+) -> Created:
+    """Make a repository that ``secret`` and a new recovery key open; ``RefusedError`` if one exists.
+
+    The put of ``config`` comes last and decides; before it nothing counts.
+    """
+    refuse_existing(store)
+    repository_id = randomness.take(layout.ID_SIZE)
+    admin_seed, domain_root = randomness.take(KEY_SIZE), randomness.take(KEY_SIZE)
+    reader_secret, recovery = randomness.take(KEY_SIZE), randomness.take(KEY_SIZE)
+    admin_key = signing_public_key(derive(admin_seed, "admin", repository_id))
+    core = ConfigCore(
+        suite=SUITE,
+        created_ns=now_ns,
+        mode=Mode.FULL,
+        admin_key=admin_key,
+        reader_key=agreement_public_key(reader_secret),
+        chunking=DEFAULT_CHUNKING,
+        frame_size=FRAME_SIZE,
+        pack_size=PACK_SIZE,
+    )
+    core_bytes = encode(core)
+    digest = config_digest(repository_id, core_bytes)
+    owner = Owner(repository_id, admin_key, digest)
+    keyring = Keyring(
+        Bundle(
+            repository_id=repository_id,
+            admin_key=admin_key,
+            config_digest=digest,
+            epochs=(EpochSecret(1, reader_secret),),
+            domain_root=domain_root,
+            admin_seed=admin_seed,
+        )
+    )
+    secrets = (secret, Secret(SlotKind.RECOVERY, recovery))
+    digests = _put_slots(store, keyring, owner, secrets, randomness)
+    _put_main_writer(store, keyring, now_ns)
+    store.sync([layout.SLOTS, layout.WRITERS])
+    body = encode(Config(core_bytes, digests))
+    config = wrap(Kind.CONFIG, repository_id, layout.CONFIG, body, keyring.admin_signer().sign)
+    try:
+        store.put(layout.CONFIG, config)
+    except ObjectExistsError:
+        if store.get(layout.CONFIG) != config:
+            refuse_existing(store)
+            raise
+    opened = OpenedConfig(repository_id, core, digest, {d.slot_id: d.sha256 for d in digests})
+    return Created(opened, keyring, key_to_text(recovery))
+
+
+def refuse_existing(store: StoreReading) -> None:
+    """``RefusedError`` if there is a config already."""
+    try:
+        data = store.get(layout.CONFIG)
+    except ObjectMissingError:
+        return
+    owner = unwrap(data, Kind.CONFIG, layout.CONFIG).repository_id.hex()[:8]
+    raise RefusedError(
+        f"repository {owner} already exists at {store.url}",
+        hint="Use it as it is, or choose another place; init never replaces a repository.",
+    )
+
+
+def _put_slots(
+    store: Store, keyring: Keyring, owner: Owner, secrets: Sequence[Secret], randomness: Randomness
+) -> tuple[SlotDigest, ...]:
+    signer = keyring.admin_signer()
+    digests = []
+    for secret in secrets:
+        slot_id = randomness.take(layout.ID_SIZE)
+        body = make_slot(slot_id, secret, owner, keyring.bundle_bytes(full=True), randomness)
+        key = layout.slot(slot_id)
+        data = wrap(Kind.SLOT, owner.repository_id, key, body, signer.sign)
+        store.put(key, data)
+        digests.append(SlotDigest(slot_id, sha256(data)))
+    return tuple(digests)
+
+
+def _put_main_writer(store: Store, keyring: Keyring, now_ns: int) -> None:
+    writer = keyring.main_writer()
+    body = Writer(MAIN, writer.public_key, domain_id(keyring.repository_id, MAIN), now_ns)
+    key = layout.writer(writer.id)
+    signer = keyring.admin_signer()
+    store.put(key, wrap(Kind.WRITER, keyring.repository_id, key, encode(body), signer.sign))
+
+
+def read_config(store: StoreReading) -> OpenedConfig:
+    """Read and verify ``config``; ``NoRepositoryError`` if there is none, ``DamageError``."""
+    try:
+        data = store.get(layout.CONFIG)
+    except ObjectMissingError as error:
+        raise NoRepositoryError(
+            f"no repository at {store.url}: config not found",
+            hint="Run 'strongroom init' to create one, or check the path.",
+        ) from error
+    envelope = unwrap(data, Kind.CONFIG, layout.CONFIG)
+    if len(envelope.body) > _MAX_SMALL:
+        msg = "config is damaged: it is too large"
+        raise DamageError(msg)
+    config = read_body(layout.CONFIG, envelope.body, Config)
+    core = read_body(layout.CONFIG, config.core, ConfigCore)
+    if core.suite != SUITE or core.mode != Mode.FULL:
+        raise NoRepositoryError(
+            f"the repository at {store.url} uses suite {core.suite} in mode {core.mode}, "
+            "which this strongroom does not support",
+            hint="Use a strongroom release that supports it.",
+        )
+    envelope.check(core.admin_key)
+    _check_core(core)
+    digest = config_digest(envelope.repository_id, config.core)
+    slots = {slot.slot_id: slot.sha256 for slot in config.slots}
+    return OpenedConfig(envelope.repository_id, core, digest, slots)
+
+
+def _check_core(core: ConfigCore) -> None:
+    sizes = core.chunking
+    fits = (
+        1 <= core.frame_size <= 16 << 20
+        and _PACK_SIZES[0] <= core.pack_size <= _PACK_SIZES[1]
+        and 64 <= sizes.minimum <= sizes.average <= sizes.maximum <= 16 << 20
+        and sizes.whole_below <= 16 << 20
+        and 0 <= sizes.normalisation <= 3
+    )
+    if not fits:
+        msg = "config is damaged: its sizes are out of bounds"
+        raise DamageError(msg)
+
+
+def read_slot(store: StoreReading, config: OpenedConfig, slot_id: bytes) -> Slot:
+    """Return a slot that config names; ``DamageError`` if it is missing or changed."""
+    key = layout.slot(slot_id)
+    try:
+        data = store.get(key)
+    except ObjectMissingError as error:
+        msg = f"{key} is missing, and config names it"
+        raise DamageError(msg) from error
+    if len(data) > _MAX_SMALL or sha256(data) != config.slots[slot_id]:
+        msg = f"key slot {slot_id.hex()[:8]} is damaged ({len(data)} bytes): its digest differs"
+        raise DamageError(msg)
+    envelope = unwrap(data, Kind.SLOT, key, config.repository_id)
+    envelope.check(config.core.admin_key)
+    return read_body(key, envelope.body, Slot)
+
+
+def unlock(
+    store: StoreReading, config: OpenedConfig, secrets: Sequence[Secret], warn: Warn
+) -> Keyring:
+    """Open the first slot that one of ``secrets`` fits.
+
+    A damaged slot is warned about and skipped. ``KeyRefusedError`` if none fits.
+    """
+    tried, unusable = 0, 0
+    for slot_id in list(config.slots)[:MAX_TRIED]:
+        try:
+            slot = read_slot(store, config, slot_id)
+        except (DamageError, StoreError) as error:
+            warn(f"{error}, ignored")
+            unusable += 1
+            continue
+        for secret in secrets:
+            if secret.kind != slot.kind:
+                continue
+            tried += 1
+            try:
+                return Keyring(open_slot(slot_id, slot, secret, config.owner))
+            except KeyRefusedError:
+                continue
+            except (DamageError, UnreadableSlotError) as error:
+                warn(f"key slot {slot_id.hex()[:8]} {error}. Not used")
+                unusable += 1
+    what = " or ".join(
+        dict.fromkeys(secret.kind.name.lower().replace("_", " ") for secret in secrets)
+    )
+    damaged = f"; {unusable} could not be used" if unusable else ""
+    raise KeyRefusedError(
+        f"the {what} given opens none of the {len(config.slots)} key slots "
+        f"of {store.url} (tried {tried}{damaged})",
+        hint="Check the passphrase file or key file; the recovery key of init opens it as well.",
+    )

@@ -1,0 +1,237 @@
+"""Packs: frames of chunks sealed into one object (``docs/format.md`` 6).
+
+``seal_pack`` verifies what it made before it returns it: every frame is opened, decompressed and
+compared with the ids of its chunks. ``PackOpener`` reads frames and footers, and recomputes ids.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from strongroom.compression.codec import CodecError, Decompressor
+from strongroom.crypto.primitives import TAG_SIZE, Cipher, OpenError, same, sha256
+from strongroom.errors import DamageError
+from strongroom.repository.canonical import FormatError, encode, pad, unpad
+from strongroom.repository.columns import (
+    MAX_FRAME_PLAIN,
+    ChunkKind,
+    FrameRecord,
+    FrameSpan,
+    decode_columns,
+    encode_columns,
+)
+from strongroom.repository.envelope import VERSION, refuse_version
+from strongroom.repository.keyring import (
+    SEALED_SESSION_KEY_SIZE,
+    DomainKeys,
+    Keyring,
+    SessionKeys,
+    SessionSecret,
+)
+from strongroom.repository.records import SUITE, PackColumns, read_body
+
+MAGIC: Final = b"SRMP"
+MAX_PACK: Final = 64 << 20
+_FIXED: Final = struct.Struct(">4sHBB16s16sI")
+_HEADER: Final = struct.Struct(f">{_FIXED.size}s{SEALED_SESSION_KEY_SIZE}s32s32s")
+HEADER_SIZE: Final = _HEADER.size
+_TRAILER: Final = struct.Struct(">II")
+TRAILER_SIZE: Final = _TRAILER.size + TAG_SIZE
+_PREFIX: Final = struct.Struct(">BI")
+FRAME_OVERHEAD: Final = _PREFIX.size + TAG_SIZE
+_NONCE: Final = struct.Struct(">B3xQ")
+_FRAME, _FOOTER, _END = 1, 2, 3
+_PER_FRAME, _PER_CHUNK = 13, 36
+_FOOTER_OVERHEAD: Final = 64 + TAG_SIZE
+
+
+class CompressedFrame(NamedTuple):
+    """Chunks on their way into a pack: one codec, one payload."""
+
+    kind: ChunkKind
+    codec: int
+    payload: bytes
+    ids: tuple[bytes, ...]
+    lengths: tuple[int, ...]
+
+    @property
+    def weight(self) -> int:
+        """Bytes that the frame adds to a pack, its part of the footer included."""
+        return (
+            FRAME_OVERHEAD + len(self.payload) + _PER_FRAME + _PER_CHUNK * len(self.ids)
+        )
+
+
+class SealedPack(NamedTuple):
+    """A finished pack, verified."""
+
+    pack_id: bytes
+    data: bytes
+    frames: tuple[FrameRecord, ...]
+
+
+EMPTY_WEIGHT: Final = HEADER_SIZE + TRAILER_SIZE + _FOOTER_OVERHEAD
+
+
+class PackOpener:
+    """Opens the parts of one pack; made from its header."""
+
+    def __init__(self, where: str, cipher: Cipher, domain: DomainKeys) -> None:
+        self._where = where
+        self._cipher = cipher
+        self._hashers = {
+            ChunkKind.DATA: domain.data_hasher,
+            ChunkKind.TREE: domain.tree_hasher,
+        }
+
+    def _damage(self, what: str) -> DamageError:
+        return DamageError(f"{self._where} is damaged: {what}")
+
+    def plain(
+        self, place: FrameSpan, sealed: bytes | memoryview, decompressor: Decompressor
+    ) -> memoryview:
+        """Return the chunks of a frame, one after the other, not compared yet; ``DamageError``."""
+        nonce = _NONCE.pack(_FRAME, place.offset)
+        try:
+            plain = self._cipher.unseal(nonce, sealed, bytes([place.kind]))
+        except OpenError as error:
+            raise self._damage(f"the frame at {place.offset} does not open") from error
+        if len(plain) < _PREFIX.size:
+            raise self._damage(f"the frame at {place.offset} is too short")
+        codec, length = _PREFIX.unpack_from(plain)
+        if length != place.plain_length or length > MAX_FRAME_PLAIN:
+            raise self._damage(f"the frame at {place.offset} has another length than listed")
+        payload = memoryview(plain)[_PREFIX.size :]
+        try:
+            return memoryview(decompressor.decompress(codec, payload, length))
+        except CodecError as error:
+            raise self._damage(f"the frame at {place.offset}: {error}") from error
+
+    def check(self, kind: ChunkKind, chunk_id: bytes, chunk: memoryview) -> None:
+        """``DamageError`` unless ``chunk`` is the chunk that the id names."""
+        if self._hashers[kind](chunk) != chunk_id:
+            raise self._damage(f"chunk {chunk_id.hex()[:16]} is not what its id says")
+
+    def frame(
+        self, record: FrameRecord, sealed: bytes | memoryview, decompressor: Decompressor
+    ) -> list[memoryview]:
+        """Return the chunks of a frame, each compared with its id; ``DamageError``."""
+        data = self.plain(record.span, sealed, decompressor)
+        chunks: list[memoryview] = []
+        place = 0
+        for chunk_id, size in zip(record.ids, record.lengths, strict=True):
+            chunk = data[place : place + size]
+            self.check(record.kind, chunk_id, chunk)
+            chunks.append(chunk)
+            place += size
+        return chunks
+
+    def footer_place(self, trailer: bytes, size: int) -> tuple[int, int]:
+        """Offset and sealed length of the footer of a pack of ``size`` bytes."""
+        try:
+            plain = self._cipher.unseal(_NONCE.pack(_END, size - TRAILER_SIZE), trailer)
+        except OpenError as error:
+            raise self._damage("its end does not open") from error
+        offset, length = _TRAILER.unpack(plain)
+        if offset < HEADER_SIZE or offset + length != size - TRAILER_SIZE:
+            raise self._damage("its footer does not lie where its end says")
+        return offset, length
+
+    def footer(self, offset: int, sealed: bytes | memoryview) -> list[FrameRecord]:
+        """Return the frames that the footer lists; ``DamageError``."""
+        try:
+            plain = unpad(self._cipher.unseal(_NONCE.pack(_FOOTER, offset), sealed))
+        except (OpenError, FormatError) as error:
+            raise self._damage("its footer does not open") from error
+        frames = decode_columns(self._where, read_body(self._where, plain, PackColumns))
+        if frames and frames[-1].offset + frames[-1].sealed_length != offset:
+            raise self._damage("its frames do not end where its footer begins")
+        return frames
+
+
+def _opener(
+    where: str, header: bytes, secret: SessionSecret, domain: DomainKeys
+) -> PackOpener:
+    fixed, _sealed_key, salt, commitment = _HEADER.unpack(header)
+    key, expected = secret.pack_key(fixed, salt)
+    if not same(expected, commitment):
+        msg = f"{where} is damaged: its header does not verify"
+        raise DamageError(msg)
+    return PackOpener(where, Cipher(key), domain)
+
+
+def open_pack(where: str, header: bytes, keyring: Keyring) -> PackOpener:
+    """Return what opens the pack whose first ``HEADER_SIZE`` bytes are ``header``."""
+    if len(header) != HEADER_SIZE:
+        msg = f"{where} is damaged: {len(header)} bytes are too short for a pack"
+        raise DamageError(msg)
+    fixed, sealed_key, _salt, _commitment = _HEADER.unpack(header)
+    magic, version, suite, flags, repository_id, domain_id, epoch = _FIXED.unpack(fixed)
+    if magic != MAGIC:
+        msg = f"{where} is damaged: it does not begin as a pack does"
+        raise DamageError(msg)
+    refuse_version(version, where)
+    if suite != SUITE or flags or repository_id != keyring.repository_id:
+        msg = f"{where} is damaged or belongs to another repository"
+        raise DamageError(msg)
+    secret = keyring.session_secret(domain_id, epoch, sealed_key, where)
+    return _opener(where, header, secret, keyring.domain(domain_id))
+
+
+def read_whole_pack(where: str, data: bytes, keyring: Keyring) -> tuple[PackOpener, list[FrameRecord]]:
+    """Open a complete pack and return its frames by its own footer."""
+    if len(data) < HEADER_SIZE + TRAILER_SIZE or len(data) > MAX_PACK:
+        msg = f"{where} is damaged: {len(data)} bytes are no length of a pack"
+        raise DamageError(msg)
+    opener = open_pack(where, data[:HEADER_SIZE], keyring)
+    offset, length = opener.footer_place(data[-TRAILER_SIZE:], len(data))
+    return opener, opener.footer(offset, memoryview(data)[offset : offset + length])
+
+
+def seal_pack(
+    frames: Sequence[CompressedFrame],
+    keys: SessionKeys,
+    salt: bytes,
+    decompressor: Decompressor,
+) -> SealedPack:
+    """Seal frames into a pack, and prove that it opens to exactly these chunks."""
+    domain = keys.domain
+    fixed = _FIXED.pack(
+        MAGIC, VERSION, SUITE, 0, domain.repository_id, domain.domain_id, keys.epoch
+    )
+    key, commitment = keys.secret.pack_key(fixed, salt)
+    header = _HEADER.pack(fixed, keys.sealed, salt, commitment)
+    cipher = Cipher(key)
+    parts: list[bytes] = [header]
+    records: list[FrameRecord] = []
+    offset = HEADER_SIZE
+    for frame in frames:
+        plain = _PREFIX.pack(frame.codec, sum(frame.lengths)) + frame.payload
+        sealed = cipher.seal(_NONCE.pack(_FRAME, offset), plain, bytes([frame.kind]))
+        parts.append(sealed)
+        records.append(FrameRecord(offset, len(sealed), frame.kind, frame.ids, frame.lengths))
+        offset += len(sealed)
+    footer = cipher.seal(
+        _NONCE.pack(_FOOTER, offset),
+        pad(encode(encode_columns(records)), around=offset + TAG_SIZE + TRAILER_SIZE),
+    )
+    parts.append(footer)
+    end = offset + len(footer)
+    parts.append(cipher.seal(_NONCE.pack(_END, end), _TRAILER.pack(offset, len(footer))))
+    data = b"".join(parts)
+    _verify(data, records, _opener("the new pack", header, keys.secret, domain), decompressor)
+    return SealedPack(sha256(data), data, tuple(records))
+
+
+def _verify(
+    data: bytes, records: list[FrameRecord], opener: PackOpener, decompressor: Decompressor
+) -> None:
+    view = memoryview(data)
+    offset, length = opener.footer_place(data[-TRAILER_SIZE:], len(data))
+    if opener.footer(offset, view[offset : offset + length]) != records:
+        msg = "a new pack did not read back as it was written; nothing was stored"
+        raise DamageError(msg, hint="Check the memory of this machine.")
+    for record in records:
+        opener.frame(record, view[record.offset : record.offset + record.sealed_length], decompressor)

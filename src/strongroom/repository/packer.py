@@ -1,0 +1,220 @@
+"""From chunks to packs: frames are compressed on worker threads, packed in order, sealed, stored.
+
+One thread adds; workers compress, seal and verify; transfer threads put. What is in flight is
+bounded in bytes. A failure anywhere is raised by the next call.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Final, NamedTuple
+
+from strongroom.compression.codec import Compressor, Decompressor
+from strongroom.crypto.primitives import sha256
+from strongroom.model.fs import Buffer
+from strongroom.model.randomness import Randomness
+from strongroom.repository.canonical import padme
+from strongroom.repository.columns import ChunkKind, encode_columns
+from strongroom.repository.keyring import SessionKeys
+from strongroom.repository.pack import (
+    EMPTY_WEIGHT,
+    CompressedFrame,
+    SealedPack,
+    seal_pack,
+)
+from strongroom.repository.records import IndexedPack
+
+DEFAULT_BUDGET: Final = 192 << 20
+
+
+class Workers(NamedTuple):
+    """Threads for work that needs a processor, and for requests that wait."""
+
+    compute: Executor
+    transfer: Executor
+
+
+class StoredPack(NamedTuple):
+    """A pack whose put returned."""
+
+    entry: IndexedPack
+    plain_bytes: int
+
+
+class _Frame:
+    """Chunks of one kind waiting for their frame to be full."""
+
+    __slots__ = ("chunks", "ids", "size")
+
+    def __init__(self) -> None:
+        self.ids: list[bytes] = []
+        self.chunks: list[Buffer] = []
+        self.size = 0
+
+
+class _OpenPack:
+    """Compressed frames waiting for their pack to be full."""
+
+    __slots__ = ("frames", "weight")
+
+    def __init__(self) -> None:
+        self.frames: list[CompressedFrame] = []
+        self.weight = EMPTY_WEIGHT
+
+
+class PackLimits(NamedTuple):
+    """Sizes in bytes: plaintext of a frame, a padded pack, everything in flight."""
+
+    frame: int
+    pack: int
+    in_flight: int = DEFAULT_BUDGET
+
+
+class Packer:
+    """Packs chunks of one session; ``put`` stores a finished pack and returns when it is durable."""
+
+    def __init__(
+        self,
+        keys: SessionKeys,
+        put: Callable[[SealedPack], None],
+        workers: Workers,
+        limits: PackLimits,
+        randomness: Randomness,
+        compressor: Compressor,
+    ) -> None:
+        self._keys = keys
+        self._put = put
+        self._workers = workers
+        self._limits = limits
+        self._randomness = randomness
+        self._compressor = compressor
+        self._decompressor = Decompressor()
+        self._filling = {kind: _Frame() for kind in ChunkKind}
+        self._compressing: deque[tuple[Future[CompressedFrame], int]] = deque()
+        self._packs = {kind: _OpenPack() for kind in ChunkKind}
+        self._storing: deque[tuple[Future[Future[StoredPack]], int]] = deque()
+        self._stored: list[StoredPack] = []
+        self._in_flight = 0
+        self._salts = 0
+
+    def add(self, kind: ChunkKind, chunk_id: bytes, chunk: Buffer) -> None:
+        """Take a chunk that is to be stored; waits while too much is in flight."""
+        filling = self._filling[kind]
+        if filling.size and filling.size + len(chunk) > self._limits.frame:
+            self._close_frame(kind)
+            filling = self._filling[kind]
+        filling.ids.append(chunk_id)
+        filling.chunks.append(chunk)
+        filling.size += len(chunk)
+        if filling.size >= self._limits.frame:
+            self._close_frame(kind)
+
+    def take_stored(self) -> list[StoredPack]:
+        """Return the packs that were stored since the last call."""
+        self._collect()
+        stored, self._stored = self._stored, []
+        return stored
+
+    def flush(self) -> None:
+        """Store everything that was added and wait for it."""
+        for kind in ChunkKind:
+            if self._filling[kind].ids:
+                self._close_frame(kind)
+        while self._compressing:
+            self._take_frame()
+        self._join_packs()
+        for kind in ChunkKind:
+            self._close_pack(kind)
+        while self._storing:
+            self._take_pack()
+
+    def settle(self) -> None:
+        """Wait for the packs that are on their way; what is not in one yet is dropped."""
+        while self._storing:
+            self._take_pack()
+
+    def fresh_salt(self, chunk_id: bytes) -> bytes:
+        """Return a salt that a repeating random generator alone cannot repeat (format 2)."""
+        self._salts += 1
+        return sha256(
+            self._randomness.take(32)
+            + chunk_id
+            + self._keys.domain.domain_id
+            + struct.pack(">Q", self._salts)
+        )
+
+    def _close_frame(self, kind: ChunkKind) -> None:
+        filled, self._filling[kind] = self._filling[kind], _Frame()
+        self._make_room()
+        self._in_flight += filled.size
+        future = self._workers.compute.submit(self._compress, kind, filled)
+        self._compressing.append((future, filled.size))
+        self._collect()
+
+    def _compress(self, kind: ChunkKind, filled: _Frame) -> CompressedFrame:
+        plain = filled.chunks[0] if len(filled.chunks) == 1 else b"".join(filled.chunks)
+        codec, payload = self._compressor.compress(plain)
+        lengths = tuple(map(len, filled.chunks))
+        return CompressedFrame(kind, codec, payload, tuple(filled.ids), lengths)
+
+    def _make_room(self) -> None:
+        while self._in_flight > self._limits.in_flight:
+            if self._storing:
+                self._take_pack()
+            else:
+                self._take_frame()
+
+    def _collect(self) -> None:
+        while self._compressing and self._compressing[0][0].done():
+            self._take_frame()
+        while self._storing:
+            sealing = self._storing[0][0]
+            if not sealing.done() or not sealing.result().done():
+                break
+            self._take_pack()
+
+    def _take_frame(self) -> None:
+        future, size = self._compressing.popleft()
+        self._in_flight -= size
+        frame = future.result()
+        pack = self._packs[frame.kind]
+        if pack.frames and padme(pack.weight + frame.weight) > self._limits.pack:
+            self._close_pack(frame.kind)
+            pack = self._packs[frame.kind]
+        pack.frames.append(frame)
+        pack.weight += frame.weight
+
+    def _join_packs(self) -> None:
+        data, tree = self._packs[ChunkKind.DATA], self._packs[ChunkKind.TREE]
+        if padme(data.weight + tree.weight) <= self._limits.pack:
+            data.frames += tree.frames
+            data.weight += tree.weight
+            self._packs[ChunkKind.TREE] = _OpenPack()
+
+    def _close_pack(self, kind: ChunkKind) -> None:
+        pack, self._packs[kind] = self._packs[kind], _OpenPack()
+        if pack.frames:
+            salt = self.fresh_salt(pack.frames[0].ids[0])
+            self._in_flight += pack.weight
+            future = self._workers.compute.submit(self._seal, pack.frames, salt)
+            self._storing.append((future, pack.weight))
+
+    def _seal(self, frames: list[CompressedFrame], salt: bytes) -> Future[StoredPack]:
+        sealed = seal_pack(frames, self._keys, salt, self._decompressor)
+        return self._workers.transfer.submit(self._store, sealed)
+
+    def _store(self, sealed: SealedPack) -> StoredPack:
+        self._put(sealed)
+        columns = encode_columns(sealed.frames)
+        entry = IndexedPack(
+            sealed.pack_id, len(sealed.data), columns.frames, columns.ids, columns.lengths
+        )
+        return StoredPack(entry, sum(frame.plain_length for frame in sealed.frames))
+
+    def _take_pack(self) -> None:
+        future, size = self._storing.popleft()
+        self._in_flight -= size
+        self._stored.append(future.result().result())

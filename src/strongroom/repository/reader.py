@@ -1,0 +1,236 @@
+"""Reading chunks: planned by pack, in coalesced ranges, several at a time, every chunk verified.
+
+A chunk that cannot be read where the index says is looked for in its other places, and, if a pack was
+missing, once more with a fresh index (a collector may have moved it). What is left is lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from typing import Final, NamedTuple
+
+from strongroom.compression.codec import Decompressor
+from strongroom.errors import DamageError, MissingObjectError, ObjectMissingError, RangeError
+from strongroom.model.store import StoreReading
+from strongroom.repository import layout
+from strongroom.repository.index import ChunkIndex, FramePlace, Place
+from strongroom.repository.keyring import Keyring
+from strongroom.repository.loading import LoadedIndex
+from strongroom.repository.pack import HEADER_SIZE, PackOpener, open_pack
+
+RANGE_SIZE: Final = 8 << 20
+RANGE_GAP: Final = 256 << 10
+RANGES_AHEAD: Final = 6
+
+Consume = Callable[[Sequence[tuple[bytes, memoryview]]], None]
+
+
+class Lost(NamedTuple):
+    """A chunk that cannot be read anywhere, and why."""
+
+    chunk_id: bytes
+    error: DamageError
+
+
+class _Wanted(NamedTuple):
+    """Chunks of one frame."""
+
+    place: FramePlace
+    chunks: list[tuple[bytes, Place]]
+
+
+class _Range(NamedTuple):
+    """Neighbouring frames of one pack, read by one request."""
+
+    pack_id: bytes
+    offset: int
+    length: int
+    frames: list[_Wanted]
+
+
+class Reader:
+    """Reads chunks of one repository; one thread asks, ``executor`` works."""
+
+    def __init__(
+        self,
+        store: StoreReading,
+        keyring: Keyring,
+        load_index: Callable[[], LoadedIndex],
+        executor: Executor,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._load_index = load_index
+        self._executor = executor
+        self._loaded = load_index()
+        self._decompressor = Decompressor()
+        self._openers: dict[bytes, PackOpener] = {}
+
+    @property
+    def index(self) -> ChunkIndex:
+        """The index that is read by."""
+        return self._loaded.index
+
+    @property
+    def index_damage(self) -> Sequence[DamageError]:
+        """Index segments that could not be read."""
+        return self._loaded.damaged
+
+    def fetch(self, ids: list[bytes]) -> list[bytes]:
+        """Return whole chunks in the order asked for; ``DamageError`` if one is lost."""
+        found: dict[bytes, bytes] = {}
+
+        def keep(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+            found.update((chunk_id, bytes(chunk)) for chunk_id, chunk in chunks)
+
+        lost = self.stream(ids, keep)
+        if lost:
+            raise lost[0].error
+        return [found[chunk_id] for chunk_id in ids]
+
+    def stream(self, ids: Iterable[bytes], consume: Consume) -> list[Lost]:
+        """Give every chunk of ``ids`` to ``consume`` once, in any order, from any thread.
+
+        Returns what could not be read; an exception of ``consume`` ends the stream and is raised.
+        """
+        wanted = list(dict.fromkeys(ids))
+        places = self.index.find(wanted)
+        failed: dict[bytes, DamageError] = {}
+        planned: list[tuple[bytes, Place]] = []
+        for chunk_id, place in zip(wanted, places, strict=True):
+            if place is None:
+                failed[chunk_id] = _not_indexed(chunk_id)
+            else:
+                planned.append((chunk_id, place))
+        self._read(planned, consume, failed)
+        if failed:
+            self._try_other_places(failed, consume)
+        if any(isinstance(error, MissingObjectError) for error in failed.values()):
+            self._loaded = self._load_index()
+            self._try_other_places(failed, consume)
+        return [Lost(chunk_id, error) for chunk_id, error in failed.items()]
+
+    def _try_other_places(self, failed: dict[bytes, DamageError], consume: Consume) -> None:
+        for chunk_id in list(failed):
+            for place in self.index.places(chunk_id):
+                attempt: dict[bytes, DamageError] = {}
+                self._read([(chunk_id, place)], consume, attempt)
+                if not attempt:
+                    del failed[chunk_id]
+                    break
+
+    def _read(
+        self,
+        planned: Sequence[tuple[bytes, Place]],
+        consume: Consume,
+        failed: dict[bytes, DamageError],
+    ) -> None:
+        running: deque[Future[dict[bytes, DamageError]]] = deque()
+        try:
+            for piece in self._ranges(planned):
+                while len(running) >= RANGES_AHEAD:
+                    failed.update(running.popleft().result())
+                running.append(self._executor.submit(self._read_range, piece, consume))
+            while running:
+                failed.update(running.popleft().result())
+        finally:
+            for future in running:
+                future.cancel()
+            for future in running:
+                if not future.cancelled():
+                    future.exception()
+
+    def _ranges(self, planned: Sequence[tuple[bytes, Place]]) -> Iterator[_Range]:
+        frames: dict[int, _Wanted] = {}
+        for chunk_id, place in planned:
+            wanted = frames.get(place.frame)
+            if wanted is None:
+                wanted = frames[place.frame] = _Wanted(self.index.frame(place.frame), [])
+            wanted.chunks.append((chunk_id, place))
+        packs: dict[bytes, list[_Wanted]] = {}
+        for wanted in frames.values():
+            packs.setdefault(wanted.place.pack_id, []).append(wanted)
+        for pack_id, members in packs.items():
+            members.sort(key=lambda w: w.place.span.offset)
+            yield from _coalesced(pack_id, members)
+
+    def _read_range(self, piece: _Range, consume: Consume) -> dict[bytes, DamageError]:
+        failed: dict[bytes, DamageError] = {}
+        key = layout.pack(piece.pack_id)
+        try:
+            data = memoryview(self._store.get_range(key, piece.offset, piece.length))
+            opener = self._opener(piece, data)
+        except ObjectMissingError:
+            error: DamageError = MissingObjectError(f"{key} is missing")
+            return {chunk_id: error for w in piece.frames for chunk_id, _ in w.chunks}
+        except RangeError:
+            error = DamageError(f"{key} is damaged: it is shorter than the index says")
+            return {chunk_id: error for w in piece.frames for chunk_id, _ in w.chunks}
+        except DamageError as found:
+            return {chunk_id: found for w in piece.frames for chunk_id, _ in w.chunks}
+        for wanted in piece.frames:
+            self._read_frame(opener, wanted, data, piece.offset, consume, failed)
+        return failed
+
+    def _read_frame(  # noqa: PLR0913 - one frame of a range: all six are different things
+        self,
+        opener: PackOpener,
+        wanted: _Wanted,
+        data: memoryview,
+        start: int,
+        consume: Consume,
+        failed: dict[bytes, DamageError],
+    ) -> None:
+        span = wanted.place.span
+        sealed = data[span.offset - start : span.offset - start + span.sealed_length]
+        try:
+            plain = opener.plain(span, sealed, self._decompressor)
+        except DamageError as error:
+            failed.update((chunk_id, error) for chunk_id, _ in wanted.chunks)
+            return
+        good = []
+        for chunk_id, place in wanted.chunks:
+            chunk = plain[place.at : place.at + place.length]
+            try:
+                opener.check(span.kind, chunk_id, chunk)
+            except DamageError as error:
+                failed[chunk_id] = error
+            else:
+                good.append((chunk_id, chunk))
+        if good:
+            consume(good)
+
+    def _opener(self, piece: _Range, data: memoryview) -> PackOpener:
+        opener = self._openers.get(piece.pack_id)
+        if opener is None:
+            key = layout.pack(piece.pack_id)
+            if piece.offset == 0:
+                header = bytes(data[:HEADER_SIZE])
+            else:
+                header = self._store.get_range(key, 0, HEADER_SIZE)
+            opener = self._openers[piece.pack_id] = open_pack(key, header, self._keyring)
+        return opener
+
+
+def _coalesced(pack_id: bytes, members: list[_Wanted]) -> Iterator[_Range]:
+    first = members[0].place.span.offset
+    start = 0 if first <= RANGE_GAP else first
+    end = start
+    frames: list[_Wanted] = []
+    for wanted in members:
+        span = wanted.place.span
+        after = span.offset + span.sealed_length
+        if frames and (span.offset - end > RANGE_GAP or after - start > RANGE_SIZE):
+            yield _Range(pack_id, start, end - start, frames)
+            start, frames = span.offset, []
+        frames.append(wanted)
+        end = after
+    yield _Range(pack_id, start, end - start, frames)
+
+
+def _not_indexed(chunk_id: bytes) -> DamageError:
+    return MissingObjectError(
+        f"chunk {chunk_id.hex()[:16]} is in no index: an index segment or a pack is missing"
+    )

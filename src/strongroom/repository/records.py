@@ -1,0 +1,240 @@
+"""The bodies of objects as typed records: the arrays of ``docs/format.md`` 4, 5 and 10."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, TypeVar
+
+import msgspec
+
+from strongroom.errors import DamageError
+from strongroom.repository.canonical import FormatError, decode
+
+SUITE: Final = 1
+Body = TypeVar("Body")
+
+
+class _Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """An array with a fixed number of fields."""
+
+
+class Mode(enum.IntEnum):
+    """Whether the store can decide between two writers (``docs/format.md`` 4)."""
+
+    FULL = 0
+    WEAKER = 1
+
+
+class SlotKind(enum.IntEnum):
+    """How a slot is opened."""
+
+    PASSPHRASE = 1
+    KEY_FILE = 2
+    RECOVERY = 3
+    KMS = 4
+
+
+class SlotRole(enum.IntEnum):
+    """What a slot lets its holder do: everything, or read."""
+
+    FULL = 1
+    READER = 2
+
+
+class Purpose(enum.IntEnum):
+    """Why a session was opened."""
+
+    BACKUP = 1
+    UNFORGET = 2
+    HOLD = 3
+    UNITS = 4
+
+
+class AbortReason(enum.IntEnum):
+    """Why a session ended without a commit."""
+
+    FAILED = 1
+    FENCED = 2
+    REVOKED = 3
+
+
+class Chunking(_Record):
+    """Chunker parameters for files, bytes."""
+
+    whole_below: int
+    average: int
+    minimum: int
+    maximum: int
+    normalisation: int
+
+
+class ConfigCore(_Record):
+    """What never changes in a repository."""
+
+    suite: int
+    created_ns: int
+    mode: int
+    admin_key: bytes
+    reader_key: bytes
+    chunking: Chunking
+    frame_size: int
+    pack_size: int
+
+
+class SlotDigest(_Record):
+    """A slot made by init, so that damage to it is found without its secret."""
+
+    slot_id: bytes
+    sha256: bytes
+
+
+class Config(_Record):
+    """Body of ``config``."""
+
+    core: bytes
+    slots: tuple[SlotDigest, ...]
+
+
+class Slot(_Record):
+    """Body of a slot."""
+
+    kind: int
+    role: int
+    parameters: tuple[int, ...]
+    salt: bytes
+    commitment: bytes
+    public_key: bytes
+    wrapped_secret: bytes
+    bundle: bytes
+
+
+class EpochSecret(_Record):
+    """The reader secret of one epoch."""
+
+    epoch: int
+    secret: bytes
+
+
+class Bundle(_Record):
+    """What a slot gives to its holder."""
+
+    repository_id: bytes
+    admin_key: bytes
+    config_digest: bytes
+    epochs: tuple[EpochSecret, ...]
+    domain_root: bytes
+    admin_seed: bytes | None
+
+
+class Writer(_Record):
+    """Body of ``writers/<id>``."""
+
+    name: bytes
+    public_key: bytes
+    domain_id: bytes
+    created_ns: int
+
+
+class SessionBody(_Record):
+    """Body of ``sessions/<writer>/<sid>``."""
+
+    purpose: int
+    started_ns: int
+    domain_id: bytes
+    positions: tuple[tuple[bytes, int, int], ...] | None
+
+
+class Heartbeat(_Record):
+    """Body of ``sessions/<writer>/<sid>.<n>``."""
+
+    time_ns: int
+    positions: tuple[tuple[bytes, int, int], ...] | None
+
+
+class Head(_Record):
+    """An object that a writer saw and that no other it saw names."""
+
+    key: str
+    sha256: bytes
+
+
+class Commit(_Record):
+    """Body of a COMMIT."""
+
+    decision: int
+    purpose: int
+    committed_ns: int
+    domain_id: bytes
+    epoch: int
+    heads: tuple[Head, ...]
+    packs: bytes
+    targets: tuple[str, ...]
+    sealed_session_key: bytes
+    salt: bytes
+    commitment: bytes
+    sealed: bytes
+
+
+class Abort(_Record):
+    """Body of an ABORT."""
+
+    decision: int
+    reason: int
+    time_ns: int
+
+
+COMMIT: Final = 1
+ABORT: Final = 2
+
+
+class Removals(_Record):
+    """Body of tombs and kills: what a collector run may remove, or removes."""
+
+    packs: bytes
+    commits: tuple[str, ...]
+    index: bytes
+    wal: tuple[str, ...]
+    manifests: tuple[str, ...]
+
+
+class PackColumns(_Record):
+    """What is in one pack, as three columns (``docs/format.md`` 6)."""
+
+    frames: bytes
+    ids: bytes
+    lengths: bytes
+
+
+class IndexedPack(_Record):
+    """One pack in an index segment."""
+
+    pack_id: bytes
+    size: int
+    frames: bytes
+    ids: bytes
+    lengths: bytes
+
+
+class IndexBody(_Record):
+    """Body of an index segment."""
+
+    packs: tuple[IndexedPack, ...]
+    supersedes: bytes
+    signature: bytes
+
+
+def read_body(key: str, data: bytes | memoryview, kind: type[Body]) -> Body:
+    """Decode the body of the object at ``key``; ``DamageError`` names it."""
+    try:
+        return decode(data, kind)
+    except FormatError as error:
+        msg = f"{key} is damaged: {error}"
+        raise DamageError(msg) from error
+
+
+def split(joined: bytes, size: int, key: str) -> list[bytes]:
+    """Cut concatenated ids of ``size`` bytes apart; ``DamageError`` if they do not fit."""
+    if len(joined) % size:
+        msg = f"{key} is damaged: {len(joined)} bytes are not a list of ids"
+        raise DamageError(msg)
+    return [joined[i : i + size] for i in range(0, len(joined), size)]

@@ -1,0 +1,62 @@
+"""What this host remembers of the repository at a URL: enough to notice another one there.
+
+Kept as JSON per URL. ``docs/format.md`` 15; DESIGN: pinning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from strongroom.errors import RefusedError
+from strongroom.repository.localfiles import LocalFiles
+
+_LIMIT: Final = 64 << 20
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """One repository as it was last seen; ids and digests in hexadecimal."""
+
+    url: str
+    repository_id: str
+    admin_key: str
+    config_digest: str
+    heads: dict[str, str]
+
+
+class Memory:
+    """Loads and saves what is remembered; a damaged file counts as a refusal, not as nothing."""
+
+    def __init__(self, files: LocalFiles) -> None:
+        self._files = files
+
+    def load(self, url: str) -> Remembered | None:
+        """Return what is remembered for ``url``; ``RefusedError`` if it cannot be read."""
+        name = _name(url)
+        data = self._files.read_bounded(name, _LIMIT)
+        if data is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=Remembered)
+        except msgspec.DecodeError as error:
+            raise RefusedError(
+                f"what this host remembers of {url} cannot be read: {error}",
+                hint=f"If you trust the repository, remove the file {name} in the state folder.",
+            ) from error
+
+    def load_leniently(self, url: str) -> Remembered | None:
+        """As ``load``, with a damaged file as nothing: for init, which replaces it."""
+        try:
+            return self.load(url)
+        except RefusedError:
+            return None
+
+    def save(self, remembered: Remembered) -> None:
+        """Replace what is remembered for its URL."""
+        self._files.write(_name(remembered.url), msgspec.json.encode(remembered))
+
+
+def _name(url: str) -> str:
+    return f"known/{hashlib.sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"

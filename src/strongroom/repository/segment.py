@@ -1,0 +1,105 @@
+"""Index segments: which chunk lies where (``docs/format.md`` 7)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from strongroom.crypto.primitives import (
+    KEY_SIZE,
+    SIGNATURE_SIZE,
+    TAG_SIZE,
+    Cipher,
+    OpenError,
+    check_signature,
+    derive,
+    label,
+    same,
+    sha256,
+)
+from strongroom.errors import DamageError
+from strongroom.repository.canonical import FormatError, encode, pad, unpad
+from strongroom.repository.envelope import VERSION, refuse_version
+from strongroom.repository.keyring import DomainKeys
+from strongroom.repository.layout import HASH_SIZE, ID_SIZE
+from strongroom.repository.records import SUITE, IndexBody, IndexedPack, read_body
+
+MAGIC: Final = b"SRMI"
+MAX_SEGMENT: Final = 256 << 20
+_FIXED: Final = struct.Struct(">4sHBB16s16s")
+_HEADER: Final = struct.Struct(f">{_FIXED.size}s32s32s")
+_NONCE: Final = bytes(12)
+
+
+def _segment_key(domain: DomainKeys, fixed: bytes, salt: bytes) -> tuple[bytes, bytes]:
+    okm = derive(domain.index_key, "segment", fixed, salt, length=2 * KEY_SIZE)
+    return okm[:KEY_SIZE], okm[KEY_SIZE:]
+
+
+def seal_segment(packs: Sequence[IndexedPack], domain: DomainKeys, salt: bytes) -> bytes:
+    """Return the bytes of a segment that lists ``packs`` and supersedes nothing."""
+    fixed = _FIXED.pack(MAGIC, VERSION, SUITE, 0, domain.repository_id, domain.domain_id)
+    key, commitment = _segment_key(domain, fixed, salt)
+    header = _HEADER.pack(fixed, salt, commitment)
+    body = encode(IndexBody(packs=tuple(packs), supersedes=b"", signature=b""))
+    return header + Cipher(key).seal(_NONCE, pad(body, around=_HEADER.size + TAG_SIZE))
+
+
+def segment_domain(where: str, data: bytes, repository_id: bytes) -> bytes:
+    """Check the clear part of a segment and return its domain id; ``DamageError``."""
+    if not _HEADER.size + TAG_SIZE < len(data) <= MAX_SEGMENT:
+        msg = f"{where} is damaged: {len(data)} bytes are no length of an index segment"
+        raise DamageError(msg)
+    magic, version, suite, flags, owner, domain = _FIXED.unpack_from(data)
+    if magic != MAGIC:
+        msg = f"{where} is damaged: it does not begin as an index segment does"
+        raise DamageError(msg)
+    refuse_version(version, where)
+    if suite != SUITE or flags or owner != repository_id:
+        msg = f"{where} is damaged or belongs to another repository"
+        raise DamageError(msg)
+    return bytes(domain)
+
+
+def open_segment(
+    where: str, name: bytes, data: bytes, domain: DomainKeys, admin_key: bytes
+) -> IndexBody:
+    """Read a segment of ``domain`` whose key names it ``name``; ``DamageError``."""
+    if sha256(data) != name:
+        msg = f"{where} is damaged: its bytes are not those its name says"
+        raise DamageError(msg)
+    fixed, salt, commitment = _HEADER.unpack_from(data)
+    key, expected = _segment_key(domain, fixed, salt)
+    if not same(expected, commitment):
+        msg = f"{where} is damaged: its header does not verify"
+        raise DamageError(msg)
+    try:
+        plain = unpad(Cipher(key).unseal(_NONCE, memoryview(data)[_HEADER.size :]))
+    except (OpenError, FormatError) as error:
+        msg = f"{where} is damaged: it does not open"
+        raise DamageError(msg) from error
+    body = read_body(where, plain, IndexBody)
+    _check_superseding(where, body, domain, admin_key)
+    if any(len(pack.pack_id) != HASH_SIZE for pack in body.packs):
+        msg = f"{where} is damaged: it lists something that is no pack"
+        raise DamageError(msg)
+    return body
+
+
+def _check_superseding(where: str, body: IndexBody, domain: DomainKeys, admin_key: bytes) -> None:
+    if not body.supersedes and not body.signature:
+        return
+    signed = label(
+        "supersedes",
+        domain.repository_id,
+        domain.domain_id,
+        encode([body.packs, body.supersedes]),
+    )
+    try:
+        if len(body.signature) != SIGNATURE_SIZE or len(domain.domain_id) != ID_SIZE:
+            raise OpenError
+        check_signature(admin_key, body.signature, signed)
+    except OpenError as error:
+        msg = f"{where} is damaged: it replaces other segments without the signature of admin"
+        raise DamageError(msg) from error

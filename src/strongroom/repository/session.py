@@ -1,0 +1,234 @@
+"""A backup session: the writer's half of the protocol (``docs/format.md`` 13), in its order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from strongroom.compression.codec import DEFAULT_LEVEL, Compressor
+from strongroom.crypto.primitives import sha256
+from strongroom.errors import (
+    DamageError,
+    FencedError,
+    ObjectExistsError,
+    ObjectMissingError,
+    StoreUnavailableError,
+)
+from strongroom.model.events import Notice
+from strongroom.model.snapshot import ListedSnapshot, Snapshot
+from strongroom.repository import layout
+from strongroom.repository.canonical import encode
+from strongroom.repository.commits import (
+    Decision,
+    heads_of,
+    open_snapshot,
+    refuse_orders,
+    seal_snapshot,
+)
+from strongroom.repository.envelope import Kind, wrap
+from strongroom.repository.keyring import SessionKeys, WriterKeys
+from strongroom.repository.loading import load_index
+from strongroom.repository.pack import SealedPack
+from strongroom.repository.packer import Packer, PackLimits
+from strongroom.repository.records import (
+    ABORT,
+    COMMIT,
+    Abort,
+    AbortReason,
+    Commit,
+    Heartbeat,
+    IndexedPack,
+    Purpose,
+    SessionBody,
+)
+from strongroom.repository.repository import Repository
+from strongroom.repository.runs import Absent, read_absent
+from strongroom.repository.segment import seal_segment
+from strongroom.repository.writer import ChunkWriter
+
+HEARTBEAT_SECONDS: Final = 3600.0
+
+
+class _Seen(NamedTuple):
+    """What the session found when it began."""
+
+    absent: Absent
+    packs: frozenset[bytes]
+    decisions: list[Decision]
+    damaged: Mapping[str, DamageError]
+
+
+class BackupSession:
+    """One run of a writer. ``begin``, save through ``writer``, then ``commit`` or ``abort``."""
+
+    def __init__(self, repository: Repository, compression_level: int = DEFAULT_LEVEL) -> None:
+        self._repository = repository
+        self._level = compression_level
+        self._identity: WriterKeys = repository.keyring.main_writer()
+        self._domain = repository.keyring.main_domain
+        self.id = repository.around.randomness.take(layout.ID_SIZE)
+        self._keys: SessionKeys = repository.keyring.begin_session(repository.around.randomness)
+        self._announced = False
+        self._beats = 0
+        self._last_beat = repository.around.clock.elapsed()
+        self._seen = _Seen(Absent(frozenset(), frozenset(), frozenset(), ()), frozenset(), [], {})
+        self._packer: Packer | None = None
+        self._writer: ChunkWriter | None = None
+
+    @property
+    def writer(self) -> ChunkWriter:
+        """Where chunks are saved, once the session began."""
+        if self._writer is None:
+            msg = "the session has not begun"
+            raise RuntimeError(msg)
+        return self._writer
+
+    @property
+    def key(self) -> str:
+        """The key of the decision of this session."""
+        return layout.commit(self._identity.id, self.id)
+
+    def begin(self) -> None:
+        """Steps 1 to 4: announce the session, then read what it may rely on."""
+        repository = self._repository
+        refuse_orders(repository.store)
+        decisions, damaged = repository.read_decisions()
+        repository.check_remembered(decisions, damaged)
+        self._put_session()
+        absent = read_absent(
+            repository.store, repository.id, repository.config.core.admin_key
+        )
+        self._tell_of(absent.unreadable)
+        listed = self._listed_packs()
+        self._seen = _Seen(absent, listed, decisions, damaged)
+        loaded = load_index(
+            repository.store,
+            repository.keyring,
+            repository.around.cache,
+            domain_id=self._domain.domain_id,
+            usable=self._may_rely_on,
+            absent=absent.index,
+        )
+        self._tell_of(tuple(map(str, loaded.damaged)))
+        core = repository.config.core
+        self._packer = Packer(
+            self._keys,
+            self._put_pack,
+            repository.around.workers,
+            PackLimits(core.frame_size, core.pack_size),
+            repository.around.randomness,
+            Compressor(self._level),
+        )
+        self._writer = ChunkWriter(
+            self._domain,
+            loaded.index,
+            self._packer,
+            self._put_segment,
+            repository.around.clock,
+        )
+
+    def _listed_packs(self) -> frozenset[bytes]:
+        found = (layout.pack_id(i.key) for i in self._repository.store.list(layout.PACKS))
+        return frozenset(pack_id for pack_id in found if pack_id is not None)
+
+    def _may_rely_on(self, pack: IndexedPack) -> bool:
+        absent = self._seen.absent
+        return (
+            not absent.unreadable
+            and pack.pack_id in self._seen.packs
+            and pack.pack_id not in absent.packs
+        )
+
+    def _tell_of(self, damaged: Sequence[str]) -> None:
+        for what in damaged:
+            self._repository.around.sink(
+                Notice(f"warning: {what}; this backup does not rely on it. Run 'strongroom verify'")
+            )
+
+    def _put_session(self) -> None:
+        body = SessionBody(
+            Purpose.BACKUP, self._repository.around.clock.now_ns(), self._domain.domain_id, None
+        )
+        self._announced = True
+        self._put(Kind.SESSION, layout.session(self._identity.id, self.id), encode(body))
+
+    def _put(self, kind: Kind, key: str, body: bytes) -> bytes:
+        data = wrap(kind, self._repository.id, key, body, self._identity.sign)
+        self._repository.store.put(key, data)
+        return data
+
+    def _put_pack(self, sealed: SealedPack) -> None:
+        self._repository.store.put(layout.pack(sealed.pack_id), sealed.data)
+
+    def _put_segment(self, packs: Sequence[IndexedPack]) -> None:
+        if self._packer is not None:
+            salt = self._packer.fresh_salt(packs[0].pack_id)
+            data = seal_segment(packs, self._domain, salt)
+            self._repository.store.put(layout.index_segment(sha256(data)), data)
+
+    def beat(self) -> None:
+        """Show a sign of life once an hour; called now and then while work goes on."""
+        clock = self._repository.around.clock
+        if clock.elapsed() - self._last_beat >= HEARTBEAT_SECONDS:
+            self._beats += 1
+            self._last_beat = clock.elapsed()
+            key = layout.session(self._identity.id, self.id, self._beats)
+            self._put(Kind.HEARTBEAT, key, encode(Heartbeat(clock.now_ns(), None)))
+
+    def commit(self, snapshot: Snapshot) -> ListedSnapshot:
+        """Steps 6 to 9: everything is stored, so decide. ``FencedError`` if somebody ended us."""
+        self.writer.finish()
+        repository = self._repository
+        repository.store.sync(repository.relied_prefixes())
+        salt = sha256(repository.around.randomness.take(32) + self.id)
+        commitment, sealed = seal_snapshot(snapshot, self._keys, self.key, salt)
+        body = Commit(
+            decision=COMMIT,
+            purpose=Purpose.BACKUP,
+            committed_ns=repository.around.clock.now_ns(),
+            domain_id=self._domain.domain_id,
+            epoch=self._keys.epoch,
+            heads=heads_of(self._seen.decisions),
+            packs=b"".join(self.writer.pack_ids),
+            targets=(),
+            sealed_session_key=self._keys.sealed,
+            salt=salt,
+            commitment=commitment,
+            sealed=sealed,
+        )
+        data = wrap(Kind.COMMIT, repository.id, self.key, encode(body), self._identity.sign)
+        self._decide(data)
+        decision = Decision(self.key, sha256(data), body)
+        repository.remember([*self._seen.decisions, decision], self._seen.damaged)
+        listed = open_snapshot(decision, repository.keyring)
+        if listed is None:
+            msg = f"{self.key} does not read back as a snapshot"
+            raise DamageError(msg)
+        return listed
+
+    def _decide(self, data: bytes) -> None:
+        """Put the COMMIT; where the outcome is in doubt, what is there decides."""
+        store = self._repository.store
+        try:
+            store.put(self.key, data)
+        except (ObjectExistsError, StoreUnavailableError) as error:
+            try:
+                found = store.get(self.key)
+            except ObjectMissingError:
+                raise error from None
+            if found != data:
+                raise FencedError(
+                    "this backup was given up by the collector before it ended",
+                    hint="Nothing is lost: run the same backup again.",
+                ) from None
+
+    def abort(self) -> None:
+        """End without a commit; packs that are stored stay useful to the next run."""
+        if not self._announced:
+            return
+        if self._writer is not None:
+            self._writer.keep_what_is_stored()
+        body = Abort(ABORT, AbortReason.FAILED, self._repository.around.clock.now_ns())
+        with contextlib.suppress(ObjectExistsError):
+            self._put(Kind.COMMIT, self.key, encode(body))

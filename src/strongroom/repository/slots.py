@@ -1,0 +1,155 @@
+"""Slots: the ways to open the keys of a repository (``docs/format.md`` 4)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from strongroom.crypto.primitives import (
+    KEY_SIZE,
+    Cipher,
+    OpenError,
+    agreement_public_key,
+    extract_and_derive,
+    label,
+    same,
+    seal_to,
+    stretch,
+    unseal_with,
+)
+from strongroom.errors import DamageError, KeyRefusedError
+from strongroom.model.randomness import Randomness
+from strongroom.repository.canonical import encode
+from strongroom.repository.records import Bundle, Slot, SlotKind, SlotRole, read_body
+
+MEMORY_KIB: Final = (64 * 1024, 2 * 1024 * 1024)
+PASSES: Final = (3, 20)
+LANES: Final = (1, 16)
+DEFAULT_PARAMETERS: Final = (64 * 1024, 3, 4)
+SALT_SIZE: Final = 32
+MAX_TRIED: Final = 20
+_NONCE: Final = bytes(12)
+
+
+class Secret(NamedTuple):
+    """What a person or a file gives to open a slot: its kind and its bytes, never shown."""
+
+    kind: SlotKind
+    value: bytes
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<Secret {self.kind.name.lower()}>"
+
+    __str__ = __repr__
+
+
+class Owner(NamedTuple):
+    """What a slot is bound to: it opens for this repository, admin and configuration only."""
+
+    repository_id: bytes
+    admin_key: bytes
+    config_digest: bytes
+
+
+class UnreadableSlotError(Exception):
+    """A slot asks for what no slot may ask for; the message says what."""
+
+
+def _check_parameters(kind: int, parameters: tuple[int, ...]) -> None:
+    if kind == SlotKind.PASSPHRASE:
+        if len(parameters) != len(DEFAULT_PARAMETERS):
+            msg = "passphrase parameters are not memory, passes and lanes"
+            raise UnreadableSlotError(msg)
+        limits = (("KiB of memory", MEMORY_KIB), ("passes", PASSES), ("lanes", LANES))
+        for value, (what, (least, most)) in zip(parameters, limits, strict=True):
+            if not least <= value <= most:
+                msg = f"asks for {value} {what}; allowed are {least} to {most}"
+                raise UnreadableSlotError(msg)
+    elif kind not in {SlotKind.KEY_FILE, SlotKind.RECOVERY} or parameters:
+        msg = f"is of kind {kind} with {len(parameters)} parameters, which this version cannot open"
+        raise UnreadableSlotError(msg)
+
+
+def _wrap_key(
+    repository_id: bytes, slot_id: bytes, slot: tuple[int, int, tuple[int, ...], bytes], kek: bytes
+) -> tuple[bytes, bytes]:
+    kind, role, parameters, salt = slot
+    info = label(
+        "slot", repository_id, slot_id, bytes([kind]), bytes([role]), encode(list(parameters))
+    )
+    okm = extract_and_derive(kek, salt, info, 2 * KEY_SIZE)
+    return okm[:KEY_SIZE], okm[KEY_SIZE:]
+
+
+def _key_encryption_key(secret: Secret, salt: bytes, parameters: tuple[int, ...]) -> bytes:
+    if secret.kind is SlotKind.PASSPHRASE:
+        memory, passes, lanes = parameters
+        return stretch(secret.value, salt, memory, passes, lanes)
+    return secret.value
+
+
+def _owner_label(owner: Owner, slot_id: bytes) -> bytes:
+    return label(
+        "slot owner", owner.repository_id, slot_id, owner.admin_key, owner.config_digest
+    )
+
+
+def _bundle_info(repository_id: bytes, slot_id: bytes) -> bytes:
+    return label("bundle", repository_id, slot_id)
+
+
+def make_slot(
+    slot_id: bytes, secret: Secret, owner: Owner, bundle: bytes, randomness: Randomness
+) -> bytes:
+    """Return the body of a slot that ``secret`` opens and that gives ``bundle``."""
+    parameters = DEFAULT_PARAMETERS if secret.kind is SlotKind.PASSPHRASE else ()
+    role = SlotRole.FULL
+    salt = randomness.take(SALT_SIZE)
+    kek = _key_encryption_key(secret, salt, parameters)
+    key, commitment = _wrap_key(
+        owner.repository_id, slot_id, (secret.kind, role, parameters, salt), kek
+    )
+    private = randomness.take(KEY_SIZE)
+    public = agreement_public_key(private)
+    return encode(
+        Slot(
+            kind=secret.kind,
+            role=role,
+            parameters=parameters,
+            salt=salt,
+            commitment=commitment,
+            public_key=public,
+            wrapped_secret=Cipher(key).seal(_NONCE, private, _owner_label(owner, slot_id)),
+            bundle=seal_to(public, bundle, _bundle_info(owner.repository_id, slot_id)),
+        )
+    )
+
+
+def open_slot(slot_id: bytes, slot: Slot, secret: Secret, owner: Owner) -> Bundle:
+    """Return what the slot holds.
+
+    ``KeyRefusedError`` if the secret is not this slot's, ``UnreadableSlotError`` before any work is
+    done for a slot with unreasonable parameters, ``DamageError`` if the secret fits and the rest
+    does not.
+    """
+    _check_parameters(slot.kind, slot.parameters)
+    kek = _key_encryption_key(secret, slot.salt, slot.parameters)
+    key, commitment = _wrap_key(
+        owner.repository_id, slot_id, (slot.kind, slot.role, slot.parameters, slot.salt), kek
+    )
+    where = f"key slot {slot_id.hex()[:8]}"
+    if not same(commitment, slot.commitment):
+        msg = f"{where} does not open with this key"
+        raise KeyRefusedError(msg)
+    try:
+        private = Cipher(key).unseal(_NONCE, slot.wrapped_secret, _owner_label(owner, slot_id))
+        plain = unseal_with(private, slot.bundle, _bundle_info(owner.repository_id, slot_id))
+    except OpenError as error:
+        msg = f"{where} was made for another configuration or is damaged"
+        raise DamageError(msg) from error
+    bundle = read_body(where, plain, Bundle)
+    if Owner(bundle.repository_id, bundle.admin_key, bundle.config_digest) != owner:
+        msg = f"{where} holds the keys of another repository"
+        raise DamageError(msg)
+    return bundle
+

@@ -1,0 +1,241 @@
+"""Trees: the entries of a source, cut into chunks level upon level (``docs/format.md`` 8)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from strongroom.errors import DamageError
+from strongroom.model.entry import MAX_PATH, Entry, sort_key
+from strongroom.model.snapshot import Order
+from strongroom.repository.canonical import FormatError, decode, encode
+from strongroom.repository.content import FetchTree, SaveTree
+from strongroom.repository.layout import HASH_SIZE
+
+MAX_LEVELS: Final = 32
+MAX_ENTRY: Final = 8 << 20
+_LEAST, _MOST, _DIVISOR = 64, 4096, 512
+_LEAST_BYTES, _MOST_BYTES = 4096, 1 << 20
+_FEW, _MANY = 16, 1 << 16
+
+
+class Child(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """An element of a branch: the first path below, its chunk, and the entries below."""
+
+    path: bytes
+    chunk_id: bytes
+    count: int
+
+
+class Leaf(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A tree chunk of level 0."""
+
+    level: int
+    entries: tuple[Entry, ...]
+
+
+class Branch(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A tree chunk of a level above 0."""
+
+    level: int
+    children: tuple[Child, ...]
+
+
+class Root(NamedTuple):
+    """A finished tree; ``chunk_id`` is empty for one without entries."""
+
+    chunk_id: bytes
+    levels: int
+    count: int
+
+
+class _Level:
+    """The elements of one level since its last cut."""
+
+    __slots__ = ("count", "encoded", "first", "size")
+
+    def __init__(self) -> None:
+        self.encoded: list[bytes] = []
+        self.first = b""
+        self.count = 0
+        self.size = 0
+
+
+def _node(level: int, elements: list[bytes]) -> bytes:
+    count = len(elements)
+    if count < _FEW:
+        head = bytes([0x90 | count])
+    elif count < _MANY:
+        head = b"\xdc" + struct.pack(">H", count)
+    else:
+        head = b"\xdd" + struct.pack(">I", count)
+    return b"\x92" + encode(level) + head + b"".join(elements)
+
+
+def _is_cut(level: int, path: bytes) -> bool:
+    return zlib.crc32(path, zlib.crc32(bytes([level]))) % _DIVISOR == 0
+
+
+class TreeWriter:
+    """Takes entries in order; ``save_tree`` stores a chunk and returns its id."""
+
+    def __init__(self, save_tree: SaveTree) -> None:
+        self._save_tree = save_tree
+        self._levels = [_Level()]
+        self._last = b""
+        self._count = 0
+
+    def add(self, entry: Entry) -> bytes:
+        """Append an entry; its encoded bytes. ``ValueError`` if it is out of order or too large."""
+        key = sort_key(entry.path)
+        if (self._count and key <= self._last) or not entry.path:
+            msg = f"entry out of order: {entry.path!r}"
+            raise ValueError(msg)
+        encoded = encode(entry)
+        if len(encoded) > MAX_ENTRY or len(entry.path) > MAX_PATH:
+            msg = f"entry too large: {len(encoded)} bytes"
+            raise ValueError(msg)
+        self._last = key
+        self._count += 1
+        self._append(0, entry.path, encoded, 1)
+        return encoded
+
+    def finish(self) -> Root:
+        """Store what is left and return the root."""
+        if self._count == 0:
+            return Root(b"", 0, 0)
+        level = 0
+        while True:
+            waiting = self._levels[level]
+            top = level == len(self._levels) - 1
+            if top and level and len(waiting.encoded) == 1:
+                child = decode(waiting.encoded[0], Child)
+                return Root(child.chunk_id, level, self._count)
+            if waiting.encoded:
+                self._cut(level)
+            level += 1
+
+    def _append(self, level: int, path: bytes, encoded: bytes, count: int) -> None:
+        waiting = self._levels[level]
+        if not waiting.encoded:
+            waiting.first = path
+        waiting.encoded.append(encoded)
+        waiting.count += count
+        waiting.size += len(encoded)
+        elements = len(waiting.encoded)
+        enough = elements >= _LEAST or waiting.size >= _LEAST_BYTES
+        full = elements >= _MOST or waiting.size >= _MOST_BYTES
+        alone = level > 0 and elements == 1
+        if not alone and (full or (enough and _is_cut(level, path))):
+            self._cut(level)
+
+    def _cut(self, level: int) -> None:
+        waiting, self._levels[level] = self._levels[level], _Level()
+        if level + 1 == len(self._levels):
+            self._levels.append(_Level())
+        chunk_id = self._save_tree(_node(level, waiting.encoded))
+        child = Child(waiting.first, chunk_id, waiting.count)
+        self._append(level + 1, waiting.first, encode(child), waiting.count)
+
+
+class TreeReader:
+    """Reads one tree; ``fetch`` returns tree chunks by their ids. All errors: ``DamageError``."""
+
+    def __init__(self, where: str, root: Root, order: Order, fetch: FetchTree) -> None:
+        if root.levels > MAX_LEVELS or (root.chunk_id and not root.levels):
+            msg = f"{where} is damaged: a tree of {root.levels} levels"
+            raise DamageError(msg)
+        self._where = where
+        self._root = root
+        self._fetch = fetch
+        self._key: Callable[[bytes], bytes] = sort_key if order is Order.COMPONENTS else bytes
+
+    def entries(self, below: bytes = b"") -> Iterator[tuple[Entry, ...]]:
+        """Yield the entries in order, a leaf at a time; only ``below`` a path, and that path."""
+        if not self._root.chunk_id:
+            return
+        last = None
+        total = 0
+        for leaf in self._leaves(self._root.chunk_id, self._root.levels - 1, below):
+            for entry in leaf:
+                key = self._key(entry.path)
+                if last is not None and key <= last:
+                    raise self._damage("its entries are out of order")
+                last = key
+            total += len(leaf)
+            yield tuple(e for e in leaf if is_below(e.path, below)) if below else leaf
+        if not below and total != self._root.count:
+            raise self._damage(f"it holds {total} entries and states {self._root.count}")
+
+    def _damage(self, what: str) -> DamageError:
+        return DamageError(f"the tree of {self._where} is damaged: {what}")
+
+    def _leaves(self, chunk_id: bytes, level: int, below: bytes) -> Iterator[tuple[Entry, ...]]:
+        pending = [(level, [chunk_id])]
+        while pending:
+            level, ids = pending.pop()
+            if not ids:
+                continue
+            width = 8 if level == 0 else 1
+            part, rest = ids[:width], ids[width:]
+            pending.append((level, rest))
+            for data in self._fetch(part):
+                if level == 0:
+                    yield self._leaf(data)
+                else:
+                    pending.append((level - 1, self._children(data, level, below)))
+
+    def _leaf(self, data: bytes) -> tuple[Entry, ...]:
+        return read_leaf(self._where, data).entries
+
+    def _children(self, data: bytes, level: int, below: bytes) -> list[bytes]:
+        children = read_branch(self._where, data, level).children
+        if not below:
+            return [child.chunk_id for child in children]
+        low = self._key(below)
+        high = low + b"\x01" if self._key is sort_key else None
+        chosen = []
+        for i, child in enumerate(children):
+            after = self._key(children[i + 1].path) if i + 1 < len(children) else None
+            if after is not None and after <= low:
+                continue
+            if high is not None and self._key(child.path) >= high:
+                break
+            chosen.append(child.chunk_id)
+        return chosen
+
+
+def is_below(path: bytes, top: bytes) -> bool:
+    """Whether ``path`` is ``top`` or lies below it; everything lies below an empty path."""
+    return not top or path == top or path.startswith(top + b"/")
+
+
+def read_leaf(where: str, data: bytes) -> Leaf:
+    """Decode a tree chunk of level 0; ``DamageError``."""
+    try:
+        leaf = decode(data, Leaf)
+    except FormatError as error:
+        msg = f"the tree of {where} is damaged: {error}"
+        raise DamageError(msg) from error
+    if leaf.level != 0 or not leaf.entries:
+        msg = f"the tree of {where} is damaged: a leaf is of another level"
+        raise DamageError(msg)
+    return leaf
+
+
+def read_branch(where: str, data: bytes, level: int) -> Branch:
+    """Decode a tree chunk of ``level`` above 0; ``DamageError``."""
+    try:
+        branch = decode(data, Branch)
+    except FormatError as error:
+        msg = f"the tree of {where} is damaged: {error}"
+        raise DamageError(msg) from error
+    named = all(len(child.chunk_id) == HASH_SIZE for child in branch.children)
+    if branch.level != level or not branch.children or not named:
+        msg = f"the tree of {where} is damaged: a branch is of another level"
+        raise DamageError(msg)
+    return branch

@@ -1,0 +1,1 @@
+"""Where snapshots come back to: one package for each kind of target."""

@@ -1,0 +1,1 @@
+"""What is backed up: one package for each kind of source."""

@@ -1,0 +1,1 @@
+"""Stores: where a repository keeps its objects."""

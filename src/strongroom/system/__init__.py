@@ -1,0 +1,1 @@
+"""The doors to the machine: file system, randomness, child processes."""

@@ -1,0 +1,101 @@
+"""Every rule of the protocol, each with the sentence that a reader of the design knows it by.
+
+A rule can be taken away, ``ALL_RULES.without("killed_is_absent")``, to look for the trace that
+loses data.  What the other programs do wrong at this place is often exactly one rule less.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+
+def _rule(sentence: str) -> Any:  # noqa: ANN401 - as dataclasses.field, the field has its own type
+    return field(default=True, metadata={"sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules that hold; a field set to False is a rule taken away."""
+
+    # Writer
+    session_before_gc: bool = _rule("a writer puts its session before it lists gc")
+    gc_before_packs: bool = _rule("a writer lists gc before it lists packs")
+    packs_before_index: bool = _rule("a writer lists packs before it lists the index")
+    listed_packs_only: bool = _rule("a writer relies only on packs in its listing of packs")
+    tombed_is_absent: bool = _rule("what an unfinished run tombs counts as absent for a writer")
+    killed_is_absent: bool = _rule("what any kills names is absent for ever, listed or not")
+    index_before_commit: bool = _rule("a writer puts its index before its COMMIT")
+    keys_used_once: bool = _rule("no key is used twice: no other object gets the name of a pack")
+    writers_delete_nothing: bool = _rule("a writer deletes nothing, not even what it uploaded")
+
+    # Decision of a session
+    one_decision: bool = _rule("COMMIT and ABORT are put-if-absent at one key: one of them wins")
+    abort_stays: bool = _rule("nobody deletes an ABORT")
+
+    # Runs
+    runs_in_turn: bool = _rule("run n+1 starts only when run n is done")
+    unfinished_is_finished: bool = _rule("whoever finds an unfinished run finishes it")
+    adopter_goes_on: bool = _rule("an adopter goes on where the run stands; with kills it deletes")
+
+    # Steps 1 and 2: mark and put tombs
+    roots_before_packs: bool = _rule("steps 1, 2: commits and orders are read before packs, index")
+    held_is_live: bool = _rule("step 1: a held snapshot is a live root, forgotten or not")
+    tombs_name_commits: bool = _rule("step 2: tombs name commits too, not only packs and index")
+    first_tombs_rule: bool = _rule("step 2: the tombs that exist rule owner and adopter alike")
+
+    # Step 3: wait
+    sessions_after_tombs: bool = _rule("step 3: sessions are listed after tombs were put")
+    first_waits_rule: bool = _rule("step 3: the waits that exist rule owner and adopter alike")
+    adopter_waits: bool = _rule("step 3: an adopter waits like the owner of the run")
+    only_decision_ends_wait: bool = _rule("step 3: only a COMMIT or ABORT ends a wait")
+
+    # Step 4: read again, decide, put kills
+    commits_read_again: bool = _rule("step 4: commits are read again")
+    orders_read_again: bool = _rule("step 4: orders are read again")
+    packs_read_again: bool = _rule("step 4: packs are read again")
+    index_read_again: bool = _rule("step 4: the index is read again")
+    roots_before_packs_again: bool = _rule("step 4: commits and orders are read before packs")
+    untombed_is_root: bool = _rule("step 4: every commit that is not in tombs is a root")
+    kills_within_tombs: bool = _rule("step 4: kills name nothing that tombs do not name")
+    root_commit_stays: bool = _rule("step 4: the commit of a root is left out of kills")
+    needed_pack_stays: bool = _rule(
+        "step 4: a pack holding a root's chunk that no staying pack holds is left out of kills"
+    )
+    needed_segment_stays: bool = _rule(
+        "step 4: a segment with an entry whose pack is not killed and that no staying segment has"
+        " is left out of kills"
+    )
+    damage_stops: bool = _rule("step 4: a chunk found nowhere stops the run: it kills nothing")
+    damage_is_checked: bool = _rule(
+        "step 4: a chunk found nowhere is damage only if the run has not moved on meanwhile"
+    )
+    first_kills_rule: bool = _rule("step 4: the kills that exist rule owner and adopter alike")
+
+    # Step 5: delete
+    index_deleted_first: bool = _rule("step 5: index segments are deleted before packs")
+    sessions_deleted_last: bool = _rule("step 5: the sessions in waits are deleted last")
+    done_after_deletes: bool = _rule("step 5: done is put after the deletes")
+
+    # Compaction and repack
+    merge_keeps_entries: bool = _rule("compaction drops an entry only if a kills names its pack")
+    repack_before_tombs: bool = _rule("a repack puts its new pack and segment before tombs")
+    repacked_goes_by_kills: bool = _rule("a repacked pack goes only by the kills of that run")
+
+    # Un-forget and hold
+    unforget_is_commit: bool = _rule("an un-forget is the COMMIT of its session")
+    hold_is_commit: bool = _rule("a hold is the COMMIT of its session")
+    target_after_gc: bool = _rule("un-forget and hold look at their target after listing gc")
+    missing_target_refused: bool = _rule("un-forget and hold are refused without their target")
+    tombed_target_refused: bool = _rule(
+        "un-forget and hold are refused if an unfinished run tombs their target"
+    )
+    goes_with_target: bool = _rule("the COMMIT of an un-forget or hold goes only with its target")
+
+    def without(self, *names: str) -> "Rules":
+        """Return the rules that remain when some are taken away."""
+        return replace(self, **dict.fromkeys(names, False))
+
+
+ALL_RULES = Rules()
+
+SENTENCES: dict[str, str] = {rule.name: rule.metadata["sentence"] for rule in fields(Rules)}
+"""Rule, and what it says."""
