@@ -9,7 +9,7 @@ versions of the program, so golden tests hold them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from pyfastcdc import FastCDC
 
@@ -25,7 +25,7 @@ class ChunkerParameters(NamedTuple):
     average: int = 1 << 20
     minimum: int = 1 << 18
     maximum: int = 4 << 20
-    normalisation: int = 1
+    normalisation: Literal[0, 1, 2, 3] = 1
 
 
 class Cutter(Protocol):

@@ -72,7 +72,9 @@ class Decompressor:
             if claimed != length:
                 msg = f"compressed payload claims {claimed} bytes, {length} expected"
                 raise CodecError(msg)
-            data: bytes = context.decompress(payload, max_output_size=length, allow_extra_data=False)
+            data: bytes = context.decompress(
+                payload, max_output_size=length, allow_extra_data=False
+            )
         except zstandard.ZstdError as error:
             msg = f"compressed payload does not decode: {error}"
             raise CodecError(msg) from error

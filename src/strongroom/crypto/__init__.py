@@ -1,1 +1,1 @@
-"""Cryptographic primitives under one small interface; what they are used for is in ``repository``."""
+"""Cryptographic primitives; what they are used for is in ``repository``."""

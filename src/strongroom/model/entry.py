@@ -17,6 +17,7 @@ EXTENT: Final = struct.Struct(">32sQ")
 HOLE: Final = bytes(32)
 MAX_PATH: Final = 1 << 20
 CHANGED_WHILE_READ: Final = 1
+SPARSE: Final = 2
 
 
 class EntryKind(enum.IntEnum):
@@ -39,7 +40,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkno
     ``path`` is relative, its components joined by ``/``, any bytes but NUL. ``mtime_ns`` counts
     from 1970, ``size`` in bytes. ``content`` holds extents; with ``depth`` > 0 they name chunks
     that hold extents in turn. ``link`` is the path of the first entry of a group of hard links,
-    empty for a file with one name. ``rdev`` is (major, minor). ``flags``: CHANGED_WHILE_READ.
+    empty for a file with one name. ``rdev`` is (major, minor). ``flags``: CHANGED_WHILE_READ, and
+    SPARSE for a file whose zeros of at least 4 KiB were holes although no extent says so.
     """
 
     path: bytes

@@ -111,4 +111,3 @@ def _capture(
         around.sink(Notice(f"warning: the next backup reads everything again: {walk.failure}"))
     record = msgspec.structs.replace(record, paths=tuple(planned.paths))
     return record, ingest.tally
-

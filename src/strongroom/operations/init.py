@@ -37,4 +37,3 @@ def init(
         )
     )
     return Initialised(created, before.repository_id if before else None)
-

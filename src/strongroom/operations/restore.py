@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from strongroom.errors import DamageError, NotFoundError
-from strongroom.model.entry import HOLE, Entry, EntryKind, sort_key
+from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, sort_key
 from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import OpenFile, Problem, Target
@@ -50,13 +50,13 @@ class _LargeFile:
 
     def write(self, offset: int, data: memoryview) -> bool:
         """Write a piece; True if it was the last and the file is complete now."""
-        if self._ended:
-            return False
         self._file.write(offset, data)
         with self._lock:
+            if self._ended:
+                return False
             self._left -= 1
-            last = self._left == 0 and not self._ended
-            self._ended = self._ended or last
+            last = self._left == 0
+            self._ended = last
         if last:
             self._file.finish()
         return last
@@ -137,11 +137,11 @@ class Restore:
             extents = list(
                 flatten(_shown(entry.path), entry.content, entry.depth, self._reader.fetch)
             )
-            if sum(extent.length for extent in extents) != entry.size:
-                msg = f"{_shown(entry.path)} is damaged: its chunks do not add up to its size"
-                raise DamageError(msg)
         except DamageError as error:
             self._damaged(entry, error)
+            return
+        if sum(extent.length for extent in extents) != entry.size:
+            self._damaged(entry, DamageError("its chunks do not add up to its size"))
             return
         opened = self._target.open(entry)
         if opened is None:
@@ -201,7 +201,11 @@ class Restore:
 
 def is_small(entry: Entry) -> bool:
     """Whether an entry is one chunk that is written at once."""
-    return entry.depth == 0 and len(entry.content) == 40 and not entry.content.startswith(HOLE)
+    return (
+        entry.depth == 0
+        and len(entry.content) == EXTENT.size
+        and not entry.content.startswith(HOLE)
+    )
 
 
 def _shown(path: bytes) -> str:

@@ -1,7 +1,7 @@
 """Canonical MessagePack and PADME padding: the two encodings every object is made of.
 
-``docs/format.md`` 1. What does not decode to exactly the type asked for, or does not encode again to
-the same bytes, is a ``FormatError``; its callers name the object and raise ``DamageError``.
+``docs/format.md`` 1. What does not decode to exactly the type asked for, or does not encode again
+to the same bytes, is a ``FormatError``; its callers name the object and raise ``DamageError``.
 """
 
 from __future__ import annotations

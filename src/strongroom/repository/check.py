@@ -1,8 +1,8 @@
 """Check a repository from its root to the last byte; nothing is repaired here.
 
-In this order: the objects that make it a repository, sessions, decisions and heads, index and packs,
-the bytes of packs (as many as asked for), and last the trees, so that what is damaged below is said
-with the names of files and snapshots.
+In this order: the objects that make it a repository, sessions, decisions and heads, index and
+packs, the bytes of packs (as many as asked for), and last the trees, so that what is damaged below
+is said with the names of files and snapshots.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Final
 
 from strongroom.compression.codec import Decompressor
@@ -91,13 +92,12 @@ class Check:
         store, config = self._store, self._repository.config
         self._guard(layout.CONFIG, lambda: read_config(store))
         for slot_id in config.slots:
-            self._guard(layout.slot(slot_id), lambda s=slot_id: read_slot(store, config, s))
+            self._guard(layout.slot(slot_id), partial(read_slot, store, config, slot_id))
         for info in store.list(layout.SLOTS):
-            slot_id = layout.object_id(info.key)
-            if slot_id not in config.slots:
+            if layout.object_id(info.key) not in config.slots:
                 self.result.note(info.key, "a slot that this repository does not name; ignored")
         for info in store.list(layout.WRITERS):
-            self._guard(info.key, lambda k=info.key: self._repository.writers.read(k))
+            self._guard(info.key, partial(self._repository.writers.read, info.key))
         self._absent = read_absent(store, config.repository_id, config.core.admin_key)
         for key in self._absent.unreadable:
             self.result.damaged(key, "cannot be read")
@@ -115,7 +115,7 @@ class Check:
 
     def _sessions(self) -> None:
         for info in self._store.list(layout.SESSIONS):
-            self._guard(info.key, lambda k=info.key: self._session(k))
+            self._guard(info.key, partial(self._session, info.key))
 
     def _session(self, key: str) -> None:
         ids = layout.session_ids(key)

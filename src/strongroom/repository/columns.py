@@ -1,4 +1,4 @@
-"""What is in a pack, as columns: shared by pack footers and index segments (``docs/format.md`` 6)."""
+"""What is in a pack, as columns: for pack footers and index segments (``docs/format.md`` 6)."""
 
 from __future__ import annotations
 

@@ -60,9 +60,15 @@ class _Frames(NamedTuple):
 
 
 def _concatenated(parts: Sequence[_Run]) -> _Run:
-    run = _Run(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    order = np.argsort(run.prefix, kind="stable")
-    return _Run(*(column[order] for column in run))
+    prefix = np.concatenate([part.prefix for part in parts])
+    order = np.argsort(prefix, kind="stable")
+    return _Run(
+        prefix[order],
+        np.concatenate([part.ids for part in parts])[order],
+        np.concatenate([part.frame for part in parts])[order],
+        np.concatenate([part.at for part in parts])[order],
+        np.concatenate([part.length for part in parts])[order],
+    )
 
 
 class ChunkIndex:
@@ -173,7 +179,9 @@ class ChunkIndex:
         return places
 
     @staticmethod
-    def _matches(run: _Run, wanted: U64, rows: U8) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+    def _matches(
+        run: _Run, wanted: U64, rows: U8
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
         where = np.searchsorted(run.prefix, wanted)
         where[where == len(run.prefix)] = 0
         same_prefix = run.prefix[where] == wanted
@@ -216,4 +224,6 @@ def _query(ids: Sequence[bytes]) -> tuple[U64, U8]:
 
 
 def _inconsistent(where: str, pack: IndexedPack) -> DamageError:
-    return DamageError(f"{where} is damaged: what it lists of pack {pack.pack_id.hex()[:16]} does not fit")
+    return DamageError(
+        f"{where} is damaged: what it lists of pack {pack.pack_id.hex()[:16]} does not fit"
+    )

@@ -1,9 +1,12 @@
-"""From a source to a tree: skips what is unchanged, loads small items in batches on worker threads,
-streams large ones, and keeps the order of the source.
+"""From a source to a tree, in the order of the source.
+
+What is unchanged is skipped, small items are loaded in batches on worker threads, large ones are
+streamed.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -26,7 +29,6 @@ BATCH_ITEMS: Final = 256
 BATCH_BYTES: Final = 4 << 20
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
-_ATTEMPTS: Final = 2
 
 
 class _Captured(NamedTuple):
@@ -41,6 +43,15 @@ class _Batch(NamedTuple):
 
     future: Future[_Captured]
     size: int
+
+
+class _Streamed(NamedTuple):
+    """A large item as captured; ``chunks``: what its record in the last walk must name."""
+
+    entry: Entry | None
+    token: bytes
+    chunks: bytes
+    problem: Problem | None
 
 
 _Step = _Batch | Item | WalkRecord
@@ -123,7 +134,7 @@ class Ingest:
         size = 0
         for item, record, is_reliable in zip(items, records, reliable, strict=True):
             large = item.size >= self._parameters.whole_below
-            if small and (record is not None and is_reliable or large):
+            if small and (large or (record is not None and is_reliable)):
                 self._load(source, small, size)
                 small, size = [], 0
             if record is not None and is_reliable:
@@ -142,7 +153,7 @@ class Ingest:
     def _reliable(self, records: Sequence[WalkRecord | None]) -> list[bool]:
         needs = [record.needs() if record is not None else [] for record in records]
         known = iter(self._writer.relies_on([i for ids in needs for i in ids]))
-        return [all([next(known) for _ in ids]) for ids in needs]
+        return [sum(itertools.islice(known, len(ids))) == len(ids) for ids in needs]
 
     def _load(self, source: Source, items: list[Item], size: int) -> None:
         self._ahead += size
@@ -201,9 +212,7 @@ class Ingest:
                 continue
             if chunk_id:
                 read += len(one.data)
-                entry = msgspec.structs.replace(
-                    entry, content=EXTENT.pack(chunk_id, len(one.data))
-                )
+                entry = msgspec.structs.replace(entry, content=EXTENT.pack(chunk_id, len(one.data)))
             self._add(entry, one.token, b"", walk)
         self.tally.bytes_read += read
         if captured.loaded:
@@ -231,25 +240,24 @@ class Ingest:
     # -- large items
 
     def _stream(self, source: Source, item: Item, walk: WalkWriter) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with source.open(item) as content:
-                    entry, token, chunks, problem = self._stream_once(content, item)
-            except OSError as error:
-                cause = (error.strerror or str(error)).lower()
-                self.report(Problem(item.path, cause))
-                return
-            if problem is None or problem.missing or attempt == _ATTEMPTS:
-                break
-        if problem is not None:
-            self.report(problem)
-        if entry is not None:
-            self._add(entry, token, chunks, walk)
+        try:
+            captured = self._stream_once(source, item)
+            if captured.problem is not None and not captured.problem.missing:
+                captured = self._stream_once(source, item)
+        except OSError as error:
+            self.report(Problem(item.path, (error.strerror or str(error)).lower()))
+            return
+        if captured.problem is not None:
+            self.report(captured.problem)
+        if captured.entry is not None:
+            self._add(captured.entry, captured.token, captured.chunks, walk)
         self._sink(Advanced(1, 0, item.path))
 
-    def _stream_once(
-        self, content: Content, item: Item
-    ) -> tuple[Entry | None, bytes, bytes, Problem | None]:
+    def _stream_once(self, source: Source, item: Item) -> _Streamed:
+        with source.open(item) as content:
+            return self._stream_content(content, item)
+
+    def _stream_content(self, content: Content, item: Item) -> _Streamed:
         builder = self._writer.new_content()
         ids: list[bytes] = []
         for offset, length, is_data in content.extents():
@@ -267,10 +275,10 @@ class Ingest:
         references, depth = builder.finish()
         loaded = content.finish(builder.size)
         if loaded.entry is None:
-            return None, b"", b"", loaded.problem
+            return _Streamed(None, b"", b"", loaded.problem)
         entry = msgspec.structs.replace(loaded.entry, content=references, depth=depth)
         chunks = b"".join([*builder.list_ids, *ids]) if depth else b""
-        return entry, loaded.token, chunks, loaded.problem
+        return _Streamed(entry, loaded.token, chunks, loaded.problem)
 
     def _chunks(self, content: Content, offset: int, length: int) -> Iterator[bytes]:
         place, end = offset, offset + length

@@ -189,9 +189,7 @@ class Keyring:
             )
         keys = self.domain(domain)
         try:
-            seed = unseal_with(
-                self._epochs[epoch], sealed_session_key, _session_info(keys, epoch)
-            )
+            seed = unseal_with(self._epochs[epoch], sealed_session_key, _session_info(keys, epoch))
         except OpenError as error:
             msg = f"{where} is damaged: its session key does not open"
             raise DamageError(msg) from error

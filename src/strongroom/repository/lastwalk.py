@@ -1,8 +1,8 @@
 """The last walk of a source: what lets a backup skip unchanged things without reading them.
 
-A file of blocks, each ``u32`` length, SHA-256, MessagePack list of records in the order of the source.
-It is disposable: a missing, foreign or damaged file costs one full read and nothing else. A record is
-used only if its token equals the new one and every chunk it names may be relied on.
+A file of blocks, each ``u32`` length, SHA-256, MessagePack list of records in the order of the
+source. It is disposable: a missing, foreign or damaged file costs one full read and nothing else. A
+record is used only if its token equals the new one and every chunk it names may be relied on.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class WalkWriter:
                 self.failure = error
 
 
-class _NotKept(Exception):
+class _NotKeptError(Exception):
     """The walk could not be written; nothing takes the place of the last one."""
 
 
@@ -143,7 +143,7 @@ def new_walk(files: LocalFiles, name: str) -> Iterator[WalkWriter]:
     A state folder that cannot be written costs the next backup a full read and nothing else; the
     writer's ``failure`` says why.
     """
-    with contextlib.ExitStack() as stack, contextlib.suppress(_NotKept):
+    with contextlib.ExitStack() as stack, contextlib.suppress(_NotKeptError):
         try:
             writer = WalkWriter(stack.enter_context(files.replacing(name)))
         except OSError as error:
@@ -152,4 +152,4 @@ def new_walk(files: LocalFiles, name: str) -> Iterator[WalkWriter]:
         yield writer
         writer.flush()
         if writer.failure is not None:
-            raise _NotKept
+            raise _NotKeptError

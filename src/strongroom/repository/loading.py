@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.store import StoreReading
@@ -15,7 +15,8 @@ from strongroom.repository.records import IndexBody, IndexedPack
 from strongroom.repository.segment import open_segment, segment_domain
 
 
-class LoadedIndex(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LoadedIndex:
     """An index, the segments it came from, and those that could not be used."""
 
     index: ChunkIndex
@@ -26,7 +27,7 @@ class LoadedIndex(NamedTuple):
 def read_segment(
     store: StoreReading, keyring: Keyring, cache: ObjectCache, key: str
 ) -> tuple[bytes, IndexBody]:
-    """Return (domain id, body) of the segment at ``key``; ``DamageError``, ``ObjectMissingError``."""
+    """Return (domain id, body) of a segment; ``DamageError``, ``ObjectMissingError``."""
     name = layout.segment_id(key)
     if name is None:
         msg = f"{key} is no key of an index segment"
@@ -59,8 +60,8 @@ def load_index(
 ) -> LoadedIndex:
     """Read the segments that are listed now.
 
-    Only those of ``domain_id`` if given; only packs that are ``usable``; no segment in ``absent`` or
-    superseded by another listed one.
+    Only those of ``domain_id`` if given; only packs that are ``usable``; no segment in ``absent``
+    or superseded by another listed one.
     """
     bodies: dict[bytes, IndexBody] = {}
     damaged: list[DamageError] = []

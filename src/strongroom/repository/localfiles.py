@@ -1,4 +1,4 @@
-"""Small files of this host below one folder: caches, last walks, what is remembered of repositories.
+"""Small files of this host: caches, last walks, what is remembered of repositories.
 
 All of it is disposable for correctness. Files are 0600 in folders 0700; a write replaces a whole
 file by rename, so a reader sees the old or the new one.

@@ -56,6 +56,8 @@ FRAME_SIZE = 1 << 20
 PACK_SIZE = 32 << 20
 _PACK_SIZES = (4 << 20, 64 << 20)
 _MAX_SMALL = 64 << 10
+_LEAST_CHUNK = 64
+_NORMALISATIONS = range(4)
 
 Warn = Callable[[str], None]
 
@@ -82,10 +84,10 @@ class Created(NamedTuple):
     recovery_key: str
 
 
-def initialise(
-    store: Store, secret: Secret, randomness: Randomness, now_ns: int
-) -> Created:
-    """Make a repository that ``secret`` and a new recovery key open; ``RefusedError`` if one exists.
+def initialise(store: Store, secret: Secret, randomness: Randomness, now_ns: int) -> Created:
+    """Make a repository that ``secret`` and a new recovery key open.
+
+    ``RefusedError`` if there is one already.
 
     The put of ``config`` comes last and decides; before it nothing counts.
     """
@@ -202,9 +204,9 @@ def _check_core(core: ConfigCore) -> None:
     fits = (
         1 <= core.frame_size <= 16 << 20
         and _PACK_SIZES[0] <= core.pack_size <= _PACK_SIZES[1]
-        and 64 <= sizes.minimum <= sizes.average <= sizes.maximum <= 16 << 20
+        and _LEAST_CHUNK <= sizes.minimum <= sizes.average <= sizes.maximum <= 16 << 20
         and sizes.whole_below <= 16 << 20
-        and 0 <= sizes.normalisation <= 3
+        and sizes.normalisation in _NORMALISATIONS
     )
     if not fits:
         msg = "config is damaged: its sizes are out of bounds"

@@ -59,9 +59,7 @@ class CompressedFrame(NamedTuple):
     @property
     def weight(self) -> int:
         """Bytes that the frame adds to a pack, its part of the footer included."""
-        return (
-            FRAME_OVERHEAD + len(self.payload) + _PER_FRAME + _PER_CHUNK * len(self.ids)
-        )
+        return FRAME_OVERHEAD + len(self.payload) + _PER_FRAME + _PER_CHUNK * len(self.ids)
 
 
 class SealedPack(NamedTuple):
@@ -151,9 +149,7 @@ class PackOpener:
         return frames
 
 
-def _opener(
-    where: str, header: bytes, secret: SessionSecret, domain: DomainKeys
-) -> PackOpener:
+def _opener(where: str, header: bytes, secret: SessionSecret, domain: DomainKeys) -> PackOpener:
     fixed, _sealed_key, salt, commitment = _HEADER.unpack(header)
     key, expected = secret.pack_key(fixed, salt)
     if not same(expected, commitment):
@@ -180,7 +176,9 @@ def open_pack(where: str, header: bytes, keyring: Keyring) -> PackOpener:
     return _opener(where, header, secret, keyring.domain(domain_id))
 
 
-def read_whole_pack(where: str, data: bytes, keyring: Keyring) -> tuple[PackOpener, list[FrameRecord]]:
+def read_whole_pack(
+    where: str, data: bytes, keyring: Keyring
+) -> tuple[PackOpener, list[FrameRecord]]:
     """Open a complete pack and return its frames by its own footer."""
     if len(data) < HEADER_SIZE + TRAILER_SIZE or len(data) > MAX_PACK:
         msg = f"{where} is damaged: {len(data)} bytes are no length of a pack"
@@ -234,4 +232,6 @@ def _verify(
         msg = "a new pack did not read back as it was written; nothing was stored"
         raise DamageError(msg, hint="Check the memory of this machine.")
     for record in records:
-        opener.frame(record, view[record.offset : record.offset + record.sealed_length], decompressor)
+        opener.frame(
+            record, view[record.offset : record.offset + record.sealed_length], decompressor
+        )

@@ -74,7 +74,7 @@ class PackLimits(NamedTuple):
 
 
 class Packer:
-    """Packs chunks of one session; ``put`` stores a finished pack and returns when it is durable."""
+    """Packs chunks of one session; ``put`` returns when a finished pack is durable."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Reading chunks: planned by pack, in coalesced ranges, several at a time, every chunk verified.
 
-A chunk that cannot be read where the index says is looked for in its other places, and, if a pack was
-missing, once more with a fresh index (a collector may have moved it). What is left is lost.
+A chunk that cannot be read where the index says is looked for in its other places, and, if a pack
+was missing, once more with a fresh index (a collector may have moved it). What is left is lost.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Reader:
             self._read_frame(opener, wanted, data, piece.offset, consume, failed)
         return failed
 
-    def _read_frame(  # noqa: PLR0913 - one frame of a range: all six are different things
+    def _read_frame(
         self,
         opener: PackOpener,
         wanted: _Wanted,

@@ -58,7 +58,7 @@ class AbortReason(enum.IntEnum):
     REVOKED = 3
 
 
-class Chunking(_Record):
+class Chunking(_Record, frozen=True):
     """Chunker parameters for files, bytes."""
 
     whole_below: int
@@ -68,7 +68,7 @@ class Chunking(_Record):
     normalisation: int
 
 
-class ConfigCore(_Record):
+class ConfigCore(_Record, frozen=True):
     """What never changes in a repository."""
 
     suite: int
@@ -81,21 +81,21 @@ class ConfigCore(_Record):
     pack_size: int
 
 
-class SlotDigest(_Record):
+class SlotDigest(_Record, frozen=True):
     """A slot made by init, so that damage to it is found without its secret."""
 
     slot_id: bytes
     sha256: bytes
 
 
-class Config(_Record):
+class Config(_Record, frozen=True):
     """Body of ``config``."""
 
     core: bytes
     slots: tuple[SlotDigest, ...]
 
 
-class Slot(_Record):
+class Slot(_Record, frozen=True):
     """Body of a slot."""
 
     kind: int
@@ -108,14 +108,14 @@ class Slot(_Record):
     bundle: bytes
 
 
-class EpochSecret(_Record):
+class EpochSecret(_Record, frozen=True):
     """The reader secret of one epoch."""
 
     epoch: int
     secret: bytes
 
 
-class Bundle(_Record):
+class Bundle(_Record, frozen=True):
     """What a slot gives to its holder."""
 
     repository_id: bytes
@@ -126,7 +126,7 @@ class Bundle(_Record):
     admin_seed: bytes | None
 
 
-class Writer(_Record):
+class Writer(_Record, frozen=True):
     """Body of ``writers/<id>``."""
 
     name: bytes
@@ -135,7 +135,7 @@ class Writer(_Record):
     created_ns: int
 
 
-class SessionBody(_Record):
+class SessionBody(_Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>``."""
 
     purpose: int
@@ -144,21 +144,21 @@ class SessionBody(_Record):
     positions: tuple[tuple[bytes, int, int], ...] | None
 
 
-class Heartbeat(_Record):
+class Heartbeat(_Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>.<n>``."""
 
     time_ns: int
     positions: tuple[tuple[bytes, int, int], ...] | None
 
 
-class Head(_Record):
+class Head(_Record, frozen=True):
     """An object that a writer saw and that no other it saw names."""
 
     key: str
     sha256: bytes
 
 
-class Commit(_Record):
+class Commit(_Record, frozen=True):
     """Body of a COMMIT."""
 
     decision: int
@@ -175,7 +175,7 @@ class Commit(_Record):
     sealed: bytes
 
 
-class Abort(_Record):
+class Abort(_Record, frozen=True):
     """Body of an ABORT."""
 
     decision: int
@@ -187,7 +187,7 @@ COMMIT: Final = 1
 ABORT: Final = 2
 
 
-class Removals(_Record):
+class Removals(_Record, frozen=True):
     """Body of tombs and kills: what a collector run may remove, or removes."""
 
     packs: bytes
@@ -197,7 +197,7 @@ class Removals(_Record):
     manifests: tuple[str, ...]
 
 
-class PackColumns(_Record):
+class PackColumns(_Record, frozen=True):
     """What is in one pack, as three columns (``docs/format.md`` 6)."""
 
     frames: bytes
@@ -205,7 +205,7 @@ class PackColumns(_Record):
     lengths: bytes
 
 
-class IndexedPack(_Record):
+class IndexedPack(_Record, frozen=True):
     """One pack in an index segment."""
 
     pack_id: bytes
@@ -215,7 +215,7 @@ class IndexedPack(_Record):
     lengths: bytes
 
 
-class IndexBody(_Record):
+class IndexBody(_Record, frozen=True):
     """Body of an index segment."""
 
     packs: tuple[IndexedPack, ...]

@@ -141,9 +141,7 @@ class Repository:
                 "only 'strongroom init' makes this host forget the old one.",
             )
 
-    def remember(
-        self, decisions: list[Decision], damaged: Mapping[str, DamageError]
-    ) -> None:
+    def remember(self, decisions: list[Decision], damaged: Mapping[str, DamageError]) -> None:
         """Remember the repository and its heads for this URL; a damaged head stays remembered."""
         heads = {head.key: head.sha256.hex() for head in heads_of(decisions)}
         before = self.memory.load(self.store.url) if damaged else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.store import StoreReading
@@ -11,7 +11,8 @@ from strongroom.repository.envelope import Kind, unwrap
 from strongroom.repository.records import Removals, read_body, split
 
 
-class Absent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Absent:
     """Names that count as absent for a writer; ``unreadable`` lists objects that do not verify.
 
     With anything unreadable a writer relies on nothing that was there before.
@@ -45,9 +46,9 @@ def read_absent(store: StoreReading, repository_id: bytes, admin_key: bytes) -> 
     index: set[bytes] = set()
     commits: set[str] = set()
     for number, names in sorted(parts.items()):
-        wanted = {"kills": Kind.KILLS} if "done" in names else {
-            "kills": Kind.KILLS, "tombs": Kind.TOMBS
-        }
+        wanted = (
+            {"kills": Kind.KILLS} if "done" in names else {"kills": Kind.KILLS, "tombs": Kind.TOMBS}
+        )
         for name, kind in wanted.items():
             if name not in names:
                 continue

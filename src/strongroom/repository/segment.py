@@ -8,7 +8,6 @@ from typing import Final
 
 from strongroom.crypto.primitives import (
     KEY_SIZE,
-    SIGNATURE_SIZE,
     TAG_SIZE,
     Cipher,
     OpenError,
@@ -22,7 +21,7 @@ from strongroom.errors import DamageError
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.envelope import VERSION, refuse_version
 from strongroom.repository.keyring import DomainKeys
-from strongroom.repository.layout import HASH_SIZE, ID_SIZE
+from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import SUITE, IndexBody, IndexedPack, read_body
 
 MAGIC: Final = b"SRMI"
@@ -97,8 +96,6 @@ def _check_superseding(where: str, body: IndexBody, domain: DomainKeys, admin_ke
         encode([body.packs, body.supersedes]),
     )
     try:
-        if len(body.signature) != SIGNATURE_SIZE or len(domain.domain_id) != ID_SIZE:
-            raise OpenError
         check_signature(admin_key, body.signature, signed)
     except OpenError as error:
         msg = f"{where} is damaged: it replaces other segments without the signature of admin"

@@ -96,9 +96,7 @@ class BackupSession:
         decisions, damaged = repository.read_decisions()
         repository.check_remembered(decisions, damaged)
         self._put_session()
-        absent = read_absent(
-            repository.store, repository.id, repository.config.core.admin_key
-        )
+        absent = read_absent(repository.store, repository.id, repository.config.core.admin_key)
         self._tell_of(absent.unreadable)
         listed = self._listed_packs()
         self._seen = _Seen(absent, listed, decisions, damaged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from strongroom.crypto.primitives import (
@@ -30,7 +31,8 @@ MAX_TRIED: Final = 20
 _NONCE: Final = bytes(12)
 
 
-class Secret(NamedTuple):
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
     """What a person or a file gives to open a slot: its kind and its bytes, never shown."""
 
     kind: SlotKind
@@ -39,8 +41,6 @@ class Secret(NamedTuple):
     def __repr__(self) -> str:
         """Show no secret."""
         return f"<Secret {self.kind.name.lower()}>"
-
-    __str__ = __repr__
 
 
 class Owner(NamedTuple):
@@ -89,9 +89,7 @@ def _key_encryption_key(secret: Secret, salt: bytes, parameters: tuple[int, ...]
 
 
 def _owner_label(owner: Owner, slot_id: bytes) -> bytes:
-    return label(
-        "slot owner", owner.repository_id, slot_id, owner.admin_key, owner.config_digest
-    )
+    return label("slot owner", owner.repository_id, slot_id, owner.admin_key, owner.config_digest)
 
 
 def _bundle_info(repository_id: bytes, slot_id: bytes) -> bytes:
@@ -152,4 +150,3 @@ def open_slot(slot_id: bytes, slot: Slot, secret: Secret, owner: Owner) -> Bundl
         msg = f"{where} holds the keys of another repository"
         raise DamageError(msg)
     return bundle
-

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -45,7 +46,8 @@ class Branch(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields
     children: tuple[Child, ...]
 
 
-class Root(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Root:
     """A finished tree; ``chunk_id`` is empty for one without entries."""
 
     chunk_id: bytes

@@ -6,6 +6,8 @@ is, so that each snapshot it touches is named.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from strongroom.errors import DamageError
 from strongroom.model.entry import HOLE, Entry, sort_key
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
@@ -37,8 +39,16 @@ class TreeCheck:
                 self._source(name, source)
             if source.problems.content:
                 problems = Entry(
-                    path=b"(list of problems)", kind=1, mode=0, uid=0, gid=0, user=b"", group=b"",
-                    mtime_ns=0, size=0, content=source.problems.content,
+                    path=b"(list of problems)",
+                    kind=1,
+                    mode=0,
+                    uid=0,
+                    gid=0,
+                    user=b"",
+                    group=b"",
+                    mtime_ns=0,
+                    size=0,
+                    content=source.problems.content,
                     depth=source.problems.depth,
                 )
                 self._contents(name, [problems], sized=False)
@@ -89,7 +99,7 @@ class TreeCheck:
         key = sort_key if order is Order.COMPONENTS else bytes
         paths = [key(entry.path) for entry in entries]
         if (first and entries[0].path != first) or any(
-            later <= earlier for earlier, later in zip(paths, paths[1:], strict=False)
+            later <= earlier for earlier, later in pairwise(paths)
         ):
             self._damage(name, entries[0].path, "a part of its tree is out of order")
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strongroom.clock import Clock
-from strongroom.errors import ObjectExistsError, StoreUnavailableError
+from strongroom.errors import ObjectExistsError, ObjectMissingError, StoreUnavailableError
 from strongroom.model.fs import Buffer
 from strongroom.model.randomness import Randomness
 from strongroom.model.store import ObjectInfo, Store
@@ -66,7 +66,7 @@ class RetryingStore(ForwardingStore):
                 for found in self._within.list(prefix):
                     if found.key > last:
                         last = found.key
-                        tries = self._tries()
+                        tries.failures = 0
                         yield found
             except StoreUnavailableError as error:
                 tries.pause(error)
@@ -89,7 +89,10 @@ class RetryingStore(ForwardingStore):
                 return
 
     def _holds(self, key: str, value: Buffer) -> bool:
-        if self.get(key) != flat(value):
+        try:
+            if self.get(key) != flat(value):
+                return False
+        except ObjectMissingError:
             return False
         above, slash, _ = key.rpartition("/")
         self.sync([above + slash])
@@ -108,7 +111,7 @@ class RetryingStore(ForwardingStore):
 
 
 class _Tries:
-    """The failures of one request."""
+    """The failures of one request since it last got on."""
 
     def __init__(
         self,

@@ -1,0 +1,104 @@
+"""A repository to test with: the real engine over any store, opened as a command opens it.
+
+``Kit`` is one host: its state folder, its clock and its key. Two kits with one store are two hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from strongroom.clock import ManualClock
+from strongroom.model.events import Event
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.store import Store
+from strongroom.operations.backup import BackupResult, Circumstances, PlannedSource, back_up
+from strongroom.operations.init import Initialised, init
+from strongroom.operations.restore import RestoreResult, restore
+from strongroom.operations.verify import verify
+from strongroom.repository.findings import CheckResult
+from strongroom.repository.localfiles import FileCache, LocalFiles
+from strongroom.repository.opening import read_config, unlock
+from strongroom.repository.packer import Workers
+from strongroom.repository.records import SlotKind
+from strongroom.repository.repository import Repository, Surroundings
+from strongroom.repository.slots import Secret
+from strongroom.system.posix import PosixFs
+from strongroom.system.randomness import SystemRandomness
+from tests.support.fakes import MemorySource, MemoryTarget
+
+SECRET = Secret(SlotKind.KEY_FILE, b"a key of thirty-two bytes, fixed")
+
+
+class SameThread(ThreadPoolExecutor):
+    """An executor that works at once in the calling thread, so that every run is the same run."""
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN002, ANN003, ANN201
+        future: Future[object] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - a future keeps whatever its work raised
+            future.set_exception(error)
+        return future
+
+
+class Kit:
+    """One host with a state folder, working on ``store``."""
+
+    def __init__(self, store: Store, state: Path) -> None:
+        self.store = store
+        self.state_path = state
+        self.clock = ManualClock()
+        self.randomness = SystemRandomness()
+        self.state = LocalFiles(PosixFs(), str(state).encode(), self.randomness)
+        self.events: list[Event] = []
+
+    def init(self) -> Initialised:
+        """Make the repository."""
+        return init(self.store, SECRET, self.randomness, self.clock.now_ns(), self.state)
+
+    def open(self) -> Repository:
+        """Open the repository as a new process would."""
+        config = read_config(self.store)
+        keyring = unlock(self.store, config, [SECRET], self.events.append)  # type: ignore[arg-type]
+        pool = SameThread(1)
+        around = Surroundings(
+            self.clock,
+            self.randomness,
+            Workers(pool, pool),
+            FileCache(self.state.below(f"cache/{config.repository_id.hex()}")),
+            self.state,
+            self.events.append,
+        )
+        return Repository(self.store, config, keyring, around)
+
+    def backup(self, files: Mapping[bytes, bytes], name: str = "test") -> BackupResult:
+        """Back up files given by path."""
+        self.clock.sleep(1)
+        planned = PlannedSource(MemorySource(files, name), [b"/"])
+        circumstances = Circumstances("host", "user", "strongroom test")
+        return back_up(self.open(), [planned], circumstances, self.state)
+
+    def snapshots(self) -> list[ListedSnapshot]:
+        """List the snapshots."""
+        return self.open().snapshots()
+
+    def restore(self, snapshot_id: str) -> tuple[RestoreResult, dict[bytes, bytes]]:
+        """Restore a snapshot into memory."""
+        repository = self.open()
+        (listed,) = [s for s in repository.snapshots() if s.id == snapshot_id]
+        target = MemoryTarget()
+        return restore(repository, listed, target), target.files
+
+    def verify(self, *, read_data: bool = True) -> CheckResult:
+        """Verify everything."""
+        return verify(self.open(), None, None, read_data=read_data)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[Workers]:
+    """Real worker threads, for tests that are about them."""
+    with ThreadPoolExecutor(count) as compute, ThreadPoolExecutor(count) as transfer:
+        yield Workers(compute, transfer)
