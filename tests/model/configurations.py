@@ -1,65 +1,245 @@
-"""Stores and processes that are searched together."""
+"""The stores and processes that are searched, each as small as what it shows allows.
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+Names in them: P and O are the packs that are there at first, S and T snapshots, X and Y writers,
+G and H collectors, U and V un-forget, K holds, F forgets.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tests.model.collector import Collector
-from tests.model.explore import Process
-from tests.model.rules import Rules
-from tests.model.store_state import Commit, Order, Promise, Segment, Store
-from tests.model.writers import Decay, Forgetter, GivesUp, Saver, Writer
+from tests.model.explore import Found, Process, Search
+from tests.model.faults import LostSegment, SentTwice
+from tests.model.orders import Forgetter, Saver
+from tests.model.properties import EVERYTHING, Breach
+from tests.model.rules import ALL_RULES, Rules
+from tests.model.store_state import (
+    Commit,
+    Key,
+    Order,
+    Segment,
+    Store,
+    put_commit,
+    put_pack,
+    put_segment,
+)
+from tests.model.writers import GivesUp, Writer
+
+Processes = list[Process[Any]]
 
 
-def store(packs: str = "P:c", live: str = "", dead: str = "") -> Store:
+def _store(packs: str = "", *, live: str = "", dead: str = "") -> Store:
     """Return a store with indexed packs, live snapshots and forgotten ones.
 
-    ``live="Sc Td"`` are snapshots S and T that need the chunks c and d.
+    ``live="Sc Td"`` are the snapshots S and T, which need the chunks c and d.
     """
-    snapshots = [(word[0], word[1:]) for word in (live + " " + dead).split()]
+    commits = frozenset(
+        Commit(word[0], "snapshot", chunks=word[1:]) for word in f"{live} {dead}".split()
+    )
     return Store(
         packs=frozenset(packs.split()),
-        segments=frozenset(Segment("i" + pack[0], frozenset([pack])) for pack in packs.split()),
+        segments=frozenset(Segment(f"i{pack[0]}", frozenset([pack])) for pack in packs.split()),
         sessions=frozenset(),
-        commits=frozenset(Commit(name, "snapshot", chunks) for name, chunks in snapshots),
+        commits=commits,
         orders=frozenset(Order("forget", word[0], "F0") for word in dead.split()),
         runs=(),
-        promises=frozenset(Promise(name, chunks) for name, chunks in snapshots),
+        acknowledged=commits,
     )
 
 
-class Configuration(NamedTuple):
-    """A store and the processes in it; `alike`: its two collectors differ only in name."""
+ONE_DEAD = _store("P:c", dead="Sc")
+ONE_LIVE = _store("P:c", live="Sc")
+EMPTY = _store()
 
+
+def _pair(rules: Rules, *, last: int = 2, does: str = "") -> list[Collector]:
+    """Return two collectors."""
+    return [Collector(name, rules, last=last, does=does) for name in "GH"]
+
+
+class Configuration(NamedTuple):
+    """What is searched; `alike`: its two collectors differ in nothing but their names."""
+
+    text: str
     store: Store
-    processes: Callable[[Rules], list[Process]]
+    processes: Callable[[Rules], Processes]
     alike: bool = False
+
+    def search(self, rules: Rules = ALL_RULES, *, watch: frozenset[Breach] = EVERYTHING) -> Found:
+        """Search it; without the rules that hold each collector is named by its own name."""
+        alike = self.alike and rules == ALL_RULES
+        return Search(self.store, self.processes(rules), rules, alike=alike, watch=watch).run()
 
 
 CONFIGURATIONS: dict[str, Configuration] = {
- 'W': Configuration(store(dead='Sc'), lambda R: [Writer('X','c',R), Collector('G',R)]),
- 'W2': Configuration(store(dead='Sc'), lambda R: [Writer('X','c',R), Collector('G',R), Collector('H',R)], True),
- 'WW': Configuration(store(''), lambda R: [Writer('X','c',R), Writer('Y','c',R), Collector('G',R)]),
- 'WW2': Configuration(store(dead='Sc'), lambda R: [Writer('X','c',R), Writer('Y','c',R), Collector('G',R), Collector('H',R)], True),
- 'WD': Configuration(store(dead='Sc'), lambda R: [Writer('X','c',R), Writer('Y','d',R), Collector('G',R,last=1)]),
- 'U2': Configuration(store(dead='Sc'), lambda R: [Writer('X','c',R), Saver('U','un-forget','S',R), Collector('G',R), Collector('H',R)], True),
- 'US': Configuration(store(live='Tc',dead='Sc'), lambda R: [Writer('X','d',R), Saver('U','un-forget','S',R), Collector('G',R), Collector('H',R)], True),
- 'UX': Configuration(store(''), lambda R: [Writer('X','c',R), Forgetter('F','X'),Saver('U','un-forget','X',R),Saver('K','hold','X',R), Collector('G',R,last=1), Collector('H',R,last=1)], True),
- 'H2': Configuration(store(live='Sc'), lambda R: [Writer('X','c',R), Forgetter('F','S'),Saver('K','hold','S',R), Collector('G',R), Collector('H',R)], True),
- 'R2': Configuration(store('P:cd',live='Sc'), lambda R: [Writer('X','d',R), Collector('G',R,repacks=True), Collector('H',R,repacks=True)]),
- 'RS': Configuration(store('P:cd',live='Sc'), lambda R: [Writer('X','d',R), GivesUp('Q','c'), Collector('G',R), Collector('H',R)], True),
- 'M2': Configuration(store('P:c O:z',live='Sc'), lambda R: [Writer('X','z',R), Collector('G',R,compacts=True), Collector('H',R)]),
- 'MM': Configuration(store('P:c O:z',live='Sc'), lambda R: [Writer('X','z',R), Collector('G',R,last=1,compacts=True), Collector('H',R,last=1,compacts=True)]),
- 'MR': Configuration(store('P:cd',live='Td',dead='Sc'), lambda R: [Saver('U','un-forget','S',R), Collector('G',R,last=1,compacts=True,repacks=True), Collector('H',R,last=1,compacts=True,repacks=True)]),
- 'Z2': Configuration(store(''), lambda R: [Writer('X','c',R,sends_twice='upload'), Writer('Y','c',R), Collector('G',R,revenants=True), Collector('H',R,revenants=True)], True),
- 'ZI': Configuration(store(''), lambda R: [Writer('X','c',R,sends_twice='put index'), Writer('Y','c',R), Collector('G',R,last=1,revenants=True), Collector('H',R,last=1,revenants=True)], True),
- 'ZC': Configuration(store(''), lambda R: [Writer('X','c',R,sends_twice='COMMIT'), Forgetter('F','X'), Saver('U','un-forget','X',R), Collector('G',R,last=1,revenants=True), Collector('H',R,last=1,revenants=True)], True),
-
- 'D1': Configuration(store(live='Sc'), lambda R: [Decay('iP'), Writer('X','c',R), Collector('G',R)]),
- 'D2': Configuration(store(live='Sc'), lambda R: [Decay('iP'), Writer('X','c',R), Collector('G',R), Collector('H',R)], True),
- 'DT': Configuration(store(live='Tc',dead='Sc'), lambda R: [Decay('iP'), Writer('X','c',R), Collector('G',R), Collector('H',R)], True),
- 'DD': Configuration(store(dead='Sc'), lambda R: [Decay('iP'), Writer('X','c',R), Collector('G',R), Collector('H',R)], True),
- 'B2': Configuration(store(dead='Sc'), lambda R: [Writer('X','cd',R), Collector('G',R), Collector('H',R)], True),
- 'BB': Configuration(store('P:c O:d',dead='Sc Td'), lambda R: [Writer('X','cd',R), Collector('G',R), Collector('H',R)], True),
- 'BM': Configuration(store('P:c O:d',live='Sc',dead='Td'), lambda R: [Writer('X','cd',R), Collector('G',R,compacts=True), Collector('H',R)]),
- 'UU': Configuration(store(dead='Sc'), lambda R: [Saver('U','un-forget','S',R), Forgetter('F','S'), Saver('V','un-forget','S',R), Collector('G',R), Collector('H',R)], True),
+    "writer": Configuration(
+        "a writer beside a collector; the one snapshot there is forgotten",
+        ONE_DEAD,
+        lambda rules: [Writer("X", "c", rules), Collector("G", rules)],
+    ),
+    "writer, two collectors": Configuration(
+        "the same beside two collectors",
+        ONE_DEAD,
+        lambda rules: [Writer("X", "c", rules), *_pair(rules)],
+        alike=True,
+    ),
+    "two writers": Configuration(
+        "two writers of the same chunk in an empty repository, a collector",
+        EMPTY,
+        lambda rules: [Writer("X", "c", rules), Writer("Y", "c", rules), Collector("G", rules)],
+    ),
+    "two writers, two collectors": Configuration(
+        "two writers of the same chunk, two collectors; the one snapshot there is forgotten",
+        ONE_DEAD,
+        lambda rules: [Writer("X", "c", rules), Writer("Y", "c", rules), *_pair(rules)],
+        alike=True,
+    ),
+    "two writers, two chunks": Configuration(
+        "two writers of different chunks, a collector, one run",
+        ONE_DEAD,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Writer("Y", "d", rules),
+            Collector("G", rules, last=1),
+        ],
+    ),
+    "partly known": Configuration(
+        "a writer that may rely on one chunk and uploads another, two collectors",
+        ONE_DEAD,
+        lambda rules: [Writer("X", "cd", rules), *_pair(rules)],
+        alike=True,
+    ),
+    "session gives up": Configuration(
+        "a session copies a chunk, indexes it and puts ABORT, beside a writer and two collectors",
+        _store("P:cd", live="Sc"),
+        lambda rules: [Writer("X", "d", rules), GivesUp("Q", "c"), *_pair(rules)],
+        alike=True,
+    ),
+    "un-forget": Configuration(
+        "a writer, an un-forget of the snapshot whose chunk it needs, two collectors",
+        ONE_DEAD,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Saver("U", "un-forget", "S", rules),
+            *_pair(rules),
+        ],
+        alike=True,
+    ),
+    "un-forget, shared pack": Configuration(
+        "a writer, an un-forget, two collectors; the pack is also needed by a live snapshot",
+        _store("P:c", live="Tc", dead="Sc"),
+        lambda rules: [
+            Writer("X", "d", rules),
+            Saver("U", "un-forget", "S", rules),
+            *_pair(rules),
+        ],
+        alike=True,
+    ),
+    "un-forget twice": Configuration(
+        "a snapshot is un-forgotten, forgotten again and un-forgotten again, two collectors",
+        ONE_DEAD,
+        lambda rules: [
+            Saver("U", "un-forget", "S", rules),
+            Forgetter("F", "S"),
+            Saver("V", "un-forget", "S", rules),
+            *_pair(rules),
+        ],
+        alike=True,
+    ),
+    "un-forget and hold": Configuration(
+        "a snapshot is written, forgotten, un-forgotten and held, two collectors, one run",
+        EMPTY,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Forgetter("F", "X"),
+            Saver("U", "un-forget", "X", rules),
+            Saver("K", "hold", "X", rules),
+            *_pair(rules, last=1),
+        ],
+        alike=True,
+    ),
+    "hold": Configuration(
+        "a hold beside a forget of the same snapshot, a writer, two collectors",
+        ONE_LIVE,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Forgetter("F", "S"),
+            Saver("K", "hold", "S", rules),
+            *_pair(rules),
+        ],
+        alike=True,
+    ),
+    "repack": Configuration(
+        "two collectors that repack, a writer that may rely on what the repack leaves behind",
+        _store("P:cd", live="Sc"),
+        lambda rules: [Writer("X", "d", rules), *_pair(rules, does="repack")],
+    ),
+    "compaction": Configuration(
+        "a collector that compacts, one that does not, a writer",
+        _store("P:c O:z", live="Sc"),
+        lambda rules: [
+            Writer("X", "z", rules),
+            Collector("G", rules, does="compact"),
+            Collector("H", rules),
+        ],
+    ),
+    "two compactions": Configuration(
+        "two collectors that compact, a writer, one run",
+        _store("P:c O:z", live="Sc"),
+        lambda rules: [Writer("X", "z", rules), *_pair(rules, last=1, does="compact")],
+    ),
+    "compaction and repack": Configuration(
+        "two collectors that compact and repack, an un-forget, one run",
+        _store("P:cd", live="Td", dead="Sc"),
+        lambda rules: [
+            Saver("U", "un-forget", "S", rules),
+            *_pair(rules, last=1, does="compact repack"),
+        ],
+    ),
+    "upload sent twice": Configuration(
+        "two writers, the upload of one arrives again after its delete, two collectors",
+        EMPTY,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Writer("Y", "c", rules),
+            SentTwice(Key("pack", "X:c"), lambda store: put_pack(store, "X:c")),
+            *_pair(rules, does="delete-unlisted"),
+        ],
+        alike=True,
+    ),
+    "index sent twice": Configuration(
+        "two writers, the index of one arrives again after its delete, two collectors, one run",
+        EMPTY,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Writer("Y", "c", rules),
+            SentTwice(
+                Key("segment", "iX"),
+                lambda store: put_segment(store, Segment("iX", frozenset(["X:c"]))),
+            ),
+            *_pair(rules, last=1, does="delete-unlisted"),
+        ],
+        alike=True,
+    ),
+    "COMMIT sent twice": Configuration(
+        "a snapshot is forgotten, its COMMIT arrives again, un-forget, two collectors, one run",
+        EMPTY,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Forgetter("F", "X"),
+            Saver("U", "un-forget", "X", rules),
+            SentTwice(
+                Key("commit", "X"),
+                lambda store: put_commit(store, Commit("X", "snapshot", chunks="c"))[0],
+            ),
+            *_pair(rules, last=1, does="delete-unlisted"),
+        ],
+        alike=True,
+    ),
+    "lost segment": Configuration(
+        "an index segment is lost, a writer, two collectors; the pack is needed by a live snapshot",
+        _store("P:c", live="Tc", dead="Sc"),
+        lambda rules: [Writer("X", "c", rules), LostSegment("iP"), *_pair(rules)],
+        alike=True,
+    ),
 }

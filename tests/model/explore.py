@@ -1,77 +1,53 @@
-"""Search through every order of steps: breadth first, so the first violation has the shortest way.
+"""Search through every order of steps: breadth first, so the way to the first breach is shortest.
 
 Stores and memories are numbered.  A state is the number of its store and of each memory, and the
-steps of one process are worked out once for each (store, memory): that is what makes half a
-million states a matter of seconds.
+steps of one process are worked out once for each store and memory: so half a million states take
+seconds.
 """
 
 from collections import deque
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from tests.model.properties import Cleaner, Violation, violation
+from tests.model.properties import DATA_LOSS, EVERYTHING, Breach, Cleaner, Violation, violations
 from tests.model.rules import Rules
 from tests.model.store_state import Store
 
-State = tuple[int, ...]
 LIMIT = 3_000_000
+ALARMS = frozenset({Breach.FALSE_ALARM})
+
+Memory = TypeVar("Memory", bound=Hashable)
+State = tuple[int, ...]
+Before = dict[State, tuple[State, str] | None]
 
 
-class Process(Protocol):
-    """Anything that takes steps in the store."""
+class Process(Protocol[Memory]):
+    """Anything that takes steps in the store.
 
-    def start(self) -> Hashable:
+    It may have a third method, ``catch_up(store, memory) -> memory``: what it remembers after
+    another process has put something.
+    """
+
+    def start(self) -> Memory:
         """Return its memory before its first step."""
         ...
 
-    def steps(self, store: Store, memory: Any) -> Sequence[tuple[str, Store, Hashable]]:  # noqa: ANN401 - its own
+    def steps(self, store: Store, memory: Memory) -> Sequence[tuple[str, Store, Memory]]:
         """Return every step it may take: label, store afterwards, memory afterwards."""
         ...
 
 
 class Found(NamedTuple):
-    """What a search found."""
+    """What a search found; the trace is the shortest way to the violation."""
 
     states: int
     stores: int
-    violation: Violation | None
+    violation: Violation | None = None
     trace: tuple[str, ...] = ()
 
 
-class _Table:
-    """The steps of one process, worked out once for each store and memory."""
-
-    def __init__(self, process: Process, numbers: "_Numbers") -> None:
-        self._process = process
-        self._numbers = numbers
-        self._steps: dict[tuple[int, int], list[tuple[str, int, int]]] = {}
-        self._caught_up: dict[tuple[int, int], int] = {}
-        self._catch_up = getattr(process, "catch_up", None)
-
-    def steps(self, store: int, memory: int) -> list[tuple[str, int, int]]:
-        """Return the steps of the process, numbered."""
-        known = self._steps.get((store, memory))
-        if known is None:
-            things, number = self._numbers.things, self._numbers.of
-            steps = self._process.steps(things[store], things[memory])
-            known = [(label, number(after), number(then)) for label, after, then in steps]
-            self._steps[store, memory] = known
-        return known
-
-    def catch_up(self, store: int, memory: int) -> int:
-        """Return the memory after what another process put."""
-        if self._catch_up is None:
-            return memory
-        known = self._caught_up.get((store, memory))
-        if known is None:
-            things = self._numbers.things
-            known = self._numbers.of(self._catch_up(things[store], things[memory]))
-            self._caught_up[store, memory] = known
-        return known
-
-
 class _Numbers:
-    """Numbers for stores and memories."""
+    """Numbers for stores and memories, in the order in which they are met."""
 
     def __init__(self) -> None:
         self.things: list[Any] = []
@@ -85,51 +61,115 @@ class _Numbers:
         return number
 
 
-def explore(
-    store: Store, processes: Sequence[Process], rules: Rules, *, alike: bool = False, watch: str = 'P3'
-) -> Found:
-    """Search until a state breaks a property, or no state is left.
+class _Table:
+    """The steps of one process, worked out once for each store and memory."""
+
+    def __init__(self, process: Process[Any], numbers: _Numbers) -> None:
+        self._process = process
+        self._numbers = numbers
+        self._steps: dict[tuple[int, int], list[tuple[str, int, int]]] = {}
+        self._catch_up = getattr(process, "catch_up", None)
+        self._caught_up: dict[tuple[int, int], int] = {}
+
+    def steps(self, store: int, memory: int) -> list[tuple[str, int, int]]:
+        """Return the steps of the process, numbered."""
+        known = self._steps.get((store, memory))
+        if known is None:
+            things, number = self._numbers.things, self._numbers.of
+            known = [
+                (label, number(after), number(then))
+                for label, after, then in self._process.steps(things[store], things[memory])
+            ]
+            self._steps[store, memory] = known
+        return known
+
+    def catch_up(self, store: int, memory: int) -> int:
+        """Return the memory after something was put."""
+        if self._catch_up is None:
+            return memory
+        known = self._caught_up.get((store, memory))
+        if known is None:
+            things = self._numbers.things
+            known = self._numbers.of(self._catch_up(things[store], things[memory]))
+            self._caught_up[store, memory] = known
+        return known
+
+
+class Search:
+    """One search from one store with some processes.
 
     With `alike` the last two processes differ in nothing but their names, and states that differ
-    in nothing but which of the two stands where count as one.
+    only in which of the two stands where count as one.  Labels may then name the wrong one.
     """
-    numbers = _Numbers()
-    tables = [_Table(process, numbers) for process in processes]
-    cleaner = Cleaner(rules)
-    first = (numbers.of(store), *(numbers.of(process.start()) for process in processes))
-    before: dict[State, tuple[State, str] | None] = {first: None}
-    queue = deque([first])
-    checked = set()
-    while queue:
-        state = queue.popleft()
-        at = state[0]
-        if at not in checked:
-            checked.add(at)
-            found = violation(numbers.things[at], rules)
-            if found and found.kind == "FALSE ALARM" and 'alarm' not in watch: found = None
-            if not found and 'P3' in watch: found = cleaner.violation(numbers.things[at])
-            if found:
-                return Found(len(before), len(checked), found, _trace(before, state))
-        for place, memory in enumerate(state[1:]):
-            table = tables[place]
-            for label, after, then in table.steps(at, memory):
-                if after == at:
-                    then = table.catch_up(at, then)
-                    new = (*state[: place + 1], then, *state[place + 2 :])
-                else:
-                    new = (after, *[tables[i].catch_up(after, then if i == place else m) for i, m in enumerate(state[1:])])
-                if alike and new[-1] < new[-2]:
-                    new = (*new[:-2], new[-1], new[-2])
+
+    def __init__(
+        self,
+        store: Store,
+        processes: Sequence[Process[Any]],
+        rules: Rules,
+        *,
+        alike: bool = False,
+        watch: frozenset[Breach] = EVERYTHING,
+    ) -> None:
+        self._rules = rules
+        self._alike = alike
+        self._watch = watch
+        self._cleaner = Cleaner(rules) if watch - DATA_LOSS - ALARMS else None
+        self._numbers = _Numbers()
+        self._tables = [_Table(process, self._numbers) for process in processes]
+        starts = [self._numbers.of(process.start()) for process in processes]
+        self._first: State = (self._numbers.of(store), *starts)
+
+    def run(self) -> Found:
+        """Search until a store breaks a watched property, or no state is left."""
+        before: Before = {self._first: None}
+        queue = deque([self._first])
+        checked: set[int] = set()
+        while queue:
+            state = queue.popleft()
+            store = state[0]
+            if store not in checked:
+                checked.add(store)
+                violation = self._violation(store)
+                if violation is not None:
+                    return Found(len(before), len(checked), violation, _way_to(before, state))
+            for label, new in self._after(state):
                 if new not in before:
                     before[new] = (state, label)
                     queue.append(new)
-        if len(before) > LIMIT:
-            raise RuntimeError(f"more than {LIMIT} states")
-    return Found(len(before), len(checked), None)
+            if len(before) > LIMIT:
+                raise RuntimeError(f"more than {LIMIT} states")
+        return Found(len(before), len(checked))
+
+    def _violation(self, number: int) -> Violation | None:
+        store: Store = self._numbers.things[number]
+        for violation in violations(store, self._rules):
+            if violation.breach in self._watch:
+                return violation
+        found = self._cleaner.violation(store) if self._cleaner else None
+        return found if found and found.breach in self._watch else None
+
+    def _after(self, state: State) -> list[tuple[str, State]]:
+        """Return every step of every process, and the state it leads to."""
+        store, memories = state[0], state[1:]
+        tables = self._tables
+        found = []
+        for place, memory in enumerate(memories):
+            for label, after, then in tables[place].steps(store, memory):
+                changed = list(memories)
+                changed[place] = then
+                if after == store:  # nobody else has anything new to see
+                    changed[place] = tables[place].catch_up(after, then)
+                else:
+                    changed = [t.catch_up(after, m) for t, m in zip(tables, changed, strict=True)]
+                if self._alike and changed[-1] < changed[-2]:
+                    changed[-2:] = changed[-1], changed[-2]
+                found.append((label, (after, *changed)))
+        return found
 
 
-def _trace(before: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    """Return the labels on the way to a state."""
+def _way_to(before: Before, state: State) -> tuple[str, ...]:
+    """Return the labels of the steps to a state."""
     labels = []
     step = before[state]
     while step is not None:

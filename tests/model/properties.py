@@ -1,20 +1,22 @@
 """What must hold in every state that is reached.
 
-P1  Every snapshot that was acknowledged and is not forgotten (or is held, or un-forgotten) has its
-    commit and, for each chunk, a listed pack.
-P2  For each such chunk an index entry leads to such a pack.
-P3  One collector alone, run after run, ends every run and leaves no garbage.
-ALARM  No collector reports damage where there is none.
+P1     Every snapshot that was acknowledged, and is not forgotten (or is held, or un-forgotten), has
+       its commit and, for each chunk, a listed pack.
+P2     An index entry leads to such a pack, also for a reader who does not look at gc.
+P3     One collector alone, run after run, ends every run and leaves no garbage.
+ALARM  Damage is reported where there is some, and nowhere else.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from tests.model.collector import START, Collector, CollectorMemory
+from tests.model.collector import Collector
+from tests.model.collector_memory import START, CollectorMemory
 from tests.model.rules import Rules
 from tests.model.store_state import (
+    Commit,
     Key,
-    Promise,
     Store,
     chunks_of,
     indexed_packs,
@@ -25,8 +27,8 @@ from tests.model.store_state import (
 )
 
 
-class Loss(StrEnum):
-    """The kinds of violation."""
+class Breach(StrEnum):
+    """The ways in which a property does not hold."""
 
     LOST = "LOST"  # P1
     NO_INDEX = "NO INDEX"  # P2
@@ -34,105 +36,111 @@ class Loss(StrEnum):
     GARBAGE = "GARBAGE"  # P3: what nobody needs stays
     ENDLESS = "ENDLESS"  # P3: runs without end
     FALSE_ALARM = "FALSE ALARM"  # ALARM
+    NO_ALARM = "NO ALARM"  # ALARM
+
+
+DATA_LOSS = frozenset({Breach.LOST, Breach.NO_INDEX})
+EVERYTHING = frozenset(Breach)
 
 
 class Violation(NamedTuple):
-    """What does not hold in a state."""
+    """What does not hold in a state; `alone` is what the one collector of P3 then does."""
 
-    kind: Loss
+    breach: Breach
     what: str
+    alone: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.kind}: {self.what}"
+        return f"{self.breach}: {self.what}"
 
 
-def violation(store: Store, rules: Rules) -> Violation | None:
+def violations(store: Store, rules: Rules) -> Iterator[Violation]:
     """Return how a store breaks P1, P2 or ALARM."""
-    gone = killed(store) if rules.killed_is_absent else frozenset()
-    indexed = indexed_packs(store.segments, gone)
+    for promise in sorted(store.acknowledged, key=lambda commit: commit.session):
+        if promise.verb == "snapshot" and _is_promised(store, promise.session):
+            yield from _broken_promise(store, promise, rules)
     for chunk in sorted(store.alarms - store.damaged):
-        return Violation(Loss.FALSE_ALARM, f"chunk {chunk}")
-    for promise in sorted(store.promises):
-        if not _is_promised(store, promise):
-            continue
-        name = promise.snapshot
-        if not is_snapshot(store, name) or Key("commit", name) in gone:
-            return Violation(Loss.LOST, f"commit of {name}")
-        for chunk in promise.chunks:
-            packs = {
-                pack
-                for pack in store.packs
-                if chunk in chunks_of(pack) and Key("pack", pack) not in gone
-            }
-            if not packs:
-                return Violation(Loss.LOST, f"chunk {chunk} of {name}")
-            if not packs & indexed and chunk not in store.damaged:
-                return Violation(Loss.NO_INDEX, f"chunk {chunk} of {name}")
-    return None
+        yield Violation(Breach.FALSE_ALARM, f"chunk {chunk} is there")
 
 
-def _is_promised(store: Store, promise: Promise) -> bool:
-    name = promise.snapshot
-    forgotten = is_forgotten(name, store.commits, store.orders)
-    return not forgotten or is_held(name, store.commits, store.orders)
+def _is_promised(store: Store, snapshot: str) -> bool:
+    """Tell whether a snapshot must be there, by what was acknowledged to people."""
+    forgotten = is_forgotten(snapshot, store.acknowledged, store.orders)
+    return not forgotten or is_held(snapshot, store.acknowledged, store.orders)
+
+
+def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Violation]:
+    name = promise.session
+    gone = killed(store) if rules.killed_is_absent else frozenset()
+    if not is_snapshot(store, name) or Key("commit", name) in gone:
+        yield Violation(Breach.LOST, f"commit of {name}")
+    for chunk in promise.chunks:
+        listed = {pack for pack in store.packs if chunk in chunks_of(pack)}
+        stays = {pack for pack in listed if Key("pack", pack) not in gone}
+        by_gc = stays & indexed_packs(store.segments, gone)
+        by_index = listed & indexed_packs(store.segments)
+        if not stays:
+            yield Violation(Breach.LOST, f"chunk {chunk} of {name}")
+        elif not (by_gc and by_index) and chunk not in store.damaged:
+            yield Violation(Breach.NO_INDEX, f"chunk {chunk} of {name}")
 
 
 class Cleaner:
-    """P3: lets one collector alone clean up, from any store."""
+    """P3: lets one collector alone clean up, from any store.
+
+    Nobody else moves: whoever is silent is fenced, and every grace is over.
+    """
 
     LONGEST = 400
+    """Steps after which there is no end in sight; 100 are enough for the largest store."""
 
     def __init__(self, rules: Rules) -> None:
         self._collector = Collector("Z", rules, last=99)
-        self._clean: set[tuple[Store, CollectorMemory]] = set()
+        self._comes_to_a_clean_end: set[tuple[Store, CollectorMemory]] = set()
 
     def violation(self, store: Store) -> Violation | None:
-        """Return how a store breaks P3.
-
-        Nobody else moves: whoever is silent is fenced, and the grace is over.
-        """
+        """Return how a store breaks P3, or ALARM by silence."""
         memory = START
-        way = []
-        while (store, memory) not in self._clean:
+        way: list[tuple[Store, CollectorMemory]] = []
+        labels: list[str] = []
+        while (store, memory) not in self._comes_to_a_clean_end:
             way.append((store, memory))
             steps = self._collector.steps(store, memory)
             if not steps:
-                found = _left_over(store)
-                if found is None:
+                breach = _left_over(store)
+                if breach is None:
                     break
-                return found
+                return breach._replace(alone=tuple(labels))
             if len(way) > self.LONGEST:
-                return Violation(Loss.ENDLESS, "runs without end")
-            _, store, memory = steps[0]
-        self._clean.update(way)
+                return Violation(Breach.ENDLESS, "runs without end", (*labels[:40], "..."))
+            label, store, memory = steps[0]
+            labels.append(label)
+        self._comes_to_a_clean_end.update(way)
         return None
 
 
 def _left_over(store: Store) -> Violation | None:
-    """Return what a collector that has come to its end should have ended or deleted."""
+    """Return what a collector that has come to its end should have ended, deleted or reported."""
     if not all(run.done for run in store.runs):
-        return Violation(Loss.UNDONE, "a run can never be done")
+        return Violation(Breach.UNDONE, "a run can never be done")
     needed = {chunk for commit in store.commits for chunk in commit.chunks}
-    indexed = indexed_packs(store.segments, frozenset())
-    damage = {c for c in store.damaged & needed if not any(c in chunks_of(p) for p in indexed & store.packs)}
-    if damage:
-        return None if damage & store.alarms else Violation(Loss.GARBAGE, "SILENT")
-    for pack in sorted(store.packs):
-        if not needed & set(chunks_of(pack)):
-            return Violation(Loss.GARBAGE, f"pack {pack} stays")
-    for segment in sorted(store.segments):
-        if not segment.packs & store.packs:
-            return Violation(Loss.GARBAGE, f"segment {segment.name} stays")
-    for commit in sorted(store.commits):
-        name = commit.session
-        forgotten = is_forgotten(name, store.commits, store.orders)
-        if (
-            commit.verb == "snapshot"
-            and forgotten
-            and not is_held(name, store.commits, store.orders)
-        ):
-            return Violation(Loss.GARBAGE, f"commit of {name} stays")
+    found = {
+        chunk for pack in indexed_packs(store.segments) & store.packs for chunk in chunks_of(pack)
+    }
+    damage = store.damaged & needed - found
+    if damage:  # collection has stopped, as it should
+        reported = damage <= store.alarms
+        return None if reported else Violation(Breach.NO_ALARM, f"{''.join(sorted(damage))}")
+    garbage = [pack for pack in store.packs if not needed & set(chunks_of(pack))]
+    garbage += [segment.name for segment in store.segments if not segment.packs & store.packs]
+    garbage += [
+        commit.session
+        for commit in store.commits
+        if commit.verb == "snapshot"
+        and is_forgotten(commit.session, store.commits, store.orders)
+        and not is_held(commit.session, store.commits, store.orders)
+    ]
+    if garbage:
+        return Violation(Breach.GARBAGE, f"{' '.join(sorted(garbage))} can never go")
     return None
-
-

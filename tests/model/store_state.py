@@ -6,6 +6,8 @@ same.  Three notations keep it small:
 - A pack is named ``P:cd``: what put it (``P``), then the chunks in it (``c`` and ``d``).
 - A segment of the index names whole packs and the segments that it supersedes.
 - A snapshot is named by its session and needs chunks, one letter each.
+
+What it does not hold: sizes, places in packs, contents, signatures, times.
 """
 
 from collections.abc import Iterable
@@ -59,15 +61,8 @@ class Run(NamedTuple):
     done: bool = False
 
 
-class Promise(NamedTuple):
-    """A snapshot that was acknowledged, and the chunks it needs."""
-
-    snapshot: str
-    chunks: str
-
-
 class Store(NamedTuple):
-    """Every object in the store; the last three fields are what the outside knows about it."""
+    """Every object in the store; the last three fields are no objects, but what must be kept."""
 
     packs: frozenset[str]
     segments: frozenset[Segment]
@@ -75,18 +70,18 @@ class Store(NamedTuple):
     commits: frozenset[Commit]
     orders: frozenset[Order]
     runs: tuple[Run, ...]
-    promises: frozenset[Promise]
-    alarms: frozenset[str] = frozenset()
-    damaged: frozenset[str] = frozenset()
+    acknowledged: frozenset[Commit]  # every commit that was accepted, whatever becomes of it
+    alarms: frozenset[str] = frozenset()  # chunks that a collector reported as found nowhere
+    damaged: frozenset[str] = frozenset()  # chunks that real damage took the index entry of
 
 
 class View(NamedTuple):
     """What a collector read of the store, each listing at its own time."""
 
     packs: frozenset[str] = frozenset()
+    segments: frozenset[Segment] = frozenset()
     commits: frozenset[Commit] = frozenset()
     orders: frozenset[Order] = frozenset()
-    segments: frozenset[Segment] = frozenset()
 
 
 NOTHING_READ = View()
@@ -152,7 +147,8 @@ def put_commit(store: Store, commit: Commit, *, overwrite: bool = False) -> tupl
     if not overwrite and commit_of(store.commits, commit.session):
         return store, False
     others = frozenset(other for other in store.commits if other.session != commit.session)
-    return store._replace(commits=others | {commit}), True
+    promised = store.acknowledged if commit.verb == "ABORT" else store.acknowledged | {commit}
+    return store._replace(commits=others | {commit}, acknowledged=promised), True
 
 
 def put_pack(store: Store, pack: str) -> Store:

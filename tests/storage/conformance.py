@@ -35,6 +35,7 @@ BAD_KEYS = [
     ".tmp-a",
     "a/.tmp-1/b",
 ]
+REFUSAL = r"key|prefix|temporary|component"
 GOOD_KEYS = ["a", "0", "a.b", "a-b/c_d/e.f", "a..b", "-", "_", "...", ".hidden", "a/b/c/d/e/f/g"]
 
 
@@ -243,21 +244,21 @@ class StoreConformance:
     @pytest.mark.parametrize("prefix", ["p", "/", "p//", "../", "./", "P/", "p/q", "a/../"])
     def test_a_prefix_ends_in_a_slash(self, store: Store, prefix: str) -> None:
         """A prefix that is not empty or a path with a slash is a mistake of the caller."""
-        with pytest.raises(ValueError, match="p|/|key"):
+        with pytest.raises(ValueError, match=REFUSAL):
             list(store.list(prefix))
 
     @pytest.mark.parametrize("key", BAD_KEYS)
     def test_bad_keys_are_refused(self, store: Store, key: str) -> None:
         """No verb takes a key that some store could not hold, or that leads out of the store."""
-        with pytest.raises(ValueError, match="key|name|component"):
+        with pytest.raises(ValueError, match=REFUSAL):
             store.put(key, b"x")
-        with pytest.raises(ValueError, match="key|name|component"):
+        with pytest.raises(ValueError, match=REFUSAL):
             store.get(key)
-        with pytest.raises(ValueError, match="key|name|component"):
+        with pytest.raises(ValueError, match=REFUSAL):
             store.get_range(key, 0, 1)
-        with pytest.raises(ValueError, match="key|name|component"):
+        with pytest.raises(ValueError, match=REFUSAL):
             store.size(key)
-        with pytest.raises(ValueError, match="key|name|component"):
+        with pytest.raises(ValueError, match=REFUSAL):
             store.delete(key)
         assert keys(store) == []
 

@@ -10,24 +10,23 @@ from pathlib import Path
 import pytest
 
 from strongroom.clock import ManualClock
-from strongroom.errors import RefusedError
 from strongroom.model.store import Store
 from strongroom.storage.local import LocalStore
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.latency import LatencyStore
 from strongroom.storage.wrappers.metered import MeteredStore
-from strongroom.storage.wrappers.readonly import ReadOnlyStore
 from strongroom.storage.wrappers.retrying import RetryingStore
 from strongroom.storage.wrappers.throttled import ThrottledStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
-from tests.storage.conformance import StoreConformance, keys
+from tests.storage.conformance import StoreConformance
 from tests.support.faulty_fs import faulty_fs
 from tests.support.faulty_store import FaultyStore, Kind, Script, Storm
 from tests.support.randomness import SeededRandomness
 
 NO_UNNAMED = {"create_unnamed": errno.EOPNOTSUPP}
 NO_PROC = {"link_fd": errno.ENOENT}
+STORMY = [Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.BROKEN_LIST]
 NO_LINKS = {"link_fd": errno.EPERM, "link": errno.EPERM}
 
 
@@ -52,9 +51,7 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "local-renamed": lambda path: local(path, **NO_LINKS),
     "local-named-renamed": lambda path: local(path, **NO_UNNAMED, **NO_LINKS),
     "retrying": lambda _: retrying(MemoryStore()),
-    "retrying-storm": lambda _: retrying(
-        FaultyStore(MemoryStore(), Storm(1, 0.2, [Kind.ERROR_BEFORE, Kind.BROKEN_LIST]))
-    ),
+    "retrying-storm": lambda _: retrying(FaultyStore(MemoryStore(), Storm(1, 0.2, STORMY))),
     "metered": lambda _: MeteredStore(MemoryStore()),
     "throttled": lambda _: ThrottledStore(MemoryStore(), ManualClock(), upload=1e6, download=1e6),
     "latency": lambda _: LatencyStore(MemoryStore(), ManualClock(), seconds=0.1, bandwidth=1e6),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +66,11 @@ def faulty_fs(
 
 
 class FaultyFs:
-    """Each method is that of the file system within; see ``faulty_fs``."""
+    """Each method is that of the file system within; see ``faulty_fs``.
+
+    ``trace``: the calls that came back; ``attempts``: all calls by name; ``mutations``: how many
+    of those in MUTATING reached the file system or a fault.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class FaultyFs:
         most_written: int | None,
     ) -> None:
         self.trace: list[Call] = []
+        self.attempts = Counter[str]()
         self.mutations = 0
         self._within = within
         self._faults = faults
@@ -88,12 +94,9 @@ class FaultyFs:
         """Return the method of the file system within, with faults."""
         return partial(self._call, name, getattr(self._within, name))
 
-    def count(self, what: str) -> int:
-        """Return how many calls of one kind came back."""
-        return sum(call.what == what for call in self.trace)
-
     def _call(self, name: str, act: Callable[..., Any], *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - any call
         what = _kind(name, arguments)
+        self.attempts[what] += 1
         if self._dead:
             if name == "close":  # as the kernel does for the dead
                 return act(*arguments)

@@ -74,7 +74,11 @@ class FileReading(Protocol):
         ...
 
     def names(self, fd: int) -> list[bytes]:
-        """The names in an open directory, unsorted, without ``.`` and ``..``."""
+        """The names in an open directory, unsorted, without ``.`` and ``..``.
+
+        They may be too few, without an error, if the directory was removed: ``fstat`` tells, by a
+        link count of 0. Safe in any number of threads at once.
+        """
         ...
 
     def readlink(self, name: bytes, *, dir_fd: int | None = None) -> bytes:

@@ -103,7 +103,7 @@ def _capture(
     around = repository.around
     around.sink(PhaseBegan("backup"))
     parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
-    ingest = Ingest(session, parameters, around.workers, around.sink)
+    ingest = Ingest(session, parameters, around)
     name = f"walks/{planned.source.kind}-{planned.source.name}"
     with new_walk(walks, name) as walk:
         record = ingest.run(planned.source, LastWalk(walks, name), walk)

@@ -16,19 +16,22 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.chunking.cutter import ChunkerParameters, FastCdc, cut_stream
+from strongroom.clock import Clock
 from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind
-from strongroom.model.events import Advanced, ProblemFound, Sink
+from strongroom.model.events import Advanced, ProblemFound
 from strongroom.model.snapshot import Counts, Order, SourceRecord, Status, Stream
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
 from strongroom.repository.canonical import encode
 from strongroom.repository.lastwalk import LastWalk, WalkRecord, WalkWriter
-from strongroom.repository.packer import Workers
+from strongroom.repository.repository import Surroundings
 from strongroom.repository.session import BackupSession
 
 BATCH_ITEMS: Final = 256
 BATCH_BYTES: Final = 4 << 20
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
+SLOW_SECONDS: Final = 0.0002
+PROBE_EVERY: Final = 64
 
 
 class _Captured(NamedTuple):
@@ -71,6 +74,32 @@ class Tally:
     problems: list[Problem] = field(default_factory=list)
 
 
+class _Pace:
+    """Decides where small items are read.
+
+    While the file system answers from memory, one thread that reads and hands on is fastest: every
+    short call on several threads is a fight for the interpreter. Where it makes us wait, for a disk
+    or a network, several threads wait at once.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._slow = False
+        self._batches = 0
+
+    def reads_here(self) -> bool:
+        """Whether the next batch is read by the calling thread; measured again now and then."""
+        self._batches += 1
+        return not self._slow or self._batches % PROBE_EVERY == 0
+
+    def timed(self, source: Source, items: list[Item]) -> list[Loaded]:
+        """Read a batch here and learn from the time it takes."""
+        began = self._clock.elapsed()
+        loaded = source.load(items)
+        self._slow = self._clock.elapsed() - began > SLOW_SECONDS * len(items)
+        return loaded
+
+
 class Ingest:
     """Captures one source into a session."""
 
@@ -78,15 +107,15 @@ class Ingest:
         self,
         session: BackupSession,
         parameters: ChunkerParameters,
-        workers: Workers,
-        sink: Sink,
+        around: Surroundings,
     ) -> None:
         self._session = session
         self._writer = session.writer
         self._hash = session.writer.hash_data
         self._parameters = parameters
-        self._workers = workers
-        self._sink = sink
+        self._workers = around.workers
+        self._sink = around.sink
+        self._pace = _Pace(around.clock)
         self._tree = session.writer.new_tree()
         self._steps: deque[_Step] = deque()
         self._ahead = 0
@@ -158,11 +187,17 @@ class Ingest:
     def _load(self, source: Source, items: list[Item], size: int) -> None:
         self._ahead += size
         self._batches += 1
-        future = self._workers.compute.submit(self._capture, source, items)
+        if self._pace.reads_here():
+            loaded = self._pace.timed(source, items)
+            future = self._workers.compute.submit(self._captured, loaded)
+        else:
+            future = self._workers.transfer.submit(self._capture, source, items)
         self._steps.append(_Batch(future, size))
 
     def _capture(self, source: Source, items: list[Item]) -> _Captured:
-        loaded = source.load(items)
+        return self._captured(source.load(items))
+
+    def _captured(self, loaded: list[Loaded]) -> _Captured:
         hasher = self._hash
         return _Captured(loaded, [hasher(one.data) if one.data else b"" for one in loaded])
 

@@ -234,13 +234,19 @@ def unlock(
 ) -> Keyring:
     """Open the first slot that one of ``secrets`` fits.
 
-    A damaged slot is warned about and skipped. ``KeyRefusedError`` if none fits.
+    A damaged slot is warned about and skipped. If none fits: ``StoreError`` if one of them could
+    not be reached, ``KeyRefusedError`` otherwise.
     """
     tried, unusable = 0, 0
+    unreached: StoreError | None = None
     for slot_id in list(config.slots)[:MAX_TRIED]:
         try:
             slot = read_slot(store, config, slot_id)
-        except (DamageError, StoreError) as error:
+        except StoreError as error:
+            warn(f"{error}, ignored")
+            unreached = error
+            continue
+        except DamageError as error:
             warn(f"{error}, ignored")
             unusable += 1
             continue
@@ -255,6 +261,8 @@ def unlock(
             except (DamageError, UnreadableSlotError) as error:
                 warn(f"key slot {slot_id.hex()[:8]} {error}. Not used")
                 unusable += 1
+    if unreached is not None:
+        raise unreached
     what = " or ".join(
         dict.fromkeys(secret.kind.name.lower().replace("_", " ") for secret in secrets)
     )

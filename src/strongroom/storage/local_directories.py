@@ -54,15 +54,15 @@ class Directories:
     def lease(self, path: Path) -> Iterator[int]:
         """Lend the descriptor of a directory, which is not closed meanwhile.
 
-        Raises NoRootError, FileNotFoundError for any directory below; RemovedError if something
-        is not found because the directory itself was removed since it was opened. After that, and
-        after ESTALE, every directory is opened anew, so that another try can succeed.
+        Raises NoRootError, FileNotFoundError for any directory below; RemovedError if what was
+        done with it failed and it was removed since it was opened. After that, and after ESTALE,
+        every directory is opened anew, so that another try can succeed.
         """
         opened = self._take(path)
         try:
             yield opened.fd
         except OSError as error:
-            removed = isinstance(error, FileNotFoundError) and self._is_removed(opened)
+            removed = self._is_removed(opened)
             if removed or error.errno == errno.ESTALE:
                 self.close()
             if removed:
@@ -79,6 +79,16 @@ class Directories:
                 self._make_durable(path[:depth])
         with self.lease(path) as fd:
             yield fd
+
+    def check_not_removed(self, path: Path) -> None:
+        """Raise FileNotFoundError if a directory that is lent just now was removed meanwhile.
+
+        The C library lets the names in a removed directory end early, as if there were no more.
+        """
+        with self._lock:
+            opened = self._kept.get(path)
+        if opened is not None and self._is_removed(opened):
+            raise FileNotFoundError(errno.ENOENT, "the directory was removed")
 
     def fsync(self, fd: int) -> None:
         """Make the names in a directory durable; after one failure every later call fails.
@@ -104,6 +114,7 @@ class Directories:
         with self._lock:
             dropped = list(self._kept.values())
             self._kept.clear()
+            self._durable = {()}
             for opened in dropped:
                 opened.kept = False
             unused = [opened.fd for opened in dropped if opened.users == 0]

@@ -73,8 +73,10 @@ class NewFiles:
 
     def time_ns(self, directory: int) -> int:
         """Return the time by the clock of the file system, in nanoseconds since 1970."""
-        with self._temporary(directory) as (fd, _):
-            return self._fs.fstat(fd).mtime_ns
+        with self._temporary(directory) as (fd, temporary):
+            now_ns = self._fs.fstat(fd).mtime_ns
+            self._discard(directory, temporary)
+        return now_ns
 
     def _put_unnamed(self, directory: int, name: bytes, value: memoryview) -> None:
         with _otherwise_unsupported(_NO_UNNAMED_FILES):
@@ -96,6 +98,7 @@ class NewFiles:
                 # An NFS client whose first reply was lost gets this for its own link.
                 if self._fs.fstat(fd).links < 2:  # noqa: PLR2004 - the temporary name and ours
                     raise
+            self._discard(directory, temporary)
 
     def _put_renamed(self, directory: int, name: bytes, value: memoryview) -> None:
         with self._temporary(directory) as (fd, temporary):
@@ -105,7 +108,7 @@ class NewFiles:
 
     @contextmanager
     def _temporary(self, directory: int) -> Iterator[tuple[int, bytes]]:
-        """Lend a new file and its temporary name, which is gone afterwards."""
+        """Lend a new file and its temporary name, which goes only if there is an error."""
         temporary = self.temporary_name()
         try:
             fd = self._fs.open(temporary, _NAMED, dir_fd=directory, mode=FILE_MODE)
@@ -113,10 +116,15 @@ class NewFiles:
             raise OSError(errno.EAGAIN, "the temporary name is taken") from error
         try:
             yield fd, temporary
+        except BaseException:
+            self._discard(directory, temporary)
+            raise
         finally:
             self._close(fd)
-            with suppress(OSError):  # renamed, or left for a sweep
-                self._fs.unlink(temporary, dir_fd=directory)
+
+    def _discard(self, directory: int, temporary: bytes) -> None:
+        with suppress(OSError):  # left for a sweep
+            self._fs.unlink(temporary, dir_fd=directory)
 
     def _fill(self, fd: int, value: memoryview) -> None:
         with modes_may_be_missing():  # whatever the umask took away

@@ -100,6 +100,7 @@ class Tree:
                     content.temporaries.append(name)
                 elif len(name) <= room and not name.translate(None, _KEY_BYTES):
                     self._add(content, name, path, fd)
+            self._directories.check_not_removed(path)
         return content
 
     def _add(self, content: Content, name: bytes, path: Path, fd: int) -> None:

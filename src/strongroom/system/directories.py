@@ -34,6 +34,16 @@ class Directory:
         self.users = 0
 
 
+def path_of(directory: Directory) -> bytes:
+    """Return the names from the top to a directory, joined."""
+    names = []
+    here = directory
+    while here.parent is not None:
+        names.append(here.name)
+        here = here.parent
+    return b"/".join(reversed(names))
+
+
 class Directories:
     """Every directory that one walk or one restore has to do with; safe in any thread."""
 

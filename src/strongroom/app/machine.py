@@ -1,0 +1,99 @@
+"""The doors of this machine, made once, and what a command runs with."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from strongroom.clock import Clock, SystemClock
+from strongroom.config.settings import Settings
+from strongroom.model.events import Notice, Sink
+from strongroom.model.fs import Fs
+from strongroom.model.randomness import Randomness
+from strongroom.model.spawn import Spawn
+from strongroom.repository.packer import Workers
+from strongroom.system.posix import PosixFs
+from strongroom.system.randomness import SystemRandomness
+from strongroom.system.spawn import SystemSpawn
+
+_LEAST_TRANSFERS: Final = 4
+_MOST_TRANSFERS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The doors to this machine, and who works on it."""
+
+    fs: Fs
+    clock: Clock
+    randomness: Randomness
+    spawn: Spawn
+    host: str
+    user: str
+
+
+class Person(Protocol):
+    """Somebody at a terminal."""
+
+    def passphrase(self, question: str, *, twice: bool) -> bytes:
+        """Ask for a passphrase without showing it; if ``twice``, until both are the same."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one command works with; ``person`` is None where nobody can be asked."""
+
+    settings: Settings
+    machine: Machine
+    sink: Sink
+    person: Person | None = None
+
+    def tell(self, text: str) -> None:
+        """Say one line to whoever watches."""
+        self.sink(Notice(text))
+
+    def warn(self, text: str) -> None:
+        """Say that something is not as it should be, though the command goes on."""
+        self.sink(Notice(f"warning: {text}"))
+
+
+def this_machine() -> Machine:
+    """Open the real doors."""
+    return Machine(
+        fs=PosixFs(),
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        spawn=SystemSpawn(),
+        host=os.uname().nodename,
+        user=_user_name(),
+    )
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+@contextmanager
+def worker_threads() -> Iterator[Workers]:
+    """Lend threads: as many as processors to compute, more to wait for the store.
+
+    After an error, what has not begun is dropped; what has begun is waited for.
+    """
+    processors = len(os.sched_getaffinity(0))
+    transfers = min(max(_LEAST_TRANSFERS, 2 * processors), _MOST_TRANSFERS)
+    compute = ThreadPoolExecutor(processors, thread_name_prefix="compute")
+    transfer = ThreadPoolExecutor(transfers, thread_name_prefix="transfer")
+    try:
+        yield Workers(compute, transfer)
+    finally:
+        compute.shutdown(cancel_futures=True)
+        transfer.shutdown(cancel_futures=True)

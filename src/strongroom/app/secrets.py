@@ -1,0 +1,213 @@
+"""From files, commands and people to the secrets that open a repository."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from strongroom.app.machine import Run
+from strongroom.config.environment import KEY_FILE, PASSPHRASE_COMMAND, PASSPHRASE_FILE
+from strongroom.config.settings import SecretKind, SecretSetting
+from strongroom.crypto.keytext import KeyTextError, key_to_text, text_to_key
+from strongroom.errors import KeyRefusedError, UsageError
+from strongroom.repository.records import SlotKind
+from strongroom.repository.slots import Secret
+from strongroom.system.causes import cause_of
+
+_LONGEST: Final = 64 << 10
+_KEY_SIZE: Final = 32
+_COMMAND_SECONDS: Final = 300.0
+_OTHERS: Final = 0o077
+
+
+class Given(NamedTuple):
+    """A secret, and where it came from."""
+
+    secret: Secret
+    origin: str
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<Given by {self.origin}>"
+
+
+def passphrase_secrets(passphrase: bytes) -> list[Secret]:
+    """Return what a passphrase may open: a person may have typed the recovery key for it."""
+    secrets = [Secret(SlotKind.PASSPHRASE, passphrase)]
+    try:
+        secrets.append(Secret(SlotKind.RECOVERY, text_to_key(passphrase.decode("ascii"))))
+    except (KeyTextError, UnicodeDecodeError):
+        pass
+    return secrets
+
+
+def given_secrets(run: Run) -> list[Secret] | None:
+    """Return every secret that the settings name, to open with; None if they name none."""
+    passphrases, keys = _read_all(run, run.settings.secrets)
+    if not passphrases and not keys:
+        return None
+    secrets: list[Secret] = []
+    for given in keys[:1]:
+        value = given.secret.value
+        secrets += [Secret(SlotKind.KEY_FILE, value), Secret(SlotKind.RECOVERY, value)]
+    for given in passphrases[:1]:
+        secrets += passphrase_secrets(given.secret.value)
+    return secrets
+
+
+def no_secret() -> UsageError:
+    """Return what to raise where there is no secret and nobody to ask."""
+    return UsageError(
+        "no passphrase or key is given, and there is no terminal to ask at",
+        hint=f"Set {PASSPHRASE_FILE}, {PASSPHRASE_COMMAND} or {KEY_FILE}.",
+    )
+
+
+class NewSecret(NamedTuple):
+    """What a new repository will open with; ``key_file`` if it is one, ``made`` if it is new."""
+
+    secret: Secret
+    key_file: str = ""
+    made: bool = False
+
+
+def secret_for_init(run: Run) -> NewSecret:
+    """Return the one secret for a new repository; a key file that does not exist is made."""
+    settings = run.settings.secrets
+    keys = [s for s in settings if s.kind is SecretKind.KEY_FILE]
+    passphrases = [s for s in settings if s.kind is not SecretKind.KEY_FILE]
+    if keys and passphrases:
+        raise UsageError(
+            f"both {keys[0].setting.origin} and {passphrases[0].setting.origin} are given, "
+            "and a new repository gets one of them",
+            hint="Remove one.",
+        )
+    if keys:
+        return _key_for_init(run, keys)
+    if passphrases:
+        read, _ = _read_all(run, passphrases)
+        return NewSecret(read[0].secret)
+    if run.person is None:
+        raise no_secret()
+    passphrase = run.person.passphrase("passphrase for the new repository", twice=True)
+    return NewSecret(Secret(SlotKind.PASSPHRASE, _not_empty(passphrase, "it")))
+
+
+def _key_for_init(run: Run, keys: Sequence[SecretSetting]) -> NewSecret:
+    path = keys[0].setting.value
+    if len({key.setting.value for key in keys}) == 1 and not os.path.lexists(path):
+        return NewSecret(_make_key_file(run, Path(path)), path, made=True)
+    _, read = _read_all(run, keys)
+    return NewSecret(read[0].secret, path)
+
+
+def _make_key_file(run: Run, path: Path) -> Secret:
+    key = run.machine.randomness.take(_KEY_SIZE)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(f"{key_to_text(key)}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UsageError(f"cannot make the key file {path}: {cause_of(error)}") from error
+    return Secret(SlotKind.KEY_FILE, key)
+
+
+def _read_all(run: Run, settings: Sequence[SecretSetting]) -> tuple[list[Given], list[Given]]:
+    """Return the passphrases and the keys; UsageError if two of one kind differ."""
+    passphrases: list[Given] = []
+    keys: list[Given] = []
+    for setting in settings:
+        origin = setting.setting.origin
+        if setting.kind is SecretKind.KEY_FILE:
+            _add(keys, Given(_key_from(run, setting), origin), "key")
+            continue
+        if setting.kind is SecretKind.PASSPHRASE_FILE:
+            text = _content(setting, "passphrase file")
+        else:
+            text = _output(run, setting)
+        passphrase = _not_empty(text.removesuffix(b"\n"), origin)
+        _add(passphrases, Given(Secret(SlotKind.PASSPHRASE, passphrase), origin), "passphrase")
+    return passphrases, keys
+
+
+def _add(known: list[Given], new: Given, what: str) -> None:
+    if known and known[0].secret != new.secret:
+        raise UsageError(
+            f"the {what} is given by both {known[0].origin} and {new.origin}, and they differ",
+            hint="Remove one.",
+        )
+    known.append(new)
+
+
+def _not_empty(passphrase: bytes, origin: str) -> bytes:
+    if not passphrase:
+        raise UsageError(
+            f"an empty passphrase is not allowed: {origin} gives one",
+            hint="Whoever gets hold of the repository could read it.",
+        )
+    return passphrase
+
+
+def _content(setting: SecretSetting, what: str) -> bytes:
+    path = setting.setting.value
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_LONGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the {what} {path} ({setting.setting.origin}): {cause_of(error)}"
+        ) from error
+    if len(data) > _LONGEST:
+        raise UsageError(f"{what} {path} ({setting.setting.origin}) is larger than 64 KiB")
+    return data
+
+
+def _output(run: Run, setting: SecretSetting) -> bytes:
+    origin = setting.setting.origin
+    try:
+        command = shlex.split(setting.setting.value)
+    except ValueError as error:
+        raise UsageError(f"the command in {origin} cannot be read: {error}".lower()) from error
+    if not command:
+        raise UsageError(f"the command in {origin} is empty")
+    try:
+        done = run.machine.spawn.run(command, seconds=_COMMAND_SECONDS)
+    except OSError as error:
+        raise UsageError(f"the command in {origin} failed: {command[0]}: {_why(error)}") from error
+    if done.code != 0:
+        lines = done.errors.decode("utf-8", "replace").strip().splitlines()
+        said = f": {lines[-1].strip()}" if lines else ""
+        raise UsageError(f"the command in {origin} ended with {done.code}{said}")
+    return done.output
+
+
+def _why(error: OSError) -> str:
+    return str(error) if isinstance(error, TimeoutError) else cause_of(error)
+
+
+def _key_from(run: Run, setting: SecretSetting) -> Secret:
+    path = setting.setting.value
+    data = _content(setting, "key file")
+    if not data.strip():
+        raise UsageError(f"the key file {path} ({setting.setting.origin}) is empty")
+    _warn_of_readers(run, path)
+    try:
+        return Secret(SlotKind.KEY_FILE, text_to_key(data.decode("ascii", "replace")))
+    except KeyTextError as error:
+        raise KeyRefusedError(
+            f"key file {path}: {error}",
+            hint="The file is damaged, or no key file: compare it with another copy.",
+        ) from error
+
+
+def _warn_of_readers(run: Run, path: str) -> None:
+    found = os.stat(path)  # noqa: PTH116 - it was just read
+    if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS:
+        run.warn(f"other users can read the key file: chmod 600 {shlex.quote(path)}")

@@ -1,0 +1,55 @@
+"""From the address of a repository to its store, and how much that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from strongroom.app.machine import Run
+from strongroom.config.settings import Place
+from strongroom.model.store import Store
+from strongroom.storage.local import LocalStore
+from strongroom.storage.memory import MemoryStore
+from strongroom.storage.url import StoreUrl, parse
+from strongroom.storage.wrappers.metered import MeteredStore, Traffic
+from strongroom.storage.wrappers.retrying import RetryingStore
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """A store, and the folder it is in if it is in one."""
+
+    store: Store
+    meter: MeteredStore
+    folder: LocalStore | None
+
+    def traffic(self) -> Traffic:
+        """Return everything that was asked for so far."""
+        counts = self.meter.snapshot().values()
+        return Traffic(*(sum(column) for column in zip(*counts, strict=True))) if counts else Traffic()
+
+
+def address_of(place: Place) -> StoreUrl:
+    """Read the address that a person gave; UsageError says where it was given."""
+    return parse(place.url, str(place.folder))
+
+
+@contextmanager
+def opened_store(run: Run) -> Iterator[OpenStore]:
+    """Open the store that the settings name; nothing is asked of it yet."""
+    address = address_of(run.settings.require_place())
+    machine = run.machine
+    folder = None
+    within: Store
+    if address.scheme == "file":
+        within = folder = LocalStore(machine.fs, address.path, machine.randomness)
+    else:
+        within = MemoryStore()
+    meter = MeteredStore(within)
+    store = RetryingStore(meter, machine.clock, machine.randomness, tell=run.warn)
+    try:
+        yield OpenStore(store, meter, folder)
+    finally:
+        if folder is not None:
+            folder.close()

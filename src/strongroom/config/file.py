@@ -1,0 +1,206 @@
+"""``strongroom.toml``: found, read and checked; every error in it is reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from strongroom.config.environment import CONFIG, Environment
+from strongroom.config.lines import key_lines, line_of
+from strongroom.config.quantities import parse_size
+from strongroom.config.schema import VERSION, Tables, known_keys
+from strongroom.errors import UsageError
+
+NAME: Final = "strongroom.toml"
+_LARGEST: Final = 1 << 20
+_SOURCE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_WHERE_NAMES_STAND: Final = ("repositories", "sources")
+_OTHERS_MAY_WRITE: Final = 0o002
+
+
+class ConfigurationError(UsageError):
+    """A configuration file does not hold; ``details`` has a line for each thing that is wrong."""
+
+    def __init__(self, path: Path, details: Sequence[str]) -> None:
+        count = "an error" if len(details) == 1 else f"{len(details)} errors"
+        super().__init__(f"{path} has {count}")
+        self.details = tuple(details)
+
+
+class ConfigurationFile:
+    """A file that was read; ``origin`` says where a key stands."""
+
+    def __init__(self, path: Path, text: str, tables: Tables) -> None:
+        self.path = path
+        self.tables = tables
+        self._text = text
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths in the file start from."""
+        return self.path.parent
+
+    def origin(self, *key: str) -> str:
+        """Return the file and the line of a key, as ``FILE:LINE``."""
+        line = line_of(key_lines(self._text), key)
+        return f"{self.path}:{line}" if line else str(self.path)
+
+
+def find_file(flag: str | None, environment: Environment) -> Path | None:
+    """Return the file to use: the one that is named, else the first that is in its place.
+
+    UsageError if the named one is not there, or if one that was found belongs to somebody else.
+    """
+    for given, who in ((flag, "--config"), (environment.get(CONFIG), CONFIG)):
+        if given is not None:
+            path = environment.expanded(given, environment.folder)
+            if not path.is_file():
+                raise UsageError(f"{who} names {path}, and there is no such file")
+            return path
+    for folder in _folders(environment):
+        path = folder / NAME
+        if os.path.lexists(path):
+            _refuse_of_others(path)
+            return path
+    return None
+
+
+def _folders(environment: Environment) -> list[Path]:
+    folders = [environment.folder]
+    try:
+        folders.append(environment.base_folder("XDG_CONFIG_HOME", ".config") / "strongroom")
+    except UsageError:
+        pass  # no home: nothing is configured there
+    return [*folders, Path("/etc/strongroom")]
+
+
+def _refuse_of_others(path: Path) -> None:
+    """A file that nobody named may run a command: it must be this user's, or root's."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or '').lower()}") from error
+    if found.st_uid not in {0, os.getuid()} or found.st_mode & _OTHERS_MAY_WRITE:
+        raise UsageError(
+            f"{path} can be written by other users of this machine, so it is not used unasked",
+            hint=f"Use it on purpose with --config {path}, or change its owner and mode.",
+        )
+
+
+def read_file(path: Path) -> ConfigurationFile:
+    """Read and check a file; ``ConfigurationError`` with everything that is wrong in it."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or '').lower()}") from error
+    if len(data) > _LARGEST:
+        raise UsageError(f"{path} is larger than 1 MiB, which no configuration is")
+    try:
+        text = data.decode("utf-8-sig")
+        read = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(path, [f"line {line}: it is not written in UTF-8"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(path, [_syntax(str(error))]) from error
+    return ConfigurationFile(path, text, _checked(path, text, read))
+
+
+def _syntax(message: str) -> str:
+    """Put the place that tomllib names at its end to the beginning."""
+    match = re.fullmatch(r"(.*) \(at (line \d+), (column \d+)\)", message, re.DOTALL)
+    said, place = (match[1], f"{match[2]}, {match[3]}") if match else (message, "at the end")
+    said = re.sub(r"\((?:'[^']*'(?:, )?)+,?\)", lambda m: _dotted_tuple(m[0]), said)
+    return f"{place}: {said[:1].lower()}{said[1:]}"
+
+
+def _dotted_tuple(text: str) -> str:
+    return "[" + ".".join(re.findall(r"'([^']*)'", text)) + "]"
+
+
+def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - costs 0.2 s, needs a file
+
+    version = read.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version != VERSION:
+        detail = f"line {_line(text, ('version',))}: version {version} is not known to this release"
+        raise ConfigurationError(path, [f"{detail}, which reads version {VERSION}"])
+    problems: list[tuple[tuple[str, ...], str]] = []
+    tables = None
+    try:
+        tables = TypeAdapter(Tables).validate_json(json.dumps(read, default=str))
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            key = tuple(map(str, one["loc"]))
+            problems.append((key, _said(key, one["type"], one["msg"])))
+    problems += _bad_names(read) + _senseless(tables)
+    if problems or tables is None:
+        problems.sort(key=lambda problem: _line(text, problem[0]))
+        raise ConfigurationError(
+            path,
+            [f"line {_line(text, key)}: {'.'.join(key)}: {what}" for key, what in problems],
+        )
+    return tables
+
+
+def _line(text: str, key: tuple[str, ...]) -> int:
+    return line_of(key_lines(text), key) or 1
+
+
+def _said(key: tuple[str, ...], kind: str, message: str) -> str:
+    if kind == "missing":
+        return "it is missing"
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+        near = difflib.get_close_matches(key[-1], known_keys(key[:-1]), n=1)
+        return "not a known key" + (f"; did you mean '{near[0]}'?" if near else "")
+    said = message.removeprefix("Input should be ").replace("a valid ", "a ")
+    return f"it should be {_TYPES.get(said, said)}"
+
+
+_TYPES: Final = {
+    "a array": 'a list of texts, such as ["/srv/app"]',
+    "a tuple": 'a list of texts, such as ["/srv/app"]',
+    "a string": "a text in quotes",
+    "a boolean": "true or false",
+    "an object": "a table",
+    "a dictionary": "a table",
+}
+
+
+def _bad_names(read: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    found = []
+    for table in _WHERE_NAMES_STAND:
+        names = read.get(table)
+        for name in names if isinstance(names, dict) else ():
+            if not _SOURCE_NAME.fullmatch(name):
+                found.append(
+                    ((table, name), "a name has up to 64 small letters, digits and hyphens")
+                )
+    return found
+
+
+def _senseless(tables: Tables | None) -> list[tuple[tuple[str, ...], str]]:
+    """Return what a schema cannot say: something must be there, and sizes must be sizes."""
+    if tables is None:
+        return []
+    found = []
+    for name, source in tables.sources.items():
+        if not source.paths or "" in source.paths:
+            found.append((("sources", name, "paths"), "at least one path, and none that is empty"))
+        if source.exclude_larger_than is not None:
+            try:
+                parse_size(source.exclude_larger_than, "")
+            except UsageError as error:
+                key = ("sources", name, "exclude_larger_than")
+                found.append((key, f"{source.exclude_larger_than!r} is no size. {error.hint}"))
+    for name, repository in tables.repositories.items():
+        if not repository.url:
+            found.append((("repositories", name, "url"), "it is empty"))
+    return found

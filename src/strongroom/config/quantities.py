@@ -1,0 +1,26 @@
+"""Sizes as people write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from strongroom.errors import UsageError
+
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_size(text: str, what: str) -> int:
+    """Read ``1500``, ``100M`` or ``1.5GiB`` as bytes; a unit is a power of 1,024.
+
+    UsageError names ``what`` the size is for.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < 1:
+        raise UsageError(
+            f"{what} {text!r} is no size",
+            hint="Give a number of bytes of at least 1, or one with K, M, G or T: 1500, 100M, 1.5G.",
+        )
+    return size

@@ -1,0 +1,64 @@
+"""What ``strongroom.toml`` may hold. pydantic checks it, and is imported only when there is a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal
+
+VERSION: Final = 1
+
+# read by pydantic: unknown keys are errors, and nothing is converted
+_STRICT: Final[Mapping[str, Any]] = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTable:
+    """``[repositories.NAME]``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    url: str
+    passphrase_file: str | None = None
+    passphrase_command: str | None = None
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesTable:
+    """``[sources.NAME]`` with ``type = "files"``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["files"]
+    paths: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    exclude_file: str | None = None
+    exclude_caches: bool = False
+    exclude_larger_than: str | None = None
+    one_file_system: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The whole file."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    version: Literal[1]
+    repositories: dict[str, RepositoryTable] = field(default_factory=dict)
+    sources: dict[str, FilesTable] = field(default_factory=dict)
+
+
+def known_keys(path: tuple[str, ...]) -> list[str]:
+    """Return the names that may stand in the table at ``path``."""
+    match path:
+        case ():
+            table: type[Any] = Tables
+        case ("repositories", _):
+            table = RepositoryTable
+        case ("sources", _):
+            table = FilesTable
+        case _:
+            return []
+    return [one.name for one in fields(table)]

@@ -1,0 +1,265 @@
+"""Everything that was decided before a command begins."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from strongroom.config.environment import (
+    CACHE_DIR,
+    KEY_FILE,
+    PASSPHRASE_COMMAND,
+    PASSPHRASE_FILE,
+    REPOSITORY,
+    STATE_DIR,
+    Environment,
+)
+from strongroom.config.file import ConfigurationFile, find_file, read_file
+from strongroom.config.quantities import parse_size
+from strongroom.config.schema import FilesTable, RepositoryTable
+from strongroom.config.values import Level, Value, first
+from strongroom.errors import UsageError
+
+DEFAULT_REPOSITORY: Final = "main"
+
+
+class SecretKind(enum.Enum):
+    """The ways to give a secret."""
+
+    PASSPHRASE_FILE = "passphrase file"
+    PASSPHRASE_COMMAND = "passphrase command"
+    KEY_FILE = "key file"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSetting:
+    """Where a secret is to be had: the path of a file, or a command."""
+
+    kind: SecretKind
+    setting: Value[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The repository as a person gave it, and the folder that a relative path starts from."""
+
+    url: str
+    folder: Path
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """A source of the configuration; paths are absolute."""
+
+    name: str
+    paths: tuple[Path, ...]
+    exclude: tuple[str, ...] = ()
+    exclude_file: Path | None = None
+    exclude_caches: bool = False
+    exclude_larger_than: int | None = None
+    one_file_system: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command line says; None where it says nothing."""
+
+    repository: str | None = None
+    passphrase_file: str | None = None
+    passphrase_command: str | None = None
+    key_file: str | None = None
+    cache_dir: str | None = None
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The decisions; nothing in here is a secret itself."""
+
+    place: Place | None
+    secrets: tuple[SecretSetting, ...]
+    cache_dir: Path
+    state_dir: Path
+    config_file: Path | None
+    sources: dict[str, SourceSettings]
+    folder: Path
+    no_color: bool
+
+    def require_place(self) -> Place:
+        """Return where the repository is; UsageError if nobody said so."""
+        if self.place is None:
+            raise UsageError(
+                "no repository is named",
+                hint=f"Give one with -r FOLDER, or set {REPOSITORY}, "
+                "or write url below [repositories.main] in strongroom.toml.",
+            )
+        return self.place
+
+    def source(self, name: str) -> SourceSettings:
+        """Return a source of the configuration by its name; UsageError."""
+        if name in self.sources:
+            return self.sources[name]
+        near = difflib.get_close_matches(name, self.sources, n=1)
+        known = ", ".join(self.sources) or "none"
+        where = f"in {self.config_file}" if self.config_file else "and there is no strongroom.toml"
+        guess = f"Did you mean '{near[0]}'? " if near else ""
+        raise UsageError(
+            f"no source is called '{name}' {where} (known: {known})",
+            hint=f"{guess}A path has a slash in it: './{name}'.",
+        )
+
+
+def load_settings(flags: Flags, environment: Environment) -> Settings:
+    """Put flags, environment and file together; UsageError for what does not hold."""
+    path = find_file(flags.config, environment)
+    file = read_file(path) if path is not None else None
+    place, table = _place(flags, environment, file)
+    cache, state = _folders(flags, environment)
+    return Settings(
+        place=place,
+        secrets=_secrets(flags, environment, file, table),
+        cache_dir=cache,
+        state_dir=state,
+        config_file=path,
+        sources=_sources(file, environment) if file is not None else {},
+        folder=environment.folder,
+        no_color=environment.get("NO_COLOR") is not None,
+    )
+
+
+def _place(
+    flags: Flags, environment: Environment, file: ConfigurationFile | None
+) -> tuple[Place | None, str | None]:
+    """Return the place, and the name of its table if the configuration has it."""
+    flag = None if flags.repository is None else _flag(flags.repository, "--repository")
+    given = first(flag, environment.value(REPOSITORY))
+    tables = file.tables.repositories if file is not None else {}
+    if given is None and tables:
+        name = DEFAULT_REPOSITORY if DEFAULT_REPOSITORY in tables else min(tables)
+        if name != DEFAULT_REPOSITORY and len(tables) > 1:
+            raise UsageError(
+                f"the configuration has several repositories and none called {DEFAULT_REPOSITORY}",
+                hint=f"Name one with -r: {', '.join(tables)}.",
+            )
+        given = Value(name, name, Level.FILE)
+    if given is None:
+        return None, None
+    if given.value in tables and file is not None:
+        origin = file.origin("repositories", given.value, "url")
+        url = _expanded_url(tables[given.value].url, environment)
+        return Place(url, file.folder, origin), given.value
+    return Place(_expanded_url(given.value, environment), environment.folder, given.origin), None
+
+
+def _expanded_url(url: str, environment: Environment) -> str:
+    return str(environment.expanded(url, Path("/"))) if url.startswith("~") else url
+
+
+def _flag(text: str, name: str) -> Value[str]:
+    return Value(text, name, Level.FLAG)
+
+
+def _secrets(
+    flags: Flags, environment: Environment, file: ConfigurationFile | None, table: str | None
+) -> tuple[SecretSetting, ...]:
+    """Return what was given; of flags, environment and file, the first that gives anything.
+
+    What a flag gives, the environment may give as well: it must then be the same secret.
+    """
+    found = []
+    for kind, flag, flag_name, variable in (
+        (
+            SecretKind.PASSPHRASE_FILE,
+            flags.passphrase_file,
+            "--passphrase-file",
+            PASSPHRASE_FILE,
+        ),
+        (
+            SecretKind.PASSPHRASE_COMMAND,
+            flags.passphrase_command,
+            "--passphrase-command",
+            PASSPHRASE_COMMAND,
+        ),
+        (SecretKind.KEY_FILE, flags.key_file, "--key-file", KEY_FILE),
+    ):
+        values = [None if flag is None else _flag(flag, flag_name), environment.value(variable)]
+        found += [_secret(kind, v, environment, environment.folder) for v in values if v]
+    flags_give = {_is_key(one) for one in found if one.setting.level is Level.FLAG}
+    if flags_give:
+        found = [one for one in found if _is_key(one) in flags_give]
+    if found or file is None or table is None:
+        return tuple(found)
+    return tuple(_secrets_of_file(file, table, environment))
+
+
+def _is_key(secret: SecretSetting) -> bool:
+    return secret.kind is SecretKind.KEY_FILE
+
+
+def _secrets_of_file(
+    file: ConfigurationFile, table: str, environment: Environment
+) -> list[SecretSetting]:
+    row: RepositoryTable = file.tables.repositories[table]
+    found = []
+    for kind, key, text in (
+        (SecretKind.PASSPHRASE_FILE, "passphrase_file", row.passphrase_file),
+        (SecretKind.PASSPHRASE_COMMAND, "passphrase_command", row.passphrase_command),
+        (SecretKind.KEY_FILE, "key_file", row.key_file),
+    ):
+        if text is not None:
+            value = Value(text, file.origin("repositories", table, key), Level.FILE)
+            found.append(_secret(kind, value, environment, file.folder))
+    return found
+
+
+def _secret(
+    kind: SecretKind, value: Value[str], environment: Environment, folder: Path
+) -> SecretSetting:
+    if kind is SecretKind.PASSPHRASE_COMMAND:
+        return SecretSetting(kind, value)
+    path = str(environment.expanded(value.value, folder))
+    return SecretSetting(kind, Value(path, value.origin, value.level))
+
+
+def _folders(flags: Flags, environment: Environment) -> tuple[Path, Path]:
+    """Return the folders of caches and of state."""
+    flag = None if flags.cache_dir is None else _flag(flags.cache_dir, "--cache-dir")
+    given = first(flag, environment.value(CACHE_DIR))
+    state = environment.get(STATE_DIR)
+    if given is not None:
+        cache = environment.expanded(given.value, environment.folder)
+    else:
+        cache = environment.base_folder("XDG_CACHE_HOME", ".cache") / "strongroom"
+    if state is not None:
+        return cache, environment.expanded(state, environment.folder)
+    if given is not None:
+        return cache, cache / "state"
+    return cache, environment.base_folder("XDG_STATE_HOME", ".local/state") / "strongroom"
+
+
+def _sources(file: ConfigurationFile, environment: Environment) -> dict[str, SourceSettings]:
+    return {
+        name: _source(name, table, file, environment) for name, table in file.tables.sources.items()
+    }
+
+
+def _source(
+    name: str, table: FilesTable, file: ConfigurationFile, environment: Environment
+) -> SourceSettings:
+    size = table.exclude_larger_than
+    listed = table.exclude_file
+    return SourceSettings(
+        name=name,
+        paths=tuple(environment.expanded(path, file.folder) for path in table.paths),
+        exclude=table.exclude,
+        exclude_file=environment.expanded(listed, file.folder) if listed is not None else None,
+        exclude_caches=table.exclude_caches,
+        exclude_larger_than=None if size is None else parse_size(size, "exclude_larger_than"),
+        one_file_system=table.one_file_system,
+        origin=file.origin("sources", name, "exclude"),
+    )

@@ -1,0 +1,150 @@
+"""The target of a restore: a directory of this machine.
+
+Nothing is ever reached by more than one component of a path, relative to the descriptor of a
+directory that this restore has made or found to be a real one below its target. So nothing that a
+tree says can lead outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from strongroom.errors import RestoreError
+from strongroom.model.entry import Entry, EntryKind
+from strongroom.model.fs import Buffer
+from strongroom.model.source import OpenFile
+from strongroom.restore.files import making
+from strongroom.restore.files.largefile import LargeFile
+from strongroom.restore.files.links import Claim, Links, Member
+from strongroom.restore.files.newfile import NewFile
+from strongroom.restore.files.order import Order, Refused
+from strongroom.restore.files.places import LostPlace, Place, Places
+from strongroom.restore.files.tools import FAILED, Tools
+from strongroom.system.causes import cause_of
+
+_FILES: Final = frozenset({EntryKind.FILE, EntryKind.STREAM, EntryKind.RECORD})
+_SPECIAL: Final = frozenset(EntryKind) - _FILES - {EntryKind.DIRECTORY}
+
+
+class FilesTarget:
+    """A ``Target``; ``begin`` makes one. ``refused`` counts entries that could not be meant."""
+
+    def __init__(self, tools: Tools, places: Places, base_fd: int) -> None:
+        self._tools = tools
+        self._places = places
+        self._base_fd = base_fd
+        self._order = Order()
+        self._links = Links()
+        self.refused = 0
+
+    def place(self, entries: Sequence[Entry]) -> list[Entry]:
+        """See ``Target``; called by one thread."""
+        return [entry for entry in entries if self._place(entry)]
+
+    def write(self, files: Sequence[tuple[Entry, Buffer]]) -> int:
+        """See ``Target``; files of one directory are best given together."""
+        written = 0
+        for parent, group in groupby(files, key=_parent_of):
+            place = self._placed(parent)
+            try:
+                dir_fd = self._tools.directories.take(place.directory)
+            except OSError as error:
+                for entry, _ in group:
+                    self._tools.fail(entry.path, error)
+                    self._give_up(entry)
+                continue
+            cut = len(parent) + 1 if parent else 0
+            try:
+                for entry, data in group:
+                    written += self._write(place, dir_fd, entry.path[cut:], entry, data)
+            finally:
+                self._tools.directories.give_back(place.directory)
+        return written
+
+    def open(self, entry: Entry) -> OpenFile | None:
+        """See ``Target``."""
+        parent, _, name = entry.path.rpartition(b"/")
+        member: Member | None = Member(entry, self._placed(parent), name)
+        while member is not None:
+            try:
+                file = NewFile.begin(self._tools, member)
+            except FAILED as error:
+                self._tools.fail(member.entry.path, error)
+                member = self._links.next_after(member.entry)
+            else:
+                return LargeFile(self._tools, file, member.entry, self._settle, self._give_up)
+        return None
+
+    def finish(self) -> None:
+        """See ``Target``; ``RestoreError`` if what was restored could not be made durable."""
+        tools = self._tools
+        for member in self._links.left():
+            tools.report(member.entry.path, _NO_CONTENT)
+        self._places.dress(tools)
+        for lost in self._places.lost:
+            if lost.below:
+                tools.report(lost.path, f"{lost.below:,} entries below it are not restored")
+        tools.shortfalls.report(tools.report)
+        try:
+            tools.fs.syncfs(self._base_fd)
+        except OSError as error:
+            raise RestoreError(
+                f"what was restored may not survive a power cut: {cause_of(error)}",
+                hint="The disk reports errors; restore again to another one.",
+            ) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close every directory; for a restore that does not come to its end."""
+        self._tools.directories.close()
+
+    def _place(self, entry: Entry) -> bool:
+        """Make an entry, or return True if its bytes are wanted."""
+        path = entry.path
+        kind = entry.kind
+        try:
+            parent, name = self._order.check(path)
+            place = self._places.find(parent) or self._make_missing(parent)
+            if kind not in _KINDS:
+                raise Refused(f"nothing of kind {kind} can be restored")
+        except Refused as refusal:
+            self.refused += 1
+            self._tools.report(path, f"refused: {refusal}")
+            return False
+        if kind != EntryKind.DIRECTORY:
+            self._order.leaf(path)
+        if isinstance(place, LostPlace):
+            place.below += 1
+            if kind == EntryKind.DIRECTORY:
+                self._places.lose_below(path, place)
+            return False
+        if kind == EntryKind.DIRECTORY:
+            self._make_directory(place, name, entry)
+            return False
+        if entry.link and not self._claim(Member(entry, place, name)):
+            return False
+        if kind in _FILES:
+            return True
+        self._make_special(place, name, entry)
+        return False
+
+    def _make_missing(self, path: bytes) -> Place | LostPlace:
+        """Make the directories that no entry has made, private ones."""
+        place = self._placed(b"")
+        names = self._order.check_missing(path)
+        for depth, name in enumerate(names, 1):
+            here = b"/".join(names[:depth])
+            known = self._places.find(here)
+            if known is None:
+                try:
+                    known = self._places.make(place, name, here, None)
+                except FAILED as error:
+                    self._lose(here, error)
+                    known = self._places.find(here)
+            if not isinstance(known, Place):
+                return self._places.lost[-1] ...
+            place = known
+        return place
