@@ -116,7 +116,8 @@ def _head(programs: Sequence[Program], rounds: int) -> str:
 Made by `./run bench files` on {datetime.now(UTC):%Y-%m-%d}; medians of {rounds} rounds, the
 programs in turn within each round, caches of the system warm, `sync` before each command.
 Machine: {model}, {os.cpu_count()} processors,
-{platform.system()} {platform.release()}, Python {platform.python_version()}. Seconds are wall time; peak memory is that of the largest process. Every program encrypts but tar;
+{platform.system()} {platform.release()}, Python {platform.python_version()}. Seconds are wall time;
+peak memory is that of the largest process. Every program encrypts but tar;
 strongroom verifies each pack before it leaves and syncs it to disk.
 
 {versions}

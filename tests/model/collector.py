@@ -13,7 +13,17 @@ When a session counts as silent is not modelled: any session may be fenced at an
 
 from collections.abc import Callable, Iterable, Iterator
 
-from tests.model.collector_memory import END, START, CollectorMemory, Step
+from tests.model.collector_memory import (
+    AGAIN,
+    END,
+    LISTINGS,
+    PACKS_FIRST,
+    START,
+    CollectorMemory,
+    Step,
+    read,
+    trusting,
+)
 from tests.model.marking import Past, Plan, compaction, garbage, graces, marks, nowhere, repacks
 from tests.model.rules import Rules
 from tests.model.store_state import (
@@ -34,11 +44,6 @@ from tests.model.store_state import (
     put_segment,
 )
 from tests.model.verdict import decide
-
-LISTINGS = ("commits", "orders", "packs", "index")
-PACKS_FIRST = ("packs", "commits", "orders", "index")
-AGAIN = " again"
-_FIELDS = {"commits": "commits", "orders": "orders", "packs": "packs", "index": "segments"}
 
 BOUND_TO_BE_REFUSED = (
     *(f"{listing}_read_again" for listing in LISTINGS),
@@ -150,16 +155,8 @@ class Collector:
     def _list(self, store: Store, memory: CollectorMemory) -> list[Step]:
         reads = self._reads_again if memory.at.endswith(AGAIN) else self._reads
         after = reads[reads.index(memory.at) + 1]
-        view = self._read(store, memory)
+        view = read(store, memory)
         return [self._go(memory.at, store, memory._replace(at=after, view=view))]
-
-    def _read(self, store: Store, memory: CollectorMemory) -> View:
-        """Return the view after one more listing."""
-        listing = memory.at.removesuffix(AGAIN).removeprefix("list ")
-        if memory.at.endswith(AGAIN) and listing in memory.trusts:
-            return memory.view
-        field = _FIELDS[listing]
-        return memory.view._replace(**{field: getattr(store, field)})
 
     def _past(self, store: Store) -> Past:
         ended = killed(store)
@@ -169,7 +166,7 @@ class Collector:
 
     def _mark(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the index, the last of the four listings, and mark."""
-        view, past = self._read(store, memory), self._past(store)
+        view, past = read(store, memory), self._past(store)
         steps: list[Step] = []
         seen = set()
         for dead in graces(view, self._rules):
@@ -198,9 +195,7 @@ class Collector:
         if plan.new_segment is None and not plan.tombs:
             return self._go(label, store, END)
         trusts = [name for name in LISTINGS if not getattr(self._rules, f"{name}_read_again")]
-        fields = [_FIELDS[name] for name in trusts]
-        trusted = View(**{field: getattr(view, field) for field in fields})
-        memory = memory._replace(plan=plan, view=trusted, trusts=frozenset(trusts))
+        memory = trusting(memory, view, trusts)._replace(plan=plan)
         if plan.new_segment is None or self._late_repack(plan):
             at = "put tombs"
         else:
@@ -316,7 +311,7 @@ class Collector:
 
     def _decide(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the index again, the last of the four listings, and decide."""
-        view, past = self._read(store, memory), self._past(store)
+        view, past = read(store, memory), self._past(store)
         tombs = memory.tombs
         if tombs is None:
             tombs = store.runs[memory.run - 1].tombs

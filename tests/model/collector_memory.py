@@ -5,6 +5,11 @@ from typing import NamedTuple
 from tests.model.marking import Plan
 from tests.model.store_state import Key, Store, View
 
+LISTINGS = ("commits", "orders", "packs", "index")
+PACKS_FIRST = ("packs", "commits", "orders", "index")
+AGAIN = " again"
+_FIELDS = {"commits": "commits", "orders": "orders", "packs": "packs", "index": "segments"}
+
 
 class CollectorMemory(NamedTuple):
     """Where a collector stands, and what it remembers."""
@@ -25,3 +30,19 @@ class CollectorMemory(NamedTuple):
 Step = tuple[str, Store, CollectorMemory]
 START = CollectorMemory()
 END = CollectorMemory("end")
+
+
+def read(store: Store, memory: CollectorMemory) -> View:
+    """Return the view after the listing at which the collector stands."""
+    listing = memory.at.removesuffix(AGAIN).removeprefix("list ")
+    if memory.at.endswith(AGAIN) and listing in memory.trusts:
+        return memory.view
+    field = _FIELDS[listing]
+    return memory.view._replace(**{field: getattr(store, field)})
+
+
+def trusting(memory: CollectorMemory, view: View, trusts: list[str]) -> CollectorMemory:
+    """Return the memory of one that forgets what it read, except listings that it trusts."""
+    fields = [_FIELDS[listing] for listing in trusts]
+    kept = View(**{field: getattr(view, field) for field in fields})
+    return memory._replace(view=kept, trusts=frozenset(trusts))

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.model.collector import Collector
-from tests.model.explore import Found, Process, Search
+from tests.model.durability import OnDisk
+from tests.model.explore import Found, Search
 from tests.model.faults import LostSegment, SentTwice
 from tests.model.orders import Forgetter, Saver
+from tests.model.process import Process
 from tests.model.properties import EVERYTHING, Breach
 from tests.model.rules import ALL_RULES, Rules
 from tests.model.store_state import (
@@ -55,6 +57,13 @@ EMPTY = _store()
 def _pair(rules: Rules, *, last: int = 2, does: str = "") -> list[Collector]:
     """Return two collectors."""
     return [Collector(name, rules, last=last, does=does) for name in "GH"]
+
+
+def _on_disk(name: str, process: Process[Any], rules: Rules) -> OnDisk:
+    """Return a process on a local disk, which makes durable what the rules say."""
+    collects = isinstance(process, Collector)
+    syncs = rules.kills_sync if collects else rules.commit_syncs
+    return OnDisk(name, process, syncs_at=("put kills" if collects else "COMMIT") * syncs)
 
 
 class Configuration(NamedTuple):
@@ -241,5 +250,22 @@ CONFIGURATIONS: dict[str, Configuration] = {
         _store("P:c", live="Tc", dead="Sc"),
         lambda rules: [Writer("X", "c", rules), LostSegment("iP"), *_pair(rules)],
         alike=True,
+    ),
+    "power cut": Configuration(
+        "two writers of the same chunk in an empty repository on a local disk, a collector",
+        EMPTY,
+        lambda rules: [
+            _on_disk("X", Writer("X", "c", rules), rules),
+            _on_disk("Y", Writer("Y", "c", rules), rules),
+            _on_disk("G", Collector("G", rules, last=1), rules),
+        ],
+    ),
+    "power cut, compaction": Configuration(
+        "two collectors on a local disk, one of which compacts, one run",
+        _store("P:c O:z", live="Sc"),
+        lambda rules: [
+            _on_disk("G", Collector("G", rules, last=1, does="compact"), rules),
+            _on_disk("H", Collector("H", rules, last=1), rules),
+        ],
     ),
 }

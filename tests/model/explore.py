@@ -7,8 +7,10 @@ seconds.
 
 from collections import deque
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
+from tests.model.durability import after_power_cut
+from tests.model.process import Process
 from tests.model.properties import DATA_LOSS, EVERYTHING, Breach, Cleaner, Violation, violations
 from tests.model.rules import Rules
 from tests.model.store_state import Store
@@ -16,25 +18,8 @@ from tests.model.store_state import Store
 LIMIT = 3_000_000
 ALARMS = frozenset({Breach.FALSE_ALARM})
 
-Memory = TypeVar("Memory", bound=Hashable)
 State = tuple[int, ...]
 Before = dict[State, tuple[State, str] | None]
-
-
-class Process(Protocol[Memory]):
-    """Anything that takes steps in the store.
-
-    It may have a third method, ``catch_up(store, memory) -> memory``: what it remembers after
-    another process has put something.
-    """
-
-    def start(self) -> Memory:
-        """Return its memory before its first step."""
-        ...
-
-    def steps(self, store: Store, memory: Memory) -> Sequence[tuple[str, Store, Memory]]:
-        """Return every step it may take: label, store afterwards, memory afterwards."""
-        ...
 
 
 class Found(NamedTuple):
@@ -143,11 +128,14 @@ class Search:
 
     def _violation(self, number: int) -> Violation | None:
         store: Store = self._numbers.things[number]
-        for violation in violations(store, self._rules):
-            if violation.breach in self._watch:
-                return violation
-        found = self._cleaner.violation(store) if self._cleaner else None
-        return found if found and found.breach in self._watch else None
+        for left in (store, after_power_cut(store)) if store.volatile else (store,):
+            for violation in violations(left, self._rules):
+                if violation.breach in self._watch:
+                    return violation
+            found = self._cleaner.violation(left) if self._cleaner else None
+            if found and found.breach in self._watch:
+                return found
+        return None
 
     def _after(self, state: State) -> list[tuple[str, State]]:
         """Return every step of every process, and the state it leads to."""

@@ -23,7 +23,9 @@ class Rules:
     listed_packs_only: bool = _rule("a writer relies only on packs in its listing of packs")
     tombed_is_absent: bool = _rule("what an unfinished run tombs counts as absent for a writer")
     killed_is_absent: bool = _rule("what any kills names is absent for ever, listed or not")
+    upload_before_index: bool = _rule("a writer's index names only packs whose put returned")
     index_before_commit: bool = _rule("a writer puts its index before its COMMIT")
+    commit_syncs: bool = _rule("a writer makes durable what it relies on before its COMMIT")
     keys_used_once: bool = _rule("no key is used twice: no other object gets the name of a pack")
     writers_delete_nothing: bool = _rule("a writer deletes nothing, not even what it uploaded")
 
@@ -68,6 +70,7 @@ class Rules:
     damage_is_checked: bool = _rule(
         "step 4: a chunk found nowhere is damage only if the run has not moved on meanwhile"
     )
+    kills_sync: bool = _rule("step 4: a collector makes durable what stays before it puts kills")
     first_kills_rule: bool = _rule("step 4: the kills that exist rule owner and adopter alike")
 
     # Step 5: delete

@@ -62,7 +62,7 @@ class Run(NamedTuple):
 
 
 class Store(NamedTuple):
-    """Every object in the store; the last three fields are no objects, but what must be kept."""
+    """Every object in the store; the last four fields are what is known about them."""
 
     packs: frozenset[str]
     segments: frozenset[Segment]
@@ -73,6 +73,7 @@ class Store(NamedTuple):
     acknowledged: frozenset[Commit]  # every commit that was accepted, whatever becomes of it
     alarms: frozenset[str] = frozenset()  # chunks that a collector reported as found nowhere
     damaged: frozenset[str] = frozenset()  # chunks that real damage took the index entry of
+    volatile: frozenset[tuple[str, Key]] = frozenset()  # who put what, and it may not survive yet
 
 
 class View(NamedTuple):

@@ -50,6 +50,8 @@ class Writer:
         self._rules = rules
         self._looks = _looks(rules)
         self._puts = ["upload", "put index", "COMMIT"]
+        if not rules.upload_before_index:
+            self._puts = ["put index", "upload", "COMMIT"]
         if not rules.index_before_commit:
             self._puts = ["upload", "COMMIT", "put index"]
         self._steps: dict[str, Callable[[Store, WriterMemory], list[WriterStep]]] = {

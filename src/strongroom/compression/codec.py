@@ -69,7 +69,7 @@ class Decompressor:
             self._local.context = context
         try:
             claimed = zstandard.frame_content_size(payload)
-            if claimed != length:
+            if claimed != length or not length:  # 0 is said of skippable frames, too
                 msg = f"compressed payload claims {claimed} bytes, {length} expected"
                 raise CodecError(msg)
             data: bytes = context.decompress(

@@ -22,7 +22,7 @@ from strongroom.repository import layout
 from strongroom.repository.cache import NoCache
 from strongroom.repository.columns import FrameRecord, decode_columns
 from strongroom.repository.commits import open_snapshot
-from strongroom.repository.envelope import Kind, unwrap
+from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.loading import load_index, read_segment
 from strongroom.repository.opening import read_config, read_slot
@@ -96,14 +96,30 @@ class Check:
         for info in store.list(layout.SLOTS):
             if layout.object_id(info.key) not in config.slots:
                 self.result.note(info.key, "a slot that this repository does not name; ignored")
-        for info in store.list(layout.WRITERS):
-            self._guard(info.key, partial(self._repository.writers.read, info.key))
+        self._writers()
         self._absent = read_absent(store, config.repository_id, config.core.admin_key)
         for key in self._absent.unreadable:
             self.result.damaged(key, "cannot be read")
         for info in store.list(""):
             if info.key != layout.CONFIG and not info.key.startswith(_KNOWN):
                 self.result.note(info.key, "no object of this repository; ignored")
+
+    def _writers(self) -> None:
+        keyring = self._repository.keyring
+        keys = {info.key for info in self._store.list(layout.WRITERS)}
+        main = layout.writer(keyring.main_writer().id) if keyring.is_full else None
+        if main is not None:
+            keys.add(main)
+        for key in sorted(keys):
+            self._guard(key, partial(self._writer, key, must_be_ours=key == main))
+
+    def _writer(self, key: str, *, must_be_ours: bool) -> None:
+        try:
+            self._repository.writers.read(key)
+        except ForeignObjectError:
+            if must_be_ours:
+                raise
+            self.result.note(key, "a writer of an init that lost or stopped; ignored")
 
     def _guard(self, key: str, read: Callable[[], object]) -> None:
         try:

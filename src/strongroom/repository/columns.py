@@ -12,6 +12,7 @@ from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import PackColumns
 
 FRAME: Final = struct.Struct(">IIIB")
+MAX_PACK: Final = 64 << 20
 MAX_FRAME_PLAIN: Final = 16 << 20
 MAX_FRAMES: Final = 1 << 20
 MAX_CHUNKS: Final = 1 << 20
@@ -70,26 +71,27 @@ def encode_columns(frames: Sequence[FrameRecord]) -> PackColumns:
 def decode_columns(where: str, columns: PackColumns) -> list[FrameRecord]:
     """Turn columns into frames; ``DamageError`` unless they fit each other and the limits."""
     count, rest = divmod(len(columns.ids), HASH_SIZE)
-    if rest or len(columns.lengths) != count * LENGTH_SIZE or len(columns.frames) % FRAME.size:
+    number, fraction = divmod(len(columns.frames), FRAME.size)
+    if rest or fraction or len(columns.lengths) != count * LENGTH_SIZE or number > MAX_FRAMES:
         msg = f"{where} is damaged: its columns are not of one length"
         raise DamageError(msg)
     lengths = struct.unpack(f">{count}I", columns.lengths)
     frames: list[FrameRecord] = []
     done, place = 0, 0
     for offset, sealed, chunks, kind in FRAME.iter_unpack(columns.frames):
+        fits = 1 <= chunks <= min(count - done, MAX_CHUNKS) and place <= offset and kind in {1, 2}
+        if not fits or sum(lengths[done : done + chunks]) > MAX_FRAME_PLAIN:
+            msg = f"{where} is damaged: a frame does not fit its columns"
+            raise DamageError(msg)
         ids = tuple(
             columns.ids[i : i + HASH_SIZE]
             for i in range(done * HASH_SIZE, (done + chunks) * HASH_SIZE, HASH_SIZE)
         )
-        frame = FrameRecord(offset, sealed, kind, ids, lengths[done : done + chunks])
-        fits = done + chunks <= count and chunks and place <= offset and kind in {1, 2}
-        if not fits or frame.plain_length > MAX_FRAME_PLAIN:
-            msg = f"{where} is damaged: a frame does not fit its columns"
-            raise DamageError(msg)
-        frames.append(frame._replace(kind=ChunkKind(kind)))
+        sizes = lengths[done : done + chunks]
+        frames.append(FrameRecord(offset, sealed, ChunkKind(kind), ids, sizes))
         done += chunks
         place = offset + sealed
-    if done != count or len(frames) > MAX_FRAMES:
+    if done != count:
         msg = f"{where} is damaged: {count} chunks are listed and {done} lie in frames"
         raise DamageError(msg)
     return frames

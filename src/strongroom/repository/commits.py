@@ -37,13 +37,20 @@ class Decision(NamedTuple):
 
 
 class WriterDirectory:
-    """Public keys of writers, read from ``writers/`` and checked against the admin key."""
+    """Public keys of writers, read from ``writers/`` and checked against the admin key.
 
-    def __init__(self, store: StoreReading, repository_id: bytes, admin_key: bytes) -> None:
+    A full key knows the writer ``main`` without reading, so that what it signed does not depend on
+    one small object.
+    """
+
+    def __init__(self, store: StoreReading, keyring: Keyring) -> None:
         self._store = store
-        self._repository_id = repository_id
-        self._admin_key = admin_key
+        self._repository_id = keyring.repository_id
+        self._admin_key = keyring.admin_key
         self._known: dict[bytes, bytes] = {}
+        if keyring.is_full:
+            main = keyring.main_writer()
+            self._known[main.id] = main.public_key
 
     def public_key(self, writer: bytes) -> bytes:
         """Return the key of the writer with this id; ``DamageError`` if it is not to be had."""

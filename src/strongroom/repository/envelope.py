@@ -17,6 +17,10 @@ MAX_BODY: Final = 64 << 20
 _HEADER: Final = struct.Struct(">4sHBB16sI")
 
 
+class ForeignObjectError(DamageError):
+    """An object of another repository."""
+
+
 class Kind(enum.IntEnum):
     """What an envelope holds."""
 
@@ -100,7 +104,7 @@ def unwrap(data: bytes, kind: Kind, key: str, repository_id: bytes | None = None
         raise DamageError(msg)
     if repository_id is not None and owner != repository_id:
         msg = f"{key} belongs to another repository"
-        raise DamageError(msg)
+        raise ForeignObjectError(msg)
     signed = data[:-SIGNATURE_SIZE]
     body = data[_HEADER.size : _HEADER.size + length]
     return Envelope(key, owner, body, signed, data[-SIGNATURE_SIZE:])

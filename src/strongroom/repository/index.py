@@ -14,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom.errors import DamageError
-from strongroom.repository.columns import FRAME, LENGTH_SIZE, MAX_FRAME_PLAIN, ChunkKind, FrameSpan
+from strongroom.repository.columns import (
+    FRAME,
+    LENGTH_SIZE,
+    MAX_CHUNKS,
+    MAX_FRAME_PLAIN,
+    MAX_FRAMES,
+    MAX_PACK,
+    ChunkKind,
+    FrameSpan,
+)
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import IndexedPack
 
@@ -91,7 +100,7 @@ class ChunkIndex:
 
     def add(self, where: str, packs: Iterable[IndexedPack]) -> None:
         """Add what a segment lists; ``DamageError`` names ``where`` if it is inconsistent."""
-        parts = [self._add_pack(where, pack) for pack in packs]
+        parts = [self._add_pack(where, pack) for pack in packs if pack.ids or pack.frames]
         if not parts:
             return
         self._runs.append(_concatenated(parts))
@@ -105,6 +114,8 @@ class ChunkIndex:
             len(pack.ids) % HASH_SIZE == 0
             and len(pack.lengths) * HASH_SIZE == len(pack.ids) * LENGTH_SIZE
             and len(pack.frames) % FRAME.size == 0
+            and len(pack.frames) <= MAX_FRAMES * FRAME.size
+            and 0 <= pack.size <= MAX_PACK
         )
         if not fits:
             raise _inconsistent(where, pack)
@@ -112,14 +123,17 @@ class ChunkIndex:
         lengths = np.frombuffer(pack.lengths, ">u4").astype(np.uint64)
         frames = np.frombuffer(pack.frames, _FRAME_TYPE)
         counts = frames["count"].astype(np.int64)
-        if counts.sum() != len(ids) or (counts == 0).any():
+        if counts.sum() != len(ids) or ((counts == 0) | (counts > MAX_CHUNKS)).any():
             raise _inconsistent(where, pack)
         starts = np.cumsum(counts) - counts
         before = np.cumsum(lengths) - lengths
-        plain = np.add.reduceat(lengths, starts) if len(starts) else lengths
+        plain = np.add.reduceat(lengths, starts)
         ends = frames["offset"].astype(np.uint64) + frames["sealed"]
+        overlapping = (frames["offset"][1:] < ends[:-1]).any()
         kinds_known = np.isin(frames["kind"], [int(kind) for kind in ChunkKind]).all()
-        if (plain > MAX_FRAME_PLAIN).any() or (ends > pack.size).any() or not kinds_known:
+        if overlapping or ends[-1] > pack.size or (plain > MAX_FRAME_PLAIN).any():
+            raise _inconsistent(where, pack)
+        if not kinds_known:
             raise _inconsistent(where, pack)
         first_frame = self._frame_starts[-1]
         number = len(self._pack_ids)

@@ -21,6 +21,7 @@ from strongroom.errors import (
     ObjectMissingError,
     RefusedError,
     StoreError,
+    StoreUnavailableError,
 )
 from strongroom.model.randomness import Randomness
 from strongroom.model.store import Store, StoreReading
@@ -127,12 +128,21 @@ def initialise(store: Store, secret: Secret, randomness: Randomness, now_ns: int
     config = wrap(Kind.CONFIG, repository_id, layout.CONFIG, body, keyring.admin_signer().sign)
     try:
         store.put(layout.CONFIG, config)
-    except ObjectExistsError:
-        if store.get(layout.CONFIG) != config:
-            refuse_existing(store)
-            raise
+    except (ObjectExistsError, StoreUnavailableError) as error:
+        _settle(store, config, error)
     opened = OpenedConfig(repository_id, core, digest, {d.slot_id: d.sha256 for d in digests})
     return Created(opened, keyring, key_to_text(recovery))
+
+
+def _settle(store: StoreReading, config: bytes, error: StoreError) -> None:
+    """Raise ``error`` unless our config is there: where the outcome is in doubt, that decides."""
+    try:
+        found = store.get(layout.CONFIG)
+    except ObjectMissingError:
+        raise error from None
+    if found != config:
+        refuse_existing(store)
+        raise error
 
 
 def refuse_existing(store: StoreReading) -> None:

@@ -16,6 +16,7 @@ from strongroom.errors import DamageError
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.columns import (
     MAX_FRAME_PLAIN,
+    MAX_PACK,
     ChunkKind,
     FrameRecord,
     FrameSpan,
@@ -33,7 +34,6 @@ from strongroom.repository.keyring import (
 from strongroom.repository.records import SUITE, PackColumns, read_body
 
 MAGIC: Final = b"SRMP"
-MAX_PACK: Final = 64 << 20
 _FIXED: Final = struct.Struct(">4sHBB16s16sI")
 _HEADER: Final = struct.Struct(f">{_FIXED.size}s{SEALED_SESSION_KEY_SIZE}s32s32s")
 HEADER_SIZE: Final = _HEADER.size

@@ -55,7 +55,7 @@ class Repository:
         self.keyring = keyring
         self.around = around
         self.memory = Memory(around.state)
-        self.writers = WriterDirectory(store, config.repository_id, config.core.admin_key)
+        self.writers = WriterDirectory(store, keyring)
         self.log = CommitLog(
             store, config.repository_id, config.core.admin_key, around.cache, self.writers
         )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Final
 
@@ -207,24 +208,15 @@ class PosixAttributes:
 
     def xattrs(self, fd: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Attributes``."""
-        try:
-            names = os.listxattr(fd)
-        except OSError as error:
-            if error.errno in _NO_ATTRIBUTES:
-                return ()
-            raise
-        return _pairs(names, lambda name: os.getxattr(fd, name)) if names else ()
+        return _pairs(partial(os.listxattr, fd), partial(os.getxattr, fd))
 
     def xattrs_at(self, name: bytes, *, dir_fd: int) -> Sequence[tuple[bytes, bytes]]:
         """See ``Attributes``."""
         path = b"/proc/self/fd/%d/%s" % (dir_fd, name)
-        try:
-            names = os.listxattr(path, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in _NO_ATTRIBUTES:
-                return ()
-            raise
-        return _pairs(names, lambda key: os.getxattr(path, key, follow_symlinks=False))
+        return _pairs(
+            partial(os.listxattr, path, follow_symlinks=False),
+            partial(os.getxattr, path, follow_symlinks=False),
+        )
 
     def set_xattr(self, fd: int, name: bytes, value: bytes) -> None:
         """See ``Attributes``."""
@@ -239,10 +231,20 @@ class PosixFs(PosixReading, PosixWriting, PosixNaming, PosixAttributes):
     """The file system of this machine; an ``Fs`` without state, safe in any thread."""
 
 
-def _pairs(names: Iterable[str], value: Callable[[str], bytes]) -> list[tuple[bytes, bytes]]:
+def _pairs(
+    names: Callable[[], list[str]], value: Callable[[str], bytes]
+) -> Sequence[tuple[bytes, bytes]]:
     """Read each attribute; one that vanished since it was listed is left out."""
+    try:
+        found = names()
+    except OSError as error:
+        if error.errno in _NO_ATTRIBUTES:
+            return ()
+        raise
+    if not found:
+        return ()
     pairs = []
-    for name in names:
+    for name in found:
         try:
             pairs.append((os.fsencode(name), value(name)))
         except OSError as error:

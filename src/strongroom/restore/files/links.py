@@ -69,21 +69,21 @@ class Links:
             group.waiting.append(member)
             return Claim.WAIT, first
 
-    def done(self, entry: Entry) -> list[Member]:
-        """Note that an entry is complete; return those that waited for it."""
+    def done(self, entry: Entry) -> tuple[Member, list[Member]] | None:
+        """Note that an entry is complete; return it as a member, and those that waited for it."""
         with self._lock:
-            group = self._groups.get(entry.link)
-            if group is None or group.first.entry.path != entry.path:
-                return []
+            group = self._group_led_by(entry)
+            if group is None:
+                return None
             group.state = _State.DONE
             waiting, group.waiting = group.waiting, []
-            return waiting
+            return group.first, waiting
 
     def next_after(self, entry: Entry) -> Member | None:
         """Note that an entry could not be made; return one that waited and takes its part."""
         with self._lock:
-            group = self._groups.get(entry.link)
-            if group is None or group.first.entry.path != entry.path:
+            group = self._group_led_by(entry)
+            if group is None:
                 return None
             if group.waiting:
                 group.first = group.waiting.pop(0)
@@ -94,8 +94,8 @@ class Links:
     def give_up(self, entry: Entry) -> list[Member]:
         """Note that the content of an entry cannot be had; return those that waited for it."""
         with self._lock:
-            group = self._groups.get(entry.link)
-            if group is None or group.first.entry.path != entry.path:
+            group = self._group_led_by(entry)
+            if group is None:
                 return []
             group.state = _State.FAILED
             waiting, group.waiting = group.waiting, []
@@ -107,6 +107,10 @@ class Links:
             groups = list(self._groups.values())
             self._groups.clear()
         return [member for group in groups for member in group.waiting]
+
+    def _group_led_by(self, entry: Entry) -> _Group | None:
+        group = self._groups.get(entry.link) if entry.link else None
+        return group if group is not None and group.first.entry.path == entry.path else None
 
 
 def _content(entry: Entry) -> tuple[object, ...]:

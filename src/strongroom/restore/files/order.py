@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _NOT_NAMES: Final = frozenset({b"", b".", b".."})
+_MOST_MISSING: Final = 1000
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer
@@ -52,4 +53,6 @@ class Order:
         names = path.split(b"/")
         if _NOT_NAMES.intersection(names):
             raise Refused("it would leave the target")
+        if len(names) > _MOST_MISSING:
+            raise Refused("the directories that lead to it are missing")
         return names

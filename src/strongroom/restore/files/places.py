@@ -12,16 +12,15 @@ import msgspec
 
 from strongroom.model.entry import Entry
 from strongroom.model.fs import Fs
-from strongroom.model.source import Problem, Report
 from strongroom.restore.files.attributes import (
     ACCESS_LIST,
     DEFAULT_LIST,
     NO_LIST,
     PERMISSIONS,
-    Attributes,
     Ground,
 )
 from strongroom.restore.files.things import OpenThing
+from strongroom.restore.files.tools import Tools
 from strongroom.system.causes import cause_of
 from strongroom.system.directories import Directories, Directory, path_of
 
@@ -64,11 +63,12 @@ class Places:
         """Return what was made of the directory ``path``; None if no entry said so far."""
         return self._places.get(_key(path))
 
-    def lose(self, path: bytes) -> None:
+    def lose(self, path: bytes) -> LostPlace:
         """Note that a directory could not be made, so that nothing can be restored below it."""
         lost = LostPlace(path)
         self.lost.append(lost)
         self._places[_key(path)] = lost
+        return lost
 
     def lose_below(self, path: bytes, lost: LostPlace) -> None:
         """Note a directory below one that could not be made."""
@@ -90,20 +90,20 @@ class Places:
             self._dressed.append((place, msgspec.structs.replace(entry, path=b"")))
         return place
 
-    def dress(self, attributes: Attributes, report: Report) -> None:
+    def dress(self, tools: Tools) -> None:
         """Give every directory its attributes, the deepest first."""
         for place, entry in reversed(self._dressed):
             directory = place.directory
-            plan = attributes.plan(entry, place.ground._replace(inherits=True))
+            plan = tools.attributes.plan(entry, place.ground._replace(inherits=True))
             try:
                 fd = self._open(directory)
                 try:
-                    attributes.apply(OpenThing(self._fs, fd, directory), entry, plan)
+                    tools.attributes.apply(OpenThing(self._fs, fd, directory), entry, plan)
                 finally:
                     self._fs.close(fd)
             except OSError as error:
                 cause = f"its attributes could not be set ({cause_of(error)})"
-                report(Problem(path_of(directory), cause, missing=False))
+                tools.report(path_of(directory), cause, missing=False)
         self._dressed.clear()
 
     def _keep_or_make(self, parent: Place, name: bytes, dir_fd: int) -> bool:

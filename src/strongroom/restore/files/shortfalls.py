@@ -6,7 +6,6 @@ import errno
 from threading import Lock
 from typing import Final
 
-from strongroom.model.source import Problem, Report
 from strongroom.system.causes import cause_of
 
 _MOST_KINDS: Final = 500
@@ -29,15 +28,15 @@ class Shortfalls:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._first.setdefault(kind, path)
 
-    def report(self, report: Report) -> None:
-        """Report each kind once, with the first path that it happened to, and forget it."""
+    def lines(self) -> list[tuple[bytes, str]]:
+        """Return each kind in a sentence, after the first path that it happened to."""
         with self._lock:
+            lines = []
             for (what, reason), count in self._counts.items():
                 whose = "" if count == 1 else f" of {count:,} files"
                 cause = f"{what}{whose} could not be set ({reason})"
-                report(Problem(self._first[what, reason], cause, missing=False))
-            self._counts.clear()
-            self._first.clear()
+                lines.append((self._first[what, reason], cause))
+            return lines
 
 
 def reason_of(error: OSError | ValueError | OverflowError) -> str:

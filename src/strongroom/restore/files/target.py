@@ -25,7 +25,9 @@ from strongroom.restore.files.tools import FAILED, Tools
 from strongroom.system.causes import cause_of
 
 _FILES: Final = frozenset({EntryKind.FILE, EntryKind.STREAM, EntryKind.RECORD})
-_SPECIAL: Final = frozenset(EntryKind) - _FILES - {EntryKind.DIRECTORY}
+_KINDS: Final = frozenset(EntryKind)
+_NO_CONTENT: Final = "not restored, since another name of the same file was not"
+_APART: Final = "restored as a file of its own: its content is not that of its other names"
 
 
 class FilesTarget:
@@ -86,7 +88,8 @@ class FilesTarget:
         for lost in self._places.lost:
             if lost.below:
                 tools.report(lost.path, f"{lost.below:,} entries below it are not restored")
-        tools.shortfalls.report(tools.report)
+        for path, cause in tools.shortfalls.lines():
+            tools.report(path, cause, missing=False)
         try:
             tools.fs.syncfs(self._base_fd)
         except OSError as error:
@@ -106,10 +109,7 @@ class FilesTarget:
         path = entry.path
         kind = entry.kind
         try:
-            parent, name = self._order.check(path)
-            place = self._places.find(parent) or self._make_missing(parent)
-            if kind not in _KINDS:
-                raise Refused(f"nothing of kind {kind} can be restored")
+            place, name = self._admit(path, kind)
         except Refused as refusal:
             self.refused += 1
             self._tools.report(path, f"refused: {refusal}")
@@ -122,29 +122,116 @@ class FilesTarget:
                 self._places.lose_below(path, place)
             return False
         if kind == EntryKind.DIRECTORY:
-            self._make_directory(place, name, entry)
+            self._make_directory(place, name, path, entry)
             return False
         if entry.link and not self._claim(Member(entry, place, name)):
             return False
         if kind in _FILES:
             return True
-        self._make_special(place, name, entry)
+        self._make_special(Member(entry, place, name))
         return False
 
+    def _admit(self, path: bytes, kind: int) -> tuple[Place | LostPlace, bytes]:
+        """Return the directory of an entry and its name there; ``Refused`` for a bad one."""
+        parent, name = self._order.check(path)
+        place = self._places.find(parent) or self._make_missing(parent)
+        if kind not in _KINDS:
+            raise Refused(f"nothing of kind {kind} can be restored")
+        return place, name
+
     def _make_missing(self, path: bytes) -> Place | LostPlace:
-        """Make the directories that no entry has made, private ones."""
+        """Make directories that no entry has made; they stay private."""
         place = self._placed(b"")
         names = self._order.check_missing(path)
         for depth, name in enumerate(names, 1):
             here = b"/".join(names[:depth])
-            known = self._places.find(here)
-            if known is None:
-                try:
-                    known = self._places.make(place, name, here, None)
-                except FAILED as error:
-                    self._lose(here, error)
-                    known = self._places.find(here)
-            if not isinstance(known, Place):
-                return self._places.lost[-1] ...
-            place = known
+            found = self._places.find(here) or self._make_directory(place, name, here, None)
+            if isinstance(found, LostPlace):
+                return found
+            place = found
         return place
+
+    def _make_directory(
+        self, parent: Place, name: bytes, path: bytes, entry: Entry | None
+    ) -> Place | LostPlace:
+        try:
+            return self._places.make(parent, name, path, entry)
+        except FAILED as error:
+            self._tools.fail(path, error)
+            return self._places.lose(path)
+
+    def _make_special(self, member: Member) -> None:
+        tools, (entry, place, name) = self._tools, member
+        try:
+            with tools.directories.use(place.directory) as dir_fd:
+                making.special(tools, place, dir_fd, name, entry)
+        except FAILED as error:
+            tools.fail(entry.path, error)
+            self._give_up(entry)
+        else:
+            self._settle(entry)
+
+    def _claim(self, member: Member) -> bool:
+        """Decide about one of several names; True if it is restored with its own content."""
+        claim, first = self._links.claim(member)
+        if claim is Claim.LINK:
+            self._link(first, member)
+        elif claim is Claim.APART:
+            self._tools.report(member.entry.path, _APART, missing=False)
+        return claim in (Claim.OWN, Claim.APART)
+
+    def _link(self, first: Member, member: Member) -> None:
+        try:
+            making.hard_link(self._tools, first, member)
+        except FAILED as error:
+            self._tools.fail(member.entry.path, error)
+
+    def _write(self, place: Place, dir_fd: int, name: bytes, entry: Entry, data: Buffer) -> bool:
+        if len(data) != entry.size:
+            self._tools.report(
+                entry.path, f"refused: it should hold {entry.size:,} bytes and holds {len(data):,}"
+            )
+            self._give_up(entry)
+            return False
+        try:
+            making.file(self._tools, place, dir_fd, name, entry, data)
+        except FAILED as error:
+            self._tools.fail(entry.path, error)
+            if entry.link:
+                self._write_elsewhere(entry, data)
+            return False
+        if entry.link:
+            self._settle(entry)
+        return True
+
+    def _write_elsewhere(self, entry: Entry, data: Buffer) -> None:
+        """Let another name of the same file bring the content, since this one could not be made."""
+        member = self._links.next_after(entry)
+        if member is not None:
+            place = member.place
+            with self._tools.directories.use(place.directory) as dir_fd:
+                self._write(place, dir_fd, member.name, member.entry, data)
+
+    def _settle(self, entry: Entry) -> None:
+        """Link all that waited for an entry that is complete now."""
+        done = self._links.done(entry)
+        if done is not None:
+            first, waiting = done
+            for member in waiting:
+                self._link(first, member)
+
+    def _give_up(self, entry: Entry) -> None:
+        """Report all that waited for an entry whose content cannot be had."""
+        for member in self._links.give_up(entry):
+            self._tools.report(member.entry.path, _NO_CONTENT)
+
+    def _placed(self, path: bytes) -> Place:
+        place = self._places.find(path)
+        if not isinstance(place, Place):
+            msg = f"no file of the directory {path!r} was wanted"
+            raise TypeError(msg)
+        return place
+
+
+def _parent_of(file: tuple[Entry, Buffer]) -> bytes:
+    return file[0].path.rpartition(b"/")[0]

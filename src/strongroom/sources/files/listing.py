@@ -40,6 +40,8 @@ class Listing:
         """List a directory with this tree path; OSError if that cannot be done."""
         with self._directories.use(directory) as fd:
             names = self._fs.names(fd)
+            if had_links and not self._fs.fstat(fd).links:
+                raise OSError(errno.ENOENT, "removed meanwhile: the names may be too few")
             tagged = self._skip_caches and not is_root and CACHE_TAG in names
             if tagged and self._markers.is_cache(fd):
                 counts.in_caches += len(names) - 1

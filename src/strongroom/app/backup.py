@@ -1,0 +1,167 @@
+"""Back up what is named into the repository that the settings name."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from strongroom import __version__
+from strongroom.app.folders import state_of, walks_of
+from strongroom.app.machine import Run
+from strongroom.app.opening import known_config, opened_repository
+from strongroom.app.sources import Excludes, NamedSource, opened_sources
+from strongroom.app.stores import opened_store
+from strongroom.errors import StrongroomError
+from strongroom.model.events import PhaseBegan, ignore
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.source import Item, Problem
+from strongroom.operations.backup import Circumstances, PlannedSource, back_up
+from strongroom.operations.estimate import estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRequest:
+    """What the command line says; ``host`` is empty for this machine's name."""
+
+    names: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    excludes: Excludes = Excludes()
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup came to; sizes in bytes.
+
+    ``data_added`` is the plaintext that was new, ``data_added_packed`` what it takes in the store;
+    ``new`` entries are new or changed ones.
+    """
+
+    snapshot: ListedSnapshot
+    files: int
+    directories: int
+    entries: int
+    bytes: int
+    new: int
+    unchanged: int
+    bytes_read: int
+    chunks_added: int
+    data_added: int
+    data_added_packed: int
+    problems: Sequence[Problem]
+    seconds: float
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackupEstimate:
+    """What a backup would do; sizes in bytes."""
+
+    entries: int
+    bytes: int
+    new: int
+    unchanged: int
+    bytes_to_read: int
+    problems: Sequence[Problem]
+
+
+def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
+    """Back up; with ``totals`` a second walk runs ahead, so that progress knows its end."""
+    with opened_repository(run) as opened:
+        repository = opened.repository
+        folder = opened.store.folder
+        inside = folder.url if folder is not None else None
+        with (
+            opened_sources(run, request.names, request.excludes, inside) as sources,
+            _totals(run, request, inside, wanted=totals),
+        ):
+            result = back_up(
+                repository,
+                [PlannedSource(one.source, one.paths) for one in sources],
+                Circumstances(
+                    host=request.host or run.machine.host,
+                    user=run.machine.user,
+                    program=f"strongroom {__version__}",
+                    tags=request.tags,
+                ),
+                walks_of(run, repository.id),
+            )
+        tallies, written = result.tallies, result.written
+        return BackupReport(
+            snapshot=result.snapshot,
+            files=sum(t.files for t in tallies),
+            directories=sum(t.directories for t in tallies),
+            entries=sum(t.entries for t in tallies),
+            bytes=sum(t.bytes for t in tallies),
+            new=sum(t.new for t in tallies),
+            unchanged=sum(t.unchanged for t in tallies),
+            bytes_read=sum(t.bytes_read for t in tallies),
+            chunks_added=written.chunks,
+            data_added=written.plain_bytes,
+            data_added_packed=written.stored_bytes,
+            problems=result.problems,
+            seconds=result.seconds,
+            requests=opened.store.traffic().requests,
+        )
+
+
+def estimate_backup(
+    run: Run, request: BackupRequest, tell: Callable[[Item], None] | None = None
+) -> BackupEstimate:
+    """Walk and compare with what this host remembers; needs no key and writes nothing."""
+    with opened_store(run) as store:
+        config = known_config(store.store, state_of(run))
+        folder = store.folder.url if store.folder is not None else None
+        walks = walks_of(run, config.repository_id)
+        run.sink(PhaseBegan("look"))
+        with opened_sources(run, request.names, request.excludes, folder) as sources:
+            found = [estimate(one.source, walks, tell) for one in sources]
+    return BackupEstimate(
+        entries=sum(one.entries for one in found),
+        bytes=sum(one.bytes for one in found),
+        new=sum(one.new for one in found),
+        unchanged=sum(one.unchanged for one in found),
+        bytes_to_read=sum(one.bytes_to_read for one in found),
+        problems=[problem for one in found for problem in one.problems],
+    )
+
+
+@contextmanager
+def _totals(
+    run: Run, request: BackupRequest, folder: str | None, *, wanted: bool
+) -> Iterator[None]:
+    """Count in a thread what there is to do, and tell it once it is known."""
+    if not wanted:
+        yield
+        return
+    quiet = Run(run.settings, run.machine, ignore)
+    ended = threading.Event()
+
+    def count() -> None:
+        with (
+            contextlib.suppress(StrongroomError, OSError),
+            opened_sources(quiet, request.names, request.excludes, folder) as sources,
+        ):
+            entries, size = 0, 0
+            for items in _walked(sources):
+                if ended.is_set():
+                    return
+                entries += len(items)
+                size += sum(item.size for item in items)
+            run.sink(PhaseBegan("backup", entries, size))
+
+    thread = threading.Thread(target=count, name="totals")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _walked(sources: Sequence[NamedSource]) -> Iterator[Sequence[Item]]:
+    for one in sources:
+        yield from one.source.walk(lambda _problem: None)

@@ -1,0 +1,52 @@
+"""Say what a repository holds: snapshots, what is in one, the bytes of one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from strongroom.app.machine import Run
+from strongroom.app.opening import opened_repository
+from strongroom.errors import UsageError
+from strongroom.model.entry import Entry
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.operations import listing
+
+
+def snapshots(run: Run) -> list[ListedSnapshot]:
+    """Return every snapshot, oldest first."""
+    with opened_repository(run) as opened:
+        return opened.repository.snapshots()
+
+
+def entries(
+    run: Run, snapshot: str, path: str, take: Callable[[Sequence[Entry]], None]
+) -> ListedSnapshot:
+    """Give the entries at and below a path, in order, to ``take``; the snapshot they are in."""
+    top = path_in_snapshot(path)
+    with opened_repository(run) as opened:
+        listed = listing.find_snapshot(opened.repository.snapshots(), snapshot)
+        for batch in listing.entries_below(opened.repository, listed, top):
+            take(batch)
+        return listed
+
+
+def dump(
+    run: Run, snapshot: str, path: str, write: Callable[[bytes | memoryview], object]
+) -> int:
+    """Give the bytes of one file to ``write``, in order; their number."""
+    top = path_in_snapshot(path)
+    with opened_repository(run) as opened:
+        listed = listing.find_snapshot(opened.repository.snapshots(), snapshot)
+        return listing.dump(opened.repository, listed, top, write)
+
+
+def path_in_snapshot(text: str) -> bytes:
+    """Return how a tree knows a path: from the root, with or without its first slash.
+
+    UsageError for ``..`` and zero bytes, which no tree holds.
+    """
+    names = [name for name in os.fsencode(text).split(b"/") if name not in {b"", b"."}]
+    if b".." in names or b"\0" in os.fsencode(text):
+        raise UsageError(f"'{text}' is not a path in a snapshot", hint="Write it without '..'.")
+    return b"/".join(names)
