@@ -321,8 +321,6 @@ class Collector:
             if verdict.nowhere:
                 doubting = memory._replace(doubts="decide")
                 steps.append(self._doubt(store, doubting, verdict.nowhere))
-            elif verdict.kills is None:
-                steps.append(self._go("list index again, stands still", store, END))
             else:
                 after = CollectorMemory(
                     "put kills", memory.run, sessions=memory.sessions, kills=verdict.kills

@@ -15,13 +15,10 @@ from tests.model.store_state import Commit, Key, Segment, View, indexed_packs
 
 
 class Verdict(NamedTuple):
-    """Kills, or a chunk that was found nowhere, or neither: the run stands still."""
+    """What a run kills, or a chunk that was found nowhere."""
 
-    kills: frozenset[Key] | None = None
+    kills: frozenset[Key]
     nowhere: str = ""
-
-
-STANDS_STILL = Verdict()
 
 
 def decide(
@@ -37,10 +34,8 @@ def decide(
     for chunk in needed_chunks(roots):
         packs = {Key("pack", pack) for pack in holders(view, past, chunk)}
         if not packs and rules.damage_stops:
-            return Verdict(nowhere=chunk)
-        if packs <= tombs:
-            if not rules.needed_pack_stays:
-                return STANDS_STILL
+            return Verdict(frozenset(), nowhere=chunk)
+        if packs <= tombs and rules.needed_pack_stays:
             kills -= packs
     if rules.root_commit_stays:
         kills -= {Key("commit", root.session) for root in roots}
@@ -52,7 +47,7 @@ def decide(
         }
     if rules.needed_segment_stays:
         kills -= _needed_segments(kills, tombs, view, past)
-    return Verdict(kills=frozenset(kills))
+    return Verdict(frozenset(kills))
 
 
 def _marked_again(view: View, past: Past, dead: frozenset[str], rules: Rules) -> frozenset[Key]:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from strongroom.errors import (
     StoreUnavailableError,
 )
 from strongroom.storage.local import LocalStore
+from strongroom.storage.local_directories import Directories
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.storage.conformance import keys
@@ -388,6 +389,29 @@ class TestDescriptors:
         store.close()
         assert open_descriptors() == before
 
+    def test_those_in_use_stay_open(self, root: Path) -> None:
+        """With more leases than may stay open none is closed under its user; later they go."""
+        with closing(local_store(root)) as store:
+            for number in range(5):
+                store.put(f"{number}/one", b"x")
+        before = open_descriptors()
+        directories = Directories(PosixFs(), os.fsencode(root), most_open=2)
+        with ExitStack() as stack:
+            fds = [stack.enter_context(directories.lease((b"%d" % n,))) for n in range(5)]
+            assert [os.listdir(fd) for fd in fds] == [["one"]] * 5  # noqa: PTH208 - by descriptor
+            directories.close()
+            assert [os.listdir(fd) for fd in fds] == [["one"]] * 5  # noqa: PTH208
+        assert open_descriptors() == before
+        with directories.lease((b"0",)), directories.lease((b"1",)):
+            pass
+        with directories.lease((b"2",)):
+            assert open_descriptors() == before + 2
+        root.rename(root.with_name("moved"))
+        with directories.lease((b"3",)):  # found from the root, which stays open
+            pass
+        directories.close()
+        assert open_descriptors() == before
+
     def test_errors_lose_none(self, store: LocalStore) -> None:
         """Neither a refused put nor a failed read keeps a descriptor."""
         store.put("a/b", b"x")
@@ -424,6 +448,7 @@ import os, sys
 sys.path[:0] = {paths!r}
 from strongroom.errors import StrongroomError
 from strongroom.storage.local import LocalStore
+from strongroom.storage.local_directories import Directories
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 

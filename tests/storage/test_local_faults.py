@@ -220,6 +220,28 @@ class TestErrors:
         assert store.get_range(KEY, 3, 40) == VALUE[3:43]
         store.close()
 
+    def test_what_vanishes_before_it_is_looked_at_is_left_out(self, tmp_path: Path) -> None:
+        """A file between the names and its size was deleted, in a listing or by another sweep."""
+        fault = FsFault("error", 2, frozenset({"stat"}), number=errno.ENOENT)
+        store, faulty = faulty_local_store(tmp_path / "store", fault)
+        with closing(local_store(tmp_path / "store")) as other:
+            for key in ("a", "b", "c"):
+                other.put(key, VALUE)
+        assert len(keys(store)) == 2
+        assert len(keys(store)) == 3
+        (tmp_path / "store" / ".tmp-1").touch()
+        os.utime(tmp_path / "store" / ".tmp-1", (0, 0))
+        faulty.unlink = partial(missing, b".tmp-1", os.unlink)  # type: ignore[attr-defined]
+        assert store.sweep() == 0
+        store.close()
+
+
+def missing(name: bytes, unlink: Callable[..., None], what: bytes, *, dir_fd: int) -> None:
+    """Remove a file, unless it is the one that somebody else has just removed."""
+    if what == name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    unlink(what, dir_fd=dir_fd)
+
 
 class TestLadder:
     """File systems that lack something."""

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from strongroom.clock import ManualClock
 from strongroom.model.events import Event
+from strongroom.model.fs import Fs
 from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.source import Source
 from strongroom.model.store import Store
 from strongroom.operations.backup import BackupResult, Circumstances, PlannedSource, back_up
 from strongroom.operations.init import Initialised, init
@@ -47,12 +49,13 @@ class SameThread(ThreadPoolExecutor):
 class Kit:
     """One host with a state folder, working on ``store``."""
 
-    def __init__(self, store: Store, state: Path) -> None:
+    def __init__(self, store: Store, state: Path, fs: Fs | None = None) -> None:
+        """Take ``fs`` as the file system of the state and cache; the real one if not given."""
         self.store = store
         self.state_path = state
         self.clock = ManualClock()
         self.randomness = SystemRandomness()
-        self.state = LocalFiles(PosixFs(), str(state).encode(), self.randomness)
+        self.state = LocalFiles(fs or PosixFs(), str(state).encode(), self.randomness)
         self.events: list[Event] = []
 
     def init(self) -> Initialised:
@@ -76,8 +79,12 @@ class Kit:
 
     def backup(self, files: Mapping[bytes, bytes], name: str = "test") -> BackupResult:
         """Back up files given by path."""
+        return self.backup_source(MemorySource(files, name))
+
+    def backup_source(self, source: Source) -> BackupResult:
+        """Back up any source."""
         self.clock.sleep(1)
-        planned = PlannedSource(MemorySource(files, name), [b"/"])
+        planned = PlannedSource(source, [b"/"])
         circumstances = Circumstances("host", "user", "strongroom test")
         return back_up(self.open(), [planned], circumstances, self.state)
 

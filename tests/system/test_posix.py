@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.model.fs import Fs, Stat
-from strongroom.system.posix import PosixFs, _pairs
+from strongroom.system.posix import PosixFs, _libc_function, _pairs
 
 MTIME = 1_234_567_890_123_456_789
 
@@ -195,6 +196,12 @@ class TestWriting:
         with pytest.raises(OSError, match="/proc/self/fd/1000000") as caught:
             fs.syncfs(10**6)
         assert caught.value.errno == errno.EBADF
+
+    def test_a_call_that_libc_lacks_is_an_error(self) -> None:
+        """As if the kernel had answered ENOSYS."""
+        function = _libc_function(object(), "renameat2")
+        assert function(1, b"old", 2, b"new", 1) == -1
+        assert ctypes.get_errno() == errno.ENOSYS
 
 
 class TestNaming:

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from strongroom import __version__
 from strongroom.app.folders import state_of, walks_of
@@ -28,7 +28,7 @@ class BackupRequest:
 
     names: Sequence[str] = ()
     tags: Sequence[str] = ()
-    excludes: Excludes = Excludes()
+    excludes: Excludes = field(default_factory=Excludes)
     host: str = ""
 
 

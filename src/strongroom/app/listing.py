@@ -31,9 +31,7 @@ def entries(
         return listed
 
 
-def dump(
-    run: Run, snapshot: str, path: str, write: Callable[[bytes | memoryview], object]
-) -> int:
+def dump(run: Run, snapshot: str, path: str, write: Callable[[bytes | memoryview], object]) -> int:
     """Give the bytes of one file to ``write``, in order; their number."""
     top = path_in_snapshot(path)
     with opened_repository(run) as opened:

@@ -6,6 +6,7 @@ import os
 import shlex
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -38,10 +39,8 @@ class Given(NamedTuple):
 def passphrase_secrets(passphrase: bytes) -> list[Secret]:
     """Return what a passphrase may open: a person may have typed the recovery key for it."""
     secrets = [Secret(SlotKind.PASSPHRASE, passphrase)]
-    try:
+    with suppress(KeyTextError, UnicodeDecodeError):
         secrets.append(Secret(SlotKind.RECOVERY, text_to_key(passphrase.decode("ascii"))))
-    except (KeyTextError, UnicodeDecodeError):
-        pass
     return secrets
 
 

@@ -50,9 +50,7 @@ def opened_sources(
     ``repository`` is the folder of the repository, if it is in one: it is never saved into itself.
     """
     with ExitStack() as stack:
-        found = [
-            _opened(run, settings, excludes, repository) for settings in _chosen(run, names)
-        ]
+        found = [_opened(run, settings, excludes, repository) for settings in _chosen(run, names)]
         for one in found:
             stack.enter_context(one.source)
         yield found

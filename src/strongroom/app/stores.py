@@ -27,7 +27,9 @@ class OpenStore:
     def traffic(self) -> Traffic:
         """Return everything that was asked for so far."""
         counts = self.meter.snapshot().values()
-        return Traffic(*(sum(column) for column in zip(*counts, strict=True))) if counts else Traffic()
+        return (
+            Traffic(*(sum(column) for column in zip(*counts, strict=True))) if counts else Traffic()
+        )
 
 
 def address_of(place: Place) -> StoreUrl:

@@ -1,1 +1,1 @@
-"""What a person decided: flags, environment variables and ``strongroom.toml``, each with its origin."""
+"""What a person decided: flags, environment and ``strongroom.toml``, each with its origin."""

@@ -60,7 +60,7 @@ class Environment:
         return self.home() / below_home
 
     def expanded(self, text: str, folder: Path) -> Path:
-        """Return ``text`` as an absolute path: ``~`` is a home folder, the rest is from ``folder``."""
+        """Return an absolute path: ``~`` is a home folder, the rest starts from ``folder``."""
         if text == "~" or text.startswith("~/"):
             return self.home() / text[2:]
         if text.startswith("~"):

@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +20,12 @@ from strongroom.errors import UsageError
 
 NAME: Final = "strongroom.toml"
 _LARGEST: Final = 1 << 20
-_SOURCE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _WHERE_NAMES_STAND: Final = ("repositories", "sources")
 _OTHERS_MAY_WRITE: Final = 0o002
+
+Wrong = tuple[tuple[str, ...], str]
+"""A key, and what is wrong with it."""
 
 
 class ConfigurationError(UsageError):
@@ -73,10 +77,8 @@ def find_file(flag: str | None, environment: Environment) -> Path | None:
 
 def _folders(environment: Environment) -> list[Path]:
     folders = [environment.folder]
-    try:
+    with suppress(UsageError):  # no home: nothing is configured there
         folders.append(environment.base_folder("XDG_CONFIG_HOME", ".config") / "strongroom")
-    except UsageError:
-        pass  # no home: nothing is configured there
     return [*folders, Path("/etc/strongroom")]
 
 
@@ -132,7 +134,7 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
     if isinstance(version, int) and not isinstance(version, bool) and version != VERSION:
         detail = f"line {_line(text, ('version',))}: version {version} is not known to this release"
         raise ConfigurationError(path, [f"{detail}, which reads version {VERSION}"])
-    problems: list[tuple[tuple[str, ...], str]] = []
+    problems: list[Wrong] = []
     tables = None
     try:
         tables = TypeAdapter(Tables).validate_json(json.dumps(read, default=str))
@@ -174,23 +176,23 @@ _TYPES: Final = {
 }
 
 
-def _bad_names(read: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    found = []
+def _bad_names(read: dict[str, Any]) -> list[Wrong]:
+    found: list[Wrong] = []
     for table in _WHERE_NAMES_STAND:
         names = read.get(table)
-        for name in names if isinstance(names, dict) else ():
-            if not _SOURCE_NAME.fullmatch(name):
-                found.append(
-                    ((table, name), "a name has up to 64 small letters, digits and hyphens")
-                )
+        found += [
+            ((table, name), "a name has up to 64 small letters, digits and hyphens")
+            for name in (names if isinstance(names, dict) else ())
+            if not _NAME.fullmatch(name)
+        ]
     return found
 
 
-def _senseless(tables: Tables | None) -> list[tuple[tuple[str, ...], str]]:
+def _senseless(tables: Tables | None) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
     if tables is None:
         return []
-    found = []
+    found: list[Wrong] = []
     for name, source in tables.sources.items():
         if not source.paths or "" in source.paths:
             found.append((("sources", name, "paths"), "at least one path, and none that is empty"))

@@ -21,6 +21,6 @@ def parse_size(text: str, what: str) -> int:
     if size < 1:
         raise UsageError(
             f"{what} {text!r} is no size",
-            hint="Give a number of bytes of at least 1, or one with K, M, G or T: 1500, 100M, 1.5G.",
+            hint="Give a number of bytes, 1 or more, or one with K, M, G or T: 1500, 100M, 1.5G.",
         )
     return size

@@ -1,4 +1,4 @@
-"""What ``strongroom.toml`` may hold. pydantic checks it, and is imported only when there is a file."""
+"""What ``strongroom.toml`` may hold. pydantic, which checks it, is imported for a file only."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ DEFAULT_REPOSITORY: Final = "main"
 class SecretKind(enum.Enum):
     """The ways to give a secret."""
 
-    PASSPHRASE_FILE = "passphrase file"
-    PASSPHRASE_COMMAND = "passphrase command"
+    PASSPHRASE_FILE = "passphrase file"  # noqa: S105 - a kind of secret
+    PASSPHRASE_COMMAND = "passphrase command"  # noqa: S105 - as above
     KEY_FILE = "key file"
 
 
@@ -119,7 +119,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
     path = find_file(flags.config, environment)
     file = read_file(path) if path is not None else None
     place, table = _place(flags, environment, file)
-    cache, state = _folders(flags, environment)
+    cache, state = folders(flags, environment)
     return Settings(
         place=place,
         secrets=_secrets(flags, environment, file, table),
@@ -226,7 +226,7 @@ def _secret(
     return SecretSetting(kind, Value(path, value.origin, value.level))
 
 
-def _folders(flags: Flags, environment: Environment) -> tuple[Path, Path]:
+def folders(flags: Flags, environment: Environment) -> tuple[Path, Path]:
     """Return the folders of caches and of state."""
     flag = None if flags.cache_dir is None else _flag(flags.cache_dir, "--cache-dir")
     given = first(flag, environment.value(CACHE_DIR))

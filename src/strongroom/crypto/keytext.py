@@ -26,7 +26,7 @@ def _check_byte(number: int, part: bytes) -> bytes:
         remainder ^= byte
         for _ in range(8):
             remainder <<= 1
-            if remainder > 0xFF:
+            if remainder & 0x100:
                 remainder ^= _POLYNOMIAL
     return bytes([remainder])
 

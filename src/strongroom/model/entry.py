@@ -1,4 +1,4 @@
-"""Entries: one captured thing each, as a tree holds them. Their bytes are in ``docs/format.md`` 7.
+"""Entries: one captured thing each, as a tree holds them. Their bytes are in ``docs/format.md`` 8.
 
 A tree is a sequence of entries in the order of its source (``sort_key``). What an entry contains
 is a list of extents: fixed records of 40 bytes, a chunk id (32) and a length (8, big-endian); an
@@ -16,6 +16,7 @@ import msgspec
 EXTENT: Final = struct.Struct(">32sQ")
 HOLE: Final = bytes(32)
 MAX_PATH: Final = 1 << 20
+MAX_COMPONENT: Final = 0xFFFF
 CHANGED_WHILE_READ: Final = 1
 SPARSE: Final = 2
 

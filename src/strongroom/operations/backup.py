@@ -69,15 +69,15 @@ def back_up(
         session.begin()
         captured = [_capture(repository, session, planned, walks) for planned in sources]
         snapshot = Snapshot(
-            name=circumstances.name.encode(),
-            environment=circumstances.environment.encode(),
-            type=circumstances.type.encode(),
-            host=circumstances.host.encode(),
-            user=circumstances.user.encode(),
-            tags=tuple(tag.encode() for tag in circumstances.tags),
+            name=_bytes(circumstances.name),
+            environment=_bytes(circumstances.environment),
+            type=_bytes(circumstances.type),
+            host=_bytes(circumstances.host),
+            user=_bytes(circumstances.user),
+            tags=tuple(map(_bytes, circumstances.tags)),
             started_ns=started_ns,
             ended_ns=clock.now_ns(),
-            program=circumstances.program.encode(),
+            program=_bytes(circumstances.program),
             sources=tuple(record for record, _ in captured),
         )
         repository.around.sink(PhaseBegan("commit"))
@@ -87,6 +87,11 @@ def back_up(
         raise
     tallies = tuple(tally for _, tally in captured)
     return BackupResult(listed, session.writer.written, tallies, clock.elapsed() - began)
+
+
+def _bytes(text: str) -> bytes:
+    """Encode what a person or the system said, which need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _give_up(session: BackupSession, repository: Repository) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from strongroom.errors import DamageError, NotFoundError, UsageError
@@ -14,6 +15,7 @@ from strongroom.repository.repository import Repository
 _SHORTEST_PREFIX = 2
 _ZEROS = bytes(1 << 20)
 _WINDOW = 64
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
@@ -23,7 +25,7 @@ def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnaps
     """
     if text == "latest" or text.startswith("latest~"):
         back = text[len("latest~") :] or "0"
-        if not back.isdigit():
+        if not _NUMBER.fullmatch(back):
             raise UsageError(f"'{text}' is not latest~N with a number N")
         if int(back) >= len(snapshots):
             raise NotFoundError(
@@ -96,11 +98,13 @@ def _dump_entry(
             written += extent.length
             if extent.chunk_id == HOLE:
                 _write_zeros(extent.length, write)
-            else:
-                write(next(chunks))
+                continue
+            chunk = next(chunks)
+            if len(chunk) != extent.length:
+                raise DamageError(f"{shown} is damaged: one of its chunks has another size")
+            write(chunk)
     if written != entry.size:
-        msg = f"{shown} is damaged: its chunks do not add up to its size"
-        raise DamageError(msg)
+        raise DamageError(f"{shown} is damaged: its chunks do not add up to its size")
     return written
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,7 @@ from strongroom.repository.tree import Root, TreeReader
 WINDOW_ENTRIES: Final = 20_000
 WINDOW_BYTES: Final = 1 << 30
 WINDOW_LARGE: Final = 200
+_OTHER_SIZE: Final = "one of its chunks has another size"
 
 Wanted = Callable[[Entry], bool]
 
@@ -75,12 +76,20 @@ class _LargeFile:
         self._file.abandon()
 
 
+class _Piece(NamedTuple):
+    """Where a chunk belongs, and how long it must be."""
+
+    file: _LargeFile
+    offset: int
+    length: int
+
+
 class _Window:
     """Some entries in a row: who needs which chunk."""
 
     def __init__(self) -> None:
         self.small: dict[bytes, list[Entry]] = {}
-        self.pieces: dict[bytes, list[tuple[_LargeFile, int]]] = {}
+        self.pieces: dict[bytes, list[_Piece]] = {}
         self.large: list[_LargeFile] = []
 
     def chunk_ids(self) -> list[bytes]:
@@ -156,7 +165,8 @@ class Restore:
         offset = 0
         for extent in extents:
             if extent.chunk_id != HOLE:
-                window.pieces.setdefault(extent.chunk_id, []).append((file, offset))
+                piece = _Piece(file, offset, extent.length)
+                window.pieces.setdefault(extent.chunk_id, []).append(piece)
             offset += extent.length
 
     def _consumer(self, window: _Window) -> Callable[[Sequence[tuple[bytes, memoryview]]], None]:
@@ -169,10 +179,14 @@ class Restore:
                         files.append((entry, chunk))
                         size += len(chunk)
                     else:
-                        self._damaged(entry, DamageError("its chunk has another size"))
-                for file, offset in window.pieces.get(chunk_id, ()):
-                    finished += file.write(offset, chunk)
-                    size += len(chunk)
+                        self._damaged(entry, DamageError(_OTHER_SIZE))
+                for piece in window.pieces.get(chunk_id, ()):
+                    if len(chunk) == piece.length:
+                        finished += piece.file.write(piece.offset, chunk)
+                        size += len(chunk)
+                    else:
+                        piece.file.abandon()
+                        self._damaged(piece.file.entry, DamageError(_OTHER_SIZE))
             self._count(finished + self._target.write(files), size)
 
         return consume
@@ -186,9 +200,9 @@ class Restore:
     def _lose(self, chunk_id: bytes, error: DamageError, window: _Window) -> None:
         for entry in window.small.get(chunk_id, ()):
             self._damaged(entry, error)
-        for file, _offset in window.pieces.get(chunk_id, ()):
-            file.abandon()
-            self._damaged(file.entry, error)
+        for piece in window.pieces.get(chunk_id, ()):
+            piece.file.abandon()
+            self._damaged(piece.file.entry, error)
 
     def _damaged(self, entry: Entry, error: DamageError) -> None:
         problem = Problem(entry.path, error.message)

@@ -14,9 +14,9 @@ from strongroom.repository.check import Check
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.repository import Repository
 
-_SHARE: Final = re.compile(r"([0-9]+)/([0-9]+)")
-_PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
-_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)(?:iB|B)?", re.IGNORECASE)
+_SHARE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_PERCENT: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)%")
+_SIZE: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([KMGT]?)(?:iB|B)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _HUNDRED: Final = 100.0
 

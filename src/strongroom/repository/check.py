@@ -20,10 +20,11 @@ from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.cache import NoCache
-from strongroom.repository.columns import FrameRecord, decode_columns
-from strongroom.repository.commits import open_snapshot
+from strongroom.repository.columns import MAX_PACK, FrameRecord, decode_columns
+from strongroom.repository.commits import open_snapshot, refuse_orders
 from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
 from strongroom.repository.findings import CheckResult
+from strongroom.repository.index import ChunkIndex
 from strongroom.repository.loading import load_index, read_segment
 from strongroom.repository.opening import read_config, read_slot
 from strongroom.repository.pack import read_whole_pack
@@ -62,7 +63,7 @@ class Check:
         self._repository = repository
         self._store = repository.store
         self.result = CheckResult()
-        self._absent = Absent(frozenset(), frozenset(), frozenset(), ())
+        self._listed: dict[bytes, int] = {}
         self._indexed: dict[bytes, IndexedPack] = {}
         self._bad_packs: set[bytes] = set()
         self._decompressor = Decompressor()
@@ -72,14 +73,16 @@ class Check:
 
         With ``only``, trees of that one snapshot.
         """
+        refuse_orders(self._store)
         sink = self._repository.around.sink
         sink(PhaseBegan("check structure"))
         self._roots()
         self._sessions()
         snapshots = self._decisions()
-        listed = self._packs_and_index()
-        chosen = choose(sorted(listed.items()))
-        sink(PhaseBegan("read data", len(chosen), sum(listed[pack] for pack in chosen)))
+        self._index()
+        self._packs()
+        chosen = choose(sorted(self._listed.items()))
+        sink(PhaseBegan("read data", len(chosen), sum(self._listed[pack] for pack in chosen)))
         self._read_packs(chosen)
         wanted = [only] if only is not None else snapshots
         sink(PhaseBegan("check snapshots", len(wanted)))
@@ -97,12 +100,15 @@ class Check:
             if layout.object_id(info.key) not in config.slots:
                 self.result.note(info.key, "a slot that this repository does not name; ignored")
         self._writers()
-        self._absent = read_absent(store, config.repository_id, config.core.admin_key)
-        for key in self._absent.unreadable:
+        for key in self._absent().unreadable:
             self.result.damaged(key, "cannot be read")
         for info in store.list(""):
             if info.key != layout.CONFIG and not info.key.startswith(_KNOWN):
                 self.result.note(info.key, "no object of this repository; ignored")
+
+    def _absent(self) -> Absent:
+        config = self._repository.config
+        return read_absent(self._store, config.repository_id, config.core.admin_key)
 
     def _writers(self) -> None:
         keyring = self._repository.keyring
@@ -148,14 +154,13 @@ class Check:
         read_body(key, envelope.body, Heartbeat if ids[2] else SessionBody)
 
     def _decisions(self) -> list[ListedSnapshot]:
-        damaged: dict[str, DamageError] = {}
-        decisions = list(self._repository.log.read_all(damaged.__setitem__, cached=False))
-        for key, error in damaged.items():
+        history = self._repository.read_history(cached=False)
+        for key, error in history.damaged.items():
             self.result.damaged(key, error.message)
-        for key in self._repository.lost_commits(decisions, damaged):
+        for key in history.lost:
             self.result.damaged(key, f"{key} is gone, and it was seen before")
         snapshots = []
-        for decision in decisions:
+        for decision in history.decisions:
             try:
                 listed = open_snapshot(decision, self._repository.keyring)
             except DamageError as error:
@@ -168,46 +173,52 @@ class Check:
 
     # -- index and packs
 
-    def _packs_and_index(self) -> dict[bytes, int]:
-        store, keyring = self._store, self._repository.keyring
-        listed: dict[bytes, int] = {}
-        for info in store.list(layout.PACKS):
-            pack_id = layout.pack_id(info.key)
-            if pack_id is None:
-                self.result.note(info.key, "no pack; ignored")
-            else:
-                listed[pack_id] = info.size
-        self.result.packs = len(listed)
-        for info in store.list(layout.INDEX):
+    def _index(self) -> None:
+        for info in self._store.list(layout.INDEX):
             try:
-                _domain, body = read_segment(store, keyring, NoCache(), info.key)
+                _domain, body = read_segment(self._store, self._repository.keyring, NoCache(), info)
+                ChunkIndex().add(info.key, body.packs)
             except ObjectMissingError:
                 continue
             except DamageError as error:
                 self.result.damaged(info.key, error.message)
                 continue
-            self._indexed.update((pack.pack_id, pack) for pack in body.packs)
-        for pack_id, pack in self._indexed.items():
-            self._compare(pack_id, pack, listed.get(pack_id))
-        orphans = listed.keys() - self._indexed.keys()
+            for pack in body.packs:
+                if self._indexed.setdefault(pack.pack_id, pack) != pack:
+                    self.result.damaged(
+                        info.key, f"{info.key} and another segment differ on what is in a pack"
+                    )
+
+    def _packs(self) -> None:
+        """Compare packs with the index; listed after it, so that what it names must be there."""
+        for info in self._store.list(layout.PACKS):
+            pack_id = layout.pack_id(info.key)
+            if pack_id is None:
+                self.result.note(info.key, "no pack; ignored")
+            else:
+                self._listed[pack_id] = info.size
+        self.result.packs = len(self._listed)
+        missing = self._indexed.keys() - self._listed.keys()
+        killed = self._absent().killed_packs if missing else frozenset()
+        for pack_id in sorted(missing):
+            key = layout.pack(pack_id)
+            if pack_id in killed:
+                self.result.note(key, "an index entry of a pack that was collected")
+            else:
+                self.result.damaged(key, f"{key} is missing")
+        self._bad_packs |= missing
+        for pack_id in sorted(self._indexed.keys() & self._listed.keys()):
+            key, size = layout.pack(pack_id), self._listed[pack_id]
+            stated = self._indexed[pack_id].size
+            if size != stated:
+                self.result.damaged(key, f"{key} is {size} bytes long, the index says {stated}")
+                self._bad_packs.add(pack_id)
+        orphans = self._listed.keys() - self._indexed.keys()
         self.result.unreferenced_packs = len(orphans)
         if orphans:
             self.result.note(
                 layout.PACKS, f"{len(orphans)} pack(s) of unfinished sessions, in no index"
             )
-        return listed
-
-    def _compare(self, pack_id: bytes, pack: IndexedPack, size: int | None) -> None:
-        key = layout.pack(pack_id)
-        if size is None:
-            if pack_id in self._absent.packs:
-                self.result.note(key, "an index entry of a pack that was collected")
-                return
-            self.result.damaged(key, f"{key} is missing")
-            self._bad_packs.add(pack_id)
-        elif size != pack.size:
-            self.result.damaged(key, f"{key} is {size} bytes long, the index says {pack.size}")
-            self._bad_packs.add(pack_id)
 
     # -- bytes
 
@@ -238,6 +249,9 @@ class Check:
 
     def _read_pack(self, pack_id: bytes) -> int:
         key = layout.pack(pack_id)
+        if self._listed[pack_id] > MAX_PACK:
+            msg = f"{key} is damaged: {self._listed[pack_id]} bytes are no length of a pack"
+            raise DamageError(msg)
         data = self._store.get(key)
         if sha256(data) != pack_id:
             msg = f"{key} is damaged: its bytes are not those its name says"

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from strongroom.crypto.primitives import Cipher, OpenError, same, sha256
 from strongroom.errors import DamageError, NoRepositoryError, ObjectMissingError
-from strongroom.model.snapshot import ListedSnapshot, Snapshot
+from strongroom.model.snapshot import ListedSnapshot, Order, Snapshot, SourceRecord, Status
 from strongroom.model.store import StoreReading
 from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
-from strongroom.repository.envelope import Kind, unwrap
+from strongroom.repository.envelope import MAX_OBJECT, Kind, unwrap
 from strongroom.repository.keyring import Keyring, SessionKeys, writer_id
 from strongroom.repository.records import (
     ABORT,
@@ -24,6 +24,7 @@ from strongroom.repository.records import (
     Writer,
     read_body,
 )
+from strongroom.repository.tree import MAX_LEVELS
 
 _NONCE = bytes(12)
 
@@ -91,10 +92,6 @@ class CommitLog:
         self._cache = cache
         self._writers = writers
 
-    def keys(self) -> list[str]:
-        """List the keys of all decisions."""
-        return [info.key for info in self._store.list(layout.COMMITS)]
-
     def read(self, key: str, *, cached: bool = True) -> Decision:
         """Return the decision at ``key``; ``DamageError``, ``ObjectMissingError``."""
         data = self._cache.get(key) if cached else None
@@ -134,13 +131,16 @@ class CommitLog:
         self, on_damage: Callable[[str, DamageError], None], *, cached: bool = True
     ) -> Iterator[Decision]:
         """Yield every decision in the order of keys; those that cannot be read are reported."""
-        for key in self.keys():
+        for info in list(self._store.list(layout.COMMITS)):
             try:
-                yield self.read(key, cached=cached)
+                if info.size > MAX_OBJECT:
+                    msg = f"{info.key} is damaged: {info.size} bytes are no length of an object"
+                    raise DamageError(msg)
+                yield self.read(info.key, cached=cached)
             except ObjectMissingError:
                 continue
             except DamageError as error:
-                on_damage(key, error)
+                on_damage(info.key, error)
 
 
 def heads_of(decisions: list[Decision]) -> tuple[Head, ...]:
@@ -180,8 +180,11 @@ def open_snapshot(decision: Decision, keyring: Keyring) -> ListedSnapshot | None
     """Return the snapshot in a decision; None if it holds none; ``DamageError``."""
     commit = decision.commit
     ids = layout.commit_ids(decision.key)
-    if commit is None or ids is None or commit.purpose != Purpose.BACKUP:
+    if commit is None or ids is None or commit.purpose in {Purpose.UNFORGET, Purpose.HOLD}:
         return None
+    if commit.purpose != Purpose.BACKUP:
+        msg = f"{decision.key} is of purpose {commit.purpose}, which no commit is"
+        raise DamageError(msg)
     secret = keyring.session_secret(
         commit.domain_id, commit.epoch, commit.sealed_session_key, decision.key
     )
@@ -195,12 +198,25 @@ def open_snapshot(decision: Decision, keyring: Keyring) -> ListedSnapshot | None
         msg = f"{decision.key} is damaged: its sealed part does not open"
         raise DamageError(msg) from error
     snapshot = read_body(decision.key, plain, Snapshot)
+    if not all(map(_is_possible, snapshot.sources)):
+        msg = f"{decision.key} is damaged: it states what no source is"
+        raise DamageError(msg)
     return ListedSnapshot(
         id=ids[1].hex(),
         writer=ids[0].hex(),
         key=decision.key,
         domain=commit.domain_id,
         snapshot=snapshot,
+    )
+
+
+def _is_possible(source: SourceRecord) -> bool:
+    levels = range(1, MAX_LEVELS + 1) if source.root else range(1)
+    return (
+        source.order in set(Order)
+        and source.status in set(Status)
+        and len(source.root) in {0, layout.HASH_SIZE}
+        and source.levels in levels
     )
 
 

@@ -53,11 +53,17 @@ class ContentBuilder:
         return b"".join(self._levels[depth]), depth
 
     def _append(self, depth: int, record: bytes) -> None:
-        records = self._levels[depth]
-        records.append(record)
-        tail = int.from_bytes(record[HASH_SIZE - 2 : HASH_SIZE], "big")
-        if len(records) >= _MOST or (len(records) >= _LEAST and tail % _DIVISOR == 0):
+        if self._is_cut(self._levels[depth]):
             self._cut(depth)
+        self._levels[depth].append(record)
+
+    @staticmethod
+    def _is_cut(records: list[bytes]) -> bool:
+        """Whether the list ends after these; asked when more follows, so it has more than 64."""
+        if len(records) < _LEAST:
+            return False
+        tail = int.from_bytes(records[-1][HASH_SIZE - 2 : HASH_SIZE], "big")
+        return len(records) >= _MOST or tail % _DIVISOR == 0
 
     def _cut(self, depth: int) -> None:
         records, self._levels[depth] = self._levels[depth], []
@@ -71,7 +77,7 @@ class ContentBuilder:
 
 def flatten(where: str, content: bytes, depth: int, fetch: FetchTree) -> Iterator[Extent]:
     """Yield the data extents and holes of a content in order; ``DamageError`` names ``where``."""
-    if depth > MAX_DEPTH:
+    if not 0 <= depth <= MAX_DEPTH:
         msg = f"{where} is damaged: its list of chunks is {depth} levels deep"
         raise DamageError(msg)
     try:

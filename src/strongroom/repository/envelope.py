@@ -14,6 +14,7 @@ from strongroom.repository.canonical import padme
 MAGIC: Final = b"SRMO"
 VERSION: Final = 0
 MAX_BODY: Final = 64 << 20
+MAX_SMALL_BODY: Final = 64 << 10
 _HEADER: Final = struct.Struct(">4sHBB16sI")
 
 
@@ -38,6 +39,9 @@ class Kind(enum.IntEnum):
     LEDGER = 12
     UNIT = 13
 
+
+MAX_OBJECT: Final = padme(_HEADER.size + MAX_BODY + SIGNATURE_SIZE)
+_SMALL: Final = frozenset({Kind.CONFIG, Kind.SLOT})
 
 Signer = Callable[[bytes], bytes]
 
@@ -72,20 +76,18 @@ def wrap(kind: Kind, repository_id: bytes, key: str, body: bytes, signer: Signer
     return signed + signer(_message(key, signed))
 
 
-def refuse_version(version: int, where: str) -> None:
-    """``NoRepositoryError`` unless this program reads format ``version``."""
+def check_version(version: int, where: str) -> None:
+    """``DamageError`` unless an object has the format version of its repository's config."""
     if version != VERSION:
-        raise NoRepositoryError(
-            f"{where} has format version {version}; this strongroom reads version {VERSION}",
-            hint="Use a strongroom release that supports this format version.",
-        )
+        msg = f"{where} is damaged: it has format version {version}, and config has {VERSION}"
+        raise DamageError(msg)
 
 
 def unwrap(data: bytes, kind: Kind, key: str, repository_id: bytes | None = None) -> Envelope:
     """Read an envelope found at ``key``.
 
     ``DamageError`` if its bytes are not one of this kind and repository, ``NoRepositoryError`` if
-    its format version is another one. The signature stays to be checked.
+    it is a config of another format version. The signature stays to be checked.
     """
     if len(data) < _HEADER.size + SIGNATURE_SIZE:
         msg = f"{key} is damaged: {len(data)} bytes are too short for an object"
@@ -94,12 +96,18 @@ def unwrap(data: bytes, kind: Kind, key: str, repository_id: bytes | None = None
     if magic != MAGIC:
         msg = f"{key} is damaged: it does not begin as an object does"
         raise DamageError(msg)
-    refuse_version(version, key)
+    if version != VERSION and kind is Kind.CONFIG:
+        raise NoRepositoryError(
+            f"{key} has format version {version}; this strongroom reads version {VERSION}",
+            hint="Use a strongroom release that supports this format version.",
+        )
+    check_version(version, key)
     if flags or found != kind:
         msg = f"{key} is damaged: it is of kind {found} with flags {flags}, kind {kind} expected"
         raise DamageError(msg)
     used = _HEADER.size + length + SIGNATURE_SIZE
-    if length > MAX_BODY or padme(used) != len(data):
+    limit = MAX_SMALL_BODY if kind in _SMALL else MAX_BODY
+    if length > limit or padme(used) != len(data):
         msg = f"{key} is damaged: its length does not fit"
         raise DamageError(msg)
     if repository_id is not None and owner != repository_id:
@@ -107,4 +115,7 @@ def unwrap(data: bytes, kind: Kind, key: str, repository_id: bytes | None = None
         raise ForeignObjectError(msg)
     signed = data[:-SIGNATURE_SIZE]
     body = data[_HEADER.size : _HEADER.size + length]
+    if signed[_HEADER.size + length :].strip(b"\0"):
+        msg = f"{key} is damaged: its padding is not empty"
+        raise DamageError(msg)
     return Envelope(key, owner, body, signed, data[-SIGNATURE_SIZE:])

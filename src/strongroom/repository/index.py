@@ -129,11 +129,13 @@ class ChunkIndex:
         before = np.cumsum(lengths) - lengths
         plain = np.add.reduceat(lengths, starts)
         ends = frames["offset"].astype(np.uint64) + frames["sealed"]
-        overlapping = (frames["offset"][1:] < ends[:-1]).any()
-        kinds_known = np.isin(frames["kind"], [int(kind) for kind in ChunkKind]).all()
-        if overlapping or ends[-1] > pack.size or (plain > MAX_FRAME_PLAIN).any():
-            raise _inconsistent(where, pack)
-        if not kinds_known:
+        fits = bool(
+            ends[-1] <= pack.size
+            and (ends[:-1] <= frames["offset"][1:]).all()
+            and (plain <= MAX_FRAME_PLAIN).all()
+            and np.isin(frames["kind"], [int(kind) for kind in ChunkKind]).all()
+        )
+        if not fits:
             raise _inconsistent(where, pack)
         first_frame = self._frame_starts[-1]
         number = len(self._pack_ids)
@@ -164,6 +166,16 @@ class ChunkIndex:
             for run in self._runs:
                 found |= self._matches(run, wanted, rows)[0]
         return list(map(bool, found))
+
+    def lengths(self, ids: Sequence[bytes]) -> list[int | None]:
+        """Return the length in bytes of each chunk, None where it has no place."""
+        found = np.full(len(ids), -1, dtype=np.int64)
+        if ids:
+            wanted, rows = _query(ids)
+            for run in self._runs:
+                match, where = self._matches(run, wanted, rows)
+                found[match] = run.length[where[match]]
+        return [length if length >= 0 else None for length in found.tolist()]
 
     def find(self, ids: Sequence[bytes]) -> list[Place | None]:
         """Return a place of each id, None where there is none."""

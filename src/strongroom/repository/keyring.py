@@ -29,7 +29,7 @@ from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import encode
 from strongroom.repository.layout import ID_SIZE
-from strongroom.repository.records import Bundle
+from strongroom.repository.records import Bundle, SlotRole
 
 MAIN: Final = b"main"
 SEALED_SESSION_KEY_SIZE: Final = KEY_SIZE + HPKE_OVERHEAD
@@ -140,7 +140,7 @@ class Keyring:
         self._bundle = bundle
         self._epochs: Mapping[int, bytes] = {e.epoch: e.secret for e in bundle.epochs}
         self._domains: dict[bytes, DomainKeys] = {}
-        self._sessions: dict[bytes, SessionSecret] = {}
+        self._sessions: dict[tuple[bytes, int, bytes], SessionSecret] = {}
 
     def __repr__(self) -> str:
         """Show no secret."""
@@ -179,7 +179,7 @@ class Keyring:
         self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str
     ) -> SessionSecret:
         """Open a sealed session key found in the object ``where``; ``DamageError``."""
-        known = self._sessions.get(sealed_session_key)
+        known = self._sessions.get((domain, epoch, sealed_session_key))
         if known is not None:
             return known
         if epoch not in self._epochs:
@@ -194,7 +194,7 @@ class Keyring:
             msg = f"{where} is damaged: its session key does not open"
             raise DamageError(msg) from error
         secret = SessionSecret(self.repository_id, extract(keys.secret, seed))
-        self._sessions[sealed_session_key] = secret
+        self._sessions[domain, epoch, sealed_session_key] = secret
         return secret
 
     def admin_signer(self) -> WriterKeys:
@@ -205,10 +205,10 @@ class Keyring:
         """The identity that all full-key hosts share."""
         return WriterKeys(derive(self._admin_seed(), "writer main", self.repository_id))
 
-    def bundle_bytes(self, *, full: bool) -> bytes:
-        """What a new slot seals; without the admin seed unless ``full``."""
+    def bundle_bytes(self, role: SlotRole) -> bytes:
+        """What a new slot seals; without the admin seed for a reader."""
         bundle = self._bundle
-        if full:
+        if role is SlotRole.FULL:
             self._admin_seed()
             return encode(bundle)
         return encode(

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from strongroom.crypto.primitives import sha256
-from strongroom.model.entry import HOLE, Entry, extents, sort_key
+from strongroom.model.entry import EXTENT, HOLE, Entry, extents, sort_key
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.localfiles import LocalFiles, NewFile
 
@@ -35,6 +35,8 @@ class WalkRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def needs(self) -> list[bytes]:
         """Ids of every chunk that must still be there."""
         content = self.entry.content
+        if len(content) % EXTENT.size or len(self.chunks) % HASH_SIZE:
+            return [HOLE]  # an id that no chunk has
         if len(content) == HASH_SIZE + 8 and not self.chunks:
             return [] if content.startswith(HOLE) else [content[:HASH_SIZE]]
         ids = [extent.chunk_id for extent in extents(content) if extent.chunk_id != HOLE]
@@ -90,7 +92,7 @@ class LastWalk:
         while self._next is not None and self._next_key < key:
             self._advance()
         record = self._next
-        if record is None or self._next_key != key:
+        if record is None or record.entry.path != path:
             return None
         return record if token and record.token == token else None
 

@@ -57,6 +57,11 @@ def index_segment(segment_id: bytes) -> str:
     return INDEX + segment_id.hex()
 
 
+def run_object(number: int, part: str) -> str:
+    """Key of one object of a collector run."""
+    return f"{GC}{number:08d}/{part}"
+
+
 def commit_ids(key: str) -> tuple[bytes, bytes] | None:
     """(writer id, session id) of a commit's key; None if it is not one."""
     match = _COMMIT.fullmatch(key)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from strongroom.errors import DamageError, ObjectMissingError
-from strongroom.model.store import StoreReading
+from strongroom.model.store import ObjectInfo, StoreReading
 from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.keyring import Keyring
 from strongroom.repository.records import IndexBody, IndexedPack
-from strongroom.repository.segment import open_segment, segment_domain
+from strongroom.repository.segment import MAX_SEGMENT, open_segment, segment_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,13 @@ class LoadedIndex:
 
 
 def read_segment(
-    store: StoreReading, keyring: Keyring, cache: ObjectCache, key: str
+    store: StoreReading, keyring: Keyring, cache: ObjectCache, listed: ObjectInfo
 ) -> tuple[bytes, IndexBody]:
-    """Return (domain id, body) of a segment; ``DamageError``, ``ObjectMissingError``."""
+    """Return (domain id, body) of a listed segment; ``DamageError``, ``ObjectMissingError``."""
+    key = listed.key
     name = layout.segment_id(key)
-    if name is None:
-        msg = f"{key} is no key of an index segment"
+    if name is None or listed.size > MAX_SEGMENT:
+        msg = f"{key} ({listed.size} bytes) is no index segment"
         raise DamageError(msg)
     data = cache.get(key)
     if data is not None:
@@ -61,32 +62,32 @@ def load_index(
     """Read the segments that are listed now.
 
     Only those of ``domain_id`` if given; only packs that are ``usable``; no segment in ``absent``
-    or superseded by another listed one.
+    or superseded by another listed one of its domain.
     """
-    bodies: dict[bytes, IndexBody] = {}
+    bodies: dict[bytes, tuple[bytes, IndexBody]] = {}
     damaged: list[DamageError] = []
     for info in store.list(layout.INDEX):
         name = layout.segment_id(info.key)
         if name is not None and name in absent:
             continue
         try:
-            domain, body = read_segment(store, keyring, cache, info.key)
+            domain, body = read_segment(store, keyring, cache, info)
         except ObjectMissingError:
             continue
         except DamageError as error:
             damaged.append(error)
             continue
         if name is not None and domain_id in {None, domain}:
-            bodies[name] = body
+            bodies[name] = domain, body
     size = layout.HASH_SIZE
     superseded = {
-        body.supersedes[i : i + size]
-        for body in bodies.values()
+        (domain, body.supersedes[i : i + size])
+        for domain, body in bodies.values()
         for i in range(0, len(body.supersedes), size)
     }
     index = ChunkIndex()
-    for name, body in bodies.items():
-        if name in superseded:
+    for name, (domain, body) in bodies.items():
+        if (domain, name) in superseded:
             continue
         packs = body.packs if usable is None else tuple(p for p in body.packs if usable(p))
         try:

@@ -40,6 +40,7 @@ from strongroom.repository.records import (
     Slot,
     SlotDigest,
     SlotKind,
+    SlotRole,
     Writer,
     read_body,
 )
@@ -56,7 +57,6 @@ DEFAULT_CHUNKING = Chunking(1 << 20, 1 << 20, 1 << 18, 4 << 20, 1)
 FRAME_SIZE = 1 << 20
 PACK_SIZE = 32 << 20
 _PACK_SIZES = (4 << 20, 64 << 20)
-_MAX_SMALL = 64 << 10
 _LEAST_CHUNK = 64
 _NORMALISATIONS = range(4)
 
@@ -165,7 +165,8 @@ def _put_slots(
     digests = []
     for secret in secrets:
         slot_id = randomness.take(layout.ID_SIZE)
-        body = make_slot(slot_id, secret, owner, keyring.bundle_bytes(full=True), randomness)
+        bundle = keyring.bundle_bytes(SlotRole.FULL)
+        body = make_slot(slot_id, secret, owner, SlotRole.FULL, bundle, randomness)
         key = layout.slot(slot_id)
         data = wrap(Kind.SLOT, owner.repository_id, key, body, signer.sign)
         store.put(key, data)
@@ -191,9 +192,6 @@ def read_config(store: StoreReading) -> OpenedConfig:
             hint="Run 'strongroom init' to create one, or check the path.",
         ) from error
     envelope = unwrap(data, Kind.CONFIG, layout.CONFIG)
-    if len(envelope.body) > _MAX_SMALL:
-        msg = "config is damaged: it is too large"
-        raise DamageError(msg)
     config = read_body(layout.CONFIG, envelope.body, Config)
     core = read_body(layout.CONFIG, config.core, ConfigCore)
     if core.suite != SUITE or core.mode != Mode.FULL:
@@ -204,6 +202,10 @@ def read_config(store: StoreReading) -> OpenedConfig:
         )
     envelope.check(core.admin_key)
     _check_core(core)
+    sizes = {(len(slot.slot_id), len(slot.sha256)) for slot in config.slots}
+    if sizes - {(layout.ID_SIZE, layout.HASH_SIZE)}:
+        msg = "config is damaged: it names something that is no slot"
+        raise DamageError(msg)
     digest = config_digest(envelope.repository_id, config.core)
     slots = {slot.slot_id: slot.sha256 for slot in config.slots}
     return OpenedConfig(envelope.repository_id, core, digest, slots)
@@ -215,11 +217,12 @@ def _check_core(core: ConfigCore) -> None:
         1 <= core.frame_size <= 16 << 20
         and _PACK_SIZES[0] <= core.pack_size <= _PACK_SIZES[1]
         and _LEAST_CHUNK <= sizes.minimum <= sizes.average <= sizes.maximum <= 16 << 20
-        and sizes.whole_below <= 16 << 20
+        and 0 <= sizes.whole_below <= 16 << 20
         and sizes.normalisation in _NORMALISATIONS
+        and len(core.reader_key) == KEY_SIZE
     )
     if not fits:
-        msg = "config is damaged: its sizes are out of bounds"
+        msg = "config is damaged: a size is out of bounds"
         raise DamageError(msg)
 
 
@@ -231,7 +234,7 @@ def read_slot(store: StoreReading, config: OpenedConfig, slot_id: bytes) -> Slot
     except ObjectMissingError as error:
         msg = f"{key} is missing, and config names it"
         raise DamageError(msg) from error
-    if len(data) > _MAX_SMALL or sha256(data) != config.slots[slot_id]:
+    if sha256(data) != config.slots[slot_id]:
         msg = f"key slot {slot_id.hex()[:8]} is damaged ({len(data)} bytes): its digest differs"
         raise DamageError(msg)
     envelope = unwrap(data, Kind.SLOT, key, config.repository_id)
@@ -269,7 +272,7 @@ def unlock(
             except KeyRefusedError:
                 continue
             except (DamageError, UnreadableSlotError) as error:
-                warn(f"key slot {slot_id.hex()[:8]} {error}. Not used")
+                warn(f"{error}. Not used")
                 unusable += 1
     if unreached is not None:
         raise unreached

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from strongroom.compression.codec import CodecError, Decompressor
 from strongroom.crypto.primitives import TAG_SIZE, Cipher, OpenError, same, sha256
-from strongroom.errors import DamageError
+from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.columns import (
     MAX_FRAME_PLAIN,
@@ -23,7 +23,7 @@ from strongroom.repository.columns import (
     decode_columns,
     encode_columns,
 )
-from strongroom.repository.envelope import VERSION, refuse_version
+from strongroom.repository.envelope import VERSION, check_version
 from strongroom.repository.keyring import (
     SEALED_SESSION_KEY_SIZE,
     DomainKeys,
@@ -168,11 +168,15 @@ def open_pack(where: str, header: bytes, keyring: Keyring) -> PackOpener:
     if magic != MAGIC:
         msg = f"{where} is damaged: it does not begin as a pack does"
         raise DamageError(msg)
-    refuse_version(version, where)
+    check_version(version, where)
     if suite != SUITE or flags or repository_id != keyring.repository_id:
         msg = f"{where} is damaged or belongs to another repository"
         raise DamageError(msg)
-    secret = keyring.session_secret(domain_id, epoch, sealed_key, where)
+    try:
+        secret = keyring.session_secret(domain_id, epoch, sealed_key, where)
+    except KeyRefusedError as error:
+        msg = f"{where} is damaged, or {error.message}"
+        raise DamageError(msg) from error
     return _opener(where, header, secret, keyring.domain(domain_id))
 
 

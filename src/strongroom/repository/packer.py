@@ -6,6 +6,7 @@ bounded in bytes. A failure anywhere is raised by the next call.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -134,14 +135,18 @@ class Packer:
     def settle(self) -> None:
         """Wait for the packs that are on their way; what is not in one yet is dropped."""
         while self._storing:
-            self._take_pack()
+            with contextlib.suppress(Exception):  # it is not listed, and that is all
+                self._take_pack()
 
-    def fresh_salt(self, chunk_id: bytes) -> bytes:
-        """Return a salt that a repeating random generator alone cannot repeat (format 2)."""
+    def fresh_salt(self, content: bytes) -> bytes:
+        """Return a salt for what ``content`` identifies.
+
+        A random generator that repeats itself does not repeat it for anything else (format 2).
+        """
         self._salts += 1
         return sha256(
             self._randomness.take(32)
-            + chunk_id
+            + sha256(content)
             + self._keys.domain.domain_id
             + struct.pack(">Q", self._salts)
         )
@@ -197,7 +202,7 @@ class Packer:
     def _close_pack(self, kind: ChunkKind) -> None:
         pack, self._packs[kind] = self._packs[kind], _OpenPack()
         if pack.frames:
-            salt = self.fresh_salt(pack.frames[0].ids[0])
+            salt = self.fresh_salt(b"".join(i for frame in pack.frames for i in frame.ids))
             self._in_flight += pack.weight
             future = self._workers.compute.submit(self._seal, pack.frames, salt)
             self._storing.append((future, pack.weight))

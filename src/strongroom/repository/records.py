@@ -197,6 +197,12 @@ class Removals(_Record, frozen=True):
     manifests: tuple[str, ...]
 
 
+class Done(_Record, frozen=True):
+    """Body of done: the run has ended."""
+
+    time_ns: int
+
+
 class PackColumns(_Record, frozen=True):
     """What is in one pack, as three columns (``docs/format.md`` 6)."""
 

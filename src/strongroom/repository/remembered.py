@@ -17,13 +17,17 @@ _LIMIT: Final = 64 << 20
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """One repository as it was last seen; ids and digests in hexadecimal."""
+    """One repository as it was last seen; ids and digests in hexadecimal.
+
+    ``missing``: keys of commits that were gone already when this host first came here.
+    """
 
     url: str
     repository_id: str
     admin_key: str
     config_digest: str
     heads: dict[str, str]
+    missing: list[str] = msgspec.field(default_factory=list)
 
 
 class Memory:
@@ -39,12 +43,15 @@ class Memory:
         if data is None:
             return None
         try:
-            return msgspec.json.decode(data, type=Remembered)
-        except msgspec.DecodeError as error:
+            remembered = msgspec.json.decode(data, type=Remembered)
+            for digest in remembered.heads.values():
+                bytes.fromhex(digest)
+        except (ValueError, RecursionError) as error:
             raise RefusedError(
                 f"what this host remembers of {url} cannot be read: {error}",
                 hint=f"If you trust the repository, remove the file {name} in the state folder.",
             ) from error
+        return remembered
 
     def load_leniently(self, url: str) -> Remembered | None:
         """As ``load``, with a damaged file as nothing: for init, which replaces it."""

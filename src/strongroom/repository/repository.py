@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strongroom.clock import Clock
-from strongroom.errors import DamageError, RefusedError
+from strongroom.errors import DamageError, ObjectMissingError, RefusedError
 from strongroom.model.events import Notice, Sink
 from strongroom.model.randomness import Randomness
 from strongroom.model.snapshot import ListedSnapshot
@@ -30,6 +30,21 @@ from strongroom.repository.packer import Workers
 from strongroom.repository.reader import Reader
 from strongroom.repository.remembered import Memory, Remembered
 from strongroom.repository.runs import read_absent
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The decisions that a listing shows, beside what was seen before.
+
+    ``damaged``: those that cannot be read, by key. ``lost``: keys that a commit or this host has
+    seen, gone without a collector's word. ``killed``: gone by one.
+    """
+
+    decisions: list[Decision]
+    damaged: Mapping[str, DamageError]
+    lost: list[str]
+    killed: frozenset[str]
+    known: Remembered | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +80,55 @@ class Repository:
         """The repository's id, 16 bytes."""
         return self.config.repository_id
 
-    def read_decisions(self) -> tuple[list[Decision], dict[str, DamageError]]:
-        """Return all decisions that can be read, and the damage of those that cannot, by key."""
+    def read_history(self, *, cached: bool = True) -> History:
+        """Read all decisions. ``RefusedError`` if this host knows another repository here."""
+        known = self.memory.load(self.store.url)  # first: another process may commit and remember
+        if known is not None:
+            self._check_identity(known)
         damaged: dict[str, DamageError] = {}
+        decisions = list(self.log.read_all(damaged.__setitem__, cached=cached))
+        heads = {k: bytes.fromhex(d) for k, d in known.heads.items()} if known else {}
+        absent = read_absent(self.store, self.id, self.config.core.admin_key)
+        excused = absent.killed_commits | damaged.keys()
+        present = {decision.key for decision in decisions}
+        lost = [
+            key
+            for key in lost_heads(decisions, heads)
+            if key not in excused and (key in present or self._is_gone(key))
+        ]
+        return History(decisions, damaged, lost, absent.killed_commits, known)
 
-        def note(key: str, error: DamageError) -> None:
-            damaged[key] = error
+    def _is_gone(self, key: str) -> bool:
+        """Whether a key is there now: a listing need not show what was put while it went on."""
+        try:
+            self.store.size(key)
+        except ObjectMissingError:
+            return True
+        return False
+
+    def checked_history(self) -> History:
+        """As ``read_history``; what is damaged is told of.
+
+        ``RefusedError`` if a commit is gone since this host first came here; one that was gone
+        before is told of, so that the rest can be restored.
+        """
+        history = self.read_history()
+        for error in history.damaged.values():
             self.around.sink(Notice(f"warning: {error}"))
-
-        return list(self.log.read_all(note)), damaged
+        if not history.lost:
+            return history
+        text = (
+            f"{len(history.lost)} commit(s) that were in {self.store.url} are gone, "
+            f"the first is {history.lost[0]}"
+        )
+        if history.known is not None and set(history.lost) - set(history.known.missing):
+            raise RefusedError(
+                text,
+                hint="Somebody removed or rolled back the repository. Run 'strongroom verify', "
+                "and restore the missing objects from a copy.",
+            )
+        self.around.sink(Notice(f"warning: {text}. Run 'strongroom verify'"))
+        return history
 
     def snapshots(self) -> list[ListedSnapshot]:
         """Return every snapshot, oldest first; damaged ones are told of and left out.
@@ -81,11 +136,10 @@ class Repository:
         ``RefusedError`` if this host remembers another repository here, or a commit that is gone.
         """
         refuse_orders(self.store)
-        decisions, damaged = self.read_decisions()
-        self.check_remembered(decisions, damaged)
-        self.remember(decisions, damaged)
+        history = self.checked_history()
+        self.remember(history)
         found = []
-        for decision in decisions:
+        for decision in history.decisions:
             try:
                 snapshot = open_snapshot(decision, self.keyring)
             except DamageError as error:
@@ -103,33 +157,6 @@ class Repository:
         """Begin to read chunks."""
         return Reader(self.store, self.keyring, self.load_index, self.around.workers.transfer)
 
-    def check_remembered(
-        self, decisions: list[Decision], damaged: Mapping[str, DamageError]
-    ) -> None:
-        """``RefusedError`` if this host remembers another repository here, or a lost commit."""
-        remembered = self.memory.load(self.store.url)
-        if remembered is None:
-            return
-        self._check_identity(remembered)
-        lost = self.lost_commits(decisions, damaged)
-        if lost:
-            raise RefusedError(
-                f"{len(lost)} commit(s) that were in {self.store.url} are gone, "
-                f"the first is {lost[0]}",
-                hint="Somebody removed or rolled back the repository. Run 'strongroom verify', "
-                "and restore the missing objects from a copy.",
-            )
-
-    def lost_commits(
-        self, decisions: list[Decision], damaged: Mapping[str, DamageError]
-    ) -> list[str]:
-        """Keys that a commit or this host has seen, gone without a collector's word."""
-        remembered = self.memory.load(self.store.url)
-        heads = {k: bytes.fromhex(d) for k, d in remembered.heads.items()} if remembered else {}
-        absent = read_absent(self.store, self.id, self.config.core.admin_key)
-        lost = lost_heads(decisions, heads)
-        return [key for key in lost if key not in absent.commits and key not in damaged]
-
     def _check_identity(self, remembered: Remembered) -> None:
         known = (remembered.repository_id, remembered.admin_key, remembered.config_digest)
         here = (self.id.hex(), self.config.core.admin_key.hex(), self.config.digest.hex())
@@ -141,12 +168,17 @@ class Repository:
                 "only 'strongroom init' makes this host forget the old one.",
             )
 
-    def remember(self, decisions: list[Decision], damaged: Mapping[str, DamageError]) -> None:
-        """Remember the repository and its heads for this URL; a damaged head stays remembered."""
+    def remember(self, history: History, *own: Decision) -> None:
+        """Remember the repository for this URL, with its heads as they are after ``own``.
+
+        A head that is damaged, or that another process of this host saw meanwhile, stays.
+        """
+        decisions = [*history.decisions, *own]
         heads = {head.key: head.sha256.hex() for head in heads_of(decisions)}
-        before = self.memory.load(self.store.url) if damaged else None
-        if before is not None:
-            heads.update({k: d for k, d in before.heads.items() if k in damaged})
+        now = self.memory.load(self.store.url)
+        if now is not None and now.repository_id == self.id.hex():
+            read = history.killed | {decision.key for decision in decisions}
+            heads |= {key: digest for key, digest in now.heads.items() if key not in read}
         self.memory.save(
             Remembered(
                 url=self.store.url,
@@ -154,6 +186,7 @@ class Repository:
                 admin_key=self.config.core.admin_key.hex(),
                 config_digest=self.config.digest.hex(),
                 heads=heads,
+                missing=history.known.missing if history.known else history.lost,
             )
         )
 

@@ -19,7 +19,7 @@ from strongroom.crypto.primitives import (
 )
 from strongroom.errors import DamageError
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
-from strongroom.repository.envelope import VERSION, refuse_version
+from strongroom.repository.envelope import VERSION, check_version
 from strongroom.repository.keyring import DomainKeys
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import SUITE, IndexBody, IndexedPack, read_body
@@ -54,7 +54,7 @@ def segment_domain(where: str, data: bytes, repository_id: bytes) -> bytes:
     if magic != MAGIC:
         msg = f"{where} is damaged: it does not begin as an index segment does"
         raise DamageError(msg)
-    refuse_version(version, where)
+    check_version(version, where)
     if suite != SUITE or flags or owner != repository_id:
         msg = f"{where} is damaged or belongs to another repository"
         raise DamageError(msg)
@@ -89,6 +89,9 @@ def open_segment(
 def _check_superseding(where: str, body: IndexBody, domain: DomainKeys, admin_key: bytes) -> None:
     if not body.supersedes and not body.signature:
         return
+    if len(body.supersedes) % HASH_SIZE:
+        msg = f"{where} is damaged: what it replaces is no list of ids"
+        raise DamageError(msg)
     signed = label(
         "supersedes",
         domain.repository_id,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from strongroom.compression.codec import DEFAULT_LEVEL, Compressor
 from strongroom.crypto.primitives import sha256
@@ -42,21 +42,21 @@ from strongroom.repository.records import (
     Purpose,
     SessionBody,
 )
-from strongroom.repository.repository import Repository
+from strongroom.repository.repository import History, Repository
 from strongroom.repository.runs import Absent, read_absent
 from strongroom.repository.segment import seal_segment
 from strongroom.repository.writer import ChunkWriter
 
 HEARTBEAT_SECONDS: Final = 3600.0
+Part = TypeVar("Part")
 
 
 class _Seen(NamedTuple):
     """What the session found when it began."""
 
+    history: History
     absent: Absent
     packs: frozenset[bytes]
-    decisions: list[Decision]
-    damaged: Mapping[str, DamageError]
 
 
 class BackupSession:
@@ -72,17 +72,14 @@ class BackupSession:
         self._announced = False
         self._beats = 0
         self._last_beat = repository.around.clock.elapsed()
-        self._seen = _Seen(Absent(frozenset(), frozenset(), frozenset(), ()), frozenset(), [], {})
+        self._seen: _Seen | None = None
         self._packer: Packer | None = None
         self._writer: ChunkWriter | None = None
 
     @property
     def writer(self) -> ChunkWriter:
         """Where chunks are saved, once the session began."""
-        if self._writer is None:
-            msg = "the session has not begun"
-            raise RuntimeError(msg)
-        return self._writer
+        return _begun(self._writer)
 
     @property
     def key(self) -> str:
@@ -93,13 +90,11 @@ class BackupSession:
         """Steps 1 to 4: announce the session, then read what it may rely on."""
         repository = self._repository
         refuse_orders(repository.store)
-        decisions, damaged = repository.read_decisions()
-        repository.check_remembered(decisions, damaged)
+        history = repository.checked_history()
         self._put_session()
         absent = read_absent(repository.store, repository.id, repository.config.core.admin_key)
         self._tell_of(absent.unreadable)
-        listed = self._listed_packs()
-        self._seen = _Seen(absent, listed, decisions, damaged)
+        self._seen = _Seen(history, absent, self._listed_packs())
         loaded = load_index(
             repository.store,
             repository.keyring,
@@ -131,11 +126,11 @@ class BackupSession:
         return frozenset(pack_id for pack_id in found if pack_id is not None)
 
     def _may_rely_on(self, pack: IndexedPack) -> bool:
-        absent = self._seen.absent
+        seen = _begun(self._seen)
         return (
-            not absent.unreadable
-            and pack.pack_id in self._seen.packs
-            and pack.pack_id not in absent.packs
+            not seen.absent.unreadable
+            and pack.pack_id in seen.packs
+            and pack.pack_id not in seen.absent.packs
         )
 
     def _tell_of(self, damaged: Sequence[str]) -> None:
@@ -160,10 +155,9 @@ class BackupSession:
         self._repository.store.put(layout.pack(sealed.pack_id), sealed.data)
 
     def _put_segment(self, packs: Sequence[IndexedPack]) -> None:
-        if self._packer is not None:
-            salt = self._packer.fresh_salt(packs[0].pack_id)
-            data = seal_segment(packs, self._domain, salt)
-            self._repository.store.put(layout.index_segment(sha256(data)), data)
+        salt = _begun(self._packer).fresh_salt(b"".join(pack.pack_id for pack in packs))
+        data = seal_segment(packs, self._domain, salt)
+        self._repository.store.put(layout.index_segment(sha256(data)), data)
 
     def beat(self) -> None:
         """Show a sign of life once an hour; called now and then while work goes on."""
@@ -179,7 +173,7 @@ class BackupSession:
         self.writer.finish()
         repository = self._repository
         repository.store.sync(repository.relied_prefixes())
-        salt = sha256(repository.around.randomness.take(32) + self.id)
+        salt = _begun(self._packer).fresh_salt(encode(snapshot))
         commitment, sealed = seal_snapshot(snapshot, self._keys, self.key, salt)
         body = Commit(
             decision=COMMIT,
@@ -187,7 +181,7 @@ class BackupSession:
             committed_ns=repository.around.clock.now_ns(),
             domain_id=self._domain.domain_id,
             epoch=self._keys.epoch,
-            heads=heads_of(self._seen.decisions),
+            heads=heads_of(_begun(self._seen).history.decisions),
             packs=b"".join(self.writer.pack_ids),
             targets=(),
             sealed_session_key=self._keys.sealed,
@@ -196,13 +190,13 @@ class BackupSession:
             sealed=sealed,
         )
         data = wrap(Kind.COMMIT, repository.id, self.key, encode(body), self._identity.sign)
-        self._decide(data)
         decision = Decision(self.key, sha256(data), body)
-        repository.remember([*self._seen.decisions, decision], self._seen.damaged)
         listed = open_snapshot(decision, repository.keyring)
-        if listed is None:
-            msg = f"{self.key} does not read back as a snapshot"
-            raise DamageError(msg)
+        if listed is None or listed.snapshot != snapshot:
+            msg = "the new commit did not read back as it was written; nothing was stored"
+            raise DamageError(msg, hint="Check the memory of this machine.")
+        self._decide(data)
+        repository.remember(_begun(self._seen).history, decision)
         return listed
 
     def _decide(self, data: bytes) -> None:
@@ -225,8 +219,17 @@ class BackupSession:
         """End without a commit; packs that are stored stay useful to the next run."""
         if not self._announced:
             return
-        if self._writer is not None:
-            self._writer.keep_what_is_stored()
         body = Abort(ABORT, AbortReason.FAILED, self._repository.around.clock.now_ns())
-        with contextlib.suppress(ObjectExistsError):
-            self._put(Kind.COMMIT, self.key, encode(body))
+        try:
+            if self._writer is not None:
+                self._writer.keep_what_is_stored()
+        finally:
+            with contextlib.suppress(ObjectExistsError):
+                self._put(Kind.COMMIT, self.key, encode(body))
+
+
+def _begun(part: Part | None) -> Part:
+    if part is None:
+        msg = "the session has not begun"
+        raise RuntimeError(msg)
+    return part

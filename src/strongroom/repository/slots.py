@@ -10,10 +10,12 @@ from strongroom.crypto.primitives import (
     Cipher,
     OpenError,
     agreement_public_key,
+    derive,
     extract_and_derive,
     label,
     same,
     seal_to,
+    signing_public_key,
     stretch,
     unseal_with,
 )
@@ -55,18 +57,22 @@ class UnreadableSlotError(Exception):
     """A slot asks for what no slot may ask for; the message says what."""
 
 
-def _check_parameters(kind: int, parameters: tuple[int, ...]) -> None:
+def _check_before_work(where: str, slot: Slot) -> None:
+    kind, parameters = slot.kind, slot.parameters
     if kind == SlotKind.PASSPHRASE:
         if len(parameters) != len(DEFAULT_PARAMETERS):
-            msg = "passphrase parameters are not memory, passes and lanes"
+            msg = f"{where} does not state memory, passes and lanes"
             raise UnreadableSlotError(msg)
         limits = (("KiB of memory", MEMORY_KIB), ("passes", PASSES), ("lanes", LANES))
         for value, (what, (least, most)) in zip(parameters, limits, strict=True):
             if not least <= value <= most:
-                msg = f"asks for {value} {what}; allowed are {least} to {most}"
+                msg = f"{where} asks for {value} {what}; allowed are {least} to {most}"
                 raise UnreadableSlotError(msg)
     elif kind not in {SlotKind.KEY_FILE, SlotKind.RECOVERY} or parameters:
-        msg = f"is of kind {kind} with {len(parameters)} parameters, which this version cannot open"
+        msg = f"{where} is of kind {kind} with {len(parameters)} parameters, unknown here"
+        raise UnreadableSlotError(msg)
+    if slot.role not in {SlotRole.FULL, SlotRole.READER} or len(slot.salt) != SALT_SIZE:
+        msg = f"{where} has role {slot.role} and a salt of {len(slot.salt)} bytes, unknown here"
         raise UnreadableSlotError(msg)
 
 
@@ -97,11 +103,15 @@ def _bundle_info(repository_id: bytes, slot_id: bytes) -> bytes:
 
 
 def make_slot(
-    slot_id: bytes, secret: Secret, owner: Owner, bundle: bytes, randomness: Randomness
+    slot_id: bytes,
+    secret: Secret,
+    owner: Owner,
+    role: SlotRole,
+    bundle: bytes,
+    randomness: Randomness,
 ) -> bytes:
-    """Return the body of a slot that ``secret`` opens and that gives ``bundle``."""
+    """Return the body of a slot that ``secret`` opens and that gives the ``bundle`` of ``role``."""
     parameters = DEFAULT_PARAMETERS if secret.kind is SlotKind.PASSPHRASE else ()
-    role = SlotRole.FULL
     salt = randomness.take(SALT_SIZE)
     kek = _key_encryption_key(secret, salt, parameters)
     key, commitment = _wrap_key(
@@ -130,12 +140,12 @@ def open_slot(slot_id: bytes, slot: Slot, secret: Secret, owner: Owner) -> Bundl
     done for a slot with unreasonable parameters, ``DamageError`` if the secret fits and the rest
     does not.
     """
-    _check_parameters(slot.kind, slot.parameters)
+    where = f"key slot {slot_id.hex()[:8]}"
+    _check_before_work(where, slot)
     kek = _key_encryption_key(secret, slot.salt, slot.parameters)
     key, commitment = _wrap_key(
         owner.repository_id, slot_id, (slot.kind, slot.role, slot.parameters, slot.salt), kek
     )
-    where = f"key slot {slot_id.hex()[:8]}"
     if not same(commitment, slot.commitment):
         msg = f"{where} does not open with this key"
         raise KeyRefusedError(msg)
@@ -149,4 +159,17 @@ def open_slot(slot_id: bytes, slot: Slot, secret: Secret, owner: Owner) -> Bundl
     if Owner(bundle.repository_id, bundle.admin_key, bundle.config_digest) != owner:
         msg = f"{where} holds the keys of another repository"
         raise DamageError(msg)
+    if not _holds_keys_of(slot.role, bundle):
+        msg = f"{where} does not hold the keys that its role needs"
+        raise DamageError(msg)
     return bundle
+
+
+def _holds_keys_of(role: int, bundle: Bundle) -> bool:
+    keys = [bundle.domain_root, *(epoch.secret for epoch in bundle.epochs)]
+    if not bundle.epochs or any(len(key) != KEY_SIZE for key in keys):
+        return False
+    if role == SlotRole.READER or bundle.admin_seed is None:
+        return role == SlotRole.READER and bundle.admin_seed is None
+    signing = derive(bundle.admin_seed, "admin", bundle.repository_id)
+    return signing_public_key(signing) == bundle.admin_key

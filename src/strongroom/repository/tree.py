@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from strongroom.errors import DamageError
-from strongroom.model.entry import MAX_PATH, Entry, sort_key
+from strongroom.model.entry import MAX_COMPONENT, MAX_PATH, Entry, sort_key
 from strongroom.model.snapshot import Order
 from strongroom.repository.canonical import FormatError, decode, encode
 from strongroom.repository.content import FetchTree, SaveTree
@@ -22,6 +23,7 @@ MAX_ENTRY: Final = 8 << 20
 _LEAST, _MOST, _DIVISOR = 64, 4096, 512
 _LEAST_BYTES, _MOST_BYTES = 4096, 1 << 20
 _FEW, _MANY = 16, 1 << 16
+_ODD: Final = re.compile(rb"//|/\.|\0").search
 
 
 class Child(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -92,13 +94,16 @@ class TreeWriter:
         self._count = 0
 
     def add(self, entry: Entry) -> bytes:
-        """Append an entry; its encoded bytes. ``ValueError`` if it is out of order or too large."""
+        """Append an entry; its encoded bytes. ``ValueError`` if it does not belong here."""
         key = sort_key(entry.path)
-        if (self._count and key <= self._last) or not entry.path:
-            msg = f"entry out of order: {entry.path!r}"
+        if self._count and key <= self._last:
+            msg = "entry out of order"
+            raise ValueError(msg)
+        if _is_suspicious(entry.path) and not are_paths([entry.path]):
+            msg = "not a path that can be kept"
             raise ValueError(msg)
         encoded = encode(entry)
-        if len(encoded) > MAX_ENTRY or len(entry.path) > MAX_PATH:
+        if len(encoded) > MAX_ENTRY:
             msg = f"entry too large: {len(encoded)} bytes"
             raise ValueError(msg)
         self._last = key
@@ -148,7 +153,7 @@ class TreeReader:
     """Reads one tree; ``fetch`` returns tree chunks by their ids. All errors: ``DamageError``."""
 
     def __init__(self, where: str, root: Root, order: Order, fetch: FetchTree) -> None:
-        if root.levels > MAX_LEVELS or (root.chunk_id and not root.levels):
+        if not bool(root.chunk_id) <= root.levels <= MAX_LEVELS:
             msg = f"{where} is damaged: a tree of {root.levels} levels"
             raise DamageError(msg)
         self._where = where
@@ -211,6 +216,27 @@ class TreeReader:
         return chosen
 
 
+def _is_suspicious(path: bytes) -> bool:
+    """Whether it takes a closer look to see if this is the path of an entry."""
+    return (
+        _ODD(path) is not None
+        or path[:1] in b"/."
+        or path[-1:] == b"/"
+        or len(path) > MAX_COMPONENT
+    )
+
+
+def are_paths(paths: Sequence[bytes]) -> bool:
+    """Whether each may be the path of an entry (``docs/format.md`` 11)."""
+    joined = b"/%b/" % b"/-/".join(paths)
+    if b"//" in joined or b"/./" in joined or b"/../" in joined or b"\0" in joined:
+        return False
+    longest = max(map(len, paths), default=0)
+    return longest <= MAX_COMPONENT or all(
+        len(path) <= MAX_PATH and max(map(len, path.split(b"/"))) <= MAX_COMPONENT for path in paths
+    )
+
+
 def is_below(path: bytes, top: bytes) -> bool:
     """Whether ``path`` is ``top`` or lies below it; everything lies below an empty path."""
     return not top or path == top or path.startswith(top + b"/")
@@ -225,6 +251,12 @@ def read_leaf(where: str, data: bytes) -> Leaf:
         raise DamageError(msg) from error
     if leaf.level != 0 or not leaf.entries:
         msg = f"the tree of {where} is damaged: a leaf is of another level"
+        raise DamageError(msg)
+    if not are_paths([entry.path for entry in leaf.entries]):
+        msg = f"the tree of {where} is damaged: it holds what is no path"
+        raise DamageError(msg)
+    if len(data) > MAX_ENTRY and any(len(encode(entry)) > MAX_ENTRY for entry in leaf.entries):
+        msg = f"the tree of {where} is damaged: an entry is too large"
         raise DamageError(msg)
     return leaf
 

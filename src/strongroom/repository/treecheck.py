@@ -6,16 +6,31 @@ is, so that each snapshot it touches is named.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Final, NamedTuple
 
 from strongroom.errors import DamageError
-from strongroom.model.entry import HOLE, Entry, sort_key
+from strongroom.model.entry import HOLE, Entry, EntryKind, Extent, sort_key
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.repository.content import flatten
 from strongroom.repository.findings import CheckResult, Finding, Severity
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.reader import Reader
-from strongroom.repository.tree import MAX_LEVELS, read_branch, read_leaf
+from strongroom.repository.tree import MAX_LEVELS, Child, read_branch, read_leaf
+
+_WITH_CONTENT: Final = frozenset({EntryKind.FILE, EntryKind.STREAM})
+
+SortKey = Callable[[bytes], bytes]
+
+
+class _Part(NamedTuple):
+    """A node and all below it, found good: its first and last path, and its number of entries."""
+
+    level: int
+    first: bytes
+    last: bytes
+    entries: int
 
 
 class TreeCheck:
@@ -28,7 +43,7 @@ class TreeCheck:
         self._reader = reader
         self._usable = usable
         self._result = result
-        self._good: set[bytes] = set()
+        self._good: dict[bytes, _Part] = {}
         self.chunks_seen = 0
 
     def snapshot(self, listed: ListedSnapshot) -> None:
@@ -57,64 +72,70 @@ class TreeCheck:
         if not 1 <= source.levels <= MAX_LEVELS:
             self._damage(name, b"", f"its tree has {source.levels} levels")
             return
-        count = self._node(name, source.root, source.levels - 1, b"", Order(source.order))
-        if count is not None and count != source.counts.entries:
-            self._damage(
-                name, b"", f"its tree has {count} entries, {source.counts.entries} are stated"
-            )
+        key = sort_key if source.order == Order.COMPONENTS else bytes
+        part = self._node(name, source.root, source.levels - 1, b"", key)
+        stated = source.counts.entries
+        if part is not None and part.entries != stated:
+            self._damage(name, b"", f"its tree has {part.entries} entries, {stated} are stated")
 
     def _damage(self, name: str, path: bytes, text: str) -> None:
         self._result.add(Finding(Severity.DAMAGE, f"snapshot {name}", text, name, path))
 
     def _node(
-        self, name: str, chunk_id: bytes, level: int, first: bytes, order: Order
-    ) -> int | None:
-        """Return the number of entries below; None if a part of them is damaged."""
+        self, name: str, chunk_id: bytes, level: int, first: bytes, key: SortKey
+    ) -> _Part | None:
+        """Return what lies below; None if something of it is damaged."""
+        known = self._good.get(chunk_id)
+        if known is not None and known.level == level:
+            return known
         try:
             (data,) = self._reader.fetch([chunk_id])
             if level == 0:
-                return self._leaf(name, chunk_id, data, first, order)
-            children = read_branch(f"snapshot {name}", data, level).children
+                part = self._leaf(name, data, key)
+            else:
+                children = read_branch(f"snapshot {name}", data, level).children
+                part = self._branch(name, children, level, key)
         except DamageError as error:
             self._damage(name, first, f"everything from here on in its tree: {error.message}")
             return None
-        total: int | None = 0
-        for child in children:
-            if child.chunk_id in self._good:
-                count: int | None = child.count
-            else:
-                count = self._node(name, child.chunk_id, level - 1, child.path, order)
-            if count is not None and count != child.count:
-                self._damage(name, child.path, "a part of its tree has another number of entries")
-                count = None
-            total = None if total is None or count is None else total + count
-        if total is not None:
-            self._good.add(chunk_id)
-        return total
+        if part is not None:
+            self._good[chunk_id] = part
+        return part
 
-    def _leaf(
-        self, name: str, chunk_id: bytes, data: bytes, first: bytes, order: Order
-    ) -> int | None:
+    def _branch(
+        self, name: str, children: Sequence[Child], level: int, key: SortKey
+    ) -> _Part | None:
+        parts: list[_Part] = []
+        for child in children:
+            part = self._node(name, child.chunk_id, level - 1, child.path, key)
+            if part is None:
+                continue
+            if (part.first, part.entries) != (child.path, child.count):
+                self._damage(name, child.path, "a part of its tree is not what is stated of it")
+            elif parts and key(part.first) <= key(parts[-1].last):
+                self._damage(name, child.path, "a part of its tree is out of order")
+            else:
+                parts.append(part)
+        if len(parts) != len(children):
+            return None
+        return _Part(level, parts[0].first, parts[-1].last, sum(part.entries for part in parts))
+
+    def _leaf(self, name: str, data: bytes, key: SortKey) -> _Part | None:
         entries = read_leaf(f"snapshot {name}", data).entries
-        key = sort_key if order is Order.COMPONENTS else bytes
+        first, last = entries[0].path, entries[-1].path
         paths = [key(entry.path) for entry in entries]
-        if (first and entries[0].path != first) or any(
-            later <= earlier for earlier, later in pairwise(paths)
-        ):
-            self._damage(name, entries[0].path, "a part of its tree is out of order")
+        if any(later <= earlier for earlier, later in pairwise(paths)):
+            self._damage(name, first, "a part of its tree is out of order")
             return None
-        if not self._contents(name, entries):
-            return None
-        self._good.add(chunk_id)
-        return len(entries)
+        return _Part(0, first, last, len(entries)) if self._contents(name, entries) else None
 
     def _contents(
         self, name: str, entries: tuple[Entry, ...] | list[Entry], *, sized: bool = True
     ) -> bool:
         sound = True
-        wanted: list[tuple[Entry, bytes]] = []
+        wanted: list[tuple[Entry, Extent]] = []
         for entry in entries:
-            if not entry.content:
+            if not entry.content and (entry.kind not in _WITH_CONTENT or not entry.size):
                 continue
             try:
                 extents = list(
@@ -127,11 +148,12 @@ class TreeCheck:
             if sized and sum(extent.length for extent in extents) != entry.size:
                 self._damage(name, entry.path, "its chunks do not add up to its size")
                 sound = False
-            wanted += [(entry, e.chunk_id) for e in extents if e.chunk_id != HOLE]
+            wanted += [(entry, extent) for extent in extents if extent.chunk_id != HOLE]
         self.chunks_seen += len(wanted)
-        known = self._usable.known([chunk_id for _, chunk_id in wanted])
-        for (entry, chunk_id), is_known in zip(wanted, known, strict=True):
-            if not is_known:
-                self._damage(name, entry.path, f"chunk {chunk_id.hex()[:16]} cannot be had")
+        lengths = self._usable.lengths([extent.chunk_id for _, extent in wanted])
+        for (entry, extent), length in zip(wanted, lengths, strict=True):
+            if length != extent.length:
+                what = "cannot be had" if length is None else f"is {length} bytes long"
+                self._damage(name, entry.path, f"chunk {extent.chunk_id.hex()[:16]} {what}")
                 sound = False
         return sound

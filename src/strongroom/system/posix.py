@@ -21,7 +21,21 @@ _OPEN_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 _RENAME_NOREPLACE: Final = 1
 _NO_ATTRIBUTES: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP})
 
+
+def _libc_function(libc: object, name: str) -> Callable[..., int]:
+    """Return a function of the C library, or one that fails with ENOSYS."""
+
+    def missing(*_arguments: object) -> int:
+        ctypes.set_errno(errno.ENOSYS)
+        return -1
+
+    found: Callable[..., int] = getattr(libc, name, missing)
+    return found
+
+
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_syncfs: Final = _libc_function(_LIBC, "syncfs")
+_renameat2: Final = _libc_function(_LIBC, "renameat2")
 
 _stat_fields = attrgetter(
     "st_mode",
@@ -126,7 +140,7 @@ class PosixWriting:
 
     def syncfs(self, fd: int) -> None:
         """See ``FileWriting``."""
-        if _LIBC.syncfs(fd) != 0:
+        if _syncfs(fd) != 0:
             raise _last_error(b"/proc/self/fd/%d" % fd)
 
 
@@ -167,11 +181,7 @@ class PosixNaming:
 
     def rename_new(self, old: bytes, name: bytes, *, old_dir_fd: int, dir_fd: int) -> None:
         """See ``Naming``; EINVAL where the file system cannot do it, ENOSYS where libc cannot."""
-        try:
-            renameat2 = _LIBC.renameat2
-        except AttributeError:
-            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), old, None, name) from None
-        if renameat2(old_dir_fd, old, dir_fd, name, _RENAME_NOREPLACE) != 0:
+        if _renameat2(old_dir_fd, old, dir_fd, name, _RENAME_NOREPLACE) != 0:
             raise _last_error(old, name)
 
 

@@ -26,7 +26,7 @@ from strongroom.system.directories import Directories, Directory, path_of
 
 PRIVATE: Final = 0o700
 LOST_AND_FOUND: Final = b"lost+found"  # a new file system is not without it
-_SHORT: Final = 64
+_SHORT: Final = 256
 _READ: Final = os.O_RDONLY | os.O_DIRECTORY
 
 

@@ -39,6 +39,7 @@ class FilesTarget:
         self._base_fd = base_fd
         self._order = Order()
         self._links = Links()
+        self._last_parent: tuple[bytes, Place | LostPlace] = b"", self._placed(b"")
         self.refused = 0
 
     def place(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -134,7 +135,11 @@ class FilesTarget:
     def _admit(self, path: bytes, kind: int) -> tuple[Place | LostPlace, bytes]:
         """Return the directory of an entry and its name there; ``Refused`` for a bad one."""
         parent, name = self._order.check(path)
-        place = self._places.find(parent) or self._make_missing(parent)
+        if parent != self._last_parent[0]:
+            place = self._places.find(parent) or self._make_missing(parent)
+            self._last_parent = parent, place
+        else:
+            place = self._last_parent[1]
         if kind not in _KINDS:
             raise Refused(f"nothing of kind {kind} can be restored")
         return place, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -27,24 +28,35 @@ class Listing:
     """Lists directories; ``skip_caches`` leaves out what is marked as a cache."""
 
     def __init__(
-        self, fs: Fs, directories: Directories, report: Report, *, skip_caches: bool
+        self,
+        fs: Fs,
+        directories: Directories,
+        counts: Excluded,
+        report: Report,
+        *,
+        skip_caches: bool,
     ) -> None:
         self._fs = fs
         self._directories = directories
+        self._counts = counts
         self._markers = Markers(fs, report)
         self._skip_caches = skip_caches
 
     def names(
-        self, directory: Directory, path: bytes, rules: Rules, counts: Excluded, *, is_root: bool
+        self, directory: Directory, path: bytes, rules: Rules, *, is_root: bool, had_links: bool
     ) -> Listed:
-        """List a directory with this tree path; OSError if that cannot be done."""
+        """List a directory with this tree path; OSError if that cannot be done.
+
+        ``had_links``: the walk saw a link count of it. If it has none now, it was removed, and its
+        names may be too few.
+        """
         with self._directories.use(directory) as fd:
             names = self._fs.names(fd)
             if had_links and not self._fs.fstat(fd).links:
-                raise OSError(errno.ENOENT, "removed meanwhile: the names may be too few")
+                raise FileNotFoundError(errno.ENOENT, "removed")
             tagged = self._skip_caches and not is_root and CACHE_TAG in names
             if tagged and self._markers.is_cache(fd):
-                counts.in_caches += len(names) - 1
+                self._counts.in_caches += len(names) - 1
                 return Listed([CACHE_TAG], rules, complete=False)
             if IGNORE_FILE in names:
                 patterns = self._markers.ignore_file(fd, path)

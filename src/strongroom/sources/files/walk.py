@@ -76,7 +76,9 @@ class Walk:
         self._directories = directories
         self._options = options
         self._report = report
-        self._listing = Listing(fs, directories, report, skip_caches=options.exclude_caches)
+        self._listing = Listing(
+            fs, directories, self.excluded, report, skip_caches=options.exclude_caches
+        )
         self._stack: list[_Level] = []
         self._inside: set[tuple[int, int]] = set()
         self._prefix = b""
@@ -108,7 +110,7 @@ class Walk:
         try:
             directory = self._directories.top(self._fs.open(b"/", _READ))
             if top.whole:
-                listed = self._list(directory, b"", rules, is_root=True)
+                listed = self._listing.names(directory, b"", rules, is_root=True, had_links=True)
         except OSError as error:
             raise SourceError(f"the root directory cannot be read: {cause_of(error)}") from error
         self._go_into(_Level(directory, directory.identity[0], top), listed, b"")
@@ -198,10 +200,15 @@ class Walk:
         try:
             directory = self._open(level, name, path, whole=whole)
             if whole:
-                listed = self._list(directory, path, rules, is_root=asked.whole)
+                had_links = found.links > 0
+                listed = self._listing.names(
+                    directory, path, rules, is_root=asked.whole, had_links=had_links
+                )
         except OSError as error:
             if whole:
-                self._report(Problem(path, f"what is in it is not saved: {_cause(error)}"))
+                self._report(
+                    Problem(path, f"what is in it is not saved: {_cause(error, VANISHED)}")
+                )
                 self._enter(level, name, found, asked, whole=False)
             else:
                 self._lose(asked, path, _cause(error))
@@ -217,9 +224,6 @@ class Walk:
             raise OSError(errno.ENAMETOOLONG, "")
         flags = _READ if whole else _PASS
         return self._directories.enter(level.directory, name, flags=flags)
-
-    def _list(self, directory: Directory, path: bytes, rules: Rules, *, is_root: bool) -> Listed:
-        return self._listing.names(directory, path, rules, self.excluded, is_root=is_root)
 
     def _go_into(self, level: _Level, listed: Listed, path: bytes) -> None:
         level.whole = listed.complete
@@ -261,8 +265,7 @@ class Walk:
         path = self._prefix + name
         asked = self._stack[-1].asked.below.get(name)
         if asked is None:
-            cause = VANISHED if error.errno in _MISSING else cause_of(error)
-            self._report(Problem(path, cause))
+            self._report(Problem(path, _cause(error, VANISHED)))
             return
         if asked.whole:
             self._report(Problem(path, _cause(error)))
@@ -274,5 +277,5 @@ class Walk:
             self._report(Problem(root, cause))
 
 
-def _cause(error: OSError) -> str:
-    return "does not exist" if error.errno in _MISSING else cause_of(error)
+def _cause(error: OSError, missing: str = "does not exist") -> str:
+    return missing if error.errno in _MISSING else cause_of(error)

@@ -1,0 +1,1 @@
+"""The command line: knows the user, prints, and leaves the work to ``app``."""

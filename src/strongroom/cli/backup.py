@@ -1,0 +1,158 @@
+"""``strongroom backup``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from strongroom.app.backup import (
+    BackupEstimate,
+    BackupReport,
+    BackupRequest,
+    backup,
+    estimate_backup,
+)
+from strongroom.app.sources import Excludes
+from strongroom.cli.arguments import SIZE, checked_text, checked_texts
+from strongroom.cli.common import common_options
+from strongroom.cli.job import Job, job
+from strongroom.cli.names import path_fields, shown
+from strongroom.cli.problems import tell_problems
+from strongroom.cli.quantities import counted, duration, size
+from strongroom.clock import rfc3339
+from strongroom.model.source import Item
+
+INCOMPLETE: Final = 3
+_HELP: Final = """\
+Save files into a new snapshot.
+
+\b
+Examples:
+  strongroom -r /backup/app backup ./documents /etc --exclude '*.tmp'
+  strongroom backup                    (all sources of strongroom.toml)
+
+An argument with a slash is a path, and so are . and ..; a bare word is the name
+of a source in strongroom.toml. What did not change since the last backup is not
+read again.
+
+Patterns are those of .gitignore; a folder's .strongroomignore is obeyed too.
+The exit code is 3 if the snapshot was made and something could not be saved.
+"""
+
+
+@click.command("backup", help=_HELP, short_help="Save files into a new snapshot.")
+@click.argument("sources", nargs=-1, metavar="[PATH|SOURCE]…")
+@click.option("--tag", "tags", multiple=True, metavar="T", callback=checked_texts, help="Tag it.")
+@click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
+@click.option("--exclude-file", multiple=True, metavar="FILE", help="Read patterns from a file.")
+@click.option("--exclude-caches", is_flag=True, help="Leave out folders with a CACHEDIR.TAG.")
+@click.option(
+    "--exclude-larger-than", type=SIZE, metavar="SIZE", help="Leave out larger files (100M, 1.5G)."
+)
+@click.option("-x", "--one-file-system", is_flag=True, help="Stay on the file system of each path.")
+@click.option("--host", metavar="NAME", callback=checked_text, help="Say it is from this host.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
+@common_options
+def command(  # noqa: PLR0913 - one for each option
+    sources: Sequence[str],
+    *,
+    tags: Sequence[str],
+    exclude: Sequence[str],
+    exclude_file: Sequence[str],
+    exclude_caches: bool,
+    exclude_larger_than: int | None,
+    one_file_system: bool,
+    host: str | None,
+    dry_run: bool,
+) -> int:
+    """Back up, or say what a backup would read."""
+    request = BackupRequest(
+        names=sources,
+        tags=tags,
+        excludes=Excludes(
+            patterns=exclude,
+            files=exclude_file,
+            caches=exclude_caches,
+            larger_than=exclude_larger_than,
+            one_file_system=one_file_system,
+        ),
+        host=host or "",
+    )
+    with job(progress=True) as one:
+        return _estimate(one, request) if dry_run else _back_up(one, request)
+
+
+def _back_up(one: Job, request: BackupRequest) -> int:
+    with one.progress as progress:
+        report = backup(one.run, request, totals=progress.wants_totals)
+    tell_problems(one.output, report.problems, "backup")
+    _record(one, report)
+    snapshot = report.snapshot
+    if report.problems:
+        missing = sum(problem.missing for problem in report.problems)
+        one.output.line(
+            f"snapshot {snapshot.short_id} saved, but it is incomplete: "
+            f"{counted(missing, 'entry', 'entries')} not saved, "
+            f"{counted(len(report.problems) - missing, 'other problem')}"
+        )
+    else:
+        one.output.line(f"snapshot {snapshot.short_id} saved")
+    one.output.line(
+        f"{counted(report.files, 'file')}, {size(report.bytes)}; read {size(report.bytes_read)}, "
+        f"stored {size(report.data_added_packed)} new, in {duration(report.seconds)}"
+    )
+    one.output.line(f"next: strongroom restore {snapshot.short_id} --to FOLDER, strongroom verify")
+    return INCOMPLETE if report.problems else 0
+
+
+def _record(one: Job, report: BackupReport) -> None:
+    snapshot = report.snapshot.snapshot
+    one.output.record(
+        "summary",
+        dry_run=False,
+        snapshot_id=report.snapshot.id,
+        status=snapshot.status.name.lower(),
+        backup_start=rfc3339(snapshot.started_ns),
+        backup_end=rfc3339(snapshot.ended_ns),
+        total_duration=round(report.seconds, 6),
+        total_files_processed=report.files,
+        total_bytes_processed=report.bytes,
+        directories=report.directories,
+        entries=report.entries,
+        entries_new=report.new,
+        entries_unmodified=report.unchanged,
+        bytes_read=report.bytes_read,
+        data_blobs=report.chunks_added,
+        data_added=report.data_added,
+        data_added_packed=report.data_added_packed,
+        problems=len(report.problems),
+        store_requests=report.requests,
+    )
+
+
+def _estimate(one: Job, request: BackupRequest) -> int:
+    output = one.output
+
+    def tell(item: Item) -> None:
+        output.record("entry", action="read", size=item.size, **path_fields(b"/" + item.path))
+        output.line(f"read  {shown(b'/' + item.path)}")
+
+    found: BackupEstimate = estimate_backup(one.run, request, tell)
+    tell_problems(output, found.problems, "backup")
+    output.record(
+        "summary",
+        dry_run=True,
+        entries=found.entries,
+        entries_new=found.new,
+        entries_unmodified=found.unchanged,
+        total_bytes_processed=found.bytes,
+        bytes_read=found.bytes_to_read,
+        problems=len(found.problems),
+    )
+    output.line(
+        f"dry run: would read {counted(found.new, 'entry', 'entries')} that are new or changed "
+        f"({size(found.bytes_to_read)}); {found.unchanged:,} unchanged; nothing was written"
+    )
+    return INCOMPLETE if found.problems else 0

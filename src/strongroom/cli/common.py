@@ -1,0 +1,89 @@
+"""The options that every verb takes, before its name or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_KEY: Final = "strongroom.cli.common"
+
+
+@dataclass(slots=True)
+class Common:
+    """What was said; None where nothing was."""
+
+    repository: str | None = None
+    passphrase_file: str | None = None
+    passphrase_command: str | None = None
+    key_file: str | None = None
+    cache_dir: str | None = None
+    config: str | None = None
+    json: bool | None = None
+    quiet: bool | None = None
+    debug: bool | None = None
+
+
+def common() -> Common:
+    """Return the common options of the command that runs."""
+    kept = click.get_current_context().find_root().meta.setdefault(_KEY, Common())
+    if not isinstance(kept, Common):
+        raise TypeError(_KEY)
+    return kept
+
+
+def common_options(function: F) -> F:
+    """Add the common options to a command; ``common`` returns them."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def _keep(_context: click.Context, parameter: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001
+    """Keep a value; the same option given twice with different values is refused."""
+    if value is None or value is False:
+        return
+    kept = common()
+    name = str(parameter.name)
+    before = getattr(kept, name)
+    if before is not None and before != value:
+        raise click.UsageError(
+            f"--{name.replace('_', '-')} is given twice, as {before!r} and {value!r}"
+        )
+    if value == "":
+        raise click.UsageError(f"--{name.replace('_', '-')} is empty")
+    setattr(kept, name, value)
+
+
+def _text(*names: str, metavar: str, text: str) -> Callable[[F], F]:
+    return click.option(
+        *names, metavar=metavar, help=text, callback=_keep, expose_value=False, is_eager=True
+    )
+
+
+def _flag(*names: str, text: str) -> Callable[[F], F]:
+    return click.option(
+        *names, is_flag=True, help=text, callback=_keep, expose_value=False, is_eager=True
+    )
+
+
+_OPTIONS: Final = (
+    _text(
+        "-r",
+        "--repository",
+        metavar="FOLDER",
+        text="Where the repository is: a folder, or a name from strongroom.toml.",
+    ),
+    _text("--passphrase-file", metavar="FILE", text="Read the passphrase from a file."),
+    _text("--passphrase-command", metavar="COMMAND", text="Read the passphrase from a command."),
+    _text("--key-file", metavar="FILE", text="Open the repository with a key file."),
+    _text("--config", metavar="FILE", text="Use this strongroom.toml."),
+    _text("--cache-dir", metavar="FOLDER", text="Where caches are kept."),
+    _flag("--json", text="Print JSON lines."),
+    _flag("-q", "--quiet", text="Print nothing but errors and what was asked for."),
+    _flag("--debug", text="Show the traceback of an error."),
+)

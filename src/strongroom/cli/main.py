@@ -1,0 +1,144 @@
+"""The ``strongroom`` command: a table of verbs, each loaded when it is used."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import click
+
+from strongroom import __version__
+from strongroom.cli import failures
+from strongroom.cli.common import common_options
+from strongroom.cli.output import discard_stdout
+from strongroom.cli.signals import Stopping
+
+# verb: (module that holds ``command``, what it does)
+VERBS: Final = {
+    "init": ("strongroom.cli.init", "Make a new repository."),
+    "backup": ("strongroom.cli.backup", "Save files into a new snapshot."),
+    "snapshots": ("strongroom.cli.snapshots", "List the snapshots."),
+    "ls": ("strongroom.cli.ls", "List what is in a snapshot."),
+    "dump": ("strongroom.cli.dump", "Print one file of a snapshot."),
+    "restore": ("strongroom.cli.restore", "Bring back a snapshot, or a part of it."),
+    "verify": ("strongroom.cli.verify", "Check that everything can be read back."),
+    "demo": ("strongroom.cli.demo", "Show a backup, a loss and a restore, in a folder of its own."),
+}
+_CRASH: Final = "strongroom.cli.crash"
+
+_CLOSED_PIPE: Final = 141  # 128 + SIGPIPE, as of any program whose reader went away
+
+_HELP: Final = """\
+Encrypted, deduplicating backups that prove that they come back.
+
+\b
+Examples:
+  strongroom -r /backup/app init --passphrase-file ~/.backup-passphrase
+  strongroom -r /backup/app backup ./documents
+
+\b
+Instead of -r and a key each time, set STRONGROOM_REPOSITORY and
+STRONGROOM_PASSPHRASE_FILE, STRONGROOM_PASSPHRASE_COMMAND or
+STRONGROOM_KEY_FILE, or write a strongroom.toml.
+"""
+
+
+class Verbs(click.Group):
+    """A group whose commands are modules that are loaded by name, so that ``--help`` is fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order of the table."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the module of a verb."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        return cast(click.Command, _load(VERBS[cmd_name][0]).command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest verb for one that does not exist."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            guess = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"there is no verb '{args[0]}'.{guess}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, without loading anything."""
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+def _load(module: str) -> Any:  # noqa: ANN401 - a module
+    return importlib.import_module(module)
+
+
+@click.group(
+    cls=Verbs,
+    help=_HELP,
+    subcommand_metavar="VERB …",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+)
+@common_options
+@click.version_option(__version__, prog_name="strongroom", message="%(prog)s %(version)s")
+def strongroom() -> None:
+    """Run a verb."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; never raises."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _open_standard_streams()
+    stopping = Stopping()
+    failure: BaseException | None = None
+    code = 0
+    try:
+        code = strongroom.main(given, prog_name="strongroom", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the last place where it can be told
+        failure = error
+    stopping.ends()
+    if failure is not None:
+        code = _told(failure, given)
+    return code
+
+
+def _told(error: BaseException, arguments: Sequence[str]) -> int:
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        discard_stdout()
+        return _CLOSED_PIPE
+    code = failures.tell(error, json_lines="--json" in arguments, debug="--debug" in arguments)
+    if code is None:
+        code = cast(int, _load(_CRASH).tell(error, arguments))
+    return code
+
+
+def _open_standard_streams() -> None:
+    """Open what the caller closed, so that no file of ours gets the number of a standard stream.
+
+    A character that the terminal cannot show is printed as an escape.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

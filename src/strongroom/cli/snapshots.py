@@ -1,0 +1,104 @@
+"""``strongroom snapshots``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from strongroom.app.listing import snapshots
+from strongroom.cli.common import common_options
+from strongroom.cli.job import job
+from strongroom.cli.names import harmless, shown
+from strongroom.cli.output import Output
+from strongroom.cli.quantities import counted, moment, size
+from strongroom.clock import rfc3339
+from strongroom.model.snapshot import ListedSnapshot, Status
+
+_HELP: Final = """\
+List the snapshots, the newest first.
+
+\b
+Examples:
+  strongroom -r /backup/app snapshots
+  strongroom snapshots --tag nightly --json
+
+'latest' is the newest snapshot, 'latest~1' the one before it; the first digits
+of an id will do as well.
+"""
+_HEAD: Final = ("id", "time", "host", "files", "size", "status", "tags", "paths")
+
+
+@click.command("snapshots", help=_HELP, short_help="List the snapshots.")
+@click.option("--tag", "tags", multiple=True, metavar="T", help="Only those with one of the tags.")
+@common_options
+def command(tags: Sequence[str]) -> int:
+    """List the snapshots."""
+    with job(stream=True) as one:
+        found = snapshots(one.run)
+        if tags:
+            wanted = {tag.encode("utf-8", "surrogateescape") for tag in tags}
+            found = [s for s in found if wanted.intersection(s.snapshot.tags)]
+        for listed in reversed(found):
+            _record(one.output, listed)
+        one.output.record("summary", snapshots=len(found))
+        if not one.output.json_lines:
+            _table(one.output, found)
+    return 0
+
+
+def _record(output: Output, listed: ListedSnapshot) -> None:
+    snapshot = listed.snapshot
+    counts = [source.counts for source in snapshot.sources]
+    output.record(
+        "snapshot",
+        id=listed.id,
+        short_id=listed.short_id,
+        time=rfc3339(snapshot.started_ns),
+        end=rfc3339(snapshot.ended_ns),
+        hostname=_text(snapshot.host),
+        username=_text(snapshot.user),
+        tags=[_text(tag) for tag in snapshot.tags],
+        paths=[_text(path) for source in snapshot.sources for path in source.paths],
+        sources=[_text(source.name) for source in snapshot.sources],
+        status=snapshot.status.name.lower(),
+        program_version=_text(snapshot.program),
+        writer=listed.writer,
+        entries=sum(count.entries for count in counts),
+        files=sum(count.files for count in counts),
+        directories=sum(count.directories for count in counts),
+        bytes=sum(count.bytes for count in counts),
+        problems=sum(count.problems for count in counts),
+    )
+
+
+def _table(output: Output, found: Sequence[ListedSnapshot]) -> None:
+    if not found:
+        output.line("no snapshots")
+        return
+    rows = [_HEAD, *(_row(listed) for listed in reversed(found))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        output.wanted("  ".join(cells).rstrip())
+    output.line(counted(len(found), "snapshot"))
+
+
+def _row(listed: ListedSnapshot) -> tuple[str, ...]:
+    snapshot = listed.snapshot
+    counts = [source.counts for source in snapshot.sources]
+    return (
+        listed.short_id,
+        moment(snapshot.started_ns),
+        shown(snapshot.host),
+        f"{sum(count.files for count in counts):,}",
+        size(sum(count.bytes for count in counts)),
+        "complete" if snapshot.status is Status.COMPLETE else snapshot.status.name.lower(),
+        harmless(",".join(_text(tag) for tag in snapshot.tags)),
+        " ".join(shown(path) for source in snapshot.sources for path in source.paths),
+    )
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")

@@ -1,0 +1,104 @@
+"""``strongroom verify``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from strongroom.app.verify import Finding, Severity, VerifyReport, verify
+from strongroom.cli.common import common_options
+from strongroom.cli.job import job
+from strongroom.cli.names import harmless, path_fields, shown
+from strongroom.cli.output import Output
+from strongroom.cli.quantities import counted, duration, size
+
+DAMAGED: Final = 4
+_MOST_SHOWN: Final = 50
+_HELP: Final = """\
+Check that everything can be read back; nothing is changed.
+
+\b
+Examples:
+  strongroom -r /backup/app verify --read-data
+  strongroom verify --read-data-subset 10%
+
+Without options the structure is checked: every object that must be there, every
+signature and every tree. With SNAP, only the tree of that snapshot.
+
+--read-data reads every byte; --read-data-subset a part of them: 10% of the packs,
+3/7 for the third of seven parts, or 5G. The exit code is 4 if damage was found.
+"""
+
+
+@click.command("verify", help=_HELP, short_help="Check that everything can be read back.")
+@click.argument("snapshot", required=False, metavar="[SNAP]")
+@click.option("--read-data", is_flag=True, help="Read and check every byte.")
+@click.option("--read-data-subset", metavar="PART", help="Read a part: 10%, 3/7 or 5G.")
+@common_options
+def command(snapshot: str | None, *, read_data: bool, read_data_subset: str | None) -> int:
+    """Check a repository."""
+    if read_data and read_data_subset is not None:
+        raise click.UsageError("--read-data reads everything; give it or --read-data-subset")
+    with job(progress=True) as one:
+        with one.progress:
+            report = verify(one.run, snapshot, read_data_subset, read_data=read_data)
+        _tell(one.output, report)
+        _summarise(one.output, report)
+        return DAMAGED if report.damaged else 0
+
+
+def _tell(output: Output, report: VerifyReport) -> None:
+    for finding in report.findings:
+        output.record(
+            "finding",
+            severity=finding.severity.value,
+            object=finding.subject,
+            text=finding.text,
+            snapshot=finding.snapshot or None,
+            **(path_fields(b"/" + finding.path) if finding.path else {}),
+        )
+    damage = [one for one in report.findings if one.severity is Severity.DAMAGE]
+    notes = [one for one in report.findings if one.severity is not Severity.DAMAGE]
+    for finding in damage[:_MOST_SHOWN]:
+        output.wanted(f"damage: {_text(finding)}")
+    if len(damage) > _MOST_SHOWN:
+        output.wanted(f"… and {len(damage) - _MOST_SHOWN:,} more (all of them with --json)")
+    for finding in notes[:_MOST_SHOWN]:
+        output.line(f"note: {_text(finding)}")
+
+
+def _text(finding: Finding) -> str:
+    where = f"{shown(b'/' + finding.path)} in " if finding.path else ""
+    return f"{where}{harmless(finding.subject)}: {harmless(finding.text)}"
+
+
+def _summarise(output: Output, report: VerifyReport) -> None:
+    output.record(
+        "summary",
+        num_errors=report.damaged,
+        snapshots=report.snapshots,
+        packs=report.packs,
+        packs_read=report.packs_read,
+        bytes_read=report.bytes_read,
+        chunks=report.chunks,
+        unreferenced_packs=report.unreferenced_packs,
+        total_duration=round(report.seconds, 6),
+        store_requests=report.requests,
+    )
+    read = (
+        f"{report.packs_read:,} of them read ({size(report.bytes_read)})"
+        if report.packs_read
+        else "none of them read"
+    )
+    checked = (
+        f"{counted(report.snapshots, 'snapshot')}, {counted(report.packs, 'pack')}, {read}, "
+        f"in {duration(report.seconds)}"
+    )
+    if report.damaged:
+        output.wanted(f"{counted(report.damaged, 'damage', 'damages')} found: {checked}")
+        output.wanted("next: keep the repository as it is, and back up again what still exists")
+        return
+    output.line(f"no damage found: {checked}")
+    if not report.packs_read and report.packs:
+        output.line("next: strongroom verify --read-data reads every byte as well")
