@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.errors import ObjectMissingError
+from strongroom.model.fs import Buffer
 from strongroom.model.store import Store
 from strongroom.repository import layout
 from strongroom.storage.memory import MemoryStore
+from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_store import WRITES, Fault, FaultyStore, Kind, Script
 from tests.support.kit import Kit
@@ -95,6 +97,19 @@ def die_at_put(kit: Kit, files: Files, prefix: str) -> None:
     finally:
         kit.store = sound
     raise AssertionError(f"nothing was put below {prefix}")
+
+
+class DecisionTold(ForwardingStore):
+    """Knows whether a session began to decide; if it fails after that, it may have succeeded."""
+
+    def __init__(self, within: Store) -> None:
+        super().__init__(within)
+        self.deciding = False
+
+    def put(self, key: str, value: Buffer) -> None:
+        """See ``Store``."""
+        self.deciding |= key.startswith(layout.COMMITS)
+        super().put(key, value)
 
 
 def undecided(store: Store) -> set[str]:

@@ -24,7 +24,9 @@ def report(wanted: Collection[str]) -> Iterator[str]:
             yield f"\n{name}: {configuration.text}\n    {counts}: {found.violation or 'safe'}"
             yield from _trace(found)
     yield from _removals("One rule taken away", NEEDED, wanted)
-    yield from _removals("Two rules taken away, of which each covers for the other", COVERED, wanted)
+    yield from _removals(
+        "Two rules taken away, of which each covers for the other", COVERED, wanted
+    )
     yield "\n\nRules that are no matter of safety here: nothing follows when one is taken away\n"
     for rule, reason in NOT_NEEDED.items():
         yield f"{rule}: {SENTENCES[rule]}\n    {reason}"

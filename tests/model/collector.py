@@ -11,8 +11,10 @@ A run is five steps of the design, here taken request by request:
 When a session counts as silent is not modelled: any session may be fenced at any time.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 
+from tests.model.collector_damage import Damage
+from tests.model.collector_mark import Marker
 from tests.model.collector_memory import (
     AGAIN,
     END,
@@ -20,28 +22,24 @@ from tests.model.collector_memory import (
     PACKS_FIRST,
     START,
     CollectorMemory,
+    Duty,
     Step,
+    past,
     read,
-    trusting,
 )
-from tests.model.marking import Past, Plan, compaction, garbage, graces, marks, nowhere, repacks
+from tests.model.marking import graces
 from tests.model.rules import Rules
 from tests.model.store_state import (
     Commit,
     Key,
     Kind,
     Run,
-    Segment,
     Store,
-    View,
     commit_of,
     delete,
     is_listed,
-    killed,
     names,
     put_commit,
-    put_pack,
-    put_segment,
 )
 from tests.model.verdict import decide
 
@@ -61,14 +59,16 @@ class Collector:
     skip the delete of what is not listed.
     """
 
-    def __init__(self, name: str, rules: Rules, *, last: int = 2, does: str = "") -> None:
-        """Take a name, and what it does besides: words of "compact repack delete-unlisted"."""
+    def __init__(
+        self, name: str, rules: Rules, *, last: int = 2, does: Collection[Duty] = ()
+    ) -> None:
         self._name = name
         self._rules = rules
         self._last = last
-        self._compacts = "compact" in does
-        self._repacks = "repack" in does
-        self._deletes_unlisted = "delete-unlisted" in does
+        self._only_collects = "compact" not in does and "repack" not in does
+        self._deletes_unlisted = "delete what is not listed" in does
+        self._damage = Damage(name, rules)
+        marker = Marker(name, rules, does)
         first = LISTINGS if rules.roots_before_packs else PACKS_FIRST
         again = LISTINGS if rules.roots_before_packs_again else PACKS_FIRST
         self._reads = [f"list {listing}" for listing in first]
@@ -77,12 +77,11 @@ class Collector:
         self._steps: dict[str, Callable[[Store, CollectorMemory], list[Step]]] = {
             **dict.fromkeys([*self._reads, *self._reads_again], self._list),
             "list gc": self._list_gc,
-            "list index": self._mark,
-            "list gc before an alarm": self._list_gc_again,
-            "put new pack": self._put_new_pack,
-            "put new segment": self._put_new_segment,
-            "delete repacked pack": self._delete_repacked,
-            "put tombs": self._put_tombs,
+            "list index": marker.mark,
+            "put new pack": marker.put_new_pack,
+            "put new segment": marker.put_new_segment,
+            "delete repacked pack": marker.delete_repacked,
+            "put tombs": marker.put_tombs,
             "list sessions": self._list_sessions,
             "put waits": self._put_waits,
             "wait": self._wait,
@@ -90,6 +89,7 @@ class Collector:
             "put kills": self._put_kills,
             "delete": self._delete,
             "put done": self._put_done,
+            "list gc before an alarm": self._damage.list_gc,
             "end": lambda _store, _memory: [],
         }
 
@@ -110,7 +110,7 @@ class Collector:
             return memory
         number, run = memory.run, store.runs[memory.run - 1]
         marking = memory.at in self._reads or memory.at == "put tombs"
-        if marking and not self._compacts and not self._repacks:
+        if marking and self._only_collects:
             memory = CollectorMemory("list sessions", number)
         if memory.at in {"list sessions", "put waits"} and run.waits is not None:
             memory = CollectorMemory("wait", number)
@@ -158,116 +158,6 @@ class Collector:
         view = read(store, memory)
         return [self._go(memory.at, store, memory._replace(at=after, view=view))]
 
-    def _past(self, store: Store) -> Past:
-        ended = killed(store)
-        return Past(ended, gone=ended if self._rules.killed_is_absent else frozenset())
-
-    # Step 2: list packs and index, mark, put tombs
-
-    def _mark(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        """List the index, the last of the four listings, and mark."""
-        view, past = read(store, memory), self._past(store)
-        steps: list[Step] = []
-        seen = set()
-        for dead in graces(view, self._rules):
-            missing = nowhere(view, past, dead)
-            if missing and self._rules.damage_stops:
-                steps.append(self._doubt(store, memory._replace(doubts="mark"), missing))
-                continue
-            for plan in self._plans(view, past, dead, memory.run):
-                if plan.new_segment is not None or plan.tombs not in seen:
-                    seen.add(plan.tombs)
-                    steps.append(self._planned(store, memory, view, plan))
-        return steps
-
-    def _plans(self, view: View, past: Past, dead: frozenset[str], number: int) -> Iterator[Plan]:
-        rules, name = self._rules, f"{self._name}{number}"
-        for mark in marks(view, past, dead):
-            tombs = garbage(view, past, mark.kept, dead, rules)
-            yield Plan(f"marks {names(tombs)}", tombs)
-            if self._compacts and len(view.segments) > 1:
-                yield compaction(name, view, past, mark, dead, rules)
-            if self._repacks:
-                yield from repacks(name, view, past, mark, dead, rules)
-
-    def _planned(self, store: Store, memory: CollectorMemory, view: View, plan: Plan) -> Step:
-        label = f"list index, {plan.label}"
-        if plan.new_segment is None and not plan.tombs:
-            return self._go(label, store, END)
-        trusts = [name for name in LISTINGS if not getattr(self._rules, f"{name}_read_again")]
-        memory = trusting(memory, view, trusts)._replace(plan=plan)
-        if plan.new_segment is None or self._late_repack(plan):
-            at = "put tombs"
-        else:
-            at = "put new pack" if plan.repacked else "put new segment"
-        return self._go(label, store, memory._replace(at=at))
-
-    def _put_new_pack(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        (pack,) = _new_segment(memory).packs
-        after = memory._replace(at="put new segment")
-        return [self._go(f"put new pack {pack}", put_pack(store, pack), after)]
-
-    def _put_new_segment(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        segment = _new_segment(memory)
-        put = put_segment(store, segment)
-        after = memory._replace(at="put tombs")
-        if self._late_repack(memory.plan):
-            after = memory._replace(at="list sessions", plan=None)
-        elif memory.plan and memory.plan.repacked and not self._rules.repacked_goes_by_kills:
-            after = memory._replace(at="delete repacked pack")
-        return [self._go(f"put new segment {segment.name}", put, after)]
-
-    def _late_repack(self, plan: Plan | None) -> bool:
-        return plan is not None and plan.repacked != "" and not self._rules.repack_before_tombs
-
-    def _delete_repacked(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        """Delete the old pack at once: what a rule forbids."""
-        pack = memory.plan.repacked if memory.plan else ""
-        deleted = delete(store, Key("pack", pack))
-        return [self._go(f"delete {pack}", deleted, memory._replace(at="put tombs"))]
-
-    def _put_tombs(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        assert memory.plan is not None
-        plan, tombs = memory.plan, memory.plan.tombs
-        number = memory.run if self._rules.runs_in_turn else len(store.runs) + 1
-        first = number > len(store.runs)
-        put = store._replace(runs=(*store.runs, Run(tombs))) if first else store
-        memory = memory._replace(
-            at="put new pack" if self._late_repack(plan) else "list sessions",
-            run=number,
-            plan=plan if self._late_repack(plan) else None,
-            tombs=None if self._rules.first_tombs_rule else tombs,
-        )
-        label = f"put tombs {number} {names(tombs)}{'' if first else ' refused'}"
-        return [self._go(label, put, memory)]
-
-    # Damage
-
-    def _doubt(self, store: Store, memory: CollectorMemory, chunk: str) -> Step:
-        """Look at gc once more before saying that a chunk is nowhere."""
-        label = memory.at
-        memory = memory._replace(at="list gc before an alarm", nowhere=chunk)
-        if not self._rules.damage_is_checked:
-            return self._alarm(store, memory, label)
-        return self._go(f"{label}, {chunk} is nowhere", store, memory)
-
-    def _list_gc_again(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        if memory.doubts == "mark":
-            moved_on = memory.run <= len(store.runs)
-        else:
-            moved_on = store.runs[memory.run - 1].kills is not None
-        if moved_on:
-            return [self._go("list gc, the run has moved on", store, START)]
-        return [self._alarm(store, memory, "list gc")]
-
-    def _alarm(self, store: Store, memory: CollectorMemory, label: str) -> Step:
-        """Report damage; a run that has its tombs is brought to an end and kills nothing."""
-        said = store._replace(alarms=store.alarms | set(memory.nowhere))
-        after = END
-        if memory.doubts == "decide":
-            after = CollectorMemory("put kills", memory.run, kills=frozenset())
-        return self._go(f"{label}, alarm: {memory.nowhere} is nowhere", said, after)
-
     # Step 3: list sessions, put waits, wait
 
     def _list_sessions(self, store: Store, memory: CollectorMemory) -> list[Step]:
@@ -311,16 +201,16 @@ class Collector:
 
     def _decide(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the index again, the last of the four listings, and decide."""
-        view, past = read(store, memory), self._past(store)
+        view, before = read(store, memory), past(store, self._rules)
         tombs = memory.tombs
         if tombs is None:
             tombs = store.runs[memory.run - 1].tombs
-        steps = []
+        steps: list[Step] = []
         for dead in graces(view, self._rules):
-            verdict = decide(tombs, view, past, dead, self._rules)
+            verdict = decide(tombs, view, before, dead, self._rules)
             if verdict.nowhere:
                 doubting = memory._replace(doubts="decide")
-                steps.append(self._doubt(store, doubting, verdict.nowhere))
+                steps.append(self._damage.doubt(store, doubting, verdict.nowhere))
             else:
                 after = CollectorMemory(
                     "put kills", memory.run, sessions=memory.sessions, kills=verdict.kills
@@ -387,12 +277,6 @@ class Collector:
         run = store.runs[memory.run - 1]._replace(done=True)
         after = START if self._rules.done_after_deletes else memory._replace(at="delete")
         return [self._go(f"put done {memory.run}", _with_run(store, memory.run, run), after)]
-
-
-def _new_segment(memory: CollectorMemory) -> Segment:
-    assert memory.plan is not None
-    assert memory.plan.new_segment is not None
-    return memory.plan.new_segment
 
 
 def _with_run(store: Store, number: int, run: Run) -> Store:

@@ -1,14 +1,17 @@
 """Where a collector stands, and what it remembers from one request to the next."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from tests.model.marking import Plan
-from tests.model.store_state import Key, Store, View
+from tests.model.marking import Past, Plan
+from tests.model.rules import Rules
+from tests.model.store_state import Key, Store, View, killed
 
 LISTINGS = ("commits", "orders", "packs", "index")
 PACKS_FIRST = ("packs", "commits", "orders", "index")
 AGAIN = " again"
 _FIELDS = {"commits": "commits", "orders": "orders", "packs": "packs", "index": "segments"}
+
+Duty = Literal["compact", "repack", "delete what is not listed"]
 
 
 class CollectorMemory(NamedTuple):
@@ -46,3 +49,9 @@ def trusting(memory: CollectorMemory, view: View, trusts: list[str]) -> Collecto
     fields = [_FIELDS[listing] for listing in trusts]
     kept = View(**{field: getattr(view, field) for field in fields})
     return memory._replace(view=kept, trusts=frozenset(trusts))
+
+
+def past(store: Store, rules: Rules) -> Past:
+    """Return what the kills of all runs say now."""
+    ended = killed(store)
+    return Past(ended, gone=ended if rules.killed_is_absent else frozenset())

@@ -4,12 +4,13 @@ Names in them: P and O are the packs that are there at first, S and T snapshots,
 G and H collectors, U and V un-forget, K holds, F forgets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from tests.model.collector import Collector
+from tests.model.collector_memory import Duty
 from tests.model.durability import OnDisk
-from tests.model.explore import Found, Search
+from tests.model.explore import LIMIT, Found, Search
 from tests.model.faults import LostSegment, SentTwice
 from tests.model.orders import Forgetter, Saver
 from tests.model.process import Process
@@ -54,7 +55,7 @@ ONE_LIVE = _store("P:c", live="Sc")
 EMPTY = _store()
 
 
-def _pair(rules: Rules, *, last: int = 2, does: str = "") -> list[Collector]:
+def _pair(rules: Rules, *, last: int = 2, does: Collection[Duty] = ()) -> list[Collector]:
     """Return two collectors."""
     return [Collector(name, rules, last=last, does=does) for name in "GH"]
 
@@ -74,10 +75,17 @@ class Configuration(NamedTuple):
     processes: Callable[[Rules], Processes]
     alike: bool = False
 
-    def search(self, rules: Rules = ALL_RULES, *, watch: frozenset[Breach] = EVERYTHING) -> Found:
-        """Search it; without the rules that hold each collector is named by its own name."""
+    def search(
+        self,
+        rules: Rules = ALL_RULES,
+        *,
+        watch: frozenset[Breach] = EVERYTHING,
+        limit: int = LIMIT,
+    ) -> Found:
+        """Search it; where a trace is expected, each of two alike collectors keeps its name."""
         alike = self.alike and rules == ALL_RULES
-        return Search(self.store, self.processes(rules), rules, alike=alike, watch=watch).run()
+        search = Search(self.store, self.processes(rules), rules, alike=alike, watch=watch)
+        return search.run(limit)
 
 
 CONFIGURATIONS: dict[str, Configuration] = {
@@ -181,28 +189,28 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "repack": Configuration(
         "two collectors that repack, a writer that may rely on what the repack leaves behind",
         _store("P:cd", live="Sc"),
-        lambda rules: [Writer("X", "d", rules), *_pair(rules, does="repack")],
+        lambda rules: [Writer("X", "d", rules), *_pair(rules, does=["repack"])],
     ),
     "compaction": Configuration(
         "a collector that compacts, one that does not, a writer",
         _store("P:c O:z", live="Sc"),
         lambda rules: [
             Writer("X", "z", rules),
-            Collector("G", rules, does="compact"),
+            Collector("G", rules, does=["compact"]),
             Collector("H", rules),
         ],
     ),
     "two compactions": Configuration(
         "two collectors that compact, a writer, one run",
         _store("P:c O:z", live="Sc"),
-        lambda rules: [Writer("X", "z", rules), *_pair(rules, last=1, does="compact")],
+        lambda rules: [Writer("X", "z", rules), *_pair(rules, last=1, does=["compact"])],
     ),
     "compaction and repack": Configuration(
         "two collectors that compact and repack, an un-forget, one run",
         _store("P:cd", live="Td", dead="Sc"),
         lambda rules: [
             Saver("U", "un-forget", "S", rules),
-            *_pair(rules, last=1, does="compact repack"),
+            *_pair(rules, last=1, does=["compact", "repack"]),
         ],
     ),
     "upload sent twice": Configuration(
@@ -212,7 +220,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
             Writer("X", "c", rules),
             Writer("Y", "c", rules),
             SentTwice(Key("pack", "X:c"), lambda store: put_pack(store, "X:c")),
-            *_pair(rules, does="delete-unlisted"),
+            *_pair(rules, does=["delete what is not listed"]),
         ],
         alike=True,
     ),
@@ -226,7 +234,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
                 Key("segment", "iX"),
                 lambda store: put_segment(store, Segment("iX", frozenset(["X:c"]))),
             ),
-            *_pair(rules, last=1, does="delete-unlisted"),
+            *_pair(rules, last=1, does=["delete what is not listed"]),
         ],
         alike=True,
     ),
@@ -241,7 +249,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
                 Key("commit", "X"),
                 lambda store: put_commit(store, Commit("X", "snapshot", chunks="c"))[0],
             ),
-            *_pair(rules, last=1, does="delete-unlisted"),
+            *_pair(rules, last=1, does=["delete what is not listed"]),
         ],
         alike=True,
     ),
@@ -264,7 +272,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
         "two collectors on a local disk, one of which compacts, one run",
         _store("P:c O:z", live="Sc"),
         lambda rules: [
-            _on_disk("G", Collector("G", rules, last=1, does="compact"), rules),
+            _on_disk("G", Collector("G", rules, last=1, does=["compact"]), rules),
             _on_disk("H", Collector("H", rules, last=1), rules),
         ],
     ),

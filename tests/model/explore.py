@@ -23,10 +23,14 @@ Before = dict[State, tuple[State, str] | None]
 
 
 class Found(NamedTuple):
-    """What a search found; the trace is the shortest way to the violation."""
+    """What a search found; the trace is the shortest way to the violation.
+
+    It is complete if it came to an end before it met too many states.
+    """
 
     states: int
     stores: int
+    complete: bool
     violation: Violation | None = None
     trace: tuple[str, ...] = ()
 
@@ -105,26 +109,25 @@ class Search:
         starts = [self._numbers.of(process.start()) for process in processes]
         self._first: State = (self._numbers.of(store), *starts)
 
-    def run(self) -> Found:
+    def run(self, limit: int = LIMIT) -> Found:
         """Search until a store breaks a watched property, or no state is left."""
         before: Before = {self._first: None}
         queue = deque([self._first])
         checked: set[int] = set()
-        while queue:
+        while queue and len(before) <= limit:
             state = queue.popleft()
             store = state[0]
             if store not in checked:
                 checked.add(store)
                 violation = self._violation(store)
                 if violation is not None:
-                    return Found(len(before), len(checked), violation, _way_to(before, state))
+                    trace = _way_to(before, state)
+                    return Found(len(before), len(checked), True, violation, trace)
             for label, new in self._after(state):
                 if new not in before:
                     before[new] = (state, label)
                     queue.append(new)
-            if len(before) > LIMIT:
-                raise RuntimeError(f"more than {LIMIT} states")
-        return Found(len(before), len(checked))
+        return Found(len(before), len(checked), complete=not queue)
 
     def _violation(self, number: int) -> Violation | None:
         store: Store = self._numbers.things[number]

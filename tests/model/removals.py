@@ -24,3 +24,73 @@ class Removal(NamedTuple):
         """Search for a loss of data; where the breach is none, for that one too."""
         rules = ALL_RULES.without(*self.rules)
         return CONFIGURATIONS[self.configuration].search(rules, watch=DATA_LOSS | {self.breach})
+
+
+def _one(rule: str, configuration: str, breach: Breach, steps: int) -> Removal:
+    return Removal((rule,), configuration, breach, steps)
+
+
+NEEDED: list[Removal] = [
+    _one("session_before_gc", "writer", Breach.LOST, 18),
+    _one("tombed_is_absent", "writer", Breach.LOST, 18),
+    _one("killed_is_absent", "upload sent twice", Breach.LOST, 31),
+    _one("killed_is_absent", "COMMIT sent twice", Breach.LOST, 31),
+    _one("upload_before_index", "two writers", Breach.GARBAGE, 5),
+    _one("index_before_commit", "two writers", Breach.NO_INDEX, 6),
+    _one("commit_syncs", "power cut", Breach.NO_INDEX, 12),
+    _one("keys_used_once", "writer", Breach.LOST, 20),
+    _one("writers_delete_nothing", "two writers", Breach.LOST, 22),
+    _one("one_decision", "writer", Breach.LOST, 19),
+    _one("abort_stays", "writer", Breach.LOST, 23),
+    _one("runs_in_turn", "writer, two collectors", Breach.LOST, 33),
+    _one("runs_in_turn", "compaction and repack", Breach.LOST, 28),
+    _one("unfinished_is_finished", "writer", Breach.UNDONE, 6),
+    _one("adopter_goes_on", "lost segment", Breach.ENDLESS, 14),
+    _one("roots_before_packs", "two writers", Breach.FALSE_ALARM, 13),
+    _one("held_is_live", "hold", Breach.LOST, 18),
+    _one("tombs_name_commits", "writer", Breach.ENDLESS, 0),
+    _one("first_tombs_rule", "writer, two collectors", Breach.LOST, 28),
+    _one("sessions_after_tombs", "writer", Breach.LOST, 18),
+    _one("adopter_waits", "writer, two collectors", Breach.LOST, 17),
+    _one("only_decision_ends_wait", "writer", Breach.LOST, 18),
+    _one("commits_read_again", "writer", Breach.LOST, 18),
+    _one("packs_read_again", "two writers", Breach.FALSE_ALARM, 26),
+    _one("index_read_again", "two writers", Breach.FALSE_ALARM, 20),
+    _one("roots_before_packs_again", "partly known", Breach.FALSE_ALARM, 20),
+    _one("untombed_is_root", "COMMIT sent twice", Breach.LOST, 25),
+    _one("kills_within_tombs", "writer", Breach.LOST, 20),
+    _one("root_commit_stays", "un-forget, shared pack", Breach.LOST, 17),
+    _one("needed_pack_stays", "writer", Breach.LOST, 18),
+    _one("needed_segment_stays", "writer", Breach.NO_INDEX, 18),
+    _one("damage_stops", "lost segment", Breach.LOST, 14),
+    _one("damage_is_checked", "writer, two collectors", Breach.FALSE_ALARM, 24),
+    _one("kills_sync", "power cut", Breach.NO_INDEX, 27),
+    _one("kills_sync", "power cut, compaction", Breach.NO_INDEX, 19),
+    _one("first_kills_rule", "writer, two collectors", Breach.NO_INDEX, 26),
+    _one("merge_keeps_entries", "compaction", Breach.NO_INDEX, 26),
+    _one("repacked_goes_by_kills", "repack", Breach.LOST, 13),
+    _one("unforget_is_commit", "un-forget", Breach.LOST, 18),
+    _one("hold_is_commit", "hold", Breach.LOST, 16),
+    _one("tombed_target_refused", "un-forget", Breach.LOST, 17),
+    _one("goes_with_target", "un-forget", Breach.LOST, 33),
+]
+"""Rules without which something breaks."""
+
+COVERED: list[Removal] = [
+    Removal(("gc_before_packs", "killed_is_absent"), "two writers", Breach.LOST, 28),
+    Removal(("listed_packs_only", "killed_is_absent"), "compaction", Breach.LOST, 23),
+    Removal(("done_after_deletes", "killed_is_absent"), "writer", Breach.NO_INDEX, 20),
+    Removal(("target_after_gc", "killed_is_absent"), "un-forget", Breach.LOST, 21),
+    Removal(("missing_target_refused", "killed_is_absent"), "un-forget", Breach.LOST, 21),
+]
+"""Rules for which another one stands in: alone nothing breaks, without both something does."""
+
+NOT_NEEDED: dict[str, str] = {
+    "packs_before_index": "either order will do: what is relied on must be in both listings",
+    "first_waits_rule": "each collector could wait for its own list; waits end the list",
+    "orders_read_again": "orders only take roots away, so fewer orders only spare more",
+    "index_deleted_first": "what a kills names counts as deleted; the order spares readers a miss",
+    "sessions_deleted_last": "a session in waits is decided; waits name it until done",
+    "repack_before_tombs": "step 4 spares the old pack as long as the new one is not there",
+}
+"""Rules that are no matter of safety, and why."""

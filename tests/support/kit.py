@@ -56,6 +56,7 @@ class Kit:
         self.clock = ManualClock()
         self.randomness = SystemRandomness()
         self.state = LocalFiles(fs or PosixFs(), str(state).encode(), self.randomness)
+        self.cache = self.state.below("cache")
         self.events: list[Event] = []
 
     def init(self) -> Initialised:
@@ -71,7 +72,7 @@ class Kit:
             self.clock,
             self.randomness,
             Workers(pool, pool),
-            FileCache(self.state.below(f"cache/{config.repository_id.hex()}")),
+            FileCache(self.cache.below(config.repository_id.hex())),
             self.state,
             self.events.append,
         )

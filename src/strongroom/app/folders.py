@@ -35,10 +35,10 @@ class StateFiles(LocalFiles):
         self._warned = False
 
     def read_bounded(self, name: str, limit: int) -> bytes | None:
-        """See ``LocalFiles``; None where this user may not look."""
+        """See ``LocalFiles``; None, with a warning, where that is not possible."""
         try:
             return super().read_bounded(name, limit)
-        except PermissionError as error:
+        except OSError as error:
             self._warn(error)
             return None
 

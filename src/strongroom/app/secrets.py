@@ -173,7 +173,8 @@ def _output(run: Run, setting: SecretSetting) -> bytes:
     try:
         command = shlex.split(setting.setting.value)
     except ValueError as error:
-        raise UsageError(f"the command in {origin} cannot be read: {error}".lower()) from error
+        why = str(error).lower()
+        raise UsageError(f"the command in {origin} cannot be read: {why}") from error
     if not command:
         raise UsageError(f"the command in {origin} is empty")
     try:

@@ -104,17 +104,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failure: BaseException | None = None
     code = 0
     try:
-        code = strongroom.main(given, prog_name="strongroom", standalone_mode=False) or 0
+        with strongroom.make_context("strongroom", given) as context:
+            code = strongroom.invoke(context) or 0
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the last place where it can be told
         failure = error
     stopping.ends()
     if failure is not None:
         code = _told(failure, given)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_stdout()
     return code
 
 
 def _told(error: BaseException, arguments: Sequence[str]) -> int:
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         discard_stdout()
         return _CLOSED_PIPE

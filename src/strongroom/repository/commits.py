@@ -132,10 +132,11 @@ class CommitLog:
     ) -> Iterator[Decision]:
         """Yield every decision in the order of keys; those that cannot be read are reported."""
         for info in list(self._store.list(layout.COMMITS)):
+            if info.size > MAX_OBJECT:
+                what = f"{info.key} is damaged: {info.size} bytes are no length of an object"
+                on_damage(info.key, DamageError(what))
+                continue
             try:
-                if info.size > MAX_OBJECT:
-                    msg = f"{info.key} is damaged: {info.size} bytes are no length of an object"
-                    raise DamageError(msg)
                 yield self.read(info.key, cached=cached)
             except ObjectMissingError:
                 continue

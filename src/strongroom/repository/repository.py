@@ -175,8 +175,10 @@ class Repository:
         """
         decisions = [*history.decisions, *own]
         heads = {head.key: head.sha256.hex() for head in heads_of(decisions)}
+        missing = history.lost
         now = self.memory.load(self.store.url)
         if now is not None and now.repository_id == self.id.hex():
+            missing = now.missing
             read = history.killed | {decision.key for decision in decisions}
             heads |= {key: digest for key, digest in now.heads.items() if key not in read}
         self.memory.save(
@@ -186,7 +188,7 @@ class Repository:
                 admin_key=self.config.core.admin_key.hex(),
                 config_digest=self.config.digest.hex(),
                 heads=heads,
-                missing=history.known.missing if history.known else history.lost,
+                missing=missing,
             )
         )
 

@@ -1,0 +1,128 @@
+"""Step 2 of a run, request by request: mark, and put what the run begins with."""
+
+from collections.abc import Collection, Iterator
+
+from tests.model.collector_damage import Damage
+from tests.model.collector_memory import (
+    END,
+    LISTINGS,
+    CollectorMemory,
+    Duty,
+    Step,
+    past,
+    read,
+    trusting,
+)
+from tests.model.marking import Past, Plan, compaction, garbage, graces, marks, nowhere, repacks
+from tests.model.rules import Rules
+from tests.model.store_state import (
+    Key,
+    Run,
+    Segment,
+    Store,
+    View,
+    delete,
+    names,
+    put_pack,
+    put_segment,
+)
+
+
+class Marker:
+    """What one collector does from the last listing before tombs to the put of tombs."""
+
+    def __init__(self, name: str, rules: Rules, does: Collection[Duty]) -> None:
+        self._name = name
+        self._rules = rules
+        self._compacts = "compact" in does
+        self._repacks = "repack" in does
+        self._damage = Damage(name, rules)
+
+    def mark(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """List the index, the last of the four listings, and mark."""
+        view, before = read(store, memory), past(store, self._rules)
+        steps: list[Step] = []
+        seen = set()
+        for dead in graces(view, self._rules):
+            missing = nowhere(view, before, dead)
+            if missing and self._rules.damage_stops:
+                steps.append(self._damage.doubt(store, memory._replace(doubts="mark"), missing))
+                continue
+            for plan in self._plans(view, before, dead, memory.run):
+                if plan.new_segment is not None or plan.tombs not in seen:
+                    seen.add(plan.tombs)
+                    steps.append(self._planned(store, memory, view, plan))
+        return steps
+
+    def _plans(self, view: View, before: Past, dead: frozenset[str], number: int) -> Iterator[Plan]:
+        rules, name = self._rules, f"{self._name}{number}"
+        for mark in marks(view, before, dead):
+            tombs = garbage(view, before, mark.kept, dead, rules)
+            yield Plan(f"marks {names(tombs)}", tombs)
+            if self._compacts and len(view.segments) > 1:
+                yield compaction(name, view, before, mark, dead, rules)
+            if self._repacks:
+                yield from repacks(name, view, before, mark, dead, rules)
+
+    def _planned(self, store: Store, memory: CollectorMemory, view: View, plan: Plan) -> Step:
+        label = f"{self._name}: list index, {plan.label}"
+        if plan.new_segment is None and not plan.tombs:
+            return label, store, END
+        trusts = [name for name in LISTINGS if not getattr(self._rules, f"{name}_read_again")]
+        memory = trusting(memory, view, trusts)._replace(plan=plan)
+        if plan.new_segment is None or self._is_late(plan):
+            at = "put tombs"
+        else:
+            at = "put new pack" if plan.repacked else "put new segment"
+        return label, store, memory._replace(at=at)
+
+    def _is_late(self, plan: Plan) -> bool:
+        """Tell whether a repack puts its new pack after tombs: what a rule forbids."""
+        return bool(plan.repacked) and not self._rules.repack_before_tombs
+
+    def put_new_pack(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """Put the pack of a repack."""
+        _, segment = _planned_segment(memory)
+        (pack,) = segment.packs
+        after = memory._replace(at="put new segment")
+        return [(f"{self._name}: put new pack {pack}", put_pack(store, pack), after)]
+
+    def put_new_segment(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """Put the segment of a repack or compaction."""
+        plan, segment = _planned_segment(memory)
+        after = memory._replace(at="put tombs")
+        if self._is_late(plan):
+            after = memory._replace(at="list sessions", plan=None)
+        elif plan.repacked and not self._rules.repacked_goes_by_kills:
+            after = memory._replace(at="delete repacked pack")
+        label = f"{self._name}: put new segment {segment.name}"
+        return [(label, put_segment(store, segment), after)]
+
+    def delete_repacked(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """Delete the old pack at once: what a rule forbids."""
+        plan, _ = _planned_segment(memory)
+        deleted = delete(store, Key("pack", plan.repacked))
+        return [(f"{self._name}: delete {plan.repacked}", deleted, memory._replace(at="put tombs"))]
+
+    def put_tombs(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """Put tombs, unless another collector has begun the run."""
+        plan = memory.plan
+        assert plan is not None
+        number = memory.run if self._rules.runs_in_turn else len(store.runs) + 1
+        first = number > len(store.runs)
+        put = store._replace(runs=(*store.runs, Run(plan.tombs))) if first else store
+        late = self._is_late(plan)
+        memory = memory._replace(
+            at="put new pack" if late else "list sessions",
+            run=number,
+            plan=plan if late else None,
+            tombs=None if self._rules.first_tombs_rule else plan.tombs,
+        )
+        label = f"{self._name}: put tombs {number} {names(plan.tombs)}"
+        return [(label if first else f"{label} refused", put, memory)]
+
+
+def _planned_segment(memory: CollectorMemory) -> tuple[Plan, Segment]:
+    assert memory.plan is not None
+    assert memory.plan.new_segment is not None
+    return memory.plan, memory.plan.new_segment
