@@ -8,7 +8,7 @@ from typing import Any, cast
 from strongroom.app.backup import BackupReport, BackupRequest
 from strongroom.app.backup import backup as app_backup
 from strongroom.app.machine import Machine, Run
-from strongroom.clock import ManualClock
+from strongroom.clock import ManualClock, SystemClock
 from strongroom.config.settings import (
     Place,
     SecretKind,
@@ -27,6 +27,7 @@ from tests.faults.workloads import Files
 from tests.support.kit import SECRET
 
 TREE = "tree"
+AN_HOUR_NS = 3600 * 1_000_000_000  # so that the files of a test are old enough to be trusted
 
 
 class Host:
@@ -45,7 +46,7 @@ class Host:
             key.chmod(0o600)
         machine = Machine(
             fs=fs or PosixFs(),
-            clock=ManualClock(),
+            clock=ManualClock(SystemClock().now_ns() + AN_HOUR_NS),
             randomness=SystemRandomness(),
             spawn=SystemSpawn(),
             host="host",

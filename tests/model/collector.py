@@ -38,6 +38,7 @@ from tests.model.store_state import (
     commit_of,
     delete,
     is_listed,
+    killed,
     names,
     put_commit,
 )
@@ -176,11 +177,15 @@ class Collector:
         return [self._go(label, store, memory._replace(at="wait", sessions=None))]
 
     def _wait(self, store: Store, memory: CollectorMemory) -> list[Step]:
-        """Fence a session that is open, or go on with step 4 if none is."""
+        """Fence a session that is open, or go on with step 4 if none is.
+
+        A COMMIT that a kills names was a decision too.
+        """
+        ended = killed(store.runs)
         undecided = [
             session
             for session in sorted(self._waits(store, memory))
-            if commit_of(store.commits, session) is None
+            if commit_of(store.commits, session) is None and Key("commit", session) not in ended
         ]
         steps = [
             self._go(f"fence {session}", put_commit(store, Commit(session, "ABORT"))[0], memory)
@@ -201,7 +206,7 @@ class Collector:
 
     def _decide(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the index again, the last of the four listings, and decide."""
-        view, before = read(store, memory), past(store, self._rules)
+        view, before = read(store, memory), past(store, memory, self._rules)
         tombs = memory.tombs
         if tombs is None:
             tombs = store.runs[memory.run - 1].tombs
@@ -271,7 +276,7 @@ class Collector:
             return [self._go(label, delete(store, todo[0]), memory._replace(todo=todo[1:]))]
         if self._rules.done_after_deletes:
             return self._put_done(store, CollectorMemory("put done", memory.run))
-        return []
+        return self._list_gc(store, START)
 
     def _put_done(self, store: Store, memory: CollectorMemory) -> list[Step]:
         run = store.runs[memory.run - 1]._replace(done=True)

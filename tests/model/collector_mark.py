@@ -40,7 +40,7 @@ class Marker:
 
     def mark(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the index, the last of the four listings, and mark."""
-        view, before = read(store, memory), past(store, self._rules)
+        view, before = read(store, memory), past(store, memory, self._rules)
         steps: list[Step] = []
         seen = set()
         for dead in graces(view, self._rules):

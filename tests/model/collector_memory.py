@@ -51,7 +51,7 @@ def trusting(memory: CollectorMemory, view: View, trusts: list[str]) -> Collecto
     return memory._replace(view=kept, trusts=frozenset(trusts))
 
 
-def past(store: Store, rules: Rules) -> Past:
-    """Return what the kills of all runs say now."""
-    ended = killed(store)
+def past(store: Store, memory: CollectorMemory, rules: Rules) -> Past:
+    """Return what the kills of the runs before its own say: what it saw when it listed gc."""
+    ended = killed(store.runs[: memory.run - 1])
     return Past(ended, gone=ended if rules.killed_is_absent else frozenset())

@@ -25,7 +25,7 @@ Before = dict[State, tuple[State, str] | None]
 class Found(NamedTuple):
     """What a search found; the trace is the shortest way to the violation.
 
-    It is complete if it came to an end before it met too many states.
+    It is complete if no state is left to look at.
     """
 
     states: int
@@ -122,7 +122,7 @@ class Search:
                 violation = self._violation(store)
                 if violation is not None:
                     trace = _way_to(before, state)
-                    return Found(len(before), len(checked), True, violation, trace)
+                    return Found(len(before), len(checked), not queue, violation, trace)
             for label, new in self._after(state):
                 if new not in before:
                     before[new] = (state, label)

@@ -28,7 +28,7 @@ class SentTwice:
 
     def steps(self, store: Store, memory: Memory) -> list[tuple[str, Store, Memory]]:
         """Return the one step, once the object was there and is gone."""
-        deleted = self._key in killed(store) and not is_listed(store, self._key)
+        deleted = self._key in killed(store.runs) and not is_listed(store, self._key)
         if memory == "happened" or not deleted:
             return []
         return [(f"{self._key.kind} {self._key.name} comes back", self._put(store), "happened")]
@@ -47,7 +47,7 @@ class LostSegment:
     def steps(self, store: Store, memory: Memory) -> list[tuple[str, Store, Memory]]:
         """Return the one step, as long as the segment counts."""
         lost = [segment for segment in store.segments if segment.name == self._key.name]
-        if memory == "happened" or not lost or self._key in killed(store):
+        if memory == "happened" or not lost or self._key in killed(store.runs):
             return []
         chunks = {chunk for pack in lost[0].packs for chunk in chunks_of(pack)}
         damaged = delete(store, self._key)._replace(damaged=store.damaged | chunks)

@@ -89,8 +89,8 @@ class Saver:
 
     def _list_gc(self, store: Store, memory: SaverMemory) -> list[SaverStep]:
         target = Key("commit", self._target)
-        if (self._rules.tombed_target_refused and target in tombed(store)) or (
-            self._rules.killed_is_absent and target in killed(store)
+        if (self._rules.tombed_target_refused and target in tombed(store.runs)) or (
+            self._rules.killed_is_absent and target in killed(store.runs)
         ):
             return self._go("list gc, refuses", store, memory._replace(at="end"))
         at = "COMMIT" if memory.looked else "look"

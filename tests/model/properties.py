@@ -72,7 +72,7 @@ def _is_promised(store: Store, snapshot: str) -> bool:
 
 def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Violation]:
     name = promise.session
-    gone = killed(store) if rules.killed_is_absent else frozenset()
+    gone = killed(store.runs) if rules.killed_is_absent else frozenset()
     if not is_snapshot(store, name) or Key("commit", name) in gone:
         yield Violation(Breach.LOST, f"commit of {name}")
     for chunk in promise.chunks:

@@ -14,9 +14,6 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Kind = Literal["segment", "pack", "commit", "session"]
-"""Kinds of keys, in the order in which a run deletes them."""
-
-DELETE_ORDER: tuple[Kind, ...] = ("segment", "pack", "commit", "session")
 
 
 class Key(NamedTuple):
@@ -85,22 +82,19 @@ class View(NamedTuple):
     orders: frozenset[Order] = frozenset()
 
 
-NOTHING_READ = View()
-
-
 def chunks_of(pack: str) -> str:
     """Return the chunks in a pack."""
     return pack.split(":")[1]
 
 
-def tombed(store: Store) -> frozenset[Key]:
+def tombed(runs: Iterable[Run]) -> frozenset[Key]:
     """Return what unfinished runs may delete."""
-    return frozenset(key for run in store.runs if not run.done for key in run.tombs)
+    return frozenset(key for run in runs if not run.done for key in run.tombs)
 
 
-def killed(store: Store) -> frozenset[Key]:
+def killed(runs: Iterable[Run]) -> frozenset[Key]:
     """Return what any run, finished or not, has decided to delete."""
-    return frozenset(key for run in store.runs for key in run.kills or ())
+    return frozenset(key for run in runs for key in run.kills or ())
 
 
 def commit_of(commits: Iterable[Commit], session: str) -> Commit | None:

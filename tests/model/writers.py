@@ -112,9 +112,9 @@ class Writer:
     def _list_gc(self, store: Store, memory: WriterMemory) -> list[WriterStep]:
         absent: frozenset[Key] = frozenset()
         if self._rules.tombed_is_absent:
-            absent |= tombed(store)
+            absent |= tombed(store.runs)
         if self._rules.killed_is_absent:
-            absent |= killed(store)
+            absent |= killed(store.runs)
         return self._looked("list gc", store, memory._replace(absent=absent))
 
     def _list_packs(self, store: Store, memory: WriterMemory) -> list[WriterStep]:

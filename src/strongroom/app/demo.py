@@ -174,10 +174,11 @@ def _folder(run: Run, folder: str | None, *, keep: bool) -> Iterator[Path]:
             raise RefusedError(
                 f"{place} exists already", hint="Give a folder that is new or empty."
             )
-        place.mkdir(parents=True, exist_ok=True)
+    made = not place.exists() or folder is None
+    place.mkdir(parents=True, exist_ok=True)
     place = place.resolve()
     try:
         yield place
     finally:
         if not keep:
-            destroy_project(place)
+            destroy_project(place, itself=made)

@@ -32,7 +32,6 @@ class StateFiles(LocalFiles):
         super().__init__(run.machine.fs, root, run.machine.randomness)
         self._run = run
         self._shown = os.fsdecode(root)
-        self._warned = False
 
     def read_bounded(self, name: str, limit: int) -> bytes | None:
         """See ``LocalFiles``; None, with a warning, where that is not possible."""
@@ -50,12 +49,10 @@ class StateFiles(LocalFiles):
             self._warn(error)
 
     def _warn(self, error: OSError) -> None:
-        if not self._warned:
-            self._run.warn(
-                f"nothing is remembered in {self._shown}: {cause_of(error)}. "
-                "Set STRONGROOM_STATE_DIR to a folder that this user can write"
-            )
-        self._warned = True
+        self._run.warn(
+            f"nothing is remembered in {self._shown}: {cause_of(error)}. "
+            "Set STRONGROOM_STATE_DIR to a folder that this user can write"
+        )
 
 
 def state_of(run: Run) -> StateFiles:

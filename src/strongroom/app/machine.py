@@ -7,7 +7,7 @@ import pwd
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from strongroom.clock import Clock, SystemClock
@@ -53,14 +53,17 @@ class Run:
     machine: Machine
     sink: Sink
     person: Person | None = None
+    warned: set[str] = field(default_factory=set)
 
     def tell(self, text: str) -> None:
         """Say one line to whoever watches."""
         self.sink(Notice(text))
 
     def warn(self, text: str) -> None:
-        """Say that something is not as it should be, though the command goes on."""
-        self.sink(Notice(f"warning: {text}"))
+        """Say, once, that something is not as it should be, though the command goes on."""
+        if text not in self.warned:
+            self.warned.add(text)
+            self.sink(Notice(f"warning: {text}"))
 
 
 def this_machine() -> Machine:

@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failure: BaseException | None = None
     code = 0
     try:
-        with strongroom.make_context("strongroom", given) as context:
+        with strongroom.make_context("strongroom", given.copy()) as context:
             code = strongroom.invoke(context) or 0
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the last place where it can be told

@@ -138,11 +138,15 @@ def change_project(folder: Path) -> int:
     return changed + 6
 
 
-def destroy_project(folder: Path) -> None:
-    """Remove the folder and everything below it."""
+def destroy_project(folder: Path, *, itself: bool = True) -> None:
+    """Remove everything below the folder, and the folder ``itself`` unless it was there before."""
     for directory, _, _ in os.walk(folder):
         Path(directory).chmod(0o700)
-    shutil.rmtree(folder)
+    for path in [folder] if itself else list(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 # -- comparing

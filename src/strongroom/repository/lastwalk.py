@@ -145,7 +145,7 @@ def new_walk(files: LocalFiles, name: str) -> Iterator[WalkWriter]:
     A state folder that cannot be written costs the next backup a full read and nothing else; the
     writer's ``failure`` says why.
     """
-    with contextlib.ExitStack() as stack, contextlib.suppress(_NotKeptError):
+    with contextlib.suppress(_NotKeptError), contextlib.ExitStack() as stack:
         try:
             writer = WalkWriter(stack.enter_context(files.replacing(name)))
         except OSError as error:
@@ -155,3 +155,7 @@ def new_walk(files: LocalFiles, name: str) -> Iterator[WalkWriter]:
         writer.flush()
         if writer.failure is not None:
             raise _NotKeptError
+        try:
+            stack.pop_all().close()
+        except OSError as error:
+            writer.failure = error

@@ -21,6 +21,7 @@ from strongroom.sources.files.walk import Found
 from strongroom.system.causes import cause_of
 from strongroom.system.directories import Directories
 
+_GREW: Final = "grew too large while the backup ran"
 CHANGED: Final = "changed while being read"
 _TYPE: Final = 0o170000
 _FIRST_READ: Final = 1 << 16  # of a file that shows no size
@@ -84,8 +85,10 @@ class Loader:
 
     def _file(self, item: Item, walked: Found, dir_fd: int) -> Loaded:
         read = self._read(walked, dir_fd)
-        if read.changed:
+        if read is not None and read.changed:
             read = self._read(walked, dir_fd)
+        if read is None:
+            return lost(item, _GREW)
         found, size = read.found, len(read.data)
         link = current_link(walked, found, item.path)
         flags = CHANGED_WHILE_READ if read.changed else 0
@@ -98,11 +101,12 @@ class Loader:
         token = token_of(found, link) if settled(found, read.began_ns) else b""
         return _new(Loaded, (item, entry, read.data, token, None))
 
-    def _read(self, walked: Found, dir_fd: int) -> _Read:
+    def _read(self, walked: Found, dir_fd: int) -> _Read | None:
+        """Read a file once; None if it is far larger now than what is loaded whole."""
         fd, before, began_ns = self.opener.open(walked, dir_fd)
         try:
             if before.size > self._large * _MOST:
-                raise OSError(errno.EFBIG, "")
+                return None
             data, cause = self._read_all(fd, before.size)
             xattrs, attributes_cause = attributes(self._fs.xattrs, fd)
             after = self._fs.fstat(fd)

@@ -1,0 +1,167 @@
+"""JSON lines: every line has a type and a schema, numbers are integers, times are RFC 3339."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from typing import Any
+
+import pytest
+
+from tests.cli.harness import NO_KEY, Program, Result
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_FIELDS: dict[tuple[str, str], set[str]] = {
+    ("init", "initialized"): {
+        *("id", "repository", "recovery_key", "key_file", "key_file_made", "replaced"),
+    },
+    ("backup", "summary"): {
+        *("dry_run", "snapshot_id", "status", "backup_start", "backup_end", "total_duration"),
+        *("total_files_processed", "total_bytes_processed", "directories", "entries"),
+        *("entries_new", "entries_unmodified", "bytes_read", "data_blobs", "data_added"),
+        *("data_added_packed", "problems", "store_requests"),
+    },
+    ("backup", "error"): {"during", "error", "missing", "item"},
+    ("backup", "status"): {
+        *("phase", "seconds_elapsed", "seconds_remaining", "percent_done", "items_done"),
+        *("total_items", "bytes_done", "total_bytes", "error_count", "current_files"),
+    },
+    ("dry-run", "entry"): {"action", "size", "path"},
+    ("dry-run", "summary"): {
+        *("dry_run", "entries", "entries_new", "entries_unmodified", "total_bytes_processed"),
+        *("bytes_read", "problems"),
+    },
+    ("snapshots", "snapshot"): {
+        *("id", "short_id", "time", "end", "hostname", "username", "tags", "paths", "sources"),
+        *("status", "program_version", "writer", "entries", "files", "directories", "bytes"),
+        "problems",
+    },
+    ("snapshots", "summary"): {"snapshots"},
+    ("ls", "node"): {"type", "size", "mode", "uid", "gid", "user", "group", "mtime", "path"},
+    ("ls", "summary"): {"snapshot_id", "entries"},
+    ("restore", "plan"): {
+        *("dry_run", "snapshot_id", "target", "target_exists", "target_in_use", "entries"),
+        *("files", "bytes", "space_needed", "space_free", "path"),
+    },
+    ("restore", "summary"): {
+        *("snapshot_id", "target", "entries", "files_restored", "bytes_restored", "damaged"),
+        *("refused", "problems", "total_duration", "store_requests"),
+    },
+    ("verify", "summary"): {
+        *("num_errors", "snapshots", "packs", "packs_read", "bytes_read", "chunks"),
+        *("unreferenced_packs", "total_duration", "store_requests"),
+    },
+}
+_OPTIONAL = {"path_b64", "item_b64", "target", "target_b64", "hard_link"}
+
+
+def _check(verb: str, result: Result, *types: str) -> None:
+    assert result.err == ""
+    found = set()
+    for record in result.records:
+        kind = record.pop("message_type")
+        assert record.pop("schema") == 1
+        if kind == "notice":
+            continue
+        found.add(kind)
+        assert record.keys() - _OPTIONAL == _FIELDS[verb, kind] - _OPTIONAL, (verb, kind)
+        for name, value in record.items():
+            _check_value(name, value)
+    assert found - {"status"} == set(types)
+
+
+def _check_value(name: str, value: Any) -> None:
+    if name in {"time", "end", "mtime", "backup_start", "backup_end"}:
+        assert _TIME.fullmatch(value), name
+    if isinstance(value, float):
+        assert name in {"total_duration", "percent_done"} or name.startswith("seconds_"), name
+
+
+@pytest.mark.spec("B5")
+def test_every_verb_prints_json_lines(empty: Program) -> None:
+    """Each verb's lines have exactly the fields that are documented."""
+    documents = empty.make_files(a="1", b=bytes(3_000_000))
+    (documents / os.fsdecode(b"\xff")).write_text("2")
+    (documents / "link").symlink_to(os.fsdecode(b"\xfe"))
+    _check("init", empty.good("init", "--json"), "initialized")
+    _check("dry-run", empty.good("backup", "./documents", "-n", "--json"), "entry", "summary")
+    _check("backup", empty.good("backup", "./documents", "--json"), "summary")
+    partial = empty.run("backup", "./documents", "./nowhere", "--json")
+    assert partial.code == 3
+    _check("backup", partial, "error", "summary")
+    _check("snapshots", empty.good("snapshots", "--json"), "snapshot", "summary")
+    _check("ls", empty.good("ls", "latest", "--json"), "node", "summary")
+    to = ("restore", "latest", "--to", "back", "--json")
+    _check("restore", empty.good(*to, "--dry-run"), "plan")
+    _check("restore", empty.good(*to), "plan", "summary")
+    _check("verify", empty.good("verify", "--read-data", "--json"), "summary")
+
+
+def test_names_that_are_not_utf8(program: Program) -> None:
+    """Next to a path that is not UTF-8 stands its base64; every line is plain ASCII JSON."""
+    documents = program.make_files()
+    (documents / os.fsdecode(b"\xff")).write_text("2")
+    program.good("backup", "./documents")
+    result = program.good("ls", "latest", documents, "--json")
+    node = result.records[1]
+    assert base64.b64decode(node["path_b64"]) == os.fsencode(documents) + b"/\xff"
+    assert result.out.isascii()
+    assert "path_b64" not in result.records[0]
+
+
+def test_status_lines_come_at_most_once_a_second(program: Program) -> None:
+    """Status lines are few, and grow."""
+    program.make_files(big=os.urandom(30_000_000))
+    records = program.good("backup", "./documents", "--json").records
+    states = [one for one in records if one["message_type"] == "status"]
+    times = [one["seconds_elapsed"] for one in states]
+    assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("ls", "latest", "--json"), 15),
+        (("--json", "ls", "ffff"), 15),
+        (("backup", "nothing", "--json"), 2),
+        (("verify", "--read-data-subset", "x", "--json"), 2),
+        (("snapshots", "--json", "--what"), 2),
+        (("dump", "latest", "/a", "--json"), 2),
+        (("init", "--json"), 6),
+        (("snapshots", "--json", "-r", "nowhere"), 10),
+    ],
+)
+def test_a_failure_ends_with_a_json_line(
+    program: Program, command: tuple[str, ...], code: int
+) -> None:
+    """The last line of standard error holds code and message; standard output stays empty."""
+    if "-r" in command:
+        result = program.run(*command, env={"STRONGROOM_REPOSITORY": None})
+    else:
+        result = program.run(*command)
+    assert result.code == code
+    assert result.exit_error["code"] == code
+    assert result.exit_error["schema"] == 1
+    assert result.exit_error["message"]
+    assert result.out == ""
+
+
+def test_no_secret_is_printed(empty: Program) -> None:
+    """Passphrases appear in no output, whatever goes wrong."""
+    secret = "a very secret passphrase"
+    empty.passphrase_file.write_text(secret)
+    env = empty.by_passphrase
+    outputs = [empty.good("init", "--json", env=env)]
+    empty.make_files(a="1")
+    outputs += [
+        empty.run("backup", "./documents", "--json", "--debug", env=env),
+        empty.run("backup", "nothing", "--debug", env=env),
+        empty.run("ls", "nothing", "--debug", env=env),
+    ]
+    for result in outputs:
+        assert secret not in result.out + result.err
+        assert empty.key_file.name not in os.listdir(empty.folder)
+    assert json.loads(outputs[0].out)["recovery_key"]
+    assert NO_KEY["STRONGROOM_KEY_FILE"] is None
