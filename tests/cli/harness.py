@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from unittest import mock
 
 from strongroom.cli.main import main
@@ -127,7 +127,7 @@ class Program:
         *arguments: str | Path,
         env: Mapping[str, str | None] | None = None,
         unprivileged: bool = False,
-        **options: Any,
+        stdout: int | IO[bytes] = subprocess.PIPE,
     ) -> Result:
         """Run a command in a process of its own, without a terminal."""
         command = [*COMMAND, *map(str, arguments)]
@@ -138,10 +138,10 @@ class Program:
             cwd=self.folder,
             env=self._environment(env),
             stdin=subprocess.DEVNULL,
-            capture_output="stdout" not in options,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             check=False,
             timeout=120,
-            **options,
         )
         out, err = done.stdout or b"", done.stderr or b""
         return Result(done.returncode, out.decode("utf-8", "replace"), err.decode(), out)
@@ -150,11 +150,13 @@ class Program:
         """Wait until what was written is old enough to be skipped by the next backup."""
         time.sleep(0.1)
 
-    def make_files(self, **content: str | bytes) -> Path:
+    def make_files(
+        self, more: Mapping[str, str | bytes] | None = None, **content: str | bytes
+    ) -> Path:
         """Write files into ``documents``, and return that folder."""
         folder = self.folder / "documents"
         folder.mkdir(exist_ok=True)
-        for name, data in content.items():
+        for name, data in {**content, **(more or {})}.items():
             (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
         return folder
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from strongroom.crypto.primitives import sha256
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.opening import read_config, read_slot, unlock
 from strongroom.repository.records import Config, Slot, SlotDigest, SlotKind, read_body
 from strongroom.repository.slots import Secret
-from strongroom.crypto.primitives import sha256
 from strongroom.storage.local import LocalStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
@@ -200,7 +199,7 @@ def _ask_for_memory(folder: Path, kib: int) -> None:
     data = wrap(
         Kind.CONFIG, config.repository_id, "config", encode(Config(core, tuple(digests))), sign
     )
-    os.chmod(folder / "config", 0o600)
+    (folder / "config").chmod(0o600)
     (folder / "config").write_bytes(data)
 
 

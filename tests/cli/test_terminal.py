@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -21,7 +21,7 @@ _KEY = r"[A-Z2-7]{8}(?:-[A-Z2-7]{8}){7}"
 
 
 @contextmanager
-def terminal(program: Program, *arguments: str, **env: str | None) -> Iterator[Any]:
+def terminal(program: Program, *arguments: str, **env: str | None) -> Iterator[pexpect.spawn]:
     """Start a command at a terminal of 100 columns."""
     merged = {**program.environment, "TERM": "xterm", **env}
     child = pexpect.spawn(
@@ -38,7 +38,7 @@ def terminal(program: Program, *arguments: str, **env: str | None) -> Iterator[A
         child.close(force=True)
 
 
-def ended(child: Any) -> tuple[int, str]:
+def ended(child: pexpect.spawn) -> tuple[int, str]:
     """Wait for the end; the exit code, and what was printed since the last expectation."""
     child.expect(pexpect.EOF)
     text = child.before.decode()
@@ -192,7 +192,7 @@ def test_an_ignored_signal_stays_ignored(program: Program) -> None:
     assert child.returncode == 0
 
 
-def _fill(folder: Any) -> None:
+def _fill(folder: Path) -> None:
     """Make 300 MB, which takes long enough to be interrupted."""
     for number in range(6):
         (folder / f"big{number}").write_bytes(os.urandom(50_000_000))

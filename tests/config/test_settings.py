@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from strongroom.config.quantities import parse_size
 from strongroom.config.settings import Flags, SecretKind, Settings, load_settings
 from strongroom.errors import UsageError
 
+NONE = Flags()
 FILE = """\
 version = 1
 [repositories.main]
@@ -27,10 +29,10 @@ exclude_larger_than = "1G"
 """
 
 
-def load(folder: Path, flags: Flags | None = None, **variables: str) -> Settings:
+def load(folder: Path, flags: Flags = NONE, /, **variables: str) -> Settings:
     """Load settings in a folder that is a home too."""
     environment = Environment({"HOME": str(folder), **variables}, folder)
-    return load_settings(flags or Flags(), environment)
+    return load_settings(flags, environment)
 
 
 def test_flag_before_environment_before_file(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_a_key_of_a_flag_before_a_passphrase_of_the_environment(tmp_path: Path) 
     env = {"STRONGROOM_PASSPHRASE_FILE": "p", "STRONGROOM_KEY_FILE": "k"}
     found = load(tmp_path, Flags(key_file="flag"), **env).secrets
     assert [one.setting.origin for one in found] == ["--key-file", "STRONGROOM_KEY_FILE"]
-    found = load(tmp_path, **env).secrets
+    found = load(tmp_path, NONE, **env).secrets
     assert [one.kind for one in found] == [SecretKind.PASSPHRASE_FILE, SecretKind.KEY_FILE]
 
 
@@ -101,7 +103,7 @@ def test_a_variable_set_to_nothing_counts_as_not_set(tmp_path: Path) -> None:
 )
 def test_folders(tmp_path: Path, variables: dict[str, str], cache: str, state: str) -> None:
     """Caches and state have their places, which variables change; state follows the cache."""
-    settings = load(tmp_path, **variables)
+    settings = load(tmp_path, NONE, **variables)
     home = {"~": tmp_path, ".": tmp_path}
     wanted = [
         home.get(text[0], Path(text[0])) / text[2:] if text[0] in "~." else Path(text)
@@ -113,13 +115,7 @@ def test_folders(tmp_path: Path, variables: dict[str, str], cache: str, state: s
 def test_no_home_variable(tmp_path: Path) -> None:
     """Without HOME the password file says where the home is."""
     settings = load_settings(Flags(), Environment({}, tmp_path))
-    assert settings.cache_dir == Path(os.path.expanduser(f"~{_user()}")) / ".cache/strongroom"
-
-
-def _user() -> str:
-    import pwd  # noqa: PLC0415 - only here
-
-    return pwd.getpwuid(os.getuid()).pw_name
+    assert settings.cache_dir == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache/strongroom"
 
 
 def test_sources_of_the_file(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,10 @@ def test_there_is_a_bound_to_the_number_of_extents(tmp_path: Path) -> None:
     size = 1 << 40
     with (tmp_path / "x").open("wb") as file:
         file.truncate(size)
-    asked = []
+    islands = count()
     answers = {
-        "seek_data": lambda _: 2 * len(asked) * 4096,
-        "seek_hole": lambda _: (asked.append(1), (2 * len(asked) - 1) * 4096)[1],
+        "seek_data": lambda _: 2 * next(islands) * 4096,
+        "seek_hole": lambda _: (2 * next(islands) + 1) * 4096,
     }
     with _open(tmp_path / "x", hook_fs(changed=answers)) as content:
         extents = content.extents()
@@ -185,7 +186,7 @@ def test_an_error_at_the_end_is_one_of_the_file(tmp_path: Path) -> None:
     """It is raised as such and not swallowed."""
     path = tmp_path / "x"
     path.write_bytes(bytes(2000))
-    ended = []
+    ended: list[bool] = []
 
     def hook(_fd: int) -> None:
         if ended:

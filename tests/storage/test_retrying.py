@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -154,6 +154,34 @@ def test_a_listing_goes_on_where_it_broke_off() -> None:
         rig.sound.put(name, b"x")
     assert [found.key for found in rig.store.list("k/")] == names
     assert rig.faulty.requests["list"] == 5
+
+
+class Faltering(MemoryStore):
+    """Lists one object more than the time before, and then breaks off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gives = 0
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See ``Store``."""
+        self.gives += 1
+        found = [*super().list(prefix)]
+        yield from found[: self.gives]
+        if self.gives <= len(found):
+            raise StoreUnavailableError("broke off")
+
+
+def test_patience_begins_anew_where_a_listing_gets_on() -> None:
+    """A long listing may break off any number of times, as long as each try brings more."""
+    sound, clock = Faltering(), ManualClock()
+    names = [f"k/{number:03}" for number in range(50)]
+    for name in names:
+        sound.put(name, b"")
+    patience = Patience(first=60, longest=60, deadline=60)
+    store = RetryingStore(sound, clock, SeededRandomness(), patience=patience)
+    assert [found.key for found in store.list("")] == names
+    assert clock.elapsed() > 10 * patience.deadline
 
 
 def test_a_listing_that_cannot_end_is_an_error() -> None:

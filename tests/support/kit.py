@@ -58,6 +58,7 @@ class Kit:
         self.state = LocalFiles(fs or PosixFs(), str(state).encode(), self.randomness)
         self.cache = self.state.below("cache")
         self.events: list[Event] = []
+        self.secrets = [SECRET]
 
     def init(self) -> Initialised:
         """Make the repository."""
@@ -66,7 +67,7 @@ class Kit:
     def open(self) -> Repository:
         """Open the repository as a new process would."""
         config = read_config(self.store)
-        keyring = unlock(self.store, config, [SECRET], self.events.append)  # type: ignore[arg-type]
+        keyring = unlock(self.store, config, self.secrets, self.events.append)  # type: ignore[arg-type]
         pool = SameThread(1)
         around = Surroundings(
             self.clock,

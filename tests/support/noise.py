@@ -7,7 +7,7 @@ import hashlib
 
 def noise(size: int, seed: str = "noise") -> bytes:
     """Return ``size`` bytes; every implementation of SHA-256 can make them again."""
-    blocks = []
-    for number in range(-(-size // 32)):
-        blocks.append(hashlib.sha256(f"{seed} {number}".encode()).digest())
-    return b"".join(blocks)[:size]
+    blocks = -(-size // 32)
+    return b"".join(
+        hashlib.sha256(f"{seed} {number}".encode()).digest() for number in range(blocks)
+    )[:size]

@@ -170,6 +170,8 @@ def _compiled(line: Line, sign: str, body: str) -> _Rule:
     body = body.rstrip("/")
     if body.endswith("/**"):
         body += "/*"  # everything below, and not the directory itself
+    if not body:
+        raise BadPatternError(line, "it is empty")
     if "[[:" in body:
         raise BadPatternError(line, "named classes such as [[:digit:]] are not known, write [0-9]")
     try:
@@ -191,4 +193,4 @@ def _compiled(line: Line, sign: str, body: str) -> _Rule:
 def _why_nothing(body: str) -> str:
     if body.startswith("#"):
         return "a comment is no pattern, write \\# for the character"
-    return "a [ without its ]" if "[" in body else "it is empty"
+    return "a [ without its ]"
