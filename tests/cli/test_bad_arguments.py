@@ -62,6 +62,19 @@ def test_arguments_that_cannot_be_meant(program: Program, command: str, said: st
     assert result.out == ""
 
 
+def test_a_configuration_that_does_not_hold(program: Program) -> None:
+    """Every error of the file is listed, on the terminal and as JSON, before anything is done."""
+    (program.folder / "strongroom.toml").write_text("version = 1\nproject = 2\n[source]\n")
+    result = program.run("snapshots")
+    assert result.code == 2
+    assert result.err.splitlines() == [
+        f"error: {program.folder}/strongroom.toml has 2 errors.",
+        "  line 2: project: not a known key",
+        "  line 3: source: not a known key; did you mean 'sources'?",
+    ]
+    assert len(program.run("snapshots", "--json").exit_error["details"]) == 2
+
+
 @pytest.mark.parametrize("tag", ["", "two\nlines", "x" * 300, "\x1b[31m"])
 def test_tags_that_nobody_could_type(program: Program, tag: str) -> None:
     """Tags and host names are short printable texts; the message shows none of its escapes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,18 @@ def test_init_where_a_repository_is(program: Program) -> None:
     assert "already exists" in result.err
     assert sorted(program.repository.rglob("*")) == before
     assert not (program.folder / "new").exists()
+
+
+def test_two_inits_at_once(empty: Program) -> None:
+    """Of two inits at one place one makes the repository, and the other is refused."""
+    empty.repository.mkdir()
+    env = empty.by_passphrase
+    with ThreadPoolExecutor() as threads:
+        runs = [threads.submit(empty.spawn, "init", env=env) for _ in range(3)]
+    codes = sorted(run.result().code for run in runs)
+    assert codes == [0, 6, 6]
+    empty.good("snapshots", env=env)
+    empty.good("verify", env=env)
 
 
 def test_init_where_something_else_is(empty: Program) -> None:

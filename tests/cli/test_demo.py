@@ -28,6 +28,14 @@ def test_the_demonstration_finds_no_difference(empty: Program) -> None:
     assert list(empty.home.iterdir()) == []
 
 
+def test_the_demonstration_needs_no_privilege(empty: Program) -> None:
+    """A user without any power over the files of others sees the same."""
+    result = empty.spawn("demo", "try", env=NO_KEY, unprivileged=True)
+    assert result.code == 0, result
+    assert "everything came back as it was" in result.out
+    assert not (empty.folder / "try").exists()
+
+
 def test_a_demonstration_that_is_kept(empty: Program) -> None:
     """With --keep everything stays, and the command it prints works."""
     result = empty.good("demo", "try", "--keep", env=NO_KEY)

@@ -22,7 +22,6 @@ SAMPLE = (
     "commit of second",
     "index of first",
     "pack of first",
-    "pack of dead early",
 )
 
 

@@ -5,6 +5,8 @@ follows.  With names of configurations, only what is about them.  The output dep
 the model.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Collection, Iterator
 
@@ -25,7 +27,7 @@ def report(wanted: Collection[str]) -> Iterator[str]:
             yield from _trace(found)
     yield from _removals("One rule taken away", NEEDED, wanted)
     yield from _removals(
-        "Two rules taken away, of which each covers for the other", COVERED, wanted
+        "Two rules taken away, of which the second covers for the first", COVERED, wanted
     )
     yield "\n\nRules that are no matter of safety here: nothing follows when one is taken away\n"
     for rule, reason in NOT_NEEDED.items():
@@ -40,7 +42,7 @@ def _removals(title: str, removals: list[Removal], wanted: Collection[str]) -> I
             yield f"\n{removal}"
             for rule in removal.rules:
                 yield f"    not: {SENTENCES[rule]}"
-            yield f"    {found.violation or 'safe'} after {len(found.trace)} steps"
+            yield f"    {found.violation or 'safe'}, in {len(found.trace)} steps"
             yield from _trace(found)
 
 

@@ -11,6 +11,8 @@ A run is five steps of the design, here taken request by request:
 When a session counts as silent is not modelled: any session may be fenced at any time.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable
 
 from tests.model.collector_damage import Damage

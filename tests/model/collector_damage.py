@@ -1,5 +1,7 @@
 """A collector finds a chunk nowhere: it looks at gc once more before it says so."""
 
+from __future__ import annotations
+
 from tests.model.collector_memory import END, START, CollectorMemory, Step
 from tests.model.rules import Rules
 from tests.model.store_state import Store

@@ -1,5 +1,7 @@
 """Step 2 of a run, request by request: mark, and put what the run begins with."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 
 from tests.model.collector_damage import Damage

@@ -1,5 +1,7 @@
 """Where a collector stands, and what it remembers from one request to the next."""
 
+from __future__ import annotations
+
 from typing import Literal, NamedTuple
 
 from tests.model.marking import Past, Plan

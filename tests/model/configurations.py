@@ -4,6 +4,8 @@ Names in them: P and O are the packs that are there at first, S and T snapshots,
 G and H collectors, U and V un-forget, K holds, F forgets.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 

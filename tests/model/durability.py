@@ -4,6 +4,8 @@ A power cut may come at any moment and ends every process.  So it needs no step:
 must hold in every state that is reached, and in what a power cut would leave of it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Hashable
 from typing import Any
 

@@ -5,6 +5,8 @@ steps of one process are worked out once for each store and memory: so half a mi
 seconds.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
@@ -131,14 +133,18 @@ class Search:
 
     def _violation(self, number: int) -> Violation | None:
         store: Store = self._numbers.things[number]
-        for left in (store, after_power_cut(store)) if store.volatile else (store,):
-            for violation in violations(left, self._rules):
-                if violation.breach in self._watch:
-                    return violation
-            found = self._cleaner.violation(left) if self._cleaner else None
-            if found and found.breach in self._watch:
-                return found
-        return None
+        found = self._violation_in(store)
+        if found is None and store.volatile:
+            found = self._violation_in(after_power_cut(store))
+            return found and found._replace(what=f"{found.what} after a power cut")
+        return found
+
+    def _violation_in(self, store: Store) -> Violation | None:
+        for violation in violations(store, self._rules):
+            if violation.breach in self._watch:
+                return violation
+        found = self._cleaner.violation(store) if self._cleaner else None
+        return found if found and found.breach in self._watch else None
 
     def _after(self, state: State) -> list[tuple[str, State]]:
         """Return every step of every process, and the state it leads to."""

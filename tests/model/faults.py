@@ -1,5 +1,7 @@
 """What happens to a store by nobody's decision."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Literal
 

@@ -4,6 +4,8 @@ The length of the grace is not modelled: wherever a forgotten snapshot is looked
 be over or not.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple

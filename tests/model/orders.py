@@ -1,5 +1,7 @@
 """Processes that decide about a snapshot: forget, un-forget and hold."""
 
+from __future__ import annotations
+
 from typing import Literal, NamedTuple
 
 from tests.model.rules import Rules

@@ -1,5 +1,7 @@
 """What a process is to the search."""
 
+from __future__ import annotations
+
 from collections.abc import Hashable, Sequence
 from typing import Protocol, TypeVar
 

@@ -7,6 +7,8 @@ P3     One collector alone, run after run, ends every run and leaves no garbage.
 ALARM  Damage is reported where there is some, and nowhere else.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
@@ -113,7 +115,7 @@ class Cleaner:
                     break
                 return breach._replace(alone=tuple(labels))
             if len(way) > self.LONGEST:
-                return Violation(Breach.ENDLESS, "runs without end", (*labels[:40], "..."))
+                return Violation(Breach.ENDLESS, "runs without end", (*labels[:20], "..."))
             label, store, memory = steps[0]
             labels.append(label)
         self._comes_to_a_clean_end.update(way)

@@ -1,5 +1,7 @@
 """What goes wrong when a rule is taken away: the shortest way to it, as golden values."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from tests.model.configurations import CONFIGURATIONS
@@ -63,7 +65,7 @@ NEEDED: list[Removal] = [
     _one("needed_pack_stays", "writer", Breach.LOST, 18),
     _one("needed_segment_stays", "writer", Breach.NO_INDEX, 18),
     _one("damage_stops", "lost segment", Breach.LOST, 14),
-    _one("damage_is_checked", "writer, two collectors", Breach.FALSE_ALARM, 24),
+    _one("damage_is_checked", "writer, two collectors", Breach.FALSE_ALARM, 19),
     _one("kills_sync", "power cut", Breach.NO_INDEX, 27),
     _one("kills_sync", "power cut, compaction", Breach.NO_INDEX, 19),
     _one("first_kills_rule", "writer, two collectors", Breach.NO_INDEX, 26),

@@ -4,6 +4,8 @@ A rule can be taken away, ``ALL_RULES.without("killed_is_absent")``, to look for
 loses data.  What the other programs do wrong at this place is often exactly one rule less.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -93,7 +95,7 @@ class Rules:
     )
     goes_with_target: bool = _rule("the COMMIT of an un-forget or hold goes only with its target")
 
-    def without(self, *names: str) -> "Rules":
+    def without(self, *names: str) -> Rules:
         """Return the rules that remain when some are taken away."""
         return replace(self, **dict.fromkeys(names, False))
 

@@ -10,6 +10,8 @@ same.  Three notations keep it small:
 What it does not hold: sizes, places in packs, contents, signatures, times.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 

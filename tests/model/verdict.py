@@ -1,5 +1,7 @@
 """Step 4 of a run: what of its tombs it kills.  Sets only, no steps."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from tests.model.marking import (

@@ -4,6 +4,8 @@ Each process is a function from the store and its own memory to the steps that i
 A step is one request.  A process that dies is one that never steps again, so dying is no step.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from itertools import product
 from typing import NamedTuple

@@ -185,7 +185,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-@settings(max_examples=3000)
+@settings(max_examples=200)
 @given(lines=st.lists(_PATTERNS, min_size=1, max_size=4))
 def test_patterns_mean_what_they_mean_to_git(checkout: Path, lines: list[str]) -> None:
     """Of any patterns, the same paths are left out."""

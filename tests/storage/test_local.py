@@ -406,11 +406,23 @@ class TestDescriptors:
             pass
         with directories.lease((b"2",)):
             assert open_descriptors() == before + 2
-        root.rename(root.with_name("moved"))
-        with directories.lease((b"3",)):  # found from the root, which stays open
-            pass
         directories.close()
         assert open_descriptors() == before
+
+    def test_the_root_stays_open(self, root: Path) -> None:
+        """It is what all others are found from, so it is kept although it was used long ago."""
+        with closing(local_store(root)) as store:
+            for number in range(5):
+                store.put(f"packs/{number}/one", b"x")
+            store.put("index/one", b"x")
+        directories = Directories(PosixFs(), os.fsencode(root), most_open=3)
+        for number in range(5):
+            with directories.lease((b"packs", b"%d" % number)):
+                pass
+        root.rename(root.with_name("moved"))
+        with directories.lease((b"index",)) as fd:
+            assert os.listdir(fd) == ["one"]  # noqa: PTH208 - by descriptor
+        directories.close()
 
     def test_errors_lose_none(self, store: LocalStore) -> None:
         """Neither a refused put nor a failed read keeps a descriptor."""

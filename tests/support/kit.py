@@ -13,6 +13,7 @@ from pathlib import Path
 from strongroom.clock import ManualClock
 from strongroom.model.events import Event
 from strongroom.model.fs import Fs
+from strongroom.model.randomness import Randomness
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Source
 from strongroom.model.store import Store
@@ -54,7 +55,7 @@ class Kit:
         self.store = store
         self.state_path = state
         self.clock = ManualClock()
-        self.randomness = SystemRandomness()
+        self.randomness: Randomness = SystemRandomness()
         self.state = LocalFiles(fs or PosixFs(), str(state).encode(), self.randomness)
         self.cache = self.state.below("cache")
         self.events: list[Event] = []

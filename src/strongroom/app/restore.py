@@ -19,7 +19,7 @@ from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Problem
 from strongroom.operations.listing import find_snapshot
 from strongroom.operations.restore import restore as bring_back
-from strongroom.operations.restore_plan import restore_totals
+from strongroom.operations.restore_plan import restore_totals, stated_totals
 from strongroom.restore.files.begin import TargetOptions, begin
 from strongroom.restore.files.owners import Owners, Ownership
 
@@ -39,7 +39,7 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What a restore would do; sizes in bytes, ``space`` on disk."""
+    """What a restore would do; sizes in bytes, ``space`` on disk at most."""
 
     snapshot: ListedSnapshot
     path: bytes
@@ -129,7 +129,11 @@ def _planned(
 ) -> RestorePlan:
     repository = opened.repository
     repository.around.sink(PhaseBegan("plan"))
-    totals = restore_totals(repository.reader(), listed, top, _wanted(request, listed, top))
+    wanted = _wanted(request, listed, top)
+    totals = stated_totals(listed)
+    partial = bool(top) or wanted is not None or len(listed.snapshot.sources) != 1
+    if partial or totals.space > target.free_bytes:
+        totals = restore_totals(repository.reader(), listed, top, wanted)
     return RestorePlan(
         snapshot=listed,
         path=top,

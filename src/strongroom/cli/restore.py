@@ -118,9 +118,9 @@ def _tell_plan(one: Job, plan: RestorePlan, *, dry_run: bool) -> None:
         f"restores {what}: {counted(plan.files, 'file')}, {size(plan.bytes)}, "
         f"{counted(plan.entries, 'entry', 'entries')} in all"
     )
-    place = "" if target.exists else " (new)"
+    place = f"{target.path}{'' if target.exists else ' (new)'}"
     one.output.line(
-        f"into {target.path}{place}; needs {size(plan.space)}, {size(target.free_bytes)} free"
+        f"into {place}; needs at most {size(plan.space)}, {size(target.free_bytes)} free"
     )
     if target.in_use:
         one.output.line(

@@ -31,6 +31,16 @@ class RestoreTotals:
     space: int = 0
 
 
+def stated_totals(listed: ListedSnapshot) -> RestoreTotals:
+    """Return the totals of a whole snapshot as its record states them.
+
+    ``space`` is then the most that it can take: nothing is known of holes and hard links.
+    """
+    counts = [source.counts for source in listed.snapshot.sources]
+    entries, size = sum(c.entries for c in counts), sum(c.bytes for c in counts)
+    return RestoreTotals(entries, sum(c.files for c in counts), size, size + entries * _BLOCK)
+
+
 def restore_totals(
     reader: Reader, listed: ListedSnapshot, top: bytes, wanted: Wanted | None
 ) -> RestoreTotals:

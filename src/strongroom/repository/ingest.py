@@ -188,8 +188,8 @@ class Ingest:
         self._ahead += size
         self._batches += 1
         if self._pace.reads_here():
-            loaded = self._pace.timed(source, items)
-            future = self._workers.compute.submit(self._captured, loaded)
+            future: Future[_Captured] = Future()
+            future.set_result(self._captured(self._pace.timed(source, items)))
         else:
             future = self._workers.transfer.submit(self._capture, source, items)
         self._steps.append(_Batch(future, size))

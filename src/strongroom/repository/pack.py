@@ -1,7 +1,9 @@
 """Packs: frames of chunks sealed into one object (``docs/format.md`` 6).
 
-``seal_pack`` verifies what it made before it returns it: every frame is opened, decompressed and
-compared with the ids of its chunks. ``PackOpener`` reads frames and footers, and recomputes ids.
+What is written is verified in two steps before it leaves. A frame is decompressed as soon as it is
+compressed, and the ids of its chunks are computed again from what came out (``check_frame``). A
+sealed pack is opened again, and each payload compared with the one that was checked, by its digest
+(``seal_pack``). ``PackOpener`` reads frames and footers, and recomputes ids.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from strongroom.compression.codec import CodecError, Decompressor
+from strongroom.compression.codec import CodecError, Compressor, Decompressor
 from strongroom.crypto.primitives import TAG_SIZE, Cipher, OpenError, same, sha256
 from strongroom.errors import DamageError, KeyRefusedError
+from strongroom.model.fs import Buffer
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.columns import (
     MAX_FRAME_PLAIN,
@@ -48,11 +51,12 @@ _FOOTER_OVERHEAD: Final = 64 + TAG_SIZE
 
 
 class CompressedFrame(NamedTuple):
-    """Chunks on their way into a pack: one codec, one payload."""
+    """Chunks on their way into a pack: one codec, one payload and its SHA-256."""
 
     kind: ChunkKind
     codec: int
     payload: bytes
+    digest: bytes
     ids: tuple[bytes, ...]
     lengths: tuple[int, ...]
 
@@ -87,10 +91,8 @@ class PackOpener:
     def _damage(self, what: str) -> DamageError:
         return DamageError(f"{self._where} is damaged: {what}")
 
-    def plain(
-        self, place: FrameSpan, sealed: bytes | memoryview, decompressor: Decompressor
-    ) -> memoryview:
-        """Return the chunks of a frame, one after the other, not compared yet; ``DamageError``."""
+    def _payload(self, place: FrameSpan, sealed: bytes | memoryview) -> tuple[int, memoryview]:
+        """Return (codec, payload) of a frame; ``DamageError``."""
         nonce = _NONCE.pack(_FRAME, place.offset)
         try:
             plain = self._cipher.unseal(nonce, sealed, bytes([place.kind]))
@@ -101,11 +103,25 @@ class PackOpener:
         codec, length = _PREFIX.unpack_from(plain)
         if length != place.plain_length or length > MAX_FRAME_PLAIN:
             raise self._damage(f"the frame at {place.offset} has another length than listed")
-        payload = memoryview(plain)[_PREFIX.size :]
+        return codec, memoryview(plain)[_PREFIX.size :]
+
+    def plain(
+        self, place: FrameSpan, sealed: bytes | memoryview, decompressor: Decompressor
+    ) -> memoryview:
+        """Return the chunks of a frame, one after the other, not compared yet; ``DamageError``."""
+        codec, payload = self._payload(place, sealed)
         try:
-            return memoryview(decompressor.decompress(codec, payload, length))
+            return memoryview(decompressor.decompress(codec, payload, place.plain_length))
         except CodecError as error:
             raise self._damage(f"the frame at {place.offset}: {error}") from error
+
+    def check_payload(
+        self, place: FrameSpan, sealed: bytes | memoryview, frame: CompressedFrame
+    ) -> None:
+        """``DamageError`` unless the sealed frame opens to the payload of ``frame``."""
+        codec, payload = self._payload(place, sealed)
+        if codec != frame.codec or sha256(payload) != frame.digest:
+            raise self._damage(f"the frame at {place.offset} is not what was sealed")
 
     def check(self, kind: ChunkKind, chunk_id: bytes, chunk: memoryview) -> None:
         """``DamageError`` unless ``chunk`` is the chunk that the id names."""
@@ -192,13 +208,37 @@ def read_whole_pack(
     return opener, opener.footer(offset, memoryview(data)[offset : offset + length])
 
 
-def seal_pack(
-    frames: Sequence[CompressedFrame],
-    keys: SessionKeys,
-    salt: bytes,
+def compress_frame(
+    kind: ChunkKind,
+    chunks: Sequence[tuple[bytes, Buffer]],
+    compressor: Compressor,
     decompressor: Decompressor,
-) -> SealedPack:
-    """Seal frames into a pack, and prove that it opens to exactly these chunks."""
+) -> tuple[CompressedFrame, memoryview]:
+    """Compress chunks, given with their ids; also what decompressing gives back, to be checked."""
+    lengths = tuple(len(chunk) for _, chunk in chunks)
+    plain = chunks[0][1] if len(chunks) == 1 else b"".join([chunk for _, chunk in chunks])
+    codec, payload = compressor.compress(plain)
+    ids = tuple(chunk_id for chunk_id, _ in chunks)
+    frame = CompressedFrame(kind, codec, payload, sha256(payload), ids, lengths)
+    try:
+        back = decompressor.decompress(codec, memoryview(payload), len(plain))
+    except CodecError as error:
+        raise _broken_machine() from error
+    return frame, memoryview(back)
+
+
+def check_frame(frame: CompressedFrame, back: memoryview, domain: DomainKeys) -> None:
+    """``DamageError`` unless what was decompressed is the chunks that the ids name."""
+    hasher = domain.data_hasher if frame.kind is ChunkKind.DATA else domain.tree_hasher
+    place = 0
+    for chunk_id, size in zip(frame.ids, frame.lengths, strict=True):
+        if hasher(back[place : place + size]) != chunk_id:
+            raise _broken_machine()
+        place += size
+
+
+def seal_pack(frames: Sequence[CompressedFrame], keys: SessionKeys, salt: bytes) -> SealedPack:
+    """Seal checked frames into a pack, and prove that it opens to exactly these."""
     domain = keys.domain
     fixed = _FIXED.pack(
         MAGIC, VERSION, SUITE, 0, domain.repository_id, domain.domain_id, keys.epoch
@@ -223,19 +263,19 @@ def seal_pack(
     end = offset + len(footer)
     parts.append(cipher.seal(_NONCE.pack(_END, end), _TRAILER.pack(offset, len(footer))))
     data = b"".join(parts)
-    _verify(data, records, _opener("the new pack", header, keys.secret, domain), decompressor)
-    return SealedPack(sha256(data), data, tuple(records))
-
-
-def _verify(
-    data: bytes, records: list[FrameRecord], opener: PackOpener, decompressor: Decompressor
-) -> None:
+    opener = _opener("the new pack", header, keys.secret, domain)
     view = memoryview(data)
     offset, length = opener.footer_place(data[-TRAILER_SIZE:], len(data))
     if opener.footer(offset, view[offset : offset + length]) != records:
-        msg = "a new pack did not read back as it was written; nothing was stored"
-        raise DamageError(msg, hint="Check the memory of this machine.")
-    for record in records:
-        opener.frame(
-            record, view[record.offset : record.offset + record.sealed_length], decompressor
-        )
+        raise _broken_machine()
+    for frame, record in zip(frames, records, strict=True):
+        sealed_frame = view[record.offset : record.offset + record.sealed_length]
+        opener.check_payload(record.span, sealed_frame, frame)
+    return SealedPack(sha256(data), data, tuple(records))
+
+
+def _broken_machine() -> DamageError:
+    return DamageError(
+        "a new pack did not read back as it was written; nothing was stored",
+        hint="Check the memory of this machine.",
+    )

@@ -1,6 +1,7 @@
 """From chunks to packs: frames are compressed on worker threads, packed in order, sealed, stored.
 
-One thread adds; workers compress, seal and verify; transfer threads put. What is in flight is
+One thread adds, and checks what comes back from the compressor: many short calls belong on one
+thread. Workers compress, decompress and seal; transfer threads put. What is in flight is
 bounded in bytes. A failure anywhere is raised by the next call.
 """
 
@@ -24,6 +25,8 @@ from strongroom.repository.pack import (
     EMPTY_WEIGHT,
     CompressedFrame,
     SealedPack,
+    check_frame,
+    compress_frame,
     seal_pack,
 )
 from strongroom.repository.records import IndexedPack
@@ -48,11 +51,10 @@ class StoredPack(NamedTuple):
 class _Frame:
     """Chunks of one kind waiting for their frame to be full."""
 
-    __slots__ = ("chunks", "ids", "size")
+    __slots__ = ("chunks", "size")
 
     def __init__(self) -> None:
-        self.ids: list[bytes] = []
-        self.chunks: list[Buffer] = []
+        self.chunks: list[tuple[bytes, Buffer]] = []
         self.size = 0
 
 
@@ -94,7 +96,7 @@ class Packer:
         self._compressor = compressor
         self._decompressor = Decompressor()
         self._filling = {kind: _Frame() for kind in ChunkKind}
-        self._compressing: deque[tuple[Future[CompressedFrame], int]] = deque()
+        self._compressing: deque[tuple[Future[tuple[CompressedFrame, memoryview]], int]] = deque()
         self._packs = {kind: _OpenPack() for kind in ChunkKind}
         self._storing: deque[tuple[Future[Future[StoredPack]], int]] = deque()
         self._stored: list[StoredPack] = []
@@ -107,8 +109,7 @@ class Packer:
         if filling.size and filling.size + len(chunk) > self._limits.frame:
             self._close_frame(kind)
             filling = self._filling[kind]
-        filling.ids.append(chunk_id)
-        filling.chunks.append(chunk)
+        filling.chunks.append((chunk_id, chunk))
         filling.size += len(chunk)
         if filling.size >= self._limits.frame:
             self._close_frame(kind)
@@ -122,7 +123,7 @@ class Packer:
     def flush(self) -> None:
         """Store everything that was added and wait for it."""
         for kind in ChunkKind:
-            if self._filling[kind].ids:
+            if self._filling[kind].chunks:
                 self._close_frame(kind)
         while self._compressing:
             self._take_frame()
@@ -155,15 +156,11 @@ class Packer:
         filled, self._filling[kind] = self._filling[kind], _Frame()
         self._make_room()
         self._in_flight += filled.size
-        future = self._workers.compute.submit(self._compress, kind, filled)
+        future = self._workers.compute.submit(
+            compress_frame, kind, filled.chunks, self._compressor, self._decompressor
+        )
         self._compressing.append((future, filled.size))
         self._collect()
-
-    def _compress(self, kind: ChunkKind, filled: _Frame) -> CompressedFrame:
-        plain = filled.chunks[0] if len(filled.chunks) == 1 else b"".join(filled.chunks)
-        codec, payload = self._compressor.compress(plain)
-        lengths = tuple(map(len, filled.chunks))
-        return CompressedFrame(kind, codec, payload, tuple(filled.ids), lengths)
 
     def _make_room(self) -> None:
         while self._in_flight > self._limits.in_flight:
@@ -184,7 +181,8 @@ class Packer:
     def _take_frame(self) -> None:
         future, size = self._compressing.popleft()
         self._in_flight -= size
-        frame = future.result()
+        frame, back = future.result()
+        check_frame(frame, back, self._keys.domain)
         pack = self._packs[frame.kind]
         if pack.frames and padme(pack.weight + frame.weight) > self._limits.pack:
             self._close_pack(frame.kind)
@@ -208,7 +206,7 @@ class Packer:
             self._storing.append((future, pack.weight))
 
     def _seal(self, frames: list[CompressedFrame], salt: bytes) -> Future[StoredPack]:
-        sealed = seal_pack(frames, self._keys, salt, self._decompressor)
+        sealed = seal_pack(frames, self._keys, salt)
         return self._workers.transfer.submit(self._store, sealed)
 
     def _store(self, sealed: SealedPack) -> StoredPack:

@@ -111,7 +111,7 @@ class Loader:
             xattrs, attributes_cause = attributes(self._fs.xattrs, fd)
             after = self._fs.fstat(fd)
         finally:
-            self._fs.close(fd)
+            self.opener.close(fd)
         if cause or differs(before, after):
             return _Read(after, data, xattrs, began_ns, cause or CHANGED, changed=True)
         return _new(_Read, (after, data, xattrs, began_ns, attributes_cause, False))

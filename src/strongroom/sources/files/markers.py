@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Final
 
 from strongroom.model.fs import Fs
@@ -61,4 +62,5 @@ class Markers:
                 return None
             return self._fs.read(fd, size)
         finally:
-            self._fs.close(fd)
+            with suppress(OSError):
+                self._fs.close(fd)

@@ -49,12 +49,19 @@ class Opener:
         try:
             opened = self._fs.fstat(fd)
         except OSError:
-            self._fs.close(fd)
+            self.close(fd)
             raise
         if opened[0] & _TYPE != stat.S_IFREG:
-            self._fs.close(fd)
+            self.close(fd)
             raise OSError(errno.ELOOP, REPLACED)
         return _new(Opened, (fd, opened, began_ns))
+
+    def close(self, fd: int) -> None:
+        """Close what was only read: nothing can be lost by it any more."""
+        try:  # noqa: SIM105 - for every file
+            self._fs.close(fd)
+        except OSError:
+            pass
 
     def _open(self, found: Found, dir_fd: int) -> int:
         owner = found.stat.uid

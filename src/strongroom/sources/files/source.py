@@ -98,7 +98,7 @@ class FilesSource:
         try:
             yield FileContent(self._fs, self._maker, item, found, opened)
         finally:
-            self._fs.close(opened.fd)
+            self._loader.opener.close(opened.fd)
 
     def close(self) -> None:
         """Close what is open; items of a walk cannot be loaded afterwards."""

@@ -1,0 +1,1 @@
+"""What earlier runs wrote, to be read for ever."""

@@ -1,0 +1,236 @@
+"""What was written once is read for ever, and what follows from a seed never changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from strongroom.compression.codec import STORED, Decompressor
+from strongroom.model.snapshot import Counts, Snapshot, SourceRecord, Status, Stream
+from strongroom.model.store import Store
+from strongroom.repository.canonical import encode
+from strongroom.repository.columns import ChunkKind, FrameRecord, encode_columns
+from strongroom.repository.commits import seal_snapshot
+from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.keyring import (
+    DomainKeys,
+    SessionKeys,
+    SessionSecret,
+    WriterKeys,
+    config_digest,
+    domain_id,
+    writer_id,
+)
+from strongroom.repository.pack import CompressedFrame, seal_pack
+from strongroom.repository.records import (
+    Abort,
+    Config,
+    Heartbeat,
+    IndexedPack,
+    SessionBody,
+    Slot,
+    Writer,
+    read_body,
+)
+from strongroom.repository.segment import seal_segment
+from strongroom.crypto.primitives import agreement_public_key, sha256
+from strongroom.storage.memory import MemoryStore
+from tests.golden.make import FIRST, SECOND, make, stored
+from tests.support.kit import Kit
+from tests.support.noise import noise
+from tests.support.randomness import SeededRandomness
+
+pytestmark = pytest.mark.spec("B1")
+
+REPOSITORY = bytes(range(16))
+SALT = noise(32, "salt")
+OBJECTS = stored()
+
+
+def only(objects: dict[str, bytes], prefix: str) -> dict[str, bytes]:
+    """Return the objects below a prefix."""
+    return {key: value for key, value in objects.items() if key.startswith(prefix)}
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Kit:
+    """A host that finds the repository that was written once."""
+    store = MemoryStore()
+    for key, value in OBJECTS.items():
+        store.put(key, value)
+    return Kit(store, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def anew(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The same repository, written by this version from the same seed."""
+    store: Store = make(tmp_path_factory.mktemp("state"))
+    return {info.key: store.get(info.key) for info in store.list("")}
+
+
+def test_what_was_written_once_is_restored(old: Kit) -> None:
+    """Every snapshot of the stored repository restores bit for bit."""
+    first, second = old.snapshots()
+    assert old.restore(first.id)[1] == FIRST
+    assert old.restore(second.id)[1] == SECOND
+
+
+def test_what_was_written_once_is_sound(old: Kit) -> None:
+    """A check of the stored repository, with all data, finds nothing."""
+    result = old.verify()
+    assert result.damage == []
+    assert (result.snapshots, result.packs, result.packs_read) == (2, 2, 2)
+
+
+def test_what_was_written_once_is_built_upon(old: Kit) -> None:
+    """A backup of the same files into the stored repository stores nothing."""
+    assert old.backup(FIRST).written.chunks <= 1  # the extents are not the same: no holes
+
+
+def test_a_seed_gives_the_same_objects(anew: dict[str, bytes]) -> None:
+    """Writers, sessions, heartbeats and ABORTs are the same bytes at the same keys."""
+    for prefix in ("writers/", "sessions/"):
+        assert only(anew, prefix) == only(OBJECTS, prefix)
+    assert only(anew, "commits/").keys() == only(OBJECTS, "commits/").keys()
+    aborts = [key for key, value in only(OBJECTS, "commits/").items() if len(value) == 104]
+    assert len(aborts) == 1
+    assert anew[aborts[0]] == OBJECTS[aborts[0]]
+
+
+def test_a_seed_gives_the_same_config_and_slots(anew: dict[str, bytes]) -> None:
+    """All but what is sealed to a public key follows from the seed."""
+    cores, slots = [], []
+    for objects in (anew, OBJECTS):
+        envelope = unwrap(objects["config"], Kind.CONFIG, "config")
+        cores.append(read_body("config", envelope.body, Config).core)
+        slots.append(
+            [
+                (key, *(getattr(slot, name) for name in slot.__struct_fields__[:-1]))
+                for key, value in only(objects, "slots/").items()
+                for slot in [read_body(key, unwrap(value, Kind.SLOT, key).body, Slot)]
+            ]
+        )
+    assert cores[0] == cores[1]
+    assert slots[0] == slots[1]
+    assert cores[0].hex() == (
+        "@CORE@"
+    )
+
+
+def test_a_seed_gives_packs_and_segments_of_the_same_length(anew: dict[str, bytes]) -> None:
+    """Nothing but keys differs between two runs, so nothing is longer or shorter."""
+    for prefix in ("packs/", "index/", "commits/"):
+        lengths = [sorted(map(len, only(objects, prefix).values())) for objects in (anew, OBJECTS)]
+        assert lengths[0] == lengths[1]
+
+
+def test_ids_and_derived_keys_never_change() -> None:
+    """Writer and domain ids, the config digest, and what derives from a domain secret."""
+    domain = DomainKeys(REPOSITORY, domain_id(REPOSITORY, b"main"), noise(32, "domain"))
+    secret = SessionSecret(REPOSITORY, noise(32, "session"))
+    key, commitment = secret.pack_key(bytes(44), SALT)
+    commit_key, _ = secret.commit_key("commits/a/b", SALT)
+    assert [
+        writer_id(bytes(32)).hex(),
+        domain_id(REPOSITORY, b"main").hex(),
+        config_digest(REPOSITORY, b"core").hex(),
+        domain.index_key.hex(),
+        domain.data_hasher(b"").hex(),
+        domain.tree_hasher(b"").hex(),
+        key.hex(),
+        commitment.hex(),
+        commit_key.hex(),
+    ] == [
+        @IDS@
+    ]
+
+
+def test_envelopes_never_change() -> None:
+    """The bytes of signed objects with fixed keys."""
+    writer = WriterKeys(noise(32, "writer"))
+    key = f"sessions/{writer.id.hex()}/{REPOSITORY.hex()}"
+    bodies = {
+        Kind.SESSION: encode(SessionBody(1, 1_700_000_000_000_000_000, REPOSITORY, None)),
+        Kind.HEARTBEAT: encode(Heartbeat(1_700_000_003_600_000_000, None)),
+        Kind.COMMIT: encode(Abort(2, 1, 1_700_000_000_000_000_000)),
+        Kind.WRITER: encode(Writer(b"main", writer.public_key, REPOSITORY, 0)),
+    }
+    digests = [
+        sha256(wrap(kind, REPOSITORY, key, body, writer.sign)).hex()[:32]
+        for kind, body in bodies.items()
+    ]
+    assert digests == [
+        @ENVELOPES@
+    ]
+
+
+def frames() -> list[CompressedFrame]:
+    """Return a data frame of two chunks and a tree frame of one, not compressed."""
+    first, second, tree = noise(100, "first"), noise(200, "second"), noise(50, "tree")
+    ids = [noise(32, "domain")]
+    domain = DomainKeys(REPOSITORY, REPOSITORY, ids[0])
+    return [
+        CompressedFrame(
+            ChunkKind.DATA,
+            STORED,
+            first + second,
+            (domain.data_hasher(first), domain.data_hasher(second)),
+            (100, 200),
+        ),
+        CompressedFrame(ChunkKind.TREE, STORED, tree, (domain.tree_hasher(tree),), (50,)),
+    ]
+
+
+def session_keys() -> SessionKeys:
+    """Return the keys of a session with a fixed seed; only what is sealed is another each time."""
+    domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"))
+    return SessionKeys(domain, agreement_public_key(noise(32, "reader")), 1, SeededRandomness(5))
+
+
+def test_packs_never_change() -> None:
+    """With fixed keys every byte of a pack is fixed but the sealed session key."""
+    sealed = seal_pack(frames(), session_keys(), SALT, Decompressor())
+    assert len(sealed.data) == @PACKLEN@
+    assert sealed.data[:44].hex() == (
+        "53524d500000010" "0000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f00000001"
+    )
+    assert sha256(sealed.data[:44] + sealed.data[124:]).hex() == (
+        "@PACK@"
+    )
+
+
+def test_index_segments_never_change() -> None:
+    """With fixed keys every byte of an index segment is fixed."""
+    columns = encode_columns(
+        [FrameRecord(188, 321, ChunkKind.DATA, (noise(32, "a"), noise(32, "b")), (100, 200))]
+    )
+    pack = IndexedPack(noise(32, "pack"), 1024, columns.frames, columns.ids, columns.lengths)
+    domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"))
+    assert sha256(seal_segment([pack], domain, SALT)).hex() == (
+        "@SEGMENT@"
+    )
+
+
+def test_sealed_snapshots_never_change() -> None:
+    """With fixed keys the sealed part of a commit is fixed."""
+    source = SourceRecord(
+        name=b"etc",
+        kind=b"files",
+        order=1,
+        paths=(b"/etc",),
+        root=noise(32, "root"),
+        levels=2,
+        status=Status.INCOMPLETE,
+        position=b"",
+        counts=Counts(5, 4, 1, 1000, 1),
+        problems=Stream(noise(40, "problems"), 0),
+    )
+    snapshot = Snapshot(b"n", b"e", b"files", b"h", b"u", (b"t",), 1, 2, b"p", (source,))
+    commitment, sealed = seal_snapshot(snapshot, session_keys(), "commits/a/b", SALT)
+    assert commitment.hex() == (
+        "@COMMITMENT@"
+    )
+    assert sha256(sealed).hex() == (
+        "@SEALED@"
+    )
