@@ -130,7 +130,7 @@ def _try(fresh: Fresh, here: Path, store: LocalStore) -> None:
         acknowledged[result.snapshot.id] = SECOND
     except StrongroomError as error:
         assert error.code in FAILED, repr(error)
-        in_doubt = told.deciding
+        in_doubt = bool(told.deciding)
     _check_afterwards(here, acknowledged, in_doubt=in_doubt)
 
 

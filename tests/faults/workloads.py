@@ -100,15 +100,16 @@ def die_at_put(kit: Kit, files: Files, prefix: str) -> None:
 
 
 class DecisionTold(ForwardingStore):
-    """Knows whether a session began to decide; if it fails after that, it may have succeeded."""
+    """Knows which sessions began to decide; one that fails after that may have succeeded."""
 
     def __init__(self, within: Store) -> None:
         super().__init__(within)
-        self.deciding = False
+        self.deciding: list[str] = []
 
     def put(self, key: str, value: Buffer) -> None:
         """See ``Store``."""
-        self.deciding |= key.startswith(layout.COMMITS)
+        if key.startswith(layout.COMMITS):
+            self.deciding.append(key.rpartition("/")[2])
         super().put(key, value)
 
 

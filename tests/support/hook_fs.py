@@ -14,15 +14,16 @@ Change = Callable[[Any], Any]
 
 
 class HookFs:
-    """The real file system; see ``hook_fs``."""
+    """A file system with hooks; see ``hook_fs``."""
 
     def __init__(
         self,
         before: Mapping[str, Hook],
         changed: Mapping[str, Change],
         arguments: Mapping[str, Callable[..., tuple[Any, ...]]],
+        within: Fs,
     ) -> None:
-        self._within = PosixFs()
+        self._within = within
         self._before = before
         self._changed = changed
         self._arguments = arguments
@@ -45,13 +46,14 @@ def hook_fs(
     *,
     changed: Mapping[str, Change] | None = None,
     arguments: Mapping[str, Callable[..., tuple[Any, ...]]] | None = None,
+    within: Fs | None = None,
 ) -> Fs:
     """Return a file system that calls ``before[name]`` with what a call is given.
 
     ``changed``: by the name of a call, what its result is turned into; ``arguments``: what the
     arguments without a name are.
     """
-    return cast("Fs", HookFs(before or {}, changed or {}, arguments or {}))
+    return cast("Fs", HookFs(before or {}, changed or {}, arguments or {}, within or PosixFs()))
 
 
 def once(act: Callable[[], object], *names: bytes) -> Hook:

@@ -47,10 +47,6 @@ class Bar:
         """See ``Progress``."""
         self._tracker.take(event)
 
-    def expect(self, items: int, size: int) -> None:
-        """See ``Progress``."""
-        self._tracker.expect(items, size)
-
     @contextmanager
     def pause(self) -> Iterator[None]:
         """See ``Progress``."""

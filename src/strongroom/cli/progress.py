@@ -33,10 +33,6 @@ class Progress(Protocol):
         """Take one event in; from any thread."""
         ...
 
-    def expect(self, items: int, size: int) -> None:
-        """Set the totals of this phase."""
-        ...
-
     def pause(self) -> AbstractContextManager[None]:
         """Take the display away while somebody is asked."""
         ...
@@ -79,10 +75,6 @@ class Plain:
                 return
             self._next = now + self._every
         self._show(self._tracker.state())
-
-    def expect(self, items: int, size: int) -> None:
-        """See ``Progress``."""
-        self._tracker.expect(items, size)
 
     def pause(self) -> AbstractContextManager[None]:
         """See ``Progress``."""

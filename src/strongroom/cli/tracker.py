@@ -68,11 +68,6 @@ class Tracker:
             elif isinstance(event, PhaseBegan):
                 self._begin(event)
 
-    def expect(self, items: int, size: int) -> None:
-        """Set the totals of this phase, where somebody knows them better."""
-        with self._lock:
-            self._total_items, self._total_bytes = items, size
-
     def state(self) -> State:
         """Return where things are."""
         now = self._clock.elapsed()

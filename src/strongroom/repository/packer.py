@@ -200,7 +200,8 @@ class Packer:
     def _close_pack(self, kind: ChunkKind) -> None:
         pack, self._packs[kind] = self._packs[kind], _OpenPack()
         if pack.frames:
-            salt = self.fresh_salt(b"".join(i for frame in pack.frames for i in frame.ids))
+            content = (b"".join((frame.digest, *frame.ids)) for frame in pack.frames)
+            salt = self.fresh_salt(b"".join(content))
             self._in_flight += pack.weight
             future = self._workers.compute.submit(self._seal, pack.frames, salt)
             self._storing.append((future, pack.weight))

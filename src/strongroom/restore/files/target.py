@@ -25,6 +25,7 @@ from strongroom.restore.files.tools import FAILED, Tools
 from strongroom.system.causes import cause_of
 
 _FILES: Final = frozenset({EntryKind.FILE, EntryKind.STREAM, EntryKind.RECORD})
+_DEVICES: Final = frozenset({EntryKind.CHARACTER_DEVICE, EntryKind.BLOCK_DEVICE})
 _KINDS: Final = frozenset(EntryKind)
 _NO_CONTENT: Final = "not restored, since another name of the same file was not"
 _APART: Final = "restored as a file of its own: its content is not that of its other names"
@@ -171,7 +172,10 @@ class FilesTarget:
             with tools.directories.use(place.directory) as dir_fd:
                 making.special(tools, place, dir_fd, name, entry)
         except FAILED as error:
-            tools.fail(entry.path, error)
+            if isinstance(error, PermissionError) and entry.kind in _DEVICES:
+                tools.report(entry.path, "a device can only be made by root")
+            else:
+                tools.fail(entry.path, error)
             self._give_up(entry)
         else:
             self._settle(entry)
