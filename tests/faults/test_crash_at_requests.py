@@ -108,6 +108,38 @@ def _stop_backup(base: Base, files: Files, stop: str, nth: int, folder: Path) ->
     check_invariants(Kit(store, state), acknowledged)
 
 
+@pytest.mark.parametrize("kind", [Kind.TWICE, Kind.ECHO])
+def test_a_request_that_arrives_twice_does_no_harm(
+    base: tuple[Base, Files], kind: Kind, tmp_path: Path
+) -> None:
+    """Whichever change arrives a second time, at once or later: the backup succeeds, since what is
+    there already is read back and found to be its own.
+    """
+    before, files = base
+    for nth in range(1, _requests_of_backup(before, files, tmp_path) + 1):
+        store, state = before.again(tmp_path)
+        faulty = FaultyStore(store, Script(Fault(kind, nth=nth, later=2)))
+        try:
+            result = Kit(faulty, state).backup(files)
+            faulty.deliver_echoes()
+            check_invariants(Kit(store, state), {**before.acknowledged, result.snapshot.id: files})
+        except BaseException as error:
+            error.add_note(f"REPRO: {kind.name}, change {nth}")
+            raise
+        if not faulty.struck:
+            break
+
+
+@pytest.mark.parametrize("kind", [Kind.TWICE, Kind.ECHO])
+def test_an_init_whose_requests_arrive_twice_succeeds(kind: Kind, tmp_path: Path) -> None:
+    """Whichever change of an init arrives a second time, there is one repository, and it is ours."""
+    for nth in range(1, 10):
+        store = MemoryStore()
+        kit = Kit(FaultyStore(store, Script(Fault(kind, nth=nth, later=2))), tmp_path / str(nth))
+        kit.init()
+        check_invariants(Kit(store, tmp_path / str(nth)), {})
+
+
 @pytest.mark.parametrize("stop", STOPS)
 def test_an_init_stopped_at_any_request_leaves_nothing_in_the_way(
     stop: str, tmp_path: Path
@@ -135,7 +167,7 @@ def _stop_init(stop: str, nth: int, state: Path) -> None:
         assert error.code in DOCUMENTED, error
     except SimulatedCrash:
         assert stop.startswith("dies")
-    if faulty.struck[0][1] == "config" and stop == "reply lost":
+    if faulty.struck[0][:2] == ("put", "config") and stop == "reply lost":
         assert made is not None, "a lost reply is asked for again"
     if made is None:
         with contextlib.suppress(RefusedError):  # its config had arrived

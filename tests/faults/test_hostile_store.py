@@ -23,7 +23,14 @@ from tests.support.randomness import SeededRandomness
 
 pytestmark = pytest.mark.spec("B1")
 
-FAILING = (Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.BROKEN_LIST, Kind.TWICE, Kind.ECHO)
+FAILING = (
+    Kind.ERROR_BEFORE,
+    Kind.ERROR_AFTER,
+    Kind.BROKEN_LIST,
+    Kind.TWICE,
+    Kind.ECHO,
+    Kind.LATE,
+)
 LYING = (Kind.TRUNCATED, Kind.FLIPPED, Kind.SHORT_LIST, Kind.MISSING_ENTRY)
 DOCUMENTED = {1, 4, 6, 10, 11, 12, 13}
 STEPS = 6

@@ -37,6 +37,7 @@ class Kind(Enum):
     ERROR_AFTER = auto()  # it is done, and the answer is lost
     TWICE = auto()  # it arrives twice; the second answer is the one that is seen
     ECHO = auto()  # it arrives again some requests later, and nobody sees the second answer
+    LATE = auto()  # it is told to have failed, and arrives some requests later
     CRASH_BEFORE = auto()  # the client dies before it arrives
     CRASH_AFTER = auto()  # the client dies after it was done
     TRUNCATED = auto()  # a value comes without its second half
@@ -49,6 +50,7 @@ class Kind(Enum):
 SUITS: Final[dict[Kind, frozenset[Verb]]] = {
     Kind.TWICE: WRITES,
     Kind.ECHO: WRITES,
+    Kind.LATE: WRITES,
     Kind.TRUNCATED: BODIES,
     Kind.FLIPPED: BODIES,
     Kind.SHORT_LIST: LISTS,
@@ -62,7 +64,7 @@ class Fault:
     """What happens to the requests ``nth`` to ``nth + times - 1`` that match.
 
     A request matches by its verb and by what its key or prefix starts with. ``later`` is the
-    number of requests after which an ECHO arrives.
+    number of requests after which an ECHO or a LATE one arrives.
     """
 
     kind: Kind
@@ -174,7 +176,7 @@ class FaultyStore:
         self._ask("sync", "", lambda: self._within.sync(prefixes))
 
     def deliver_echoes(self) -> None:
-        """Let every request that is still on its way for the second time arrive now."""
+        """Let every request that is still on its way arrive now."""
         with self._lock:
             echoes, self._echoes = self._echoes, []
         for _, echo in echoes:
@@ -189,9 +191,11 @@ class FaultyStore:
             raise fault.error(f"{verb} {self.url}/{key} did not arrive")
         if fault.kind is Kind.CRASH_BEFORE:
             self._die()
-        if fault.kind is Kind.ECHO:
+        if fault.kind in {Kind.ECHO, Kind.LATE}:
             with self._lock:
                 self._echoes.append((sum(self.requests.values()) + fault.later, act))
+        if fault.kind is Kind.LATE:
+            raise fault.error(f"no answer to {verb} {self.url}/{key}")
         if fault.kind is Kind.TWICE:
             with suppress(StrongroomError):
                 act()

@@ -92,10 +92,11 @@ def _back_up(one: Job, request: BackupRequest) -> int:
     snapshot = report.snapshot
     if report.problems:
         missing = sum(problem.missing for problem in report.problems)
+        others = len(report.problems) - missing
+        lacks = [counted(missing, "entry", "entries") + " not saved"] if missing else []
+        lacks += [counted(others, "problem")] if others else []
         one.output.line(
-            f"snapshot {snapshot.short_id} saved, but it is incomplete: "
-            f"{counted(missing, 'entry', 'entries')} not saved, "
-            f"{counted(len(report.problems) - missing, 'other problem')}"
+            f"snapshot {snapshot.short_id} saved, but it is incomplete: {', '.join(lacks)}"
         )
     else:
         one.output.line(f"snapshot {snapshot.short_id} saved")

@@ -40,8 +40,9 @@ def show(
         more = {"hint": hint, "details": list(details)}
         say(json.dumps({**record, **{k: v for k, v in more.items() if v}}, separators=(",", ":")))
         return
-    sentence = harmless(message).removesuffix(".")
-    say(f"error: {sentence}." + (f" {harmless(hint)}" if hint else ""))
+    sentence = harmless(message)
+    end = "" if sentence.endswith((".", "?")) else "."
+    say(f"error: {sentence}{end}" + (f" {harmless(hint)}" if hint else ""))
     for detail in details:
         say(f"  {harmless(detail)}")
 

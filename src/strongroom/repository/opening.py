@@ -29,6 +29,7 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.keyring import MAIN, Keyring, config_digest, domain_id
+from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
     SUITE,
     Bundle,
@@ -169,7 +170,7 @@ def _put_slots(
         body = make_slot(slot_id, secret, owner, SlotRole.FULL, bundle, randomness)
         key = layout.slot(slot_id)
         data = wrap(Kind.SLOT, owner.repository_id, key, body, signer.sign)
-        store.put(key, data)
+        put_own(store, key, data)
         digests.append(SlotDigest(slot_id, sha256(data)))
     return tuple(digests)
 
@@ -179,7 +180,7 @@ def _put_main_writer(store: Store, keyring: Keyring, now_ns: int) -> None:
     body = Writer(MAIN, writer.public_key, domain_id(keyring.repository_id, MAIN), now_ns)
     key = layout.writer(writer.id)
     signer = keyring.admin_signer()
-    store.put(key, wrap(Kind.WRITER, keyring.repository_id, key, encode(body), signer.sign))
+    put_own(store, key, wrap(Kind.WRITER, keyring.repository_id, key, encode(body), signer.sign))
 
 
 def read_config(store: StoreReading) -> OpenedConfig:

@@ -31,6 +31,7 @@ from strongroom.repository.keyring import SessionKeys, WriterKeys
 from strongroom.repository.loading import load_index
 from strongroom.repository.pack import SealedPack
 from strongroom.repository.packer import Packer, PackLimits
+from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
     ABORT,
     COMMIT,
@@ -148,16 +149,16 @@ class BackupSession:
 
     def _put(self, kind: Kind, key: str, body: bytes) -> bytes:
         data = wrap(kind, self._repository.id, key, body, self._identity.sign)
-        self._repository.store.put(key, data)
+        put_own(self._repository.store, key, data)
         return data
 
     def _put_pack(self, sealed: SealedPack) -> None:
-        self._repository.store.put(layout.pack(sealed.pack_id), sealed.data)
+        put_own(self._repository.store, layout.pack(sealed.pack_id), sealed.data)
 
     def _put_segment(self, packs: Sequence[IndexedPack]) -> None:
         salt = _begun(self._packer).fresh_salt(b"".join(pack.pack_id for pack in packs))
         data = seal_segment(packs, self._domain, salt)
-        self._repository.store.put(layout.index_segment(sha256(data)), data)
+        put_own(self._repository.store, layout.index_segment(sha256(data)), data)
 
     def beat(self) -> None:
         """Show a sign of life once an hour; called now and then while work goes on."""
