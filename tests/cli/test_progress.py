@@ -20,7 +20,7 @@ def test_share_speed_and_rest() -> None:
     clock = ManualClock()
     tracker = Tracker(clock)
     tracker.take(PhaseBegan("backup", 100, 10_000))
-    tracker.state()
+    state = tracker.state()
     for _ in range(20):
         clock.sleep(1)
         tracker.take(Advanced(1, 100, b"a/b"))

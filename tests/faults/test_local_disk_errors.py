@@ -15,6 +15,7 @@ from strongroom.app.init import init as app_init
 from tests.faults.app_run import Host, below, files_as_saved, write_files
 from tests.faults.workloads import FIRST, LARGE, Files
 from tests.storage.local_stores import local_store
+from tests.support.crash import SimulatedCrash
 from tests.support.faulty_fs import MUTATING, FaultyFs, FsFault, faulty_fs
 from tests.support.invariants import check_invariants
 from tests.support.kit import Kit
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.spec("B1")
 
 FOREVER = sys.maxsize
 EVERY = MUTATING | {"open", "names", "stat", "fstat", "read", "pread"}
+A_DAY = 86_400.0
 LEAST_CALLS = 12  # fewer would mean that we do not look
 DISASTERS = {
     "no space left": (errno.ENOSPC, FOREVER),
@@ -112,3 +114,23 @@ def test_an_init_tells_the_recovery_key_although_nothing_can_be_remembered(
             check_invariants(Kit(store, here / "other state"), {})
         if sum(faulty.attempts[call] for call in EVERY) < nth:
             break
+
+
+def test_leftovers_of_the_dead_are_swept_after_a_day(base: Base, tmp_path: Path) -> None:
+    """A process that dies while it writes its state or cache leaves a file that nobody wants; a day
+    later the next backup removes it, and nothing else.
+    """
+    here = Path(shutil.copytree(base.base, tmp_path / "here"))
+    for folder in ("state", "cache"):
+        inside, _ = faulty_fs(PosixFs(), FsFault("crash", calls=frozenset({"rename"})))
+        with pytest.raises(SimulatedCrash):
+            Host(here, base.tree, below(here / folder, inside)).backup()
+    Host(here, base.tree).backup()
+    left = [path for path in here.rglob("*.new-*") if path.is_file()]
+    assert {path.relative_to(here).parts[0] for path in left} == {"state", "cache"}
+    kept = {path for path in here.rglob("*") if path.is_file()} - set(left)
+    late = Host(here, base.tree)
+    late.run.machine.clock.sleep(2 * A_DAY)
+    late.backup()
+    assert not [path for path in here.rglob("*.new-*") if path.is_file()]
+    assert all(path.exists() for path in kept)

@@ -50,7 +50,7 @@ BOUND_TO_BE_REFUSED = (
     *(f"{listing}_read_again" for listing in LISTINGS),
     *("runs_in_turn", "first_tombs_rule", "first_waits_rule", "first_kills_rule"),
     *("sessions_after_tombs", "adopter_waits", "only_decision_ends_wait"),
-    *("done_after_deletes", "damage_is_checked"),
+    *("adopter_goes_on", "done_after_deletes", "damage_is_checked"),
 )
 """With these rules a collector whose put will be refused goes on with what stands there."""
 
@@ -107,7 +107,7 @@ class Collector:
     def catch_up(self, store: Store, memory: CollectorMemory) -> CollectorMemory:
         """Skip what is bound to be refused: what was read for it no longer matters.
 
-        It loses no store, only ways to it: the skipped steps put nothing.
+        It loses no store, only ways to it: the skipped steps put nothing.  Traces leave them out.
         """
         if not self._catches_up or not 1 <= memory.run <= len(store.runs):
             return memory

@@ -121,13 +121,15 @@ class Forgetter:
         self._name = name
         self._target = target
 
-    def start(self) -> bool:
+    def start(self) -> Literal["waiting", "done"]:
         """Return the memory of one that has not put its order."""
-        return False
+        return "waiting"
 
-    def steps(self, store: Store, ordered: bool) -> list[tuple[str, Store, bool]]:  # noqa: FBT001
+    def steps(
+        self, store: Store, memory: Literal["waiting", "done"]
+    ) -> list[tuple[str, Store, Literal["waiting", "done"]]]:
         """Return the one step, as long as it was not taken."""
-        if ordered or not is_snapshot(store, self._target):
+        if memory == "done" or not is_snapshot(store, self._target):
             return []
         put = put_order(store, Order("forget", self._target, self._name))
-        return [(f"{self._name}: forget {self._target}", put, True)]
+        return [(f"{self._name}: forget {self._target}", put, "done")]

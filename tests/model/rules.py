@@ -1,7 +1,7 @@
 """Every rule of the protocol, each with the sentence that a reader of the design knows it by.
 
-A rule can be taken away, ``ALL_RULES.without("killed_is_absent")``, to look for the trace that
-loses data.  What the other programs do wrong at this place is often exactly one rule less.
+A rule can be taken away, ``ALL_RULES.without("killed_is_absent")``, to look for the shortest trace
+in which something then goes wrong.
 """
 
 from __future__ import annotations

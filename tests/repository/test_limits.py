@@ -185,7 +185,12 @@ def test_paths_keep_to_the_limits(path: bytes) -> None:
 def test_every_other_path_is_kept(path: bytes) -> None:
     """Any bytes but NUL, dots among others, 65,535 in a component and 1 MiB in all, are a path."""
     saved: list[bytes] = []
-    writer = TreeWriter(lambda chunk: saved.append(chunk) or ID)
+
+    def save(chunk: bytes) -> bytes:
+        saved.append(chunk)
+        return ID
+
+    writer = TreeWriter(save)
     writer.add(file_entry(path, 0))
     assert writer.finish() == Root(ID, 1, 1)
     assert [entry.path for entry in read_leaf("a test", saved[0]).entries] == [path]

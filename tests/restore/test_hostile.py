@@ -46,9 +46,12 @@ class Guarded:
         assert self._surroundings() == self._before
 
     def _surroundings(self) -> dict[bytes, Seen]:
-        seen = describe(self.top)
-        own = {b"", b"target"}
-        return {p: s for p, s in seen.items() if p not in own and not p.startswith(b"target/")}
+        seen: dict[bytes, Seen] = {}
+        for path in sorted(self.top.iterdir()):
+            if path != self.path:
+                inside = describe(path)
+                seen |= {os.fsencode(path.name) + b"/" + name: one for name, one in inside.items()}
+        return seen
 
     def inside(self) -> set[str]:
         """Return the paths in the target."""
@@ -192,6 +195,8 @@ def test_values_that_no_system_knows(guarded: Guarded, change: dict[str, object]
     bad = msgspec.structs.replace(file("m"), **change)
     bad_directory = msgspec.structs.replace(directory("d"), **change)
     problems = guarded.restore(bad_directory, file("d/x"), bad, file("z"))
+    for name in ("d", "m"):
+        (guarded.path / name).chmod(0o700)
     assert guarded.inside() == {"d", "d/x", "m", "z"}
     assert (guarded.path / "m").read_bytes() == b"data"
     assert not any(problem.missing for problem in problems)
@@ -278,13 +283,16 @@ def test_names_that_differ_in_case_or_form_stay_apart(guarded: Guarded) -> None:
 
 def test_a_name_that_the_file_system_takes_for_another(guarded: Guarded) -> None:
     """Where two names are one, the second is reported, and the first stays."""
-    target = files_target(guarded.path, guarded.problems)
-    wanted = target.place([directory("A"), file("A/x"), file("a")])
-    (guarded.path / "a").write_text("taken")
-    fill(target, wanted)
-    target.finish()
-    assert (guarded.path / "a").read_text() == "taken"
-    assert guarded.problems == [Problem(b"a", "exists already")]
+    second = (file("a"), directory("a"), symlink("a", b"x"), thing("a", EntryKind.FIFO))
+    for number, entry in enumerate(second):
+        path = guarded.path / f"{number}"
+        target = files_target(path, guarded.problems)
+        (path / "a").write_text("taken")
+        fill(target, target.place([directory("A"), file("A/x"), entry]))
+        target.finish()
+        assert (path / "a").read_text() == "taken"
+        assert guarded.problems == [Problem(b"a", "exists already")]
+        guarded.problems.clear()
 
 
 _PARTS = st.sampled_from([b"a", b"b", b"link", b"..", b".", b"", b"\0", b"victim", b"target"])

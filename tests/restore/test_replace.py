@@ -71,6 +71,14 @@ def test_a_directory_never_gives_way(tmp_path: Path, new: Entry, *, full: bool) 
     assert (tmp_path / "n").exists()
 
 
+def test_a_directory_does_not_give_way_to_another_name_of_a_file(tmp_path: Path) -> None:
+    """Nothing is left of the attempt."""
+    (tmp_path / "b").mkdir()
+    problems = _replaced(tmp_path, file("a", link=b"a"), file("b", link=b"a"))
+    assert problems == [Problem(b"b", "a directory is in the way")]
+    assert (tmp_path / "a").stat().st_nlink == 1
+
+
 def test_directories_that_are_there_are_kept(tmp_path: Path) -> None:
     """With what else is in them; they get the attributes of the entry."""
     (tmp_path / "d").mkdir(mode=0o700)

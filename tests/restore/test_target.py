@@ -15,7 +15,8 @@ from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.fs import Fs
 from strongroom.model.source import Problem
 from strongroom.restore.files.begin import TargetOptions, begin
-from strongroom.restore.files.owners import Owners
+from strongroom.restore.files.owners import Owners, group_id, user_id
+from strongroom.restore.files.shortfalls import Shortfalls
 from strongroom.restore.files.target import FilesTarget
 from strongroom.system.posix import PosixFs
 from tests.support.compare_trees import describe
@@ -163,6 +164,7 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
         for suffix in ("", ".d", ".fifo"):
             found = (tmp_path / "t" / f"{mode:04o}{suffix}").stat()
             assert stat.S_IMODE(found.st_mode) == mode
+        (tmp_path / "t" / f"{mode:04o}.d").chmod(0o700)
     assert problems == []
 
 
@@ -218,6 +220,12 @@ def test_the_number_of_files_that_were_restored(tmp_path: Path) -> None:
     target.finish()
 
 
+def test_files_that_were_never_asked_for(tmp_path: Path) -> None:
+    """A caller that confuses targets is told so."""
+    with pytest.raises(TypeError, match="no file of the directory b'a' was wanted"):
+        fill(files_target(tmp_path / "t", []), [file("a/b")])
+
+
 # -- owners
 
 
@@ -242,6 +250,13 @@ def test_owners_are_found_by_name_or_number(tmp_path: Path) -> None:
         restore(target, one)
         assert asked == expected
         assert faults.attempts["fchown"] == len(expected)
+
+
+def test_owners_of_this_machine() -> None:
+    """Names are looked up where programs look; what is not there has no number."""
+    assert (user_id(b"root"), group_id(b"root")) == (0, 0)
+    for name in (b"no such name here", b"", b"\xff", b"a\0b"):
+        assert (user_id(name), group_id(name)) == (None, None)
 
 
 def test_ten_thousand_owners_that_cannot_be_set_are_one_line() -> None:
@@ -334,6 +349,28 @@ def test_attributes_that_the_target_does_not_know(tmp_path: Path) -> None:
         f"extended attribute {name} of 3 files could not be set (this file system cannot do that)"
         for name in ("user.a", "security.selinux")
     }
+
+
+def test_a_thousand_kinds_of_shortfall_have_a_bound() -> None:
+    """A tree full of attributes with names of their own does not fill a page each."""
+    shortfalls = Shortfalls()
+    for number in range(2000):
+        shortfalls.add(f"extended attribute user.{number}", b"x", "needs root")
+    lines = shortfalls.lines()
+    assert len(lines) <= 501
+    what = "another attribute of 1,500 files could not be set (various reasons)"
+    assert lines[-1] == (b"x", what)
+
+
+def test_five_thousand_owners(tmp_path: Path) -> None:
+    """What is remembered of owners has a bound; every file gets its own."""
+    fs, faults = faulty_fs(PosixFs())
+    target = files_target(tmp_path / "t", [], fs=fs, ownership="skip")
+    entries = [msgspec.structs.replace(file(f"{n:04}"), uid=n) for n in range(5000)]
+    assert fill(target, target.place(entries)) == 5000
+    target.finish()
+    assert faults.attempts["fchown"] == 0
+    assert len(target._tools.attributes._plans) <= 4096
 
 
 def test_devices_need_root(tmp_path: Path) -> None:

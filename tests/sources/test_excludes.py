@@ -67,6 +67,7 @@ def test_what_a_pattern_matches(pattern: str, out: list[str], kept: list[str]) -
 def test_a_slash_at_the_end_means_directories() -> None:
     """A file of that name is kept."""
     patterns = _patterns("build/", "x/y/")
+    assert _out(_patterns("build", "!build/", "x/"), "build")
     assert _out(patterns, "a/build", directory=True)
     assert _out(patterns, "x/y", directory=True)
     assert not _out(patterns, "a/build")

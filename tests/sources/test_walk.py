@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from strongroom.errors import SourceError, UsageError
-from strongroom.model.entry import EntryKind, sort_key
+from strongroom.model.entry import MAX_PATH, EntryKind, sort_key
 from strongroom.model.fs import Stat
+from strongroom.model.source import Problem
 from strongroom.sources.files.options import FilesOptions
-from tests.support.file_trees import strange_names
+from tests.support.file_trees import MEMORY, deep_tree, remove_deep_tree, strange_names
 from tests.support.hook_fs import always, hook_fs, once
 from tests.support.memory_backup import files_source, save, tree_path, walked
 
@@ -308,6 +310,72 @@ def test_a_walk_holds_few_descriptors(tmp_path: Path) -> None:
     assert most - before < 200
     source.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_source_says_what_it_is(tmp_path: Path) -> None:
+    """Its kind, and the name it was given."""
+    source = files_source(tmp_path)
+    assert (source.kind, source.name) == ("files", "test")
+
+
+def test_a_link_to_nowhere_on_the_way_to_a_root(tmp_path: Path) -> None:
+    """The root is missing; the link itself was not asked for."""
+    _make(tmp_path, "a")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    saved = save(files_source(tmp_path / "a", tmp_path / "dangling" / "x"))
+    assert saved.causes() == {tree_path(tmp_path / "dangling" / "x"): "does not exist"}
+    assert _below(saved.paths, tmp_path) == ["a"]
+
+
+def test_paths_too_long_for_the_format() -> None:
+    """What lies deeper than a mebibyte of names is reported; memory is not filled with paths."""
+    name = b"n" * 255
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        deep_tree(Path(folder) / "tree", 4_200, name, lambda _: None)
+        problems: list[Problem] = []
+        longest, most = 0, 0
+        for batch in files_source(Path(folder) / "tree").walk(problems.append):
+            longest = max(longest, *(len(item.path) for item in batch))
+            most = max(most, sum(len(item.path) for item in batch))
+        remove_deep_tree(Path(folder) / "tree", name)
+    assert MAX_PATH - 512 < longest <= MAX_PATH
+    assert most < 50 << 20
+    assert [problem.cause for problem in problems] == [
+        "what is in it is not saved: its path is too long"
+    ]
+
+
+def _replace(path: Path) -> None:
+    path.rename(path.with_name("was"))
+    path.mkdir()
+
+
+def test_a_directory_replaced_between_two_looks(tmp_path: Path) -> None:
+    """Of a long list of names, those that are no longer to be had are reported one by one."""
+    _make(tmp_path, "a/0/x", *(f"a/{number}" for number in range(1000, 2100)))
+    fs = hook_fs({"open": once(lambda: _replace(tmp_path / "a"), b"0")})
+    source = files_source(tmp_path, fs=fs)
+    source._directories._most_open = 1
+    _, problems = walked(source)
+    lost = [problem for problem in problems if problem.cause == "vanished while being read"]
+    assert len(lost) == 101
+
+
+def test_a_directory_replaced_before_its_files_are_loaded(tmp_path: Path) -> None:
+    """What is in the other directory is not taken for what the walk saw."""
+    _make(tmp_path, "a/x", "a/y", "b/z")
+    source = files_source(tmp_path)
+    source._directories._most_open = 1
+    items, _ = walked(source)
+    _replace(tmp_path / "a")
+    _make(tmp_path, "a/x", "a/y")
+    with source:
+        loaded = {one.item.path: one for one in source.load(items)}
+    for name in ("a/x", "a/y"):
+        problem = loaded[tree_path(tmp_path / name)].problem
+        assert problem is not None
+        assert problem.cause == "vanished while being read"
+    assert loaded[tree_path(tmp_path / "b" / "z")].data == b"b/z"
 
 
 def test_items_can_be_loaded_long_after_the_walk_went_on(tmp_path: Path) -> None:

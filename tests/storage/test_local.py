@@ -26,6 +26,7 @@ from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.storage.conformance import keys
 from tests.storage.local_stores import RUNGS, faulty_local_store, files, local_store
+from tests.support.faulty_fs import faulty_fs
 
 pytestmark = pytest.mark.spec("B1")
 
@@ -423,6 +424,30 @@ class TestDescriptors:
         with directories.lease((b"index",)) as fd:
             assert os.listdir(fd) == ["one"]  # noqa: PTH208 - by descriptor
         directories.close()
+
+    def test_threads_that_open_one_folder_at_once_share_it(self, root: Path) -> None:
+        """Whoever comes second with a descriptor closes it, and uses the first one."""
+        with closing(local_store(root)) as store:
+            store.put("packs/one", b"x")
+        before = open_descriptors()
+        fs, faulty = faulty_fs(PosixFs())
+        directories = Directories(fs, os.fsencode(root))
+        meanwhile: list[int] = []
+
+        def opening(name: bytes, flags: int, *, dir_fd: int) -> int:
+            if not meanwhile:
+                meanwhile.append(0)
+                with directories.lease((b"packs",)) as fd:
+                    meanwhile[0] = fd
+            return os.open(name, flags, dir_fd=dir_fd)
+
+        with directories.lease(()):
+            faulty.open = opening  # type: ignore[attr-defined]
+            with directories.lease((b"packs",)) as fd:
+                assert meanwhile == [fd]
+            assert open_descriptors() == before + 2
+        directories.close()
+        assert open_descriptors() == before
 
     def test_errors_lose_none(self, store: LocalStore) -> None:
         """Neither a refused put nor a failed read keeps a descriptor."""

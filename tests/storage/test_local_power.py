@@ -10,8 +10,11 @@ from typing import Final, NamedTuple
 import pytest
 
 from strongroom.errors import ObjectExistsError
+from strongroom.storage.local import LocalStore
+from strongroom.system.posix import PosixFs
+from strongroom.system.randomness import SystemRandomness
 from tests.storage.local_stores import RUNGS, faulty_local_store, local_store
-from tests.support.faulty_fs import Call
+from tests.support.faulty_fs import Call, faulty_fs
 from tests.support.power_loss import durable_after
 
 pytestmark = pytest.mark.spec("B1")
@@ -123,6 +126,17 @@ def test_sync_reaches_every_folder(tmp_path: Path, prefixes: list[str], expected
     synced = synced_folders(faulty.trace)
     assert len(synced) == len(expected)
     assert set(synced) == expected
+
+
+def test_a_new_root_survives(tmp_path: Path) -> None:
+    """Each folder that ``create_root`` makes is synced into the one above before the next."""
+    fs, faulty = faulty_fs(PosixFs())
+    with closing(LocalStore(fs, str(tmp_path / "a" / "b" / "c"), SystemRandomness())) as store:
+        store.create_root()
+    steps = [call for call in faulty.trace if call.what in {"mkdir", "fsync"}]
+    assert [call.what for call in steps] == ["mkdir", "fsync"] * 3
+    for made, synced in zip(steps[::2], steps[1::2], strict=True):
+        assert made.named["dir_fd"] == synced.arguments[0]
 
 
 def test_a_delete_survives(tmp_path: Path) -> None:

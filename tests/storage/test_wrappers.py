@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -89,8 +90,13 @@ def test_a_snapshot_stays_as_it_is(sound: MemoryStore) -> None:
 def test_no_request_is_lost_between_threads(sound: MemoryStore) -> None:
     """8 threads count as one."""
     store = MeteredStore(sound)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(store.get, ["a/1"] * 4000))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(store.get, ["a/1"] * 4000))
+    finally:
+        sys.setswitchinterval(interval)
     assert store.snapshot() == {"get": Traffic(4000, 0, 0, 40_000)}
 
 

@@ -60,20 +60,21 @@ class Kit:
         self.cache = self.state.below("cache")
         self.events: list[Event] = []
         self.secrets = [SECRET]
+        pool = SameThread(1)
+        self.workers = Workers(pool, pool)
 
-    def init(self) -> Initialised:
+    def init(self, secret: Secret = SECRET) -> Initialised:
         """Make the repository."""
-        return init(self.store, SECRET, self.randomness, self.clock.now_ns(), self.state)
+        return init(self.store, secret, self.randomness, self.clock.now_ns(), self.state)
 
     def open(self) -> Repository:
         """Open the repository as a new process would."""
         config = read_config(self.store)
         keyring = unlock(self.store, config, self.secrets, self.events.append)  # type: ignore[arg-type]
-        pool = SameThread(1)
         around = Surroundings(
             self.clock,
             self.randomness,
-            Workers(pool, pool),
+            self.workers,
             FileCache(self.cache.below(config.repository_id.hex())),
             self.state,
             self.events.append,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import resource
 import time
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ def limited(*, megabytes: int, seconds: float | None = None) -> Iterator[None]:
     An allocation beyond it is a MemoryError, which is no answer to hostile bytes. With ``seconds``
     the block must also end within that much processor time.
     """
-    gc.collect()
     before = resource.getrlimit(resource.RLIMIT_AS)
     now = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * _PAGE
     resource.setrlimit(resource.RLIMIT_AS, (now + (megabytes << 20), before[1]))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
-from strongroom.app.folders import state_of, walks_of
+from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import known_config, opened_repository
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
@@ -89,6 +89,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                 ),
                 walks_of(run, repository.id),
             )
+        sweep_folders(run)
         tallies, written = result.tallies, result.written
         return BackupReport(
             snapshot=result.snapshot,

@@ -15,6 +15,7 @@ from strongroom.system.causes import cause_of
 
 _HOST_ID: Final = "host-id"
 _HOST_ID_SIZE: Final = 16
+_A_DAY_NS: Final = 86_400 * 1_000_000_000
 _CACHE_TAG: Final = "CACHEDIR.TAG"
 _CACHE_TAG_TEXT: Final = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This folder holds caches of strongroom; it can be removed at any time.
@@ -41,10 +42,10 @@ class StateFiles(LocalFiles):
             self._warn(error)
             return None
 
-    def write(self, name: str, data: Buffer) -> None:
+    def write(self, name: str, data: Buffer, *, durable: bool = False) -> None:
         """See ``LocalFiles``; warns, once, where that is not possible."""
         try:
-            super().write(name, data)
+            super().write(name, data, durable=durable)
         except OSError as error:
             self._warn(error)
 
@@ -58,6 +59,14 @@ class StateFiles(LocalFiles):
 def state_of(run: Run) -> StateFiles:
     """Return the state folder, whether or not it is there."""
     return StateFiles(run, os.fsencode(run.settings.state_dir))
+
+
+def sweep_folders(run: Run) -> None:
+    """Remove what processes that died more than a day ago left half written."""
+    machine = run.machine
+    for folder in (run.settings.state_dir, run.settings.cache_dir):
+        files = LocalFiles(machine.fs, os.fsencode(folder), machine.randomness)
+        files.sweep(machine.clock.now_ns() - _A_DAY_NS)
 
 
 def cache_of(run: Run, repository_id: bytes) -> FileCache:
@@ -85,7 +94,7 @@ def host_id(run: Run) -> str:
     if re.fullmatch(rf"[0-9a-f]{{{2 * _HOST_ID_SIZE}}}", known):
         return known
     made = run.machine.randomness.take(_HOST_ID_SIZE).hex()
-    state.write(_HOST_ID, f"{made}\n".encode())
+    state.write(_HOST_ID, f"{made}\n".encode(), durable=True)
     kept = state.read_bounded(_HOST_ID, 64)
     return made if kept == f"{made}\n".encode() else _installed_id(run.machine)
 

@@ -62,7 +62,8 @@ class Tracker:
             if isinstance(event, Advanced):
                 self._items += event.items
                 self._bytes += event.bytes
-                self._path = event.path or self._path
+                if event.path:
+                    self._path = event.path
             elif isinstance(event, ProblemFound):
                 self._problems += 1
             elif isinstance(event, PhaseBegan):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from strongroom.model.source import Problem
 
+_Path = bytes  # a field called bytes hides the type from those after it
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseBegan:
@@ -23,7 +25,7 @@ class Advanced:
 
     items: int
     bytes: int
-    path: bytes = b""
+    path: _Path = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 from strongroom.crypto.primitives import Cipher, OpenError, same, sha256
@@ -27,6 +28,7 @@ from strongroom.repository.records import (
 from strongroom.repository.tree import MAX_LEVELS
 
 _NONCE = bytes(12)
+_LONG_AGO = -(1 << 64)
 
 
 class Decision(NamedTuple):
@@ -167,6 +169,27 @@ def lost_heads(decisions: list[Decision], remembered: dict[str, bytes]) -> list[
         if decision.commit:
             expected.update({head.key: head.sha256 for head in decision.commit.heads})
     return sorted(key for key, digest in expected.items() if present.get(key) != digest)
+
+
+def oldest_first(
+    found: Sequence[ListedSnapshot], decisions: Sequence[Decision]
+) -> list[ListedSnapshot]:
+    """Sort snapshots by when they began, but each after all that its writer had seen.
+
+    So that a host whose clock was wrong for a day does not own the latest snapshot for years.
+    """
+    there = {(decision.key, decision.sha256) for decision in decisions}
+    seen = {
+        decision.key: [h.key for h in decision.commit.heads if (h.key, h.sha256) in there]
+        for decision in decisions
+        if decision.commit
+    }
+    claimed = {listed.key: listed.snapshot.started_ns for listed in found}
+    moments: dict[str, int] = {}
+    for key in TopologicalSorter(seen).static_order():
+        after = [moments[head] + 1 for head in seen.get(key, ())]
+        moments[key] = max([claimed.get(key, _LONG_AGO), *after])
+    return sorted(found, key=lambda listed: (moments[listed.key], listed.id))
 
 
 def seal_snapshot(

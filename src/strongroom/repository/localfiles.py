@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import stat
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +17,7 @@ from strongroom.model.fs import Buffer, Fs
 from strongroom.model.randomness import Randomness
 
 _READ: Final = 1 << 20
+_TEMPORARY: Final = re.compile(rb".+\.new-[0-9a-f]{16}", re.DOTALL)
 
 
 class LocalFiles:
@@ -60,16 +63,18 @@ class LocalFiles:
         finally:
             self._fs.close(fd)
 
-    def write(self, name: str, data: Buffer) -> None:
-        """Replace a file."""
+    def write(self, name: str, data: Buffer, *, durable: bool = False) -> None:
+        """Replace a file; if ``durable``, a power cut leaves the old one or the new one."""
         with self.replacing(name) as file:
             file.write(data)
+            if durable:
+                file.fsync()
 
     @contextlib.contextmanager
     def replacing(self, name: str) -> Iterator[NewFile]:
         """Write a new file; it takes the place of ``name`` when the block ends without an error."""
         path = self._path(name)
-        temporary = path + b".new-" + self._randomness.take(8).hex().encode()
+        temporary = b"%s.new-%s" % (path, self._randomness.take(8).hex().encode())
         self._make_parents(path)
         fd = self._fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600)
         try:
@@ -91,6 +96,23 @@ class LocalFiles:
         """Remove a file, if it is there."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self._fs.unlink(self._path(name))
+
+    def sweep(self, before_ns: int) -> None:
+        """Remove what writers that died left behind before a moment; what cannot go stays."""
+        self._sweep(self._root, before_ns)
+
+    def _sweep(self, folder: bytes, before_ns: int) -> None:
+        with contextlib.suppress(OSError):
+            fd = self._fs.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                for name in self._fs.names(fd):
+                    found = self._fs.stat(name, dir_fd=fd)
+                    if stat.S_ISDIR(found.mode):
+                        self._sweep(folder + b"/" + name, before_ns)
+                    elif _TEMPORARY.fullmatch(name) and found.mtime_ns < before_ns:
+                        self._fs.unlink(name, dir_fd=fd)
+            finally:
+                self._fs.close(fd)
 
     def _path(self, name: str) -> bytes:
         return self._root + b"/" + name.encode()
@@ -124,6 +146,10 @@ class NewFile:
         view = memoryview(data)
         while view:
             view = view[self._fs.write(self._fd, view) :]
+
+    def fsync(self) -> None:
+        """Make what was written durable."""
+        self._fs.fsync(self._fd)
 
 
 class FileCache:

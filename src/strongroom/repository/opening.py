@@ -85,6 +85,10 @@ class Created(NamedTuple):
     keyring: Keyring
     recovery_key: str
 
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<Created {self.config.repository_id.hex()}>"
+
 
 def initialise(store: Store, secret: Secret, randomness: Randomness, now_ns: int) -> Created:
     """Make a repository that ``secret`` and a new recovery key open.

@@ -114,6 +114,10 @@ class EpochSecret(_Record, frozen=True):
     epoch: int
     secret: bytes
 
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<EpochSecret {self.epoch}>"
+
 
 class Bundle(_Record, frozen=True):
     """What a slot gives to its holder."""
@@ -124,6 +128,10 @@ class Bundle(_Record, frozen=True):
     epochs: tuple[EpochSecret, ...]
     domain_root: bytes
     admin_seed: bytes | None
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<Bundle of {self.repository_id.hex()}>"
 
 
 class Writer(_Record, frozen=True):

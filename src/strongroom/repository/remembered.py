@@ -62,7 +62,7 @@ class Memory:
 
     def save(self, remembered: Remembered) -> None:
         """Replace what is remembered for its URL."""
-        self._files.write(_name(remembered.url), msgspec.json.encode(remembered))
+        self._files.write(_name(remembered.url), msgspec.json.encode(remembered), durable=True)
 
 
 def _name(url: str) -> str:

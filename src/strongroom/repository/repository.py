@@ -19,6 +19,7 @@ from strongroom.repository.commits import (
     WriterDirectory,
     heads_of,
     lost_heads,
+    oldest_first,
     open_snapshot,
     refuse_orders,
 )
@@ -147,7 +148,7 @@ class Repository:
                 continue
             if snapshot is not None:
                 found.append(snapshot)
-        return sorted(found, key=lambda s: (s.snapshot.started_ns, s.id))
+        return oldest_first(found, history.decisions)
 
     def load_index(self) -> LoadedIndex:
         """Read every index segment, for reading."""

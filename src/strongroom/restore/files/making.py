@@ -141,9 +141,12 @@ def _write_with_holes(fs: Fs, fd: int, data: Buffer) -> None:
     view = memoryview(data).cast("B")
     size = len(view)
     start = 0
-    for page in range(0, size + _PAGE, _PAGE):
-        if page >= size or view[page : page + _PAGE] == _ZEROS:
+    for page in range(0, size, _PAGE):
+        end = min(page + _PAGE, size)
+        if view[page:end] == _ZEROS[: end - page]:
             if page > start:
-                write_all(fs, fd, view[start : min(page, size)], start)
-            start = page + _PAGE
+                write_all(fs, fd, view[start:page], start)
+            start = end
+    if size > start:
+        write_all(fs, fd, view[start:], start)
     fs.truncate(fd, size)

@@ -125,7 +125,7 @@ class Places:
         if ground.inherits:
             for key in (ACCESS_LIST, DEFAULT_LIST):
                 self._fs.set_xattr_at(name, key, NO_LIST, dir_fd=dir_fd)
-        if self._base.ground.umask & PRIVATE:
+        if ground.inherits or self._base.ground.umask & PRIVATE:
             self._fs.chmod(name, PRIVATE, dir_fd=dir_fd)
         return ground._replace(inherits=False)
 

@@ -202,24 +202,35 @@ class FilesTarget:
             )
             self._give_up(entry)
             return False
+        made = self._make_file(place, dir_fd, name, entry, data)
+        if entry.link:
+            self._settle(entry) if made else self._write_elsewhere(entry, data)
+        return made
+
+    def _make_file(
+        self, place: Place, dir_fd: int, name: bytes, entry: Entry, data: Buffer
+    ) -> bool:
         try:
             making.file(self._tools, place, dir_fd, name, entry, data)
         except FAILED as error:
             self._tools.fail(entry.path, error)
-            if entry.link:
-                self._write_elsewhere(entry, data)
             return False
-        if entry.link:
-            self._settle(entry)
         return True
 
     def _write_elsewhere(self, entry: Entry, data: Buffer) -> None:
         """Let another name of the same file bring the content, since this one could not be made."""
-        member = self._links.next_after(entry)
-        if member is not None:
-            place = member.place
-            with self._tools.directories.use(place.directory) as dir_fd:
-                self._write(place, dir_fd, member.name, member.entry, data)
+        tools = self._tools
+        while (member := self._links.next_after(entry)) is not None:
+            entry, place, name = member
+            try:
+                with tools.directories.use(place.directory) as dir_fd:
+                    made = self._make_file(place, dir_fd, name, entry, data)
+            except OSError as error:
+                tools.fail(entry.path, error)
+                continue
+            if made:
+                self._settle(entry)
+                return
 
     def _settle(self, entry: Entry) -> None:
         """Link all that waited for an entry that is complete now."""

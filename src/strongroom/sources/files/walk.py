@@ -31,9 +31,10 @@ _READ: Final = os.O_RDONLY | os.O_DIRECTORY
 _PASS: Final = os.O_PATH | os.O_DIRECTORY
 _TYPE: Final = 0o170000
 _LONGEST_NAME: Final = 255
+_LONG: Final = 1 << 16  # paths of which a full batch would fill the memory
 _NOTHING: Final = Wanted()
 _FOLLOWED: Final = b"/."  # the only way to follow a link: nothing follows a last component
-_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
+_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _new = tuple.__new__  # a NamedTuple's own constructor is a Python function
 
 
@@ -93,7 +94,7 @@ class Walk:
         while self._stack:
             if self._advance(self._stack[-1]):
                 self._leave()
-            if len(self._batch) >= BATCH:
+            if len(self._batch) >= BATCH or (self._batch and len(self._prefix) > _LONG):
                 yield self._batch
                 self._batch = []
         if not self._reached:
@@ -195,10 +196,14 @@ class Walk:
             whole = False
         if not whole and not asked.below:
             return
+        if len(path) + 1 + _LONGEST_NAME > MAX_PATH:
+            self._report(Problem(path, "what is in it is not saved: its path is too long"))
+            return
         rules = self._root_rules(path) if asked.whole else level.rules
         listed = Listed([], rules, complete=False)
         try:
-            directory = self._open(level, name, path, whole=whole)
+            flags = _READ if whole else _PASS
+            directory = self._directories.enter(level.directory, name, flags=flags)
             if whole:
                 had_links = found.links > 0
                 listed = self._listing.names(
@@ -218,12 +223,6 @@ class Walk:
             return
         device = directory.identity[0] if asked.whole else level.device
         self._go_into(_Level(directory, device, asked), listed, path)
-
-    def _open(self, level: _Level, name: bytes, path: bytes, *, whole: bool) -> Directory:
-        if len(path) + 1 + _LONGEST_NAME > MAX_PATH:
-            raise OSError(errno.ENAMETOOLONG, "")
-        flags = _READ if whole else _PASS
-        return self._directories.enter(level.directory, name, flags=flags)
 
     def _go_into(self, level: _Level, listed: Listed, path: bytes) -> None:
         level.whole = listed.complete
