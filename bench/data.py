@@ -61,16 +61,17 @@ def _small(folder: Path) -> None:
 def _large(folder: Path) -> None:
     rng = random.Random(21)
     folder.mkdir(parents=True, exist_ok=True)
+    suffixes = [
+        f"{rng.choice(WORDS)},{rng.random():.6f},{rng.getrandbits(64):016x},"
+        f"2026-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}\n"
+        for _ in range(100_000)
+    ]
     with folder.joinpath("rows.csv").open("w") as out:
         written, number = 0, 0
         while written < 1_000_000_000:
-            block = "".join(
-                f"{number + i},{rng.choice(WORDS)},{rng.random():.6f},{rng.getrandbits(64):016x},"
-                f"2026-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}\n"
-                for i in range(20_000)
-            )
-            number += 20_000
-            written += out.write(block)
+            picked = rng.choices(suffixes, k=50_000)
+            written += out.write("".join([f"{number + i},{row}" for i, row in enumerate(picked)]))
+            number += 50_000
     with folder.joinpath("random.bin").open("wb") as raw:
         for _ in range(50):
             raw.write(rng.randbytes(10_000_000))

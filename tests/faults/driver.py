@@ -2,7 +2,8 @@
 
 ``python -m tests.faults.driver FOLDER WORK SERIES RUNG`` forks a child for every point of a series
 until the series is over, and prints an ``Outcome`` as JSON for each. FOLDER holds ``base`` (``repository``
-and ``state`` before the fault) and ``tree`` (what is backed up).
+and ``state`` before the fault) and ``tree`` (what is backed up). WORK is ``init``, THREADED or any
+name for a backup in one thread, which takes the same steps each time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -29,8 +31,9 @@ from strongroom.system.randomness import SystemRandomness
 from tests.storage.local_stores import RUNGS
 from tests.support.faulty_fs import MUTATING, FsFault, faulty_fs
 from tests.support.faulty_store import Fault, FaultyStore
-from tests.support.kit import Kit
+from tests.support.kit import Kit, threads
 
+THREADED: Final = "with threads"
 SERIES: Final = ("before", "after", "amid", "request")
 DECIDING: Final = b"deciding"
 FELT_NOTHING: Final = b"felt nothing"  # what it was to die after did not come off
@@ -127,8 +130,7 @@ def _work_and_die(tree: Path, here: Path, case: Case, teller: int) -> None:
         if case.work == "init":
             kit.init()
         else:
-            with tree_source(tree) as source:
-                snapshot_id = kit.backup_source(source).snapshot.id
+            snapshot_id = _backup(kit, tree, threaded=case.work == THREADED)
             os.write(teller, snapshot_id.encode() + b"\n")
         if case.series == "after" and seen.mutations >= case.nth:
             os.write(teller, FELT_NOTHING + b"\n")
@@ -136,6 +138,13 @@ def _work_and_die(tree: Path, here: Path, case: Case, teller: int) -> None:
     except BaseException:  # noqa: BLE001 - nothing of this child may go on
         traceback.print_exc()
         os._exit(1)
+
+
+def _backup(kit: Kit, tree: Path, *, threaded: bool) -> str:
+    with ExitStack() as stack:
+        if threaded:
+            kit.workers = stack.enter_context(threads(2))
+        return kit.backup_source(stack.enter_context(tree_source(tree))).snapshot.id
 
 
 def _faults(case: Case) -> Iterator[FsFault]:

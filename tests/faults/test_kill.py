@@ -32,7 +32,7 @@ TREE: Files = {
     b"data/small": b"0123456789" * 100,
 }
 CHANGES: Files = {b"data/new": b"new\n", b"data/large": LARGE[:700_000] + b"!" + LARGE}
-AT_LEAST = {"init": 35, "first": 40, "second": 40}  # steps; fewer would mean that we do not look
+AT_LEAST = {"init": 35, "first": 40, "second": 40, driver.THREADED: 40}  # steps; fewer would mean that we do not look
 
 
 def _write(tree: Path, files: Mapping[bytes, bytes]) -> None:
@@ -63,7 +63,7 @@ def _base(folder: Path, work: str) -> dict[str, Files]:
     with closing(local_store(base / "repository")) as store:
         kit = Kit(store, base / "state")
         kit.init()
-        if work == "second":
+        if work != "first":
             with driver.tree_source(tree) as source:
                 acknowledged[kit.backup_source(source).snapshot.id] = _files(tree)
             _write(tree, CHANGES)
@@ -86,6 +86,11 @@ def test_sigkill_at_any_step_loses_nothing(work: str, series: str, tmp_path: Pat
     store: what was acknowledged is there, nothing is damaged, and the next backup works.
     """
     _kill_at_every_step(work, series, "unnamed", tmp_path)
+
+
+def test_sigkill_while_threads_work(tmp_path: Path) -> None:
+    """The same with worker threads, some of which are in the middle of something else."""
+    _kill_at_every_step(driver.THREADED, "before", "unnamed", tmp_path)
 
 
 @pytest.mark.parametrize("rung", ["linked", "renamed"])

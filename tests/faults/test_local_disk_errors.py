@@ -48,9 +48,7 @@ class Base:
         host = Host(self.base, self.tree)
         with closing(local_store(self.base / "repository")) as store:
             Kit(store, folder / "another state").init()
-        self.acknowledged: dict[str, Files] = {
-            host.backup().snapshot.id: files_as_saved(self.tree)
-        }
+        self.acknowledged: dict[str, Files] = {host.backup().snapshot.id: files_as_saved(self.tree)}
         write_files(self.tree, {b"etc/new": b"new\n", b"etc/hosts": b"::1 localhost\n"})
         self.files = files_as_saved(self.tree)
 

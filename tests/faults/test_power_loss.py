@@ -107,7 +107,8 @@ def test_a_power_cut_after_any_call_loses_nothing(tmp_path: Path) -> None:
             raise
 
 
-def test_a_commit_makes_durable_what_another_process_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, {b"srv/more": b"more\n"}], ids=["nothing new", "more"])
+def test_a_commit_makes_durable_what_another_process_left(more: Files, tmp_path: Path) -> None:
     """A writer dies at any call; the next one relies on what it finds in the folders, durable or
     not, and commits; then the power fails: the commit is there, and all that it relies on.
     """
@@ -119,7 +120,7 @@ def test_a_commit_makes_durable_what_another_process_left(tmp_path: Path) -> Non
         disk.init()
         assert disk.backup(FIRST)
         ended = disk.backup(SECOND, FsFault("crash", nth, MUTATING))
-        assert disk.backup(SECOND | {b"srv/more": b"more\n"})
+        assert disk.backup(SECOND | more)
         try:
             left = durable_after(disk.calls)
             disk.check(_objects(left.certain), len(disk.calls), folder / "host")
@@ -147,7 +148,9 @@ def test_what_a_host_remembers_is_synced_before_it_has_its_name(tmp_path: Path) 
 
 def _synced_before_closed(trace: Sequence[Call], name: bytes) -> bool:
     """Whether the file made as ``name`` was written, then synced, then closed."""
-    made = next(n for n, call in enumerate(trace) if call.what == "create" and call.arguments[0] == name)
+    made = next(
+        n for n, call in enumerate(trace) if call.what == "create" and call.arguments[0] == name
+    )
     fd = trace[made].result
     done = [call.what for call in trace[made + 1 :] if call.arguments and call.arguments[0] == fd]
     return done[: done.index("close")][-2:] == ["write", "fsync"]

@@ -183,7 +183,9 @@ def test_no_command_says_or_keeps_a_secret(how: str, tmp_path: Path) -> None:
         ("verify", "--read-data", "--json"),
     ):
         canary.run(*arguments, env=env)
-    (tmp_path / "wrong").write_text(PASSPHRASE[:-1] if how == "passphrase" else key_to_text(b"w" * 32))
+    (tmp_path / "wrong").write_text(
+        PASSPHRASE[:-1] if how == "passphrase" else key_to_text(b"w" * 32)
+    )
     (tmp_path / "wrong").chmod(0o600)
     option = "--passphrase-file" if how == "passphrase" else "--key-file"
     canary.run("snapshots", "--debug", option, str(tmp_path / "wrong"))

@@ -302,7 +302,7 @@ _ENTRIES = st.builds(
     Entry,
     path=_PATHS,
     kind=st.integers(0, 9),
-    mode=st.integers(0, 0o7777),
+    mode=st.integers(0, 0o7777).map(lambda mode: mode | 0o700),
     uid=st.just(os.geteuid()),
     gid=st.just(os.getegid()),
     user=st.just(b""),

@@ -30,8 +30,8 @@ BATCH_ITEMS: Final = 256
 BATCH_BYTES: Final = 4 << 20
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
-SLOW_SECONDS: Final = 0.0002
-PROBE_EVERY: Final = 64
+SLOW_SECONDS: Final = 0.0005
+PROBE_EVERY: Final = 8
 
 
 class _Captured(NamedTuple):
