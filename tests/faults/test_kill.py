@@ -31,7 +31,7 @@ TREE: Files = {
     b"data/large": LARGE,
     b"data/small": b"0123456789" * 100,
 }
-CHANGES: Files = {b"data/new": b"new\n", b"data/large": LARGE[:700_000] + b"!" + LARGE}
+CHANGES: Files = {b"data/new": b"new\n", b"data/large": LARGE[:700_000] + b"!" + LARGE[700_000:]}
 AT_LEAST = {"init": 35, "first": 40, "second": 40, driver.THREADED: 40}  # steps; fewer would mean that we do not look
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.app.init import init as app_init
+from strongroom.system.posix import PosixFs
 from tests.faults.app_run import Host, below, files_as_saved, write_files
 from tests.faults.workloads import FIRST, LARGE, Files
 from tests.storage.local_stores import local_store
@@ -19,7 +20,6 @@ from tests.support.crash import SimulatedCrash
 from tests.support.faulty_fs import MUTATING, FaultyFs, FsFault, faulty_fs
 from tests.support.invariants import check_invariants
 from tests.support.kit import Kit
-from strongroom.system.posix import PosixFs
 
 pytestmark = pytest.mark.spec("B1")
 

@@ -7,7 +7,6 @@ import gc
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import pytest

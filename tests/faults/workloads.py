@@ -20,7 +20,7 @@ from tests.support.kit import Kit
 Files = dict[bytes, bytes]
 
 # Numbered lines, so that chunks differ and packs stay small; over 1 MiB, so that it has several.
-LARGE = b"".join(b"%09d\n" % number for number in range(130_000))
+LARGE = b"".join(b"%09d\n" % number for number in range(105_000))
 
 FIRST: Files = {
     b"etc/hosts": b"127.0.0.1 localhost\n",
@@ -28,7 +28,7 @@ FIRST: Files = {
     b"srv/large": LARGE,
     b"srv/twin": b"127.0.0.1 localhost\n",
 }
-SECOND: Files = FIRST | {b"etc/new": b"new\n", b"srv/large": LARGE[:700_000] + b"!" + LARGE}
+SECOND: Files = FIRST | {b"etc/new": b"new\n", b"srv/large": LARGE[:700_000] + b"!" + LARGE[700_000:]}
 THIRD: Files = SECOND | {b"etc/hosts": b"::1 localhost\n"}
 
 

@@ -496,7 +496,7 @@ if os.geteuid() == 0:
 store = LocalStore(PosixFs(), {root!r}, SystemRandomness())
 for act in (
     lambda: store.put("packs/one", b"x"),
-    lambda: store.put("new/one", b"x"),
+    lambda: store.put("packs/new/one", b"x"),
     lambda: store.get("packs/one"),
     lambda: store.size("packs/one"),
     lambda: store.delete("packs/one"),

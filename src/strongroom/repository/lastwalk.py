@@ -73,7 +73,7 @@ def _records(files: LocalFiles, name: str) -> Iterator[WalkRecord]:
             return
         try:
             yield from _decoder.decode(block)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
 
 

@@ -90,7 +90,14 @@ class Created(NamedTuple):
         return f"<Created {self.config.repository_id.hex()}>"
 
 
-def initialise(store: Store, secret: Secret, randomness: Randomness, now_ns: int) -> Created:
+def initialise(
+    store: Store,
+    secret: Secret,
+    randomness: Randomness,
+    now_ns: int,
+    *,
+    pack_size: int = PACK_SIZE,
+) -> Created:
     """Make a repository that ``secret`` and a new recovery key open.
 
     ``RefusedError`` if there is one already.
@@ -110,7 +117,7 @@ def initialise(store: Store, secret: Secret, randomness: Randomness, now_ns: int
         reader_key=agreement_public_key(reader_secret),
         chunking=DEFAULT_CHUNKING,
         frame_size=FRAME_SIZE,
-        pack_size=PACK_SIZE,
+        pack_size=pack_size,
     )
     core_bytes = encode(core)
     digest = config_digest(repository_id, core_bytes)

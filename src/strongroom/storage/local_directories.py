@@ -73,7 +73,11 @@ class Directories:
 
     @contextmanager
     def lease_durable(self, path: Path) -> Iterator[int]:
-        """As ``lease``; makes what is missing, and the names down to it survive a power cut."""
+        """As ``lease``; makes what is missing, and the names down to it survive a power cut.
+
+        Raises FsyncError if an fsync has failed before: nothing can become durable then.
+        """
+        self._check_no_failure()
         if path not in self._durable:
             for depth in range(1, len(path) + 1):
                 self._make_durable(path[:depth])
@@ -95,13 +99,12 @@ class Directories:
 
         The kernel reports a failure once and then takes the lost change for written.
         """
-        if self._failure is None:
-            try:
-                self._fs.fsync(fd)
-            except OSError as error:
-                self._failure = error
-        if self._failure is not None:
-            raise FsyncError(self._failure.errno, self._failure.strerror)
+        self._check_no_failure()
+        try:
+            self._fs.fsync(fd)
+        except OSError as error:
+            self._failure = error
+            self._check_no_failure()
 
     def make_root(self) -> None:
         """Make the root, and what is missing above it, durably; existing ones stay as they are."""
@@ -119,6 +122,10 @@ class Directories:
                 opened.kept = False
             unused = [opened.fd for opened in dropped if opened.users == 0]
         self._close_all(unused)
+
+    def _check_no_failure(self) -> None:
+        if self._failure is not None:
+            raise FsyncError(self._failure.errno, self._failure.strerror) from self._failure
 
     def _take(self, path: Path) -> _Opened:
         with self._lock:

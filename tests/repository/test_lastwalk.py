@@ -1,0 +1,271 @@
+"""The last walk: it saves reading what is unchanged, and is never believed in anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strongroom.model.entry import EXTENT, HOLE, sort_key
+from strongroom.model.events import Notice
+from strongroom.repository import layout
+from strongroom.repository.lastwalk import LastWalk, WalkRecord, new_walk
+from strongroom.repository.localfiles import LocalFiles
+from strongroom.system.posix import PosixFs
+from tests.support.fakes import MemorySource, file_entry
+from tests.support.kit import Kit
+from tests.support.noise import noise
+from tests.support.randomness import SeededRandomness
+from tests.support.sources import SparseSource
+
+pytestmark = pytest.mark.spec("B2")
+
+FILES = {
+    b"a": b"one",
+    b"a-b": b"two",
+    b"a/b": b"three",
+    b"empty": b"",
+    b"large": noise(3 << 20, "large"),
+    b"text": b"line\n" * 5000,
+}
+NAME = "walks/files-test"
+paths = st.binary(min_size=1, max_size=4).filter(lambda path: b"\0" not in path)
+
+
+def local(folder: Path) -> LocalFiles:
+    """Return files below a folder."""
+    return LocalFiles(PosixFs(), str(folder).encode(), SeededRandomness())
+
+
+def record(path: bytes, token: bytes) -> WalkRecord:
+    """Return a record of a small file."""
+    return WalkRecord(token, file_entry(path, 1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> LocalFiles:
+    """A folder for many walks."""
+    return local(tmp_path_factory.mktemp("walks"))
+
+
+@given(st.dictionaries(paths, st.binary(max_size=2)), st.dictionaries(paths, st.binary(max_size=2)))
+def test_matching_is_looking_up(
+    folder: LocalFiles, before: dict[bytes, bytes], now: dict[bytes, bytes]
+) -> None:
+    """Read beside a new walk, the last one gives what a dictionary would: same path, same token."""
+    with new_walk(folder, NAME) as walk:
+        for path in sorted(before, key=sort_key):
+            walk.add(record(path, before[path]))
+    last = LastWalk(folder, NAME)
+    for path in sorted(now, key=sort_key):
+        found = last.match(path, now[path])
+        if now[path] and before.get(path) == now[path]:
+            assert found == record(path, before[path])
+        else:
+            assert found is None
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2500))
+def test_blocks_do_not_show(folder: LocalFiles, count: int) -> None:
+    """Any number of records is read back, however many blocks they fill."""
+    names = [b"%05d" % number for number in range(count)]
+    with new_walk(folder, NAME) as walk:
+        for name in names:
+            walk.add(record(name, b"t"))
+    last = LastWalk(folder, NAME)
+    assert all(last.match(name, b"t") for name in names)
+    assert last.match(b"99999", b"t") is None
+
+
+def test_a_record_needs_every_chunk_that_it_names() -> None:
+    """Extents in the entry, holes left out, and the chunks of lists that lie deeper."""
+    ids = [noise(32, str(number)) for number in range(4)]
+    entry = file_entry(b"a", 10)
+
+    def needs(content: bytes, chunks: bytes = b"") -> list[bytes]:
+        return WalkRecord(b"t", msgspec.structs.replace(entry, content=content), chunks).needs()
+
+    assert needs(b"") == []
+    assert needs(EXTENT.pack(ids[0], 5)) == [ids[0]]
+    assert needs(EXTENT.pack(HOLE, 5)) == []
+    assert needs(EXTENT.pack(ids[0], 5) + EXTENT.pack(HOLE, 5) + EXTENT.pack(ids[1], 5)) == ids[:2]
+    assert needs(EXTENT.pack(ids[0], 5), ids[1] + ids[2]) == ids[:3]
+    assert needs(b"x" * 41) == needs(b"", b"x") == [HOLE]
+
+
+def walked_again(kit: Kit, expected: int) -> None:
+    """A backup of the same files reads so many of them again, and is as good as the first."""
+    source = MemorySource(FILES)
+    result = kit.backup_source(source)
+    tally = result.tallies[0]
+    assert (tally.unchanged, tally.new) == (len(FILES) - expected, expected)
+    assert result.written.chunks == 0
+    assert kit.restore(result.snapshot.id)[1] == FILES
+    if not expected:
+        assert source.bytes_read == 0
+
+
+def test_what_is_unchanged_is_not_read(kit: Kit) -> None:
+    """A second backup reads no byte and writes no pack; its tree is the same."""
+    first = kit.backup(FILES)
+    walked_again(kit, 0)
+    second = kit.snapshots()[-1]
+    assert second.snapshot.sources[0].root == first.snapshot.snapshot.sources[0].root
+
+
+def test_what_changed_is_read(kit: Kit) -> None:
+    """One changed, one new and one removed file: two are read, the rest is kept."""
+    kit.backup(FILES)
+    files = FILES | {b"a": b"ONE", b"new": b"new"}
+    del files[b"text"]
+    result = kit.backup(files)
+    assert (result.tallies[0].unchanged, result.tallies[0].new) == (4, 2)
+    assert kit.restore(result.snapshot.id)[1] == files
+
+
+def test_sparse_files_with_lists_are_kept_as_well(kit: Kit) -> None:
+    """A file whose extents lie in chunks of their own is skipped if all of them are there."""
+    files = {b"sparse": b"".join(noise(4096, str(n)) + bytes(4096) for n in range(200))}
+    first = kit.backup_source(SparseSource(files))
+    second = kit.backup_source(SparseSource(files))
+    assert (first.tallies[0].new, second.tallies[0].unchanged) == (1, 1)
+    assert kit.restore(second.snapshot.id)[1] == files
+
+
+def spoilt_walk(kit: Kit, spoil: Callable[[bytes], bytes]) -> None:
+    """Change the file of the last walk."""
+    path = kit.state_path / NAME
+    path.write_bytes(spoil(path.read_bytes()))
+
+
+def forged(*records: object) -> bytes:
+    """Return a file of records with a right digest."""
+    block = msgspec.msgpack.encode(list(records))
+    head = struct.pack(">I", len(block)) + hashlib.sha256(block).digest()
+    return b"strongroom last walk 0\n" + head + block
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda _: b"", id="empty"),
+        pytest.param(lambda _: b"garbage", id="garbage"),
+        pytest.param(lambda data: data[:-1], id="a byte short"),
+        pytest.param(lambda data: data[:30], id="cut in the head"),
+        pytest.param(lambda data: data[:100] + b"!" + data[101:], id="a byte changed"),
+        pytest.param(lambda data: b"strongroom last walk 1\n" + data[23:], id="another version"),
+        pytest.param(lambda data: data[:23] + b"\xff\xff\xff\xff" + data[27:], id="huge block"),
+        pytest.param(lambda _: forged(1, b"x", None), id="no records"),
+        pytest.param(lambda _: forged([b"t", [b"a", 1]]), id="short entries"),
+        pytest.param(lambda _: forged(*([b"t", [b"\xff", *[0] * 15]] for _ in range(3))), id="types"),
+        pytest.param(
+            lambda _: b"strongroom last walk 0\n" + _block(b"\x91\x94\xc4\x01t" + b"\x91" * 9999),
+            id="nested",
+        ),
+    ],
+)  # fmt: skip
+def test_a_damaged_walk_costs_a_full_read_and_nothing_else(
+    kit: Kit, spoil: Callable[[bytes], bytes]
+) -> None:
+    """Whatever the file holds, everything is read again once, and then kept again."""
+    kit.backup(FILES)
+    spoilt_walk(kit, spoil)
+    walked_again(kit, len(FILES))
+    walked_again(kit, 0)
+
+
+def _block(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + hashlib.sha256(data).digest() + data
+
+
+def token(path: bytes) -> bytes:
+    """Return the token of a file."""
+    (found,) = [
+        item.token
+        for items in MemorySource(FILES).walk(print)
+        for item in items
+        if item.path == path
+    ]
+    return found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"x", bytes(39), EXTENT.pack(noise(32), 3), EXTENT.pack(noise(32), 3) + b"x", b"x" * 40 * 70],
+    ids=["one byte", "39 bytes", "unknown chunk", "41 bytes", "many unknown chunks"],
+)
+def test_a_walk_that_names_what_is_not_there_costs_a_full_read(kit: Kit, content: bytes) -> None:
+    """A record of the right path and token whose chunks are not in the repository is not used."""
+    kit.backup(FILES)
+    entry = msgspec.structs.replace(file_entry(b"a", 3), content=content)
+    spoilt_walk(kit, lambda _: forged(WalkRecord(token(b"a"), entry)))
+    walked_again(kit, len(FILES))
+
+
+def test_the_walk_of_another_host_is_used_as_far_as_it_fits(kit: Kit, tmp_path: Path) -> None:
+    """Where another host's file lies in its place, what matches is kept, and the rest is read."""
+    kit.backup(FILES)
+    other = Kit(kit.store, tmp_path / "other")
+    other.backup({b"a": FILES[b"a"], b"zz": b"else"})
+    spoilt_walk(kit, lambda _: (other.state_path / NAME).read_bytes())
+    walked_again(kit, len(FILES) - 1)
+
+
+def test_a_walk_in_another_order_is_used_as_far_as_it_fits(kit: Kit) -> None:
+    """Records that do not rise cost reading, and give nothing wrong."""
+    kit.backup(FILES)
+    entries = [WalkRecord(token(path), file_entry(path, 0)) for path in (b"text", b"a")]
+    spoilt_walk(kit, lambda _: forged(*entries))
+    walked_again(kit, len(FILES) - 0)
+
+
+def test_a_folder_in_place_of_the_walk_costs_a_full_read(kit: Kit) -> None:
+    """If the file cannot be read or written the backup says so, and is as good."""
+    kit.backup(FILES)
+    path = kit.state_path / NAME
+    path.unlink()
+    path.mkdir()
+    (path / "in the way").touch()
+    walked_again(kit, len(FILES))
+    walked_again(kit, len(FILES))
+    told = [event.text for event in kit.events if isinstance(event, Notice)]
+    assert any("reads everything again" in text for text in told)
+
+
+@pytest.mark.parametrize("prefix", [layout.PACKS, layout.INDEX])
+def test_files_whose_chunks_vanished_are_read_again(kit: Kit, prefix: str) -> None:
+    """If packs or index are gone, what was unchanged is read and stored again."""
+    kit.backup(FILES)
+    for info in list(kit.store.list(prefix)):
+        kit.store.delete(info.key)
+    result = kit.backup(FILES)
+    assert (result.tallies[0].unchanged, result.tallies[0].new) == (1, len(FILES) - 1)
+    assert kit.restore(result.snapshot.id)[1] == FILES
+    assert kit.verify().damage == []
+
+
+def test_a_failed_backup_keeps_the_walk_before_it(kit: Kit) -> None:
+    """A walk takes the place of the last one only when it is complete."""
+    kit.backup(FILES)
+    before = (kit.state_path / NAME).read_bytes()
+
+    class Broken(MemorySource):
+        """A source that fails in the middle."""
+
+        def walk(self, report):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+            """See ``Source``."""
+            yield next(super().walk(report))[:2]
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        kit.backup_source(Broken(FILES | {b"a": b"other"}))
+    assert (kit.state_path / NAME).read_bytes() == before
+    assert [path.name for path in (kit.state_path / "walks").iterdir()] == ["files-test"]
+    walked_again(kit, 0)
