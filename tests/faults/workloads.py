@@ -19,8 +19,20 @@ from tests.support.kit import Kit
 
 Files = dict[bytes, bytes]
 
-# Numbered lines, so that chunks differ and packs stay small; over 1 MiB, so that it has several.
-LARGE = b"".join(b"%09d\n" % number for number in range(105_000))
+# After these bytes the chunker cuts, if the chunk is long enough; so 1 MiB is several chunks.
+CUT = bytes.fromhex(
+    "cf7a49b95b677f9bce81728603e9002ee485b68c2eae9b5de307b5fa116cfbb35b30fd"
+    "67a080826e278e35027db32ce7b743b615b200aa9cbf569b168ebfbb0055"
+)
+LINES = 27_500
+
+
+def _lines(part: int) -> bytes:
+    first = part * LINES
+    return b"".join(b"%09d\n" % number for number in range(first, first + LINES)) + CUT
+
+
+LARGE = b"".join(_lines(part) for part in range(4))
 
 FIRST: Files = {
     b"etc/hosts": b"127.0.0.1 localhost\n",

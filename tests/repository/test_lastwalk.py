@@ -164,7 +164,7 @@ def forged(*records: object) -> bytes:
         pytest.param(lambda data: data[:23] + b"\xff\xff\xff\xff" + data[27:], id="huge block"),
         pytest.param(lambda _: forged(1, b"x", None), id="no records"),
         pytest.param(lambda _: forged([b"t", [b"a", 1]]), id="short entries"),
-        pytest.param(lambda _: forged(*([b"t", [b"\xff", *[0] * 15]] for _ in range(3))), id="types"),
+        pytest.param(lambda _: forged([b"t", [b"\xff", *[0] * 15]]), id="other types"),
         pytest.param(
             lambda _: b"strongroom last walk 0\n" + _block(b"\x91\x94\xc4\x01t" + b"\x91" * 9999),
             id="nested",
@@ -221,9 +221,9 @@ def test_the_walk_of_another_host_is_used_as_far_as_it_fits(kit: Kit, tmp_path: 
 def test_a_walk_in_another_order_is_used_as_far_as_it_fits(kit: Kit) -> None:
     """Records that do not rise cost reading, and give nothing wrong."""
     kit.backup(FILES)
-    entries = [WalkRecord(token(path), file_entry(path, 0)) for path in (b"text", b"a")]
-    spoilt_walk(kit, lambda _: forged(*entries))
-    walked_again(kit, len(FILES) - 0)
+    start = len(b"strongroom last walk 0\n") + 4 + 32
+    spoilt_walk(kit, lambda data: forged(*reversed(msgspec.msgpack.decode(data[start:]))))
+    walked_again(kit, len(FILES) - 1)
 
 
 def test_a_folder_in_place_of_the_walk_costs_a_full_read(kit: Kit) -> None:
@@ -248,7 +248,6 @@ def test_files_whose_chunks_vanished_are_read_again(kit: Kit, prefix: str) -> No
     result = kit.backup(FILES)
     assert (result.tallies[0].unchanged, result.tallies[0].new) == (1, len(FILES) - 1)
     assert kit.restore(result.snapshot.id)[1] == FILES
-    assert kit.verify().damage == []
 
 
 def test_a_failed_backup_keeps_the_walk_before_it(kit: Kit) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from strongroom.errors import RefusedError, RestoreError, StrongroomError
 from strongroom.model.entry import Entry, EntryKind
-from strongroom.model.fs import Fs
+from strongroom.model.fs import Fs, Stat
 from strongroom.model.source import Problem
 from strongroom.restore.files.begin import TargetOptions, begin
 from strongroom.restore.files.owners import Owners, group_id, user_id
@@ -208,10 +208,25 @@ def test_restored_files_are_made_durable_at_the_end(tmp_path: Path) -> None:
     """Once for all of them; if that fails, the restore has failed."""
     fs, faults = faulty_fs(PosixFs())
     restore(files_target(tmp_path / "a", [], fs=fs), file("x"))
-    assert faults.trace[-2].what == "syncfs"
+    assert [call.what for call in faults.trace[-3:]] == ["syncfs", "close", "close"]
+    assert faults.attempts["syncfs"] == 1
     fs, _ = faulty_fs(PosixFs(), FsFault("error", 1, frozenset({"syncfs"}), number=errno.EIO))
     with pytest.raises(RestoreError, match="may not survive a power cut: the disk reports"):
         restore(files_target(tmp_path / "b", [], fs=fs), file("x"))
+
+
+def test_every_file_system_below_the_target_is_made_durable(tmp_path: Path) -> None:
+    """What is restored below a mount point is on another disk."""
+    (tmp_path / "mount").mkdir()
+    inode = (tmp_path / "mount").stat().st_ino
+
+    def mounted(found: Stat) -> Stat:
+        return found._replace(device=found.device + 1) if found.inode == inode else found
+
+    real, faults = faulty_fs(PosixFs())
+    fs = hook_fs(changed={"fstat": mounted}, within=real)
+    restore(files_target(tmp_path, [], fs=fs, replace=True), directory("mount"), file("x"))
+    assert faults.attempts["syncfs"] == 2
 
 
 def test_the_number_of_files_that_were_restored(tmp_path: Path) -> None:

@@ -85,12 +85,12 @@ class Kit:
         """Back up files given by path."""
         return self.backup_source(MemorySource(files, name))
 
-    def backup_source(self, source: Source) -> BackupResult:
-        """Back up any source."""
+    def backup_source(self, *sources: Source) -> BackupResult:
+        """Back up any source, or several into one snapshot."""
         self.clock.sleep(1)
-        planned = PlannedSource(source, [b"/"])
+        planned = [PlannedSource(source, [b"/"]) for source in sources]
         circumstances = Circumstances("host", "user", "strongroom test")
-        return back_up(self.open(), [planned], circumstances, self.state)
+        return back_up(self.open(), planned, circumstances, self.state)
 
     def snapshots(self) -> list[ListedSnapshot]:
         """List the snapshots."""

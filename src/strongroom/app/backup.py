@@ -14,12 +14,13 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import known_config, opened_repository
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
-from strongroom.errors import StrongroomError
+from strongroom.errors import StoreError, StrongroomError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Item, Problem
 from strongroom.operations.backup import Circumstances, PlannedSource, back_up
 from strongroom.operations.estimate import estimate
+from strongroom.storage.local import LocalStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         repository = opened.repository
         folder = opened.store.folder
         inside = folder.url if folder is not None else None
+        if folder is not None:
+            _sweep(run, folder)
         with (
             opened_sources(run, request.names, request.excludes, inside) as sources,
             _totals(run, request, inside, wanted=totals),
@@ -166,3 +169,11 @@ def _totals(
 def _walked(sources: Sequence[NamedSource]) -> Iterator[Sequence[Item]]:
     for one in sources:
         yield from one.source.walk(lambda _problem: None)
+
+
+def _sweep(run: Run, folder: LocalStore) -> None:
+    """Remove what killed runs left behind; a backup does not depend on it."""
+    try:
+        folder.sweep()
+    except StoreError as error:
+        run.warn(f"temporary files of killed runs stay: {error.message}")

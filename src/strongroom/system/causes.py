@@ -28,7 +28,7 @@ _CAUSES: Final = {
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
     errno.ENOMEM: "not enough memory",
-    errno.ESTALE: "the file system lost it",
+    errno.ESTALE: "it was replaced meanwhile, or the file system lost it",
     errno.ENOTCONN: "the file system is no longer mounted",
     errno.ENXIO: "no device answers",
     errno.ENODEV: "no device answers",

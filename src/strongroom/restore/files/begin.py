@@ -67,7 +67,7 @@ def begin(
     tools = Tools(fs, directories, names, attributes, shortfalls, report)
     base = Place(directories.top(base_fd), ground)
     places = Places(fs, directories, base, replace=options.replace)
-    return FilesTarget(tools, places, base_fd)
+    return FilesTarget(tools, places)
 
 
 def _open_or_make(fs: Fs, path: bytes) -> int:

@@ -57,6 +57,7 @@ class Places:
         self._replace = replace
         self._places: dict[bytes, Place | LostPlace] = {b"": base}
         self._dressed: list[tuple[Place, Entry]] = []
+        self._file_systems = {base.directory.identity[0]: base.directory}
         self.lost: list[LostPlace] = []
 
     def find(self, path: bytes) -> Place | LostPlace | None:
@@ -86,6 +87,7 @@ class Places:
                 ground = self._own_ground(parent.ground, name, dir_fd)
         place = Place(self._directories.enter(parent.directory, name), ground)
         self._places[_key(path)] = place
+        self._file_systems.setdefault(place.directory.identity[0], place.directory)
         if entry is not None:
             self._dressed.append((place, msgspec.structs.replace(entry, path=b"")))
         return place
@@ -105,6 +107,16 @@ class Places:
                 cause = f"its attributes could not be set ({cause_of(error)})"
                 tools.report(path_of(directory), cause, missing=False)
         self._dressed.clear()
+
+    def make_durable(self) -> None:
+        """Write everything to the disk, of each file system once; OSError if that failed."""
+        for directory in self._file_systems.values():
+            with self._directories.use(directory) as dir_fd:
+                fd = self._fs.open(b".", _READ, dir_fd=dir_fd)
+            try:
+                self._fs.syncfs(fd)
+            finally:
+                self._fs.close(fd)
 
     def _keep_or_make(self, parent: Place, name: bytes, dir_fd: int) -> bool:
         """Make sure that ``name`` is a real directory; True if it was there before."""

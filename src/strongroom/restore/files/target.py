@@ -34,10 +34,9 @@ _APART: Final = "restored as a file of its own: its content is not that of its o
 class FilesTarget:
     """A ``Target``; ``begin`` makes one. ``refused`` counts entries that could not be meant."""
 
-    def __init__(self, tools: Tools, places: Places, base_fd: int) -> None:
+    def __init__(self, tools: Tools, places: Places) -> None:
         self._tools = tools
         self._places = places
-        self._base_fd = base_fd
         self._order = Order()
         self._links = Links()
         self._last_parent: tuple[bytes, Place | LostPlace] = b"", self._placed(b"")
@@ -93,7 +92,7 @@ class FilesTarget:
         for path, cause in tools.shortfalls.lines():
             tools.report(path, cause, missing=False)
         try:
-            tools.fs.syncfs(self._base_fd)
+            self._places.make_durable()
         except OSError as error:
             raise RestoreError(
                 f"what was restored may not survive a power cut: {cause_of(error)}",
