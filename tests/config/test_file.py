@@ -105,7 +105,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     try:
         read_file(path)
     except UsageError as error:
-        assert error.code == 2  # noqa: PT017 - either way is good
+        assert error.code == 2
 
 
 def test_the_first_of_its_places_wins(tmp_path: Path) -> None:

@@ -106,8 +106,10 @@ class _Routed:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any method of Fs
         def call(first: bytes | int, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - any call
-            is_path = isinstance(first, bytes)
-            inside = first.startswith(self._prefix) if is_path else first in self._inside_fds
+            if isinstance(first, bytes):
+                inside = first.startswith(self._prefix)
+            else:
+                inside = first in self._inside_fds
             within = self._inside if inside else self._outside
             answer = getattr(within, name)(first, *rest, **named)
             if inside and name == "open":

@@ -1,9 +1,9 @@
 """Runs the real program on a real folder in children that are killed with SIGKILL.
 
 ``python -m tests.faults.driver FOLDER WORK SERIES RUNG`` forks a child for every point of a series
-until the series is over, and prints an ``Outcome`` as JSON for each. FOLDER holds ``base`` (``repository``
-and ``state`` before the fault) and ``tree`` (what is backed up). WORK is ``init``, THREADED or any
-name for a backup in one thread, which takes the same steps each time.
+until the series is over, and prints an ``Outcome`` as JSON for each. FOLDER holds ``base``
+(``repository`` and ``state`` before the fault) and ``tree`` (what is backed up). WORK is ``init``,
+THREADED or any name for a backup in one thread, which takes the same steps each time.
 """
 
 from __future__ import annotations

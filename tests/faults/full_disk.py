@@ -1,7 +1,7 @@
 """Backs up into a folder that is full, again and again with a little more room each time.
 
-``python -m tests.faults.full_disk FOLDER``: FOLDER is a small tmpfs of its own, really full; what is
-not as it must be is a traceback. ``sweep`` does the same with a file system that counts.
+``python -m tests.faults.full_disk FOLDER``: FOLDER is a small tmpfs of its own, really full; what
+is not as it must be is a traceback. ``sweep`` does the same with a file system that counts.
 """
 
 from __future__ import annotations

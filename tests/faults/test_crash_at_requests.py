@@ -132,7 +132,7 @@ def test_a_request_that_arrives_twice_does_no_harm(
 
 @pytest.mark.parametrize("kind", [Kind.TWICE, Kind.ECHO])
 def test_an_init_whose_requests_arrive_twice_succeeds(kind: Kind, tmp_path: Path) -> None:
-    """Whichever change of an init arrives a second time, there is one repository, and it is ours."""
+    """Whichever change of an init arrives twice, there is one repository, and it is ours."""
     for nth in range(1, 10):
         store = MemoryStore()
         kit = Kit(FaultyStore(store, Script(Fault(kind, nth=nth, later=2))), tmp_path / str(nth))

@@ -206,9 +206,7 @@ def test_without_config_or_slots_nothing_opens_and_nothing_is_changed(
             assert {info.key for info in kit.store.list("")} == set(left)
 
 
-def test_a_host_that_knew_another_repository_here_refuses(
-    base: Base, judge: Judge, stranger: Base
-) -> None:
+def test_a_host_that_knew_another_repository_here_refuses(judge: Judge, stranger: Base) -> None:
     """Another repository at the same place, opened by the same key, is refused with exit 6."""
     with judge.host(stranger.objects, knows=True) as kit:
         kit.secrets = [SECRET]

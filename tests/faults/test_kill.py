@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -32,7 +32,8 @@ TREE: Files = {
     b"data/small": b"0123456789" * 100,
 }
 CHANGES: Files = {b"data/new": b"new\n", b"data/large": LARGE[:700_000] + b"!" + LARGE[700_000:]}
-AT_LEAST = {"init": 35, "first": 40, "second": 40, driver.THREADED: 40}  # steps; fewer would mean that we do not look
+# Steps; fewer would mean that we do not look.
+AT_LEAST = {"init": 35, "first": 40, "second": 40, driver.THREADED: 40}
 
 
 def _write(tree: Path, files: Mapping[bytes, bytes]) -> None:
@@ -70,7 +71,7 @@ def _base(folder: Path, work: str) -> dict[str, Files]:
     return acknowledged
 
 
-def _outcomes(folder: Path, work: str, series: str, rung: str) -> Iterator[Outcome]:
+def _outcomes(folder: Path, work: str, series: str, rung: str) -> Generator[Outcome, None, None]:
     command = [sys.executable, "-m", "tests.faults.driver", str(folder), work, series, rung]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def _base(folder: Path) -> dict[str, Files]:
         return {kit.backup(FIRST, "same").snapshot.id: FIRST}
 
 
-def _meetings(folder: Path, how: str, who: str) -> Iterator[Meeting]:
+def _meetings(folder: Path, how: str, who: str) -> Generator[Meeting, None, None]:
     command = [sys.executable, "-m", "tests.faults.writers", str(folder), how, who]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None

@@ -40,7 +40,10 @@ FIRST: Files = {
     b"srv/large": LARGE,
     b"srv/twin": b"127.0.0.1 localhost\n",
 }
-SECOND: Files = FIRST | {b"etc/new": b"new\n", b"srv/large": LARGE[:700_000] + b"!" + LARGE[700_000:]}
+SECOND: Files = FIRST | {
+    b"etc/new": b"new\n",
+    b"srv/large": LARGE[:700_000] + b"!" + LARGE[700_000:],
+}
 THIRD: Files = SECOND | {b"etc/hosts": b"::1 localhost\n"}
 
 

@@ -16,6 +16,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -124,7 +125,7 @@ def _together(here: Path, who: str) -> Meeting:
             kit.workers = workers
             return kit.backup(files_of(number, who), who).snapshot.id
 
-    children = [_started(lambda number=number: work(number)) for number in range(WRITERS)]
+    children = [_started(partial(work, number)) for number in range(WRITERS)]
     os.close(gate_out)
     os.close(gate_in)
     told = [(_ended(*child), number) for number, child in enumerate(children)]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.model.events import Notice
-from strongroom.model.store import Store
+from strongroom.model.store import ObjectInfo, Store
 from strongroom.repository.commits import Decision, heads_of, lost_heads
 from strongroom.repository.envelope import Kind, unwrap
 from strongroom.repository.records import Commit, Head, read_body
@@ -219,7 +219,7 @@ class BlindStore(HookedStore):
         super().__init__(within)
         self._hidden = hidden
 
-    def list(self, prefix: str):  # type: ignore[no-untyped-def] # noqa: ANN201
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``Store``."""
         return (info for info in super().list(prefix) if info.key != self._hidden)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from strongroom.model.entry import EXTENT, HOLE, sort_key
 from strongroom.model.events import Notice
+from strongroom.model.source import Item, Report
 from strongroom.repository import layout
 from strongroom.repository.lastwalk import LastWalk, WalkRecord, new_walk
 from strongroom.repository.localfiles import LocalFiles
@@ -258,7 +259,7 @@ def test_a_failed_backup_keeps_the_walk_before_it(kit: Kit) -> None:
     class Broken(MemorySource):
         """A source that fails in the middle."""
 
-        def walk(self, report):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        def walk(self, report: Report) -> Iterator[Sequence[Item]]:
             """See ``Source``."""
             yield next(super().walk(report))[:2]
             raise InterruptedError

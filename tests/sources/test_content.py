@@ -16,14 +16,10 @@ from strongroom.model.fs import Fs
 from strongroom.model.source import Content, Loaded
 from strongroom.sources.files.content import MOST_EXTENTS
 from strongroom.sources.files.options import FilesOptions
-from tests.support.hook_fs import always, hook_fs, once
+from tests.support.hook_fs import always, fails, hook_fs, once
 from tests.support.memory_backup import files_source, save, tree_path, walked
 
 MIB = 1 << 20
-
-
-def _raise(number: int) -> None:
-    raise OSError(number, os.strerror(number))
 
 
 @contextmanager
@@ -95,7 +91,7 @@ def test_without_knowledge_of_holes_all_is_data(tmp_path: Path, number: int) -> 
     """A file system that does not know them costs room, and nothing else."""
     with (tmp_path / "x").open("wb") as file:
         file.truncate(MIB)
-    with _open(tmp_path / "x", hook_fs({"seek_data": always(lambda: _raise(number))})) as content:
+    with _open(tmp_path / "x", hook_fs({"seek_data": always(fails(number))})) as content:
         assert content.extents() == [(0, MIB, True)]
         assert _read(content, 0, 10) == bytes(10)
 
@@ -166,7 +162,7 @@ def test_errors_are_said_in_words(tmp_path: Path, call: str, cause: str) -> None
     path.write_bytes(bytes(2000))
     number = errno.EACCES if call == "open" else errno.EIO
     names = (b"x",) if call == "open" else ()
-    fs = hook_fs({call: once(lambda: _raise(number), *names)})
+    fs = hook_fs({call: once(fails(number), *names)})
     with pytest.raises(OSError, match=cause), _open(path, fs) as content:
         _read(content, 0, 2000)
 
@@ -175,7 +171,7 @@ def test_reading_goes_on_after_an_error(tmp_path: Path) -> None:
     """The position of the descriptor is not taken for granted."""
     path = tmp_path / "x"
     path.write_bytes(bytes(range(250)) * 10)
-    fs = hook_fs({"readinto": once(lambda: _raise(errno.EIO))})
+    fs = hook_fs({"readinto": once(fails(errno.EIO))})
     with _open(path, fs) as content:
         with pytest.raises(OSError, match="the disk reports an error"):
             _read(content, 0, 500)
@@ -190,7 +186,7 @@ def test_an_error_at_the_end_is_one_of_the_file(tmp_path: Path) -> None:
 
     def hook(_fd: int) -> None:
         if ended:
-            _raise(errno.EIO)
+            fails(errno.EIO)()
 
     with _open(path, hook_fs({"fstat": hook})) as content:
         ended.append(True)

@@ -16,7 +16,7 @@ from strongroom.model.fs import Stat
 from strongroom.model.source import Problem
 from strongroom.sources.files.options import FilesOptions
 from tests.support.file_trees import MEMORY, deep_tree, remove_deep_tree, strange_names
-from tests.support.hook_fs import always, hook_fs, once
+from tests.support.hook_fs import always, fails, hook_fs, once
 from tests.support.memory_backup import files_source, save, tree_path, walked
 
 
@@ -34,10 +34,6 @@ def _below(paths: list[bytes], top: Path) -> list[str]:
     """Return the paths below ``top``, relative to it."""
     prefix = tree_path(top) + b"/"
     return [os.fsdecode(path.removeprefix(prefix)) for path in paths if path.startswith(prefix)]
-
-
-def _raise(number: int) -> None:
-    raise OSError(number, os.strerror(number))
 
 
 def test_entries_come_in_the_order_of_the_tree(tmp_path: Path) -> None:
@@ -247,7 +243,7 @@ def test_a_directory_that_cannot_be_listed_is_an_entry_still(tmp_path: Path) -> 
 
     def hook(fd: int) -> None:
         if os.fstat(fd).st_ino == number:
-            _raise(errno.EACCES)
+            fails(errno.EACCES)()
 
     saved = save(files_source(tmp_path, fs=hook_fs({"names": hook})))
     cause = "what is in it is not saved: permission denied"
@@ -258,7 +254,7 @@ def test_a_directory_that_cannot_be_listed_is_an_entry_still(tmp_path: Path) -> 
 def test_a_name_that_cannot_be_looked_at_is_reported(tmp_path: Path) -> None:
     """The names beside it are saved."""
     _make(tmp_path, "a", "b", "c")
-    fs = hook_fs({"stat": always(lambda: _raise(errno.EIO), b"b")})
+    fs = hook_fs({"stat": always(fails(errno.EIO), b"b")})
     saved = save(files_source(tmp_path, fs=fs))
     assert saved.causes() == {tree_path(tmp_path / "b"): "the disk reports an error"}
     assert _below(saved.paths, tmp_path) == ["a", "c"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from strongroom.model.entry import EXTENT, Entry, EntryKind
+from strongroom.model.source import OpenFile
 from strongroom.restore.files.target import FilesTarget
+from tests.support.compare_trees import describe
 
 WHEN_NS = 1_600_000_000_123_456_789
 
@@ -48,3 +51,16 @@ def restore(target: FilesTarget, *entries: Entry, data: bytes = b"data") -> list
 def fill(target: FilesTarget, wanted: Sequence[Entry], data: bytes = b"data") -> int:
     """Write the wanted files."""
     return target.write([(entry, data if entry.size else b"") for entry in wanted])
+
+
+def begun(target: FilesTarget, entry: Entry) -> OpenFile:
+    """Place a large file and begin to write it."""
+    target.place([entry])
+    opened = target.open(entry)
+    assert opened is not None
+    return opened
+
+
+def names_in(top: Path) -> set[str]:
+    """Return the path of everything below ``top``, relative to it."""
+    return {os.fsdecode(path) for path in describe(top) if path}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from strongroom.model.fs import Fs
 from strongroom.system.posix import PosixFs
@@ -54,6 +55,15 @@ def hook_fs(
     arguments without a name are.
     """
     return cast("Fs", HookFs(before or {}, changed or {}, arguments or {}, within or PosixFs()))
+
+
+def fails(number: int) -> Callable[[], NoReturn]:
+    """Return what fails as a call of the system does."""
+
+    def fail() -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 def once(act: Callable[[], object], *names: bytes) -> Hook:

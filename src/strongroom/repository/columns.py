@@ -14,6 +14,7 @@ from strongroom.repository.records import PackColumns
 FRAME: Final = struct.Struct(">IIIB")
 MAX_PACK: Final = 64 << 20
 MAX_FRAME_PLAIN: Final = 16 << 20
+MAX_CHUNK: Final = MAX_FRAME_PLAIN
 MAX_FRAMES: Final = 1 << 20
 MAX_CHUNKS: Final = 1 << 20
 LENGTH_SIZE: Final = 4

@@ -22,6 +22,7 @@ from strongroom.model.events import Advanced, ProblemFound
 from strongroom.model.snapshot import Counts, Order, SourceRecord, Status, Stream
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
 from strongroom.repository.canonical import encode
+from strongroom.repository.columns import MAX_CHUNK
 from strongroom.repository.lastwalk import LastWalk, WalkRecord, WalkWriter
 from strongroom.repository.repository import Surroundings
 from strongroom.repository.session import BackupSession
@@ -199,6 +200,7 @@ class Ingest:
 
     def _captured(self, loaded: list[Loaded]) -> _Captured:
         hasher = self._hash
+        loaded = [one if len(one.data) <= MAX_CHUNK else _too_large(one) for one in loaded]
         return _Captured(loaded, [hasher(one.data) if one.data else b"" for one in loaded])
 
     # -- draining: in the order of the source
@@ -329,9 +331,9 @@ class Ingest:
     def _save_problems(self, problems: Sequence[Problem]) -> Stream:
         if not problems:
             return Stream()
-        data = b"".join(encode([p.path, p.cause.encode(), int(p.missing)]) for p in problems)
+        data = b"".join(map(_encoded, problems))
         builder = self._writer.new_content()
-        step = self._parameters.whole_below or len(data)
+        step = self._parameters.whole_below or MAX_CHUNK
         for start in range(0, len(data), step):
             piece = data[start : start + step]
             chunk_id = self._hash(piece)
@@ -339,3 +341,14 @@ class Ingest:
             builder.add(chunk_id, len(piece))
         content, depth = builder.finish()
         return Stream(content, depth)
+
+
+def _encoded(problem: Problem) -> bytes:
+    cause = problem.cause.encode("utf-8", "backslashreplace")
+    return encode([problem.path, cause, int(problem.missing)])
+
+
+def _too_large(loaded: Loaded) -> Loaded:
+    """Return a small item that was not small any more when it was loaded, without its bytes."""
+    problem = Problem(loaded.item.path, "grew too large while the backup ran")
+    return Loaded(loaded.item, None, b"", b"", problem)
