@@ -18,6 +18,7 @@ from strongroom.crypto.keytext import text_to_key
 from strongroom.errors import DamageError, StoreUnavailableError, StrongroomError
 from strongroom.model.source import Item, Loaded
 from strongroom.operations.restore import restore
+from strongroom.repository import layout
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.records import SlotKind
 from strongroom.repository.slots import Secret
@@ -108,7 +109,13 @@ def build(folder: Path) -> Base:
     """Make the repository; ``folder`` is for the state of its host."""
     kit = Kit(MemoryStore(), folder)
     builder = _Builder(kit)
-    recovery = text_to_key(kit.init().created.recovery_key)
+    created = kit.init().created
+    recovery = text_to_key(created.recovery_key)
+    own, other = map(layout.slot, created.config.slots)
+    builder.names |= {
+        own: "slot of init",
+        other: "slot 2 of init",
+    }  # of SECRET, of the recovery key
     builder.name_new("init")
     first = kit.backup_source(_SlowSource(FIRST, kit)).snapshot.id
     builder.name_new("first")

@@ -33,6 +33,7 @@ TREE: Files = {
 }
 CHANGES: Files = {b"data/new": b"new\n", b"data/large": LARGE[:700_000] + b"!" + LARGE[700_000:]}
 # Steps; fewer would mean that we do not look.
+MUCH = ("first", "after")
 AT_LEAST = {"init": 35, "first": 40, "second": 40, driver.THREADED: 40}
 
 
@@ -80,8 +81,15 @@ def _outcomes(folder: Path, work: str, series: str, rung: str) -> Generator[Outc
     assert running.returncode == 0
 
 
-@pytest.mark.parametrize("series", driver.SERIES)
-@pytest.mark.parametrize("work", ["init", "first", "second"])
+# After a step is before the next one, so that not every work needs both.
+SERIES_OF_WORK = [
+    pytest.param(work, series, marks=[pytest.mark.slow] if (work, series) == MUCH else [])
+    for work in ("init", "first", "second")
+    for series in driver.SERIES
+]
+
+
+@pytest.mark.parametrize(("work", "series"), SERIES_OF_WORK)
 def test_sigkill_at_any_step_loses_nothing(work: str, series: str, tmp_path: Path) -> None:
     """Killed before, after or in the middle of any step on the disk, or at any request to the
     store: what was acknowledged is there, nothing is damaged, and the next backup works.

@@ -36,6 +36,7 @@ DISASTERS = {
     "too many files, once": (errno.EMFILE, 1),
     "no memory, once": (errno.ENOMEM, 1),
 }
+CACHE_DISASTERS = ("no space left", "i/o error, once", "read-only", "too many files, once")
 
 
 class Base:
@@ -63,8 +64,10 @@ def _faulty(nth: int, disaster: str) -> tuple[object, FaultyFs]:
     return faulty_fs(PosixFs(), FsFault("error", nth, EVERY, number=number, times=times))
 
 
-@pytest.mark.parametrize("disaster", DISASTERS)
-@pytest.mark.parametrize("folder", ["state", "cache"])
+@pytest.mark.parametrize(
+    ("folder", "disaster"),
+    [*(("state", name) for name in DISASTERS), *(("cache", name) for name in CACHE_DISASTERS)],
+)
 def test_an_error_of_the_local_disk_never_fails_a_backup(
     base: Base, folder: str, disaster: str, tmp_path: Path
 ) -> None:

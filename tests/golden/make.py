@@ -19,7 +19,7 @@ from tests.support.sources import SparseSource, StirringSource
 FOLDER = Path(__file__).parent / "repository"
 
 # More than a leaf of a tree holds, so that there is a branch above.
-MANY = {b"srv/%02d/file %04d" % (n % 10, n): b"content %d" % (n % 50) for n in range(900)}
+MANY = {b"srv/%02d/file %04d" % (n % 10, n): b"content %d" % (n % 50) for n in range(1500)}
 # More extents than an entry holds, so that they are in a chunk of their own.
 SPARSE = b"".join(b"block %09d\n" % n * 256 + bytes(4096) for n in range(150))
 FIRST = MANY | {b"etc/name \xff\n": b"", b"etc/text": b"line\n" * 2000, b"large": SPARSE}

@@ -12,14 +12,13 @@ from strongroom.crypto.primitives import sha256
 from strongroom.repository import layout
 from strongroom.repository.envelope import Kind, unwrap
 from strongroom.repository.findings import CheckResult
-from strongroom.repository.records import IndexBody, IndexedPack, SlotKind
-from strongroom.repository.segment import open_segment
+from strongroom.repository.records import IndexBody, SlotKind
 from tests.support.forging import begun
 from tests.support.hooks import HookedStore
 from tests.support.kit import Kit
 from tests.support.noise import noise
 from tests.support.runs import pack_ids, put_removals, segment_ids
-from tests.support.segments import sealed_segment
+from tests.support.segments import listed_pack, sealed_segment
 
 pytestmark = pytest.mark.spec("B7")
 
@@ -204,7 +203,7 @@ def test_a_segment_that_does_not_fit_itself_is_damage(kit: Kit) -> None:
     """Columns that no reader would take are found without reading a pack."""
     kit.backup(FILES)
     domain = kit.open().keyring.main_domain
-    entry = read_entry(kit)
+    entry = listed_pack(kit)
     ragged = msgspec.structs.replace(entry, lengths=entry.lengths[:-4])
     other = msgspec.structs.replace(entry, lengths=b"\0\0\0\1" + entry.lengths[4:])
     for pack in (ragged, other):
@@ -215,17 +214,3 @@ def test_a_segment_that_does_not_fit_itself_is_damage(kit: Kit) -> None:
         assert subjects & {layout.index_segment(name) for name in segment_ids(kit)}
         kit.store.delete(key)
     assert kit.verify().damage == []
-
-
-def read_entry(kit: Kit) -> IndexedPack:
-    """Return what the index lists of the first pack."""
-    repository = kit.open()
-    name = segment_ids(kit)[0]
-    key = layout.index_segment(name)
-    return open_segment(
-        key,
-        name,
-        kit.store.get(key),
-        repository.keyring.main_domain,
-        repository.config.core.admin_key,
-    ).packs[0]

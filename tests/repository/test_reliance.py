@@ -16,11 +16,10 @@ from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind
 from strongroom.repository.keyring import DomainKeys, WriterKeys, domain_id
 from strongroom.repository.records import IndexBody, IndexedPack
-from strongroom.repository.segment import open_segment
 from tests.support.kit import Kit
 from tests.support.noise import noise
 from tests.support.runs import pack_ids, put_done, put_removals, segment_ids
-from tests.support.segments import sealed_segment
+from tests.support.segments import listed_pack, sealed_segment
 
 pytestmark = pytest.mark.spec("B2")
 
@@ -168,20 +167,6 @@ def test_a_damaged_segment_is_not_relied_on(used: Kit) -> None:
     assert any("index/" in text for text in warnings(used))
 
 
-def entry_of(kit: Kit) -> IndexedPack:
-    """Return what the index lists of the only pack."""
-    repository = kit.open()
-    (info,) = kit.store.list(layout.INDEX)
-    body = open_segment(
-        info.key,
-        layout.segment_id(info.key) or b"",
-        kit.store.get(info.key),
-        repository.keyring.main_domain,
-        repository.config.core.admin_key,
-    )
-    return body.packs[0]
-
-
 def superseding(kit: Kit, signer: WriterKeys, domain: DomainKeys | None = None) -> str:
     """Put a segment that lists nothing and supersedes all others; return its key."""
     domain = domain or kit.open().keyring.main_domain
@@ -222,7 +207,7 @@ def test_a_segment_supersedes_in_its_own_domain_only(used: Kit) -> None:
 def test_a_segment_of_another_domain_is_not_relied_on(kit: Kit) -> None:
     """Chunks that the index of another domain lists are stored in ours."""
     kit.backup(FILES)
-    pack = entry_of(kit)
+    pack = listed_pack(kit)
     (info,) = kit.store.list(layout.INDEX)
     kit.store.delete(info.key)
     keyring = kit.open().keyring
@@ -234,7 +219,7 @@ def test_a_segment_of_another_domain_is_not_relied_on(kit: Kit) -> None:
 
 def test_a_segment_that_lists_an_unlisted_pack_lends_only_the_others(used: Kit) -> None:
     """Of a segment with a pack that is gone, the packs that are there are still relied on."""
-    pack = entry_of(used)
+    pack = listed_pack(used)
     gone = IndexedPack(
         noise(32, "gone"), pack.size, pack.frames, noise(len(pack.ids)), pack.lengths
     )

@@ -170,6 +170,28 @@ def test_nodes_lie_in_chunks_as_the_document_says() -> None:
     assert place == 5000
 
 
+@pytest.mark.parametrize("name", [b"%07d", b"img_%07d.jpg", b"d/%05x"])
+def test_numbered_names_are_cut_on_every_level(name: bytes) -> None:
+    """Branches end where paths decide, for names in a row too, and not only where they are full."""
+    chunks = Chunks()
+    names = (name % number for number in range(1_000_000))
+    paths = [path for path in names if is_cut(0, path)]
+    saved: list[int] = []
+
+    def save(chunk: bytes) -> bytes:
+        saved.append(read(chunk)[0])
+        return chunks.save(chunk)
+
+    writer = TreeWriter(save)
+    value = (b"user.x", bytes(5000))
+    for path in paths:
+        writer.add(msgspec.structs.replace(file_entry(path, 0), xattrs=(value,)))
+    writer.finish()
+    assert len(paths) > 1500
+    assert saved.count(0) > 1500
+    assert saved.count(1) > 2
+
+
 def test_leaves_are_never_too_large() -> None:
     """Where no path allows a cut, a leaf ends at 4,096 entries, or at 1 MiB."""
     names = [b"%08d" % n for n in range(12_000)]

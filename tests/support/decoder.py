@@ -263,4 +263,6 @@ def extents(chunks: Mapping[bytes, bytes], content: bytes, depth: int) -> list[t
 
 def is_cut(level: int, path: bytes) -> bool:
     """Section 8: whether a list of a tree may be cut after this path."""
-    return zlib.crc32(bytes([level]) + path) % 512 == 0
+    if level == 0:
+        return zlib.crc32(path) % 512 == 0
+    return int.from_bytes(sha256(bytes([level]) + path)[:2]) % 512 == 0

@@ -290,6 +290,8 @@ def _moved(entry: Entry, top: bytes) -> Entry | None:
     link = entry.link
     if link.startswith(top + b"/"):
         link = link[len(top) + 1 :]
+    elif link:
+        link = b"/" + link  # a group that begins elsewhere; no path below the target is like this
     return msgspec.structs.replace(entry, path=entry.path[len(top) + 1 :], link=link)
 
 

@@ -57,9 +57,7 @@ from strongroom.repository.slots import (
 DEFAULT_CHUNKING = Chunking(1 << 20, 1 << 20, 1 << 18, 4 << 20, 1)
 FRAME_SIZE = 1 << 20
 PACK_SIZE = 32 << 20
-_PACK_SIZES = (4 << 20, 64 << 20)
-_LEAST_CHUNK = 64
-_NORMALISATIONS = range(4)
+_KIB, _MIB = 1 << 10, 1 << 20
 
 Warn = Callable[[str], None]
 
@@ -226,11 +224,14 @@ def read_config(store: StoreReading) -> OpenedConfig:
 def _check_core(core: ConfigCore) -> None:
     sizes = core.chunking
     fits = (
-        1 <= core.frame_size <= 16 << 20
-        and _PACK_SIZES[0] <= core.pack_size <= _PACK_SIZES[1]
-        and _LEAST_CHUNK <= sizes.minimum <= sizes.average <= sizes.maximum <= 16 << 20
-        and 0 <= sizes.whole_below <= 16 << 20
-        and sizes.normalisation in _NORMALISATIONS
+        1 <= core.frame_size <= 16 * _MIB
+        and 4 * _MIB <= core.pack_size <= 64 * _MIB
+        and 0 <= sizes.whole_below <= 16 * _MIB
+        and 64 <= sizes.minimum <= _MIB  # noqa: PLR2004 - all are those of the document
+        and 256 <= sizes.average <= 4 * _MIB  # noqa: PLR2004
+        and _KIB <= sizes.maximum <= 16 * _MIB
+        and sizes.minimum <= sizes.average <= sizes.maximum
+        and sizes.normalisation in range(4)
         and len(core.reader_key) == KEY_SIZE
     )
     if not fits:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from strongroom.crypto.primitives import sha256
 from strongroom.errors import DamageError
 from strongroom.model.entry import MAX_COMPONENT, MAX_PATH, Entry, sort_key
 from strongroom.model.snapshot import Order
@@ -81,7 +82,11 @@ def _node(level: int, elements: list[bytes]) -> bytes:
 
 
 def _is_cut(level: int, path: bytes) -> bool:
-    return zlib.crc32(path, zlib.crc32(bytes([level]))) % _DIVISOR == 0
+    if level == 0:
+        return zlib.crc32(path) % _DIVISOR == 0
+    # Not a checksum again: that of a path follows from that of the path before it, which allowed
+    # a cut below, so that numbered names would hardly ever be cut here.
+    return int.from_bytes(sha256(bytes([level]) + path)[:2], "big") % _DIVISOR == 0
 
 
 class TreeWriter:

@@ -1,0 +1,217 @@
+"""From chunks to packs: everything that is added is stored once, in packs of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strongroom.compression.codec import Compressor, Decompressor
+from strongroom.errors import DamageError, StoreFullError
+from strongroom.model.fs import Buffer
+from strongroom.repository.canonical import padme
+from strongroom.repository.columns import ChunkKind, decode_columns
+from strongroom.repository.keyring import Keyring
+from strongroom.repository.opening import initialise
+from strongroom.repository.pack import SealedPack, read_whole_pack
+from strongroom.repository.packer import Packer, PackLimits, StoredPack, Workers
+from strongroom.repository.records import PackColumns
+from strongroom.storage.memory import MemoryStore
+from tests.support.kit import SECRET, SameThread, threads
+from tests.support.noise import noise
+from tests.support.randomness import SeededRandomness
+
+pytestmark = pytest.mark.spec("B1")
+
+KEYRING: Keyring = initialise(MemoryStore(), SECRET, SeededRandomness(3), 0).keyring
+DATA = noise(100_000, "packer")
+FRAME, PACK = 1000, 10_000
+
+Added = Sequence[tuple[ChunkKind, bytes]]
+chunks = st.builds(
+    lambda kind, place, size: (kind, DATA[place : place + size]),
+    st.sampled_from(ChunkKind),
+    st.integers(0, 90_000),
+    st.one_of(st.integers(1, 60), st.integers(900, 1100), st.integers(1, 9000)),
+)
+
+
+def packer(
+    put: Callable[[SealedPack], None], workers: Workers | None = None, in_flight: int = 1 << 20
+) -> Packer:
+    """Return a packer with small frames and packs."""
+    pool = SameThread(1)
+    return Packer(
+        KEYRING.begin_session(SeededRandomness()),
+        put,
+        workers or Workers(pool, pool),
+        PackLimits(FRAME, PACK, in_flight),
+        SeededRandomness(),
+        Compressor(),
+    )
+
+
+def chunk_id(kind: ChunkKind, chunk: Buffer) -> bytes:
+    """Return the id of a chunk."""
+    domain = KEYRING.main_domain
+    hasher = domain.data_hasher if kind is ChunkKind.DATA else domain.tree_hasher
+    return hasher(chunk)
+
+
+def packed(
+    added: Added, workers: Workers | None = None
+) -> tuple[list[SealedPack], list[StoredPack]]:
+    """Pack chunks; return what was put, and what the packer says of it."""
+    put: list[SealedPack] = []
+    one = packer(put.append, workers)
+    stored: list[StoredPack] = []
+    for kind, chunk in added:
+        one.add(kind, chunk_id(kind, chunk), chunk)
+        stored += one.take_stored()
+    one.flush()
+    return put, stored + one.take_stored()
+
+
+def opened(pack: SealedPack) -> list[tuple[ChunkKind, list[bytes]]]:
+    """Return the kind and the chunks of each frame of a pack, as a reader has them."""
+    opener, frames = read_whole_pack("a pack", pack.data, KEYRING)
+    assert tuple(frames) == pack.frames
+    view = memoryview(pack.data)
+    decompressor = Decompressor()
+    return [
+        (
+            frame.kind,
+            [
+                bytes(chunk)
+                for chunk in opener.frame(
+                    frame, view[frame.offset : frame.offset + frame.sealed_length], decompressor
+                )
+            ],
+        )
+        for frame in frames
+    ]
+
+
+@settings(max_examples=60)
+@given(st.lists(chunks, max_size=60))
+def test_all_that_is_added_is_stored_in_its_order(added: Added) -> None:
+    """Chunks of each kind lie in packs in the order in which they came, each once."""
+    put, stored = packed(added)
+    assert [pack.entry.pack_id for pack in stored] == [pack.pack_id for pack in put]
+    found: dict[ChunkKind, list[bytes]] = {kind: [] for kind in ChunkKind}
+    for pack in put:
+        for kind, held in opened(pack):
+            found[kind] += held
+    for kind in ChunkKind:
+        assert found[kind] == [chunk for one, chunk in added if one is kind]
+    assert sum(pack.plain_bytes for pack in stored) == sum(len(chunk) for _, chunk in added)
+
+
+@settings(max_examples=60)
+@given(st.lists(chunks, max_size=60))
+def test_frames_and_packs_keep_to_their_sizes(added: Added) -> None:
+    """A frame holds its size, or one larger chunk; a pack, padded, its size, or one frame."""
+    put, stored = packed(added)
+    for pack, entry in zip(put, stored, strict=True):
+        frames = opened(pack)
+        assert padme(len(pack.data)) == len(pack.data) == entry.entry.size
+        assert len(pack.data) <= PACK or len(frames) == 1
+        for _kind, held in frames:
+            assert sum(map(len, held)) <= FRAME or len(held) == 1
+        columns = PackColumns(entry.entry.frames, entry.entry.ids, entry.entry.lengths)
+        assert tuple(decode_columns("x", columns)) == pack.frames
+
+
+def test_data_and_trees_share_a_pack_where_they_fit() -> None:
+    """A small backup is one pack; larger ones keep trees apart from data."""
+    small = [(ChunkKind.DATA, DATA[:500]), (ChunkKind.TREE, DATA[500:900])]
+    put, _ = packed(small)
+    assert [[kind for kind, _ in opened(pack)] for pack in put] == [list(ChunkKind)]
+    large = [
+        (kind, DATA[place : place + 900]) for place in range(0, 90_000, 900) for kind in ChunkKind
+    ]
+    put, _ = packed(large)
+    assert all(len({kind for kind, _ in opened(pack)}) == 1 for pack in put[:-1])
+
+
+def test_many_threads_store_the_same() -> None:
+    """With real threads, and little room in flight, nothing is lost or doubled."""
+    added = [(ChunkKind.DATA, DATA[n * 7 : n * 7 + 300 + n]) for n in range(700)]
+    expected, _ = packed(added)
+    with threads(4) as workers:
+        put: list[SealedPack] = []
+        one = packer(put.append, workers, in_flight=5000)
+        for kind, chunk in added:
+            one.add(kind, chunk_id(kind, chunk), chunk)
+        one.flush()
+        stored = one.take_stored()
+    assert {pack.entry.pack_id for pack in stored} == {pack.pack_id for pack in put}
+    assert sorted(c for p in put for _, held in opened(p) for c in held) == sorted(
+        c for p in expected for _, held in opened(p) for c in held
+    )
+
+
+def fails_after(count: int) -> tuple[Callable[[SealedPack], None], list[SealedPack]]:
+    """Return a put that works so many times, and what it took."""
+    put: list[SealedPack] = []
+
+    def store(pack: SealedPack) -> None:
+        if len(put) == count:
+            msg = "no space left"
+            raise StoreFullError(msg)
+        put.append(pack)
+
+    return store, put
+
+
+def add_all(one: Packer) -> None:
+    """Add a hundred chunks, enough for several packs, and flush."""
+    for place in range(0, 90_000, 900):
+        piece = DATA[place : place + 900]
+        one.add(ChunkKind.DATA, chunk_id(ChunkKind.DATA, piece), piece)
+    one.flush()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_failed_put_is_raised_and_the_rest_settles(count: int) -> None:
+    """The failure comes up at a later call; settling tells what did reach the store."""
+    store, put = fails_after(count)
+    one = packer(store)
+    with pytest.raises(StoreFullError):
+        add_all(one)
+    one.settle()
+    assert len(one.take_stored()) == len(put) == count
+
+
+def test_settling_outlasts_every_failure() -> None:
+    """With several packs on their way that all fail, settling ends, and lists none of them."""
+    with threads(2) as workers:
+        store, put = fails_after(1)
+        one = packer(store, workers)
+        with pytest.raises(StoreFullError):
+            add_all(one)
+        one.settle()
+        stored = {pack.entry.pack_id for pack in one.take_stored()}
+        assert stored == {pack.pack_id for pack in put}
+
+
+def test_a_chunk_that_is_not_what_its_id_says_never_leaves() -> None:
+    """Bytes that changed in memory are found before anything is stored."""
+    put: list[SealedPack] = []
+    one = packer(put.append)
+    one.add(ChunkKind.DATA, chunk_id(ChunkKind.DATA, b"some text"), b"some tezt")
+    with pytest.raises(DamageError, match="nothing was stored") as found:
+        one.flush()
+    assert "memory" in found.value.hint
+    assert put == []
+
+
+def test_a_salt_is_never_the_same() -> None:
+    """Salts differ by their number, by what they are for, and by the random bytes."""
+    one = packer(lambda _: None)
+    other = packer(lambda _: None)
+    salts = [one.fresh_salt(b"a"), one.fresh_salt(b"a"), other.fresh_salt(b"b")]
+    assert len(set(salts)) == 3
+    assert all(len(salt) == 32 for salt in salts)

@@ -1,0 +1,221 @@
+"""Reading chunks: in few requests, each chunk checked, and from another place if one is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+
+from strongroom.crypto.primitives import sha256
+from strongroom.errors import DamageError, StoreUnavailableError
+from strongroom.repository import layout
+from strongroom.repository.reader import Reader
+from strongroom.repository.records import IndexBody
+from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
+from tests.support.forging import begun, commit, save
+from tests.support.hooks import HookedStore
+from tests.support.kit import Kit
+from tests.support.noise import noise
+from tests.support.recording import RecordingStore
+from tests.support.runs import pack_ids, segment_ids
+from tests.support.segments import listed_pack, sealed_segment
+
+pytestmark = pytest.mark.spec("B1")
+
+CHUNKS = [noise(1000 + n, f"chunk {n}") for n in range(50)]
+
+
+def stored(kit: Kit, chunks: Sequence[bytes] = CHUNKS) -> list[bytes]:
+    """Store chunks in a session that commits nothing but them; return their ids."""
+    session = begun(kit)
+    ids = save(session, chunks)
+    commit(session)
+    return ids
+
+
+def stored_twice(kit: Kit) -> list[bytes]:
+    """Store chunks in two packs, as two writers do who do not see each other."""
+    one, other = begun(kit), begun(kit)
+    ids = save(one, CHUNKS)
+    assert save(other, CHUNKS) == ids
+    commit(one)
+    commit(other)
+    assert len(pack_ids(kit)) == 2
+    return ids
+
+
+def change(kit: Kit, key: str, spoil: Callable[[bytes], bytes]) -> None:
+    """Replace an object."""
+    data = spoil(kit.store.get(key))
+    kit.store.delete(key)
+    kit.store.put(key, data)
+
+
+def read(reader: Reader, ids: list[bytes]) -> tuple[dict[bytes, bytes], dict[bytes, DamageError]]:
+    """Return what is read, and what is lost."""
+    found: dict[bytes, bytes] = {}
+
+    def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+        for chunk_id, chunk in chunks:
+            assert chunk_id not in found
+            found[chunk_id] = bytes(chunk)
+
+    lost = reader.stream(ids, consume)
+    return found, {one.chunk_id: one.error for one in lost}
+
+
+def test_chunks_come_back_in_the_order_asked_for(kit: Kit) -> None:
+    """Any of them, in any order, some twice; each is what its id says."""
+    ids = stored(kit)
+    order = [*ids[::-1], ids[3], ids[3]]
+    assert kit.open().reader().fetch(order) == [*CHUNKS[::-1], CHUNKS[3], CHUNKS[3]]
+    assert kit.open().reader().fetch([]) == []
+
+
+def test_neighbours_are_read_together(kit: Kit) -> None:
+    """Fifty chunks of one pack take one request, its header included."""
+    ids = stored(kit)
+    recording = RecordingStore(kit.store)
+    kit.store = recording
+    reader = kit.open().reader()
+    recording.requests.clear()
+    found, lost = read(reader, ids)
+    assert (list(map(found.get, ids)), lost) == (CHUNKS, {})
+    assert [verb for verb, _ in recording.requests] == ["get_range"]
+
+
+def test_what_lies_far_apart_is_read_apart(kit: Kit) -> None:
+    """Two chunks at the ends of a pack do not make the whole pack be read."""
+    chunks = [noise(1 << 20, f"far {n}") for n in range(12)]
+    ids = stored(kit, chunks)
+    recording = RecordingStore(kit.store)
+    kit.store = recording
+    reader = kit.open().reader()
+    recording.requests.clear()
+    assert reader.fetch([ids[0], ids[-1]]) == [chunks[0], chunks[-1]]
+    assert [verb for verb, _ in recording.requests].count("get_range") == 2
+
+
+def test_a_chunk_in_no_index_is_lost(kit: Kit) -> None:
+    """The others are read; a fetch of it is damage."""
+    ids = stored(kit)
+    found, lost = read(kit.open().reader(), [*ids, bytes(32)])
+    assert len(found) == len(ids)
+    assert list(lost) == [bytes(32)]
+    with pytest.raises(DamageError, match="in no index"):
+        kit.open().reader().fetch([bytes(32)])
+
+
+def flip(place: int) -> Callable[[bytes], bytes]:
+    """Return what changes one bit."""
+    return lambda data: data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+SPOILS = {
+    "magic": flip(0),
+    "version": flip(5),
+    "suite": flip(6),
+    "flags": flip(7),
+    "repository": flip(10),
+    "domain": flip(30),
+    "epoch": flip(43),
+    "session key": flip(60),
+    "salt": flip(130),
+    "commitment": flip(160),
+    "frame": flip(300),
+    "cut off": lambda data: data[:250],
+    "empty": lambda _: b"",
+    "another object": lambda data: noise(len(data)),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
+def test_a_damaged_pack_loses_its_chunks_and_no_others(
+    kit: Kit, spoil: Callable[[bytes], bytes]
+) -> None:
+    """Damage anywhere in a pack is damage of what lies in it; the rest of a stream goes on."""
+    bad = stored(kit)
+    (pack_id,) = pack_ids(kit)
+    good = stored(kit, [b"good"])
+    change(kit, layout.pack(pack_id), spoil)
+    found, lost = read(kit.open().reader(), [*bad, *good])
+    assert found == {good[0]: b"good"}
+    assert lost.keys() == set(bad)
+    assert all(layout.pack(pack_id) in error.message for error in lost.values())
+
+
+@pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
+def test_a_chunk_is_read_from_another_pack(kit: Kit, spoil: Callable[[bytes], bytes]) -> None:
+    """If one of two packs is damaged, everything is read from the other, whichever it is."""
+    ids = stored_twice(kit)
+    for pack_id in pack_ids(kit):
+        key = layout.pack(pack_id)
+        sound = kit.store.get(key)
+        change(kit, key, spoil)
+        assert kit.open().reader().fetch(ids) == CHUNKS
+        change(kit, key, lambda _, sound=sound: sound)  # type: ignore[misc]
+
+
+def test_a_pack_that_moved_is_found_again(kit: Kit) -> None:
+    """If a pack is gone since the index was read, the index is read once more."""
+    ids = stored(kit)
+    (old,), (segment,) = pack_ids(kit), segment_ids(kit)
+    reader = kit.open().reader()
+    kit.store.delete(layout.index_segment(segment))
+    stored(kit)
+    kit.store.delete(layout.pack(old))
+    assert reader.fetch(ids) == CHUNKS
+
+
+def test_a_segment_that_came_later_is_found(kit: Kit) -> None:
+    """A chunk in no index makes the index be read once more, for a snapshot that just came."""
+    reader = kit.open().reader()
+    ids = stored(kit)
+    assert reader.fetch(ids) == CHUNKS
+
+
+def test_a_pack_that_vanishes_while_it_is_read_is_lost(kit: Kit) -> None:
+    """Without another place a missing pack is damage that names it."""
+    ids = stored(kit)
+    hooked = HookedStore(kit.store)
+    kit.store = hooked
+    (pack_id,) = pack_ids(kit)
+    hooked.before("get_range", "packs/", lambda: kit.store.delete(layout.pack(pack_id)))
+    with pytest.raises(DamageError, match="missing"):
+        kit.open().reader().fetch(ids)
+
+
+def test_a_store_that_does_not_answer_is_no_damage(kit: Kit) -> None:
+    """An error of the store ends the reading with that error."""
+    ids = stored(kit)
+    fault = Fault(Kind.ERROR_BEFORE, frozenset({"get_range"}), prefix="packs/")
+    kit.store = FaultyStore(kit.store, Script(fault))
+    with pytest.raises(StoreUnavailableError):
+        kit.open().reader().fetch(ids)
+
+
+def test_what_the_consumer_raises_ends_the_stream(kit: Kit) -> None:
+    """An exception of who takes the chunks is raised, not swallowed."""
+    ids = stored(kit)
+
+    def consume(_chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        kit.open().reader().stream(ids, consume)
+
+
+def test_an_index_that_lies_loses_only_what_it_lies_about(kit: Kit) -> None:
+    """Each chunk is compared with its id, wherever the index says that it lies."""
+    ids = stored(kit)
+    entry = listed_pack(kit)
+    swapped = entry.ids[32:64] + entry.ids[:32] + entry.ids[64:]
+    (segment,) = segment_ids(kit)
+    kit.store.delete(layout.index_segment(segment))
+    lie = msgspec.structs.replace(entry, ids=swapped)
+    data = sealed_segment(IndexBody((lie,), b"", b""), kit.open().keyring.main_domain)
+    kit.store.put(layout.index_segment(sha256(data)), data)
+    found, lost = read(kit.open().reader(), ids)
+    assert lost.keys() == {ids[0], ids[1]}
+    assert len(found) == len(ids) - 2
