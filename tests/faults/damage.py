@@ -112,10 +112,7 @@ def build(folder: Path) -> Base:
     created = kit.init().created
     recovery = text_to_key(created.recovery_key)
     own, other = map(layout.slot, created.config.slots)
-    builder.names |= {
-        own: "slot of init",
-        other: "slot 2 of init",
-    }  # of SECRET, of the recovery key
+    builder.names |= {own: "slot of init", other: "slot 2 of init"}  # the latter for recovery
     builder.name_new("init")
     first = kit.backup_source(_SlowSource(FIRST, kit)).snapshot.id
     builder.name_new("first")
