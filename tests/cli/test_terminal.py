@@ -127,7 +127,7 @@ def test_a_restore_over_files_is_confirmed(program: Program, answer: str, code: 
 
 def test_progress_at_a_terminal(program: Program) -> None:
     """Phase, share, speed and files are shown while it works, and gone at the end."""
-    program.make_files(big=os.urandom(40_000_000))
+    program.make_files(big=os.urandom(1_000_000) * 800)
     with terminal(program, "backup", "./documents") as child:
         child.expect(r"backup .*\d+%.*/s.*entries")
         code, text = ended(child)

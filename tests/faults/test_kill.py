@@ -33,7 +33,7 @@ TREE: Files = {
 }
 CHANGES: Files = {b"data/new": b"new\n", b"data/large": LARGE[:700_000] + b"!" + LARGE[700_000:]}
 # Steps; fewer would mean that we do not look.
-MUCH = ("first", "after")
+MUCH = {("init", "after"), ("first", "after")}
 AT_LEAST = {"init": 35, "first": 40, "second": 40, driver.THREADED: 40}
 
 
@@ -83,7 +83,7 @@ def _outcomes(folder: Path, work: str, series: str, rung: str) -> Generator[Outc
 
 # After a step is before the next one, so that not every work needs both.
 SERIES_OF_WORK = [
-    pytest.param(work, series, marks=[pytest.mark.slow] if (work, series) == MUCH else [])
+    pytest.param(work, series, marks=[pytest.mark.slow] if (work, series) in MUCH else [])
     for work in ("init", "first", "second")
     for series in driver.SERIES
 ]
@@ -102,7 +102,7 @@ def test_sigkill_while_threads_work(tmp_path: Path) -> None:
     _kill_at_every_step(driver.THREADED, "before", "unnamed", tmp_path)
 
 
-@pytest.mark.parametrize("rung", ["linked", "renamed"])
+@pytest.mark.parametrize("rung", ["linked", pytest.param("renamed", marks=pytest.mark.slow)])
 def test_sigkill_where_files_need_a_temporary_name(rung: str, tmp_path: Path) -> None:
     """The same where the file system has no unnamed files: what is left behind is never listed."""
     _kill_at_every_step("second", "before", rung, tmp_path)

@@ -296,7 +296,7 @@ def test_a_slot_whose_digest_differs_is_told_of_and_not_used(
         kit.store.delete(key)
     warnings: list[str] = []
     for key in keys:
-        kit.store.put(key, data[key][:-1] + b"\0")
+        kit.store.put(key, data[key][:-1] + bytes([data[key][-1] ^ 1]))
     with pytest.raises(KeyRefusedError):
         unlock(kit.store, config, [SECRET], warnings.append)
     assert all("digest differs" in warning for warning in warnings)
