@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +14,7 @@ from strongroom.model.snapshot import Counts, ListedSnapshot, Order, Stream
 from strongroom.operations.verify import verify
 from strongroom.repository.canonical import encode
 from strongroom.repository.tree import Branch, Child, Leaf, Root, TreeReader
+from strongroom.system.randomness import SystemRandomness
 from tests.support.fakes import file_entry
 from tests.support.forging import begun, commit, commit_tree, save, source_record
 from tests.support.kit import Kit
@@ -41,6 +43,18 @@ class Forger:
     def commit(self, root: bytes, levels: int, count: int) -> ListedSnapshot:
         """Commit a snapshot with this tree."""
         return commit(self.session, source_record(Root(root, levels, count)))
+
+
+class Rising:
+    """A ``Randomness`` whose values are each greater than the one before."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+        self._system = SystemRandomness()
+
+    def take(self, count: int) -> bytes:
+        lead = next(self._count).to_bytes(4)[:count]
+        return lead + self._system.take(count - len(lead))
 
 
 Shape = Callable[[Forger], tuple[bytes, int, int]]
@@ -100,16 +114,15 @@ def test_bad_trees_are_damage(kit: Kit, shape: Shape) -> None:
 @pytest.mark.parametrize("shape", BAD.values(), ids=BAD)
 def test_bad_trees_are_damage_where_a_good_one_shares_their_parts(kit: Kit, shape: Shape) -> None:
     """A node that was found good elsewhere is judged by its place in each tree."""
+    kit.randomness = Rising()  # snapshots are checked in the order of their ids
+    forger = Forger(kit)
+    parts = [(b"a", forger.leaf(b"a", b"b"), 2), (b"c", forger.leaf(b"c"), 1)]
+    first = forger.commit(forger.branch(1, *parts), 2, 3).id
+    forger = Forger(kit)
+    second = forger.commit(forger.branch(1, (b"a", forger.leaf(b"a"), 1)), 2, 1).id
     forger = Forger(kit)
     bad = forger.commit(*shape(forger))
-    first = ""
-    while not first or first > bad.id:  # snapshots are checked in the order of their ids
-        forger = Forger(kit)
-        parts = [(b"a", forger.leaf(b"a", b"b"), 2), (b"c", forger.leaf(b"c"), 1)]
-        first = forger.commit(forger.branch(1, *parts), 2, 3).id
-        forger = Forger(kit)
-        alone = forger.commit(forger.branch(1, (b"a", forger.leaf(b"a"), 1)), 2, 1).id
-        first = max(first, alone)
+    assert first < second < bad.id
     assert {finding.snapshot for finding in kit.verify().damage} == {bad.short_id}
 
 
