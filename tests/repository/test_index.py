@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.errors import DamageError
-from strongroom.repository.columns import ChunkKind, FrameRecord, encode_columns
+from strongroom.repository.columns import FRAME, ChunkKind, FrameRecord, encode_columns
 from strongroom.repository.index import ChunkIndex, Place
+from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.records import IndexedPack
+from strongroom.system.posix import PosixFs
+from strongroom.system.randomness import SystemRandomness
 from tests.support.noise import noise
 
 pytestmark = [pytest.mark.spec("B1"), pytest.mark.spec("B2")]
@@ -150,3 +156,48 @@ def test_a_chunk_costs_few_bytes() -> None:
     assert used < 200_000 * 100
     assert all(index.known([bytes([7]) + one[1:] for one in ids]))
     assert not any(index.known([bytes([200]) + one[1:] for one in ids]))
+
+
+def large(segment: int, chunks: int) -> tuple[list[bytes], IndexedPack]:
+    """Return a pack of many chunks, and its first ids."""
+    ids = noise(32 * chunks, f"segment {segment}")
+    frames = FRAME.pack(188, 100, chunks, ChunkKind.DATA)
+    lengths = b"\0\0\0\x0a" * chunks
+    pack = IndexedPack(noise(32, f"pack {segment}"), 1 << 20, frames, ids, lengths)
+    return [ids[i : i + 32] for i in range(0, 3200, 32)], pack
+
+
+@pytest.mark.parametrize("spills", [True, False])
+def test_many_chunks_are_kept_outside_of_private_memory(tmp_path: Path, *, spills: bool) -> None:
+    """Of 900,000 chunks most lie in a file without a name, if one can be had; all are found."""
+    files = LocalFiles(PosixFs(), os.fsencode(tmp_path / "state"), SystemRandomness())
+    asked = 0
+
+    def spill(parts: Sequence[memoryview]) -> Sequence[memoryview]:
+        nonlocal asked
+        asked += 1
+        if not spills:
+            raise OSError(errno.ENOSPC, "no space left")
+        return files.mapped(parts)
+
+    tracemalloc.start()
+    try:
+        index = ChunkIndex(spill)
+        firsts = {}
+        for segment in range(9):
+            firsts[segment], pack = large(segment, 100_000)
+            index.add("a segment", [pack])
+            del pack
+        used, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert asked
+    assert (used < 16 << 20) is spills
+    assert len(index) == 900_000
+    for segment, ids in firsts.items():
+        assert index.lengths(ids) == [10] * len(ids)
+        for place in index.find(ids):
+            assert place is not None
+            assert index.frame(place.frame).pack_id == noise(32, f"pack {segment}")
+    assert not any(index.known([bytes([7]) + one[1:] for one in firsts[0][1:]]))
+    assert not spills or list((tmp_path / "state").iterdir()) == []

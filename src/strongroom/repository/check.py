@@ -25,7 +25,7 @@ from strongroom.repository.commits import open_snapshot, refuse_orders
 from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.index import ChunkIndex
-from strongroom.repository.loading import load_index, read_segment
+from strongroom.repository.loading import Choice, load_index, read_segment
 from strongroom.repository.opening import read_config, read_slot
 from strongroom.repository.pack import read_whole_pack
 from strongroom.repository.records import (
@@ -282,7 +282,8 @@ class Check:
             self._store,
             repository.keyring,
             repository.around.cache,
-            usable=lambda pack: pack.pack_id not in self._bad_packs,
+            Choice(usable=lambda pack: pack.pack_id not in self._bad_packs),
+            repository.index_memory,
         )
         check = TreeCheck(reader, usable.index, self.result)
         for listed in snapshots:

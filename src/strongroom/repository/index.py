@@ -1,13 +1,15 @@
 """The index in memory: chunk id to place, as sorted fixed-width arrays looked up in batches.
 
-A run is one sorted set of chunks; new packs add runs, and small runs are merged. About 60 bytes a
-chunk; never a Python object per chunk. A chunk may lie in several packs: the first found serves,
-``places`` gives all.
+A run is one sorted set of chunks; new packs add runs, and small runs are merged. About 52 bytes a
+chunk; never a Python object per chunk. Large runs are moved out of private memory where there is a
+``Spill``. A chunk may lie in several packs: the first found serves, ``places`` gives all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -31,7 +33,10 @@ _FRAME_TYPE: Final = np.dtype(
     [("offset", ">u4"), ("sealed", ">u4"), ("count", ">u4"), ("kind", "u1")]
 )
 _MAX_RUNS: Final = 8
+_LARGEST_RUN: Final = 2_000_000  # chunks; larger ones are not made by merging
+_SPILLED: Final = 500_000  # chunks from which on a run is worth a file
 
+Spill = Callable[[Sequence[memoryview]], Sequence[memoryview]]
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
@@ -68,9 +73,9 @@ class _Frames(NamedTuple):
     kind: U8
 
 
-def _concatenated(parts: Sequence[_Run]) -> _Run:
+def _merged(parts: Sequence[_Run]) -> _Run:
     prefix = np.concatenate([part.prefix for part in parts])
-    order = np.argsort(prefix, kind="stable")
+    order = np.argsort(prefix, kind="stable").astype(np.uint32)
     return _Run(
         prefix[order],
         np.concatenate([part.ids for part in parts])[order],
@@ -80,10 +85,26 @@ def _concatenated(parts: Sequence[_Run]) -> _Run:
     )
 
 
-class ChunkIndex:
-    """Chunks of one domain, or of all; not to be changed by two threads at once."""
+def _spilled(run: _Run, spill: Spill) -> _Run:
+    """Return the same run in what ``spill`` returns; OSError if that cannot be had."""
+    views = spill([column.reshape(-1).view(np.uint8).data for column in run])
+    return _Run(
+        np.frombuffer(views[0], np.uint64),
+        np.frombuffer(views[1], np.uint8).reshape(-1, HASH_SIZE),
+        np.frombuffer(views[2], np.uint32),
+        np.frombuffer(views[3], np.uint32),
+        np.frombuffer(views[4], np.uint32),
+    )
 
-    def __init__(self) -> None:
+
+class ChunkIndex:
+    """Chunks of one domain, or of all; not to be changed by two threads at once.
+
+    ``spill`` moves columns out of private memory; where it raises OSError, they stay.
+    """
+
+    def __init__(self, spill: Spill | None = None) -> None:
+        self._spill = spill
         self._runs: list[_Run] = []
         self._frames: list[_Frames] = []
         self._frame_starts: list[int] = [0]
@@ -103,11 +124,24 @@ class ChunkIndex:
         parts = [self._add_pack(where, pack) for pack in packs if pack.ids or pack.frames]
         if not parts:
             return
-        self._runs.append(_concatenated(parts))
+        self._runs.append(_merged(parts))
         if len(self._runs) > _MAX_RUNS:
-            largest = max(self._runs, key=lambda run: len(run.prefix))
-            small = [run for run in self._runs if run is not largest]
-            self._runs = [largest, _concatenated(small)]
+            self._merge()
+
+    def _merge(self) -> None:
+        """Make one of the smallest runs, as many as a run may hold."""
+        runs = sorted(self._runs, key=lambda run: len(run.prefix))
+        sizes = itertools.accumulate(len(run.prefix) for run in runs)
+        count = sum(size <= _LARGEST_RUN for size in sizes)
+        if count == len(runs):
+            count -= 1  # the largest one is left alone, or every few packs would move all
+        if count < 2:  # noqa: PLR2004 - two make one
+            return
+        merged = _merged(runs[:count])
+        if self._spill is not None and len(merged.prefix) >= _SPILLED:
+            with contextlib.suppress(OSError):  # private memory is what there is
+                merged = _spilled(merged, self._spill)
+        self._runs = [*runs[count:], merged]
 
     def _add_pack(self, where: str, pack: IndexedPack) -> _Run:
         fits = (

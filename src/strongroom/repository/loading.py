@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.store import ObjectInfo, StoreReading
 from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
-from strongroom.repository.index import ChunkIndex
+from strongroom.repository.index import ChunkIndex, Spill
 from strongroom.repository.keyring import Keyring
 from strongroom.repository.records import IndexBody, IndexedPack
 from strongroom.repository.segment import MAX_SEGMENT, open_segment, segment_domain
@@ -22,6 +23,38 @@ class LoadedIndex:
     index: ChunkIndex
     segments: tuple[bytes, ...]
     damaged: tuple[DamageError, ...]
+
+
+def _any(_pack: IndexedPack) -> bool:
+    return True
+
+
+class Choice(NamedTuple):
+    """What counts: one domain or all, packs that are ``usable``, no segment in ``absent``."""
+
+    domain_id: bytes | None = None
+    usable: Callable[[IndexedPack], bool] = _any
+    absent: frozenset[bytes] = frozenset()
+
+
+class IndexMemory(NamedTuple):
+    """How an index is kept: ``spill`` as of ``ChunkIndex``, ``room`` in bytes of segments."""
+
+    spill: Spill | None = None
+    room: int = 64 << 20
+
+
+EVERYTHING: Final = Choice()
+IN_PLACE: Final = IndexMemory()
+
+
+class _Segment(NamedTuple):
+    """A segment that was read; ``body`` is None where it was not kept."""
+
+    info: ObjectInfo
+    domain: bytes
+    supersedes: bytes
+    body: IndexBody | None
 
 
 def read_segment(
@@ -54,21 +87,19 @@ def load_index(
     store: StoreReading,
     keyring: Keyring,
     cache: ObjectCache,
-    *,
-    domain_id: bytes | None = None,
-    usable: Callable[[IndexedPack], bool] | None = None,
-    absent: frozenset[bytes] = frozenset(),
+    choice: Choice = EVERYTHING,
+    memory: IndexMemory = IN_PLACE,
 ) -> LoadedIndex:
-    """Read the segments that are listed now.
+    """Read the segments that are listed now, without those that another listed one supersedes.
 
-    Only those of ``domain_id`` if given; only packs that are ``usable``; no segment in ``absent``
-    or superseded by another listed one of its domain.
+    All are read before the first is used; those that there is no room to keep are read again.
     """
-    bodies: dict[bytes, tuple[bytes, IndexBody]] = {}
+    found: dict[bytes, _Segment] = {}
     damaged: list[DamageError] = []
+    room = memory.room
     for info in store.list(layout.INDEX):
         name = layout.segment_id(info.key)
-        if name is not None and name in absent:
+        if name is not None and name in choice.absent:
             continue
         try:
             domain, body = read_segment(store, keyring, cache, info)
@@ -77,21 +108,26 @@ def load_index(
         except DamageError as error:
             damaged.append(error)
             continue
-        if name is not None and domain_id in {None, domain}:
-            bodies[name] = domain, body
-    size = layout.HASH_SIZE
+        if name is not None and choice.domain_id in {None, domain}:
+            room -= info.size
+            found[name] = _Segment(info, domain, body.supersedes, body if room >= 0 else None)
     superseded = {
-        (domain, body.supersedes[i : i + size])
-        for domain, body in bodies.values()
-        for i in range(0, len(body.supersedes), size)
+        (segment.domain, one) for segment in found.values() for one in _ids(segment.supersedes)
     }
-    index = ChunkIndex()
-    for name, (domain, body) in bodies.items():
-        if (domain, name) in superseded:
+    index = ChunkIndex(memory.spill)
+    for name, segment in found.items():
+        if (segment.domain, name) in superseded:
             continue
-        packs = body.packs if usable is None else tuple(p for p in body.packs if usable(p))
         try:
-            index.add(layout.index_segment(name), packs)
+            body = segment.body or read_segment(store, keyring, cache, segment.info)[1]
+            index.add(segment.info.key, filter(choice.usable, body.packs))
+        except ObjectMissingError:
+            continue
         except DamageError as error:
             damaged.append(error)
-    return LoadedIndex(index, tuple(bodies), tuple(damaged))
+    return LoadedIndex(index, tuple(found), tuple(damaged))
+
+
+def _ids(joined: bytes) -> list[bytes]:
+    size = layout.HASH_SIZE
+    return [joined[i : i + size] for i in range(0, len(joined), size)]

@@ -7,16 +7,18 @@ file by rename, so a reader sees the old or the new one.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from strongroom.model.fs import Buffer, Fs
 from strongroom.model.randomness import Randomness
 
 _READ: Final = 1 << 20
+_ALIGNED: Final = 8
 _TEMPORARY: Final = re.compile(rb".+\.new-[0-9a-f]{16}", re.DOTALL)
 
 
@@ -91,6 +93,31 @@ class LocalFiles:
             with contextlib.suppress(OSError):
                 self._fs.unlink(temporary)
             raise
+
+    def mapped(self, parts: Sequence[Buffer]) -> list[memoryview]:
+        """Write parts into a file without a name and map it: memory that the system can take back.
+
+        The views are read-only, begin at multiples of 8 bytes, and end with the process.
+        """
+        path = b"%s/mapped.new-%s" % (self._root, self._randomness.take(8).hex().encode())
+        self._make_parents(path)
+        fd = self._fs.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)
+        try:
+            self._fs.unlink(path)
+            file = NewFile(self._fs, fd)
+            for part in parts:
+                file.write(part)
+                file.write(bytes(-len(part) % _ALIGNED))
+            size = sum(len(part) + -len(part) % _ALIGNED for part in parts)
+            whole = memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
+        finally:
+            self._fs.close(fd)
+        views = []
+        start = 0
+        for part in parts:
+            views.append(memoryview(whole)[start : start + len(part)])
+            start += len(part) + -len(part) % _ALIGNED
+        return views
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

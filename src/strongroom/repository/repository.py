@@ -24,7 +24,7 @@ from strongroom.repository.commits import (
     refuse_orders,
 )
 from strongroom.repository.keyring import Keyring
-from strongroom.repository.loading import LoadedIndex, load_index
+from strongroom.repository.loading import IndexMemory, LoadedIndex, load_index
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.packer import Workers
@@ -152,7 +152,12 @@ class Repository:
 
     def load_index(self) -> LoadedIndex:
         """Read every index segment, for reading."""
-        return load_index(self.store, self.keyring, self.around.cache)
+        return load_index(self.store, self.keyring, self.around.cache, memory=self.index_memory)
+
+    @property
+    def index_memory(self) -> IndexMemory:
+        """How an index is kept on this host."""
+        return IndexMemory(self.around.state.mapped)
 
     def reader(self) -> Reader:
         """Begin to read chunks."""

@@ -28,7 +28,7 @@ from strongroom.repository.commits import (
 )
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.keyring import SessionKeys, WriterKeys
-from strongroom.repository.loading import load_index
+from strongroom.repository.loading import Choice, load_index
 from strongroom.repository.pack import SealedPack
 from strongroom.repository.packer import Packer, PackLimits
 from strongroom.repository.putting import put_own
@@ -100,9 +100,8 @@ class BackupSession:
             repository.store,
             repository.keyring,
             repository.around.cache,
-            domain_id=self._domain.domain_id,
-            usable=self._may_rely_on,
-            absent=absent.index,
+            Choice(self._domain.domain_id, self._may_rely_on, absent.index),
+            repository.index_memory,
         )
         self._tell_of(tuple(map(str, loaded.damaged)))
         core = repository.config.core
