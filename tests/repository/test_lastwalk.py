@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.model.entry import EXTENT, HOLE, sort_key
-from strongroom.model.events import Notice
-from strongroom.model.source import Item, Report
+from strongroom.model.events import Advanced, Notice
+from strongroom.model.source import Item, Loaded, Problem, Report
 from strongroom.repository import layout
-from strongroom.repository.lastwalk import LastWalk, WalkRecord, new_walk
+from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, new_walk
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.system.posix import PosixFs
 from tests.support.fakes import MemorySource, file_entry
@@ -36,6 +37,8 @@ FILES = {
     b"text": b"line\n" * 5000,
 }
 NAME = "walks/files-test"
+MAGIC = b"strongroom last walk 1\n"
+MANY = {b"d%02d/f%03d" % (number // 97, number): b"%d" % number for number in range(4000)}
 paths = st.binary(min_size=1, max_size=4).filter(lambda path: b"\0" not in path)
 
 
@@ -146,11 +149,16 @@ def spoilt_walk(kit: Kit, spoil: Callable[[bytes], bytes]) -> None:
     path.write_bytes(spoil(path.read_bytes()))
 
 
+def block(*records: object, leaf: bytes = b"", needs: bytes = b"") -> bytes:
+    """Return a block of such records, with its length and a right digest."""
+    packed = msgspec.Raw(msgspec.msgpack.encode(list(records)))
+    whole = WalkBlock(b"a", b"zz", len(records), leaf, b"", needs, 0, 0, 0, packed)
+    return _block(msgspec.msgpack.encode(whole))
+
+
 def forged(*records: object) -> bytes:
     """Return a file of records with a right digest."""
-    block = msgspec.msgpack.encode(list(records))
-    head = struct.pack(">I", len(block)) + hashlib.sha256(block).digest()
-    return b"strongroom last walk 0\n" + head + block
+    return MAGIC + block(*records)
 
 
 @pytest.mark.parametrize(
@@ -161,15 +169,16 @@ def forged(*records: object) -> bytes:
         pytest.param(lambda data: data[:-1], id="a byte short"),
         pytest.param(lambda data: data[:30], id="cut in the head"),
         pytest.param(lambda data: data[:100] + b"!" + data[101:], id="a byte changed"),
-        pytest.param(lambda data: b"strongroom last walk 1\n" + data[23:], id="another version"),
+        pytest.param(lambda data: b"strongroom last walk 2\n" + data[23:], id="another version"),
         pytest.param(lambda data: data[:23] + b"\xff\xff\xff\xff" + data[27:], id="huge block"),
         pytest.param(lambda _: forged(1, b"x", None), id="no records"),
         pytest.param(lambda _: forged([b"t", [b"a", 1]]), id="short entries"),
         pytest.param(lambda _: forged([b"t", [b"\xff", *[0] * 15]]), id="other types"),
-        pytest.param(
-            lambda _: b"strongroom last walk 0\n" + _block(b"\x91\x94\xc4\x01t" + b"\x91" * 9999),
-            id="nested",
-        ),
+        pytest.param(lambda _: MAGIC + _block(b"\x91\x94\xc4\x01t" + b"\x91" * 9999), id="nested"),
+        pytest.param(lambda _: MAGIC + _block(b"\x91\x01"), id="no block"),
+        pytest.param(lambda _: MAGIC + block(leaf=b"x"), id="a leaf of one byte"),
+        pytest.param(lambda _: MAGIC + block(needs=b"x" * 33), id="33 bytes of needs"),
+        pytest.param(lambda _: MAGIC + block(leaf=noise(32)), id="an unknown leaf"),
     ],
 )  # fmt: skip
 def test_a_damaged_walk_costs_a_full_read_and_nothing_else(
@@ -222,8 +231,12 @@ def test_the_walk_of_another_host_is_used_as_far_as_it_fits(kit: Kit, tmp_path: 
 def test_a_walk_in_another_order_is_used_as_far_as_it_fits(kit: Kit) -> None:
     """Records that do not rise cost reading, and give nothing wrong."""
     kit.backup(FILES)
-    start = len(b"strongroom last walk 0\n") + 4 + 32
-    spoilt_walk(kit, lambda data: forged(*reversed(msgspec.msgpack.decode(data[start:]))))
+
+    def reversed_records(data: bytes) -> bytes:
+        whole = msgspec.msgpack.decode(data[len(MAGIC) + 4 + 32 :], type=WalkBlock)
+        return forged(*reversed(whole.records()))
+
+    spoilt_walk(kit, reversed_records)
     walked_again(kit, len(FILES) - 1)
 
 
@@ -269,3 +282,88 @@ def test_a_failed_backup_keeps_the_walk_before_it(kit: Kit) -> None:
     assert (kit.state_path / NAME).read_bytes() == before
     assert [path.name for path in (kit.state_path / "walks").iterdir()] == ["files-test"]
     walked_again(kit, 0)
+
+
+def edited(files: dict[bytes, bytes], chance: random.Random) -> dict[bytes, bytes]:
+    """Return the files with a few changed, removed, added, in places and in stretches."""
+    names = sorted(files, key=sort_key)
+    files = dict(files)
+    for name in chance.sample(names, 1):
+        files[name] = b"changed " + chance.randbytes(4)
+    for name in chance.sample(names, chance.choice([0, 1])):
+        files.pop(name, None)
+    start = chance.randrange(len(names))
+    for name in names[start : start + chance.choice([0, 0, 5, 300])]:
+        files.pop(name, None)
+    for number in range(chance.choice([0, 1, 200])):
+        files[b"d%02d/new %d" % (chance.randrange(42), chance.randrange(10**6))] = b"%d" % number
+    return files
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_leaves_that_are_kept_are_those_that_reading_everything_makes(
+    kit: Kit, tmp_path: Path, seed: int
+) -> None:
+    """After any edits, the tree is that of a host without a last walk, and little was read."""
+    chance = random.Random(seed)
+    files = MANY
+    fast = kit.backup(files)
+    kept_whole = 0  # how often leaves were, instead of being gone through entry by entry
+    for number in range(4):
+        changed = edited(files, chance)
+        source = MemorySource(changed)
+        kit.events.clear()
+        fast = kit.backup_source(source)
+        full = Kit(kit.store, tmp_path / f"{number}").backup(changed)
+        steps = sum(isinstance(event, Advanced) for event in kit.events)
+        kept_whole += steps < len(changed) * 0.9
+        records = [result.snapshot.snapshot.sources[0] for result in (fast, full)]
+        assert records[0].root == records[1].root
+        assert records[0].counts == records[1].counts
+        new = sum(files.get(path) != data for path, data in changed.items())
+        assert (fast.tallies[0].new, fast.tallies[0].unchanged) == (new, len(changed) - new)
+        assert source.bytes_read == sum(
+            len(data) for path, data in changed.items() if files.get(path) != data
+        )
+        files = changed
+    assert kept_whole
+    assert kit.restore(fast.snapshot.id)[1] == files
+    assert kit.verify().damage == []
+
+
+@pytest.mark.parametrize("prefix", [layout.PACKS, layout.INDEX])
+def test_leaves_whose_chunks_vanished_are_not_kept(kit: Kit, prefix: str) -> None:
+    """If packs or index are gone, nothing of a large tree is taken for saved."""
+    kit.backup(MANY)
+    for info in list(kit.store.list(prefix)):
+        kit.store.delete(info.key)
+    result = kit.backup(MANY)
+    assert result.tallies[0].unchanged == 0
+    assert kit.restore(result.snapshot.id)[1] == MANY
+
+
+def test_a_file_that_was_not_saved_is_tried_again(kit: Kit) -> None:
+    """A leaf in whose range something was lost, or read while it changed, is looked at again."""
+
+    class Unruly(MemorySource):
+        """One file cannot be read, another one is not settled."""
+
+        def load(self, items: Sequence[Item]) -> list[Loaded]:
+            """See ``Source``."""
+            return [self._loaded(one) for one in super().load(items)]
+
+        def _loaded(self, one: Loaded) -> Loaded:
+            if one.item.path == b"d05/f500":
+                return Loaded(one.item, None, b"", b"", Problem(one.item.path, "cannot be read"))
+            return one._replace(token=b"") if one.item.path == b"d10/f1000" else one
+
+    first = kit.backup_source(Unruly(MANY))
+    assert [problem.path for problem in first.problems] == [b"d05/f500"]
+    second = kit.backup_source(Unruly(MANY))
+    assert [problem.path for problem in second.problems] == [b"d05/f500"]
+    assert second.tallies[0].new == 1
+    third = kit.backup(MANY)
+    assert third.tallies[0].new == 2
+    assert kit.restore(third.snapshot.id)[1] == MANY
+    walked = kit.backup(MANY)
+    assert walked.tallies[0].new == 0

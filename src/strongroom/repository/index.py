@@ -201,6 +201,16 @@ class ChunkIndex:
                 found |= self._matches(run, wanted, rows)[0]
         return list(map(bool, found))
 
+    def holds(self, joined: bytes) -> bool:
+        """Whether every one of these ids, one after the other, has a place."""
+        wanted, rows = _prefixes(joined), _rows(joined)
+        for run in self._runs:
+            if not len(wanted):
+                break
+            missing = ~self._matches(run, wanted, rows)[0]
+            wanted, rows = wanted[missing], rows[missing]
+        return not len(wanted)
+
     def lengths(self, ids: Sequence[bytes]) -> list[int | None]:
         """Return the length in bytes of each chunk, None where it has no place."""
         found = np.full(len(ids), -1, dtype=np.int64)
@@ -280,7 +290,11 @@ def _prefixes(ids: bytes) -> U64:
 
 def _query(ids: Sequence[bytes]) -> tuple[U64, U8]:
     joined = b"".join(ids)
-    return _prefixes(joined), np.frombuffer(joined, np.uint8).reshape(-1, HASH_SIZE)
+    return _prefixes(joined), _rows(joined)
+
+
+def _rows(joined: bytes) -> U8:
+    return np.frombuffer(joined, np.uint8).reshape(-1, HASH_SIZE)
 
 
 def _inconsistent(where: str, pack: IndexedPack) -> DamageError:

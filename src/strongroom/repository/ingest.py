@@ -6,9 +6,8 @@ streamed.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -23,12 +22,11 @@ from strongroom.model.snapshot import Counts, Order, SourceRecord, Status, Strea
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
 from strongroom.repository.canonical import encode
 from strongroom.repository.columns import MAX_CHUNK
-from strongroom.repository.lastwalk import LastWalk, WalkRecord, WalkWriter
+from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, WalkWriter
+from strongroom.repository.planning import Planner, Small, Step
 from strongroom.repository.repository import Surroundings
 from strongroom.repository.session import BackupSession
 
-BATCH_ITEMS: Final = 256
-BATCH_BYTES: Final = 4 << 20
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
 SLOW_SECONDS: Final = 0.0005
@@ -58,7 +56,7 @@ class _Streamed(NamedTuple):
     problem: Problem | None
 
 
-_Step = _Batch | Item | WalkRecord
+_Begun = _Batch | Item | WalkRecord | WalkBlock
 
 
 @dataclass(slots=True)
@@ -118,7 +116,7 @@ class Ingest:
         self._sink = around.sink
         self._pace = _Pace(around.clock)
         self._tree = session.writer.new_tree()
-        self._steps: deque[_Step] = deque()
+        self._steps: deque[_Begun] = deque()
         self._ahead = 0
         self._batches = 0
         self.tally = Tally()
@@ -130,9 +128,11 @@ class Ingest:
 
     def run(self, source: Source, last: LastWalk, walk: WalkWriter) -> SourceRecord:
         """Capture everything and return the record of the source."""
+        planner = Planner(last, self._writer, self._parameters.whole_below)
         for items in source.walk(self.report):
-            self._plan(source, items, last)
+            self._begin(source, planner.plan(items))
             self._drain(source, walk, all_of_it=False)
+        self._begin(source, planner.finish())
         self._drain(source, walk, all_of_it=True)
         root = self._tree.finish()
         problems = self.tally.problems
@@ -155,35 +155,12 @@ class Ingest:
             problems=self._save_problems(problems),
         )
 
-    # -- planning: what is unchanged, what is loaded in batches, what is streamed
-
-    def _plan(self, source: Source, items: Sequence[Item], last: LastWalk) -> None:
-        records = [last.match(item.path, item.token) for item in items]
-        reliable = self._reliable(records)
-        small: list[Item] = []
-        size = 0
-        for item, record, is_reliable in zip(items, records, reliable, strict=True):
-            large = item.size >= self._parameters.whole_below
-            if small and (large or (record is not None and is_reliable)):
-                self._load(source, small, size)
-                small, size = [], 0
-            if record is not None and is_reliable:
-                self._steps.append(record)
-            elif large:
-                self._steps.append(item)
+    def _begin(self, source: Source, plan: Iterable[Step]) -> None:
+        for step in plan:
+            if isinstance(step, Small):
+                self._load(source, step.items, step.size)
             else:
-                small.append(item)
-                size += item.size
-                if len(small) >= BATCH_ITEMS or size >= BATCH_BYTES:
-                    self._load(source, small, size)
-                    small, size = [], 0
-        if small:
-            self._load(source, small, size)
-
-    def _reliable(self, records: Sequence[WalkRecord | None]) -> list[bool]:
-        needs = [record.needs() if record is not None else [] for record in records]
-        known = iter(self._writer.relies_on([i for ids in needs for i in ids]))
-        return [sum(itertools.islice(known, len(ids))) == len(ids) for ids in needs]
+                self._steps.append(step)
 
     def _load(self, source: Source, items: list[Item], size: int) -> None:
         self._ahead += size
@@ -221,6 +198,8 @@ class Ingest:
                 steps.popleft()
                 if isinstance(step, WalkRecord):
                     self._keep(step, walk)
+                elif isinstance(step, WalkBlock):
+                    self._keep_leaf(step, walk)
                 else:
                     self._stream(source, step, walk)
             self._session.beat()
@@ -228,9 +207,26 @@ class Ingest:
     def _keep(self, record: WalkRecord, walk: WalkWriter) -> None:
         self._count(record.entry)
         self.tally.unchanged += 1
-        self._tree.add(record.entry)
+        leaf = self._tree.add(record.entry)
         walk.add(record)
+        if leaf:
+            walk.end_leaf(leaf)
         self._sink(Advanced(1, record.entry.size, record.entry.path))
+
+    def _keep_leaf(self, block: WalkBlock, walk: WalkWriter) -> None:
+        if not self._tree.is_between_leaves:  # what was before it was cut elsewhere
+            for record in block.records():
+                self._keep(record, walk)
+            return
+        self._tree.add_leaf(block.leaf, block.first, block.last, block.count)
+        walk.copy(block)
+        tally = self.tally
+        tally.unchanged += block.count
+        tally.entries += block.count
+        tally.files += block.files
+        tally.directories += block.directories
+        tally.bytes += block.size
+        self._sink(Advanced(block.count, block.size, block.last))
 
     def _save_batch(self, captured: _Captured, walk: WalkWriter) -> None:
         self._writer.save_data(
@@ -257,7 +253,7 @@ class Ingest:
 
     def _add(self, entry: Entry, token: bytes, chunks: bytes, walk: WalkWriter) -> None:
         try:
-            self._tree.add(entry)
+            leaf = self._tree.add(entry)
         except ValueError as error:
             self.report(Problem(entry.path, str(error)))
             return
@@ -265,6 +261,10 @@ class Ingest:
         self.tally.new += 1
         if token:
             walk.add(WalkRecord(token, entry, chunks))
+        else:
+            walk.leave_out()
+        if leaf:
+            walk.end_leaf(leaf)
 
     def _count(self, entry: Entry) -> None:
         self.tally.entries += 1

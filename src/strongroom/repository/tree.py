@@ -99,7 +99,10 @@ class TreeWriter:
         self._count = 0
 
     def add(self, entry: Entry) -> bytes:
-        """Append an entry; its encoded bytes. ``ValueError`` if it does not belong here."""
+        """Append an entry; the id of the leaf that it completes, empty if it completes none.
+
+        ``ValueError`` if it does not belong here.
+        """
         key = sort_key(entry.path)
         if self._count and key <= self._last:
             msg = "entry out of order"
@@ -113,8 +116,20 @@ class TreeWriter:
             raise ValueError(msg)
         self._last = key
         self._count += 1
-        self._append(0, entry.path, encoded, 1)
-        return encoded
+        return self._append(0, entry.path, encoded, 1)
+
+    @property
+    def is_between_leaves(self) -> bool:
+        """Whether the next entry begins a leaf."""
+        return not self._levels[0].encoded
+
+    def add_leaf(self, chunk_id: bytes, first: bytes, last: bytes, count: int) -> None:
+        """Append a stored leaf that ``add`` completed once, with its first and last path."""
+        if not self.is_between_leaves or (self._count and sort_key(first) <= self._last):
+            raise ValueError("leaf out of order")
+        self._last = sort_key(last)
+        self._count += count
+        self._append_child(1, Child(first, chunk_id, count))
 
     def finish(self) -> Root:
         """Store what is left and return the root."""
@@ -131,7 +146,8 @@ class TreeWriter:
                 self._cut(level)
             level += 1
 
-    def _append(self, level: int, path: bytes, encoded: bytes, count: int) -> None:
+    def _append(self, level: int, path: bytes, encoded: bytes, count: int) -> bytes:
+        """Append an element; the id of the node that it completes, or nothing."""
         waiting = self._levels[level]
         if not waiting.encoded:
             waiting.first = path
@@ -143,15 +159,19 @@ class TreeWriter:
         full = elements >= _MOST or waiting.size >= _MOST_BYTES
         alone = level > 0 and elements == 1
         if not alone and (full or (enough and _is_cut(level, path))):
-            self._cut(level)
+            return self._cut(level)
+        return b""
 
-    def _cut(self, level: int) -> None:
+    def _cut(self, level: int) -> bytes:
         waiting, self._levels[level] = self._levels[level], _Level()
-        if level + 1 == len(self._levels):
-            self._levels.append(_Level())
         chunk_id = self._save_tree(_node(level, waiting.encoded))
-        child = Child(waiting.first, chunk_id, waiting.count)
-        self._append(level + 1, waiting.first, encode(child), waiting.count)
+        self._append_child(level + 1, Child(waiting.first, chunk_id, waiting.count))
+        return chunk_id
+
+    def _append_child(self, level: int, child: Child) -> None:
+        if level == len(self._levels):
+            self._levels.append(_Level())
+        self._append(level, child.path, encode(child), child.count)
 
 
 class TreeReader:

@@ -12,6 +12,7 @@ from strongroom.repository.columns import ChunkKind
 from strongroom.repository.content import ContentBuilder
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.keyring import DomainKeys
+from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.packer import Packer, StoredPack
 from strongroom.repository.records import IndexedPack
 from strongroom.repository.tree import TreeWriter
@@ -67,6 +68,10 @@ class ChunkWriter:
         known = self._index.known(ids)
         return [k or i in self._on_the_way for k, i in zip(known, ids, strict=True)]
 
+    def has(self, joined: bytes) -> bool:
+        """Whether every one of these ids, one after the other, is stored or on its way."""
+        return self._index.holds(joined) or all(self.relies_on(_split(joined)))
+
     def save_data(self, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
         """Store data chunks, given with their ids."""
         self._save(ChunkKind.DATA, chunks)
@@ -98,7 +103,7 @@ class ChunkWriter:
         for pack in stored:
             entry = pack.entry
             self._index.add("the new index", [entry])
-            ids = [entry.ids[i : i + 32] for i in range(0, len(entry.ids), 32)]
+            ids = _split(entry.ids)
             self._on_the_way.difference_update(ids)
             self._unlisted.append(entry)
             self._unlisted_chunks += len(ids)
@@ -128,3 +133,7 @@ class ChunkWriter:
         self._packer.settle()
         self._register(self._packer.take_stored())
         self._checkpoint()
+
+
+def _split(joined: bytes) -> list[bytes]:
+    return [joined[i : i + HASH_SIZE] for i in range(0, len(joined), HASH_SIZE)]
