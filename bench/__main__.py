@@ -1,4 +1,4 @@
-"""``python -m bench [files]``: measure, and write the table into ``docs/benchmarks.md``."""
+"""``python -m bench [files|growth]``: measure, and write the page into ``docs/``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import files
+from bench import files, growth
 
 
 def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("name", nargs="?", default="files", choices=["files"])
+    parser.add_argument("name", nargs="?", default="files", choices=["files", "growth"])
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument("--sets", nargs="+", default=None, help="of python, small, large")
     parser.add_argument("--programs", nargs="+", default=None, help="default: all")
@@ -21,13 +21,21 @@ def main() -> int:
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-", dir=options.work) as work:
-        table = files.run(
-            Path(work), rounds=options.rounds, sets=options.sets, programs=options.programs
-        )
-    sys.stdout.write(table)
-    if not options.no_write:
-        Path(__file__).parents[1].joinpath("docs", "benchmarks.md").write_text(table)
+        pages = _pages(options, Path(work))
+    for name, page in pages.items():
+        if name.endswith(".md"):
+            sys.stdout.write(page)
+        if not options.no_write:
+            Path(__file__).parents[1].joinpath("docs", name).write_text(page)
     return 0
+
+
+def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
+    if options.name == "growth":
+        page, chart = growth.run(work, programs=options.programs)
+        return {"growth.md": page, "growth.svg": chart}
+    page = files.run(work, rounds=options.rounds, sets=options.sets, programs=options.programs)
+    return {"benchmarks.md": page}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,12 @@ from bench.peers import PROGRAMS, Program
 
 SETS = ("python", "small", "large")
 STEPS = ("backup", "unchanged", "restore", "verify")
+_TITLE = """# Benchmarks
+
+Made by `./run bench files`: medians of {rounds} rounds, the programs in turn within each round,
+caches of the system warm, `sync` before each command. Every program encrypts but tar; strongroom
+verifies each pack before it leaves and syncs it to disk.
+"""
 _NOTES = """## What is missed, and why
 
 The aim is a first backup within 1.3 times `tar | zstd -3 -T2`. Trees of small files miss it. The
@@ -44,7 +50,8 @@ class Round(NamedTuple):
     stored: int
 
 
-def _command(text: str, names: dict[str, Path]) -> Run:
+def timed(text: str, names: dict[str, Path]) -> Run:
+    """Run a command after a ``sync``; ``RuntimeError`` if it fails."""
     command = text.format(**{key: str(path) for key, path in names.items()})
     os.sync()
     began = time.monotonic()
@@ -65,7 +72,8 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _round(program: Program, source: Path, work: Path) -> Round:
+def prepared(program: Program, source: Path, work: Path) -> dict[str, Path]:
+    """Make an empty repository; what the commands of the program are filled in with."""
     home, repo, out = work / "home", work / "repo", work / "out"
     for folder in (home, repo, out):
         shutil.rmtree(folder, ignore_errors=True)
@@ -73,15 +81,20 @@ def _round(program: Program, source: Path, work: Path) -> Round:
     home.joinpath("password").write_text("password\n")
     home.joinpath("password").chmod(0o600)
     names = {"data": source, "repo": repo, "out": out, "home": home}
-    _command(program.prepare, names)
-    runs = {"backup": _command(program.backup, names)}
-    stored = _size(repo)
+    timed(program.prepare, names)
+    return names
+
+
+def _round(program: Program, source: Path, work: Path) -> Round:
+    names = prepared(program, source, work)
+    runs = {"backup": timed(program.backup, names)}
+    stored = _size(names["repo"])
     for step in STEPS[1:]:
         command = getattr(program, step)
         if command:
-            runs[step] = _command(command, names)
-    for folder in (home, repo, out):
-        shutil.rmtree(folder, ignore_errors=True)
+            runs[step] = timed(command, names)
+    for name in ("home", "repo", "out"):
+        shutil.rmtree(names[name], ignore_errors=True)
     return Round(runs, stored)
 
 
@@ -94,7 +107,7 @@ def run(
     if missing:
         msg = f"not installed: {', '.join(missing)}. apt-get install restic borgbackup zstd"
         raise SystemExit(msg)
-    parts = [_head(chosen, rounds)]
+    parts = [_TITLE.format(rounds=rounds), head(chosen)]
     for name in sets or SETS:
         source = work / "data" / name
         source.mkdir(parents=True)
@@ -110,7 +123,8 @@ def run(
     return "\n".join([*parts, _NOTES])
 
 
-def _head(programs: Sequence[Program], rounds: int) -> str:
+def head(programs: Sequence[Program]) -> str:
+    """Say on what machine, when and with which versions."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -120,14 +134,9 @@ def _head(programs: Sequence[Program], rounds: int) -> str:
         "unknown processor",
     )
     versions = "\n".join(f"- {p.name}: {p.version_line()}" for p in programs)
-    return f"""# Benchmarks
-
-Made by `./run bench files` on {datetime.now(UTC):%Y-%m-%d}; medians of {rounds} rounds, the
-programs in turn within each round, caches of the system warm, `sync` before each command.
-Machine: {model}, {os.cpu_count()} processors,
+    return f"""{datetime.now(UTC):%Y-%m-%d}, {model}, {os.cpu_count()} processors,
 {platform.system()} {platform.release()}, Python {platform.python_version()}. Seconds are wall time;
-peak memory is that of the largest process. Every program encrypts but tar;
-strongroom verifies each pack before it leaves and syncs it to disk.
+peak memory is that of the largest process.
 
 {versions}
 """
