@@ -30,6 +30,34 @@ def test_help_loads_nothing_heavy(flag: str) -> None:
     assert "strongroom.app" not in done.stderr.split()
 
 
+def test_the_help_of_every_verb_loads_nothing_heavy() -> None:
+    """What a verb can be told is printed without any library that only its work needs."""
+    code = (
+        "import contextlib, io, sys\nimport click\n"
+        "from strongroom.cli.main import VERBS, main, strongroom\n"
+        "def commands(names, command):\n"
+        "    yield names\n"
+        "    if isinstance(command, click.Group):\n"
+        "        for name in command.list_commands(None):\n"
+        "            yield from commands([*names, name], command.get_command(None, name))\n"
+        "for names in commands([], strongroom):\n"
+        "    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out:\n"
+        "        assert main([*names, '--help']) == 0, names\n"
+        "    text = out.buffer.getvalue().decode()\n"
+        "    assert ' '.join(['Usage: strongroom', *names]) in text\n"
+        "    print(' '.join(names) or '-', *sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) > len(VERBS)
+    for line in lines:
+        loaded = set(line.split())
+        assert {name.partition(".")[0] for name in loaded} & HEAVY == set(), line.split()[:2]
+        assert "strongroom.app.opening" not in loaded
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_begins_its_help_with_two_examples(empty: Program, verb: str) -> None:
     """The help of a verb says what it does, and shows two commands, before its options."""
@@ -66,7 +94,8 @@ def test_an_unforeseen_error(program: Program) -> None:
     """An error that nobody foresaw is one line; its traceback is in a file that is named."""
     program.make_files(a="1")
     code = (
-        "import sys, unicodedata\nfrom strongroom.cli import main, backup\n"
+        "import sys, unicodedata\n"
+        "from strongroom.cli import main\nfrom strongroom.cli.verbs import backup\n"
         "def broken(**_): raise RuntimeError('a cog\\x1b is loose')\n"
         "backup.command.callback = broken\n"
         "sys.exit(main.main(sys.argv[1:]))"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import click
-
 from strongroom.app.backup import (
     BackupEstimate,
     BackupReport,
@@ -15,8 +13,6 @@ from strongroom.app.backup import (
     estimate_backup,
 )
 from strongroom.app.sources import Excludes
-from strongroom.cli.arguments import SIZE, checked_text, checked_texts
-from strongroom.cli.common import common_options
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.problems import tell_problems
@@ -25,37 +21,9 @@ from strongroom.clock import rfc3339
 from strongroom.model.source import Item
 
 INCOMPLETE: Final = 3
-_HELP: Final = """\
-Save files into a new snapshot.
-
-\b
-Examples:
-  strongroom -r /backup/app backup ./documents /etc --exclude '*.tmp'
-  strongroom backup                    (all sources of strongroom.toml)
-
-An argument with a slash is a path, and so are . and ..; a bare word is the name
-of a source in strongroom.toml. What did not change since the last backup is not
-read again.
-
-Patterns are those of .gitignore; a folder's .strongroomignore is obeyed too.
-The exit code is 3 if the snapshot was made and something could not be saved.
-"""
 
 
-@click.command("backup", help=_HELP, short_help="Save files into a new snapshot.")
-@click.argument("sources", nargs=-1, metavar="[PATH|SOURCE]…")
-@click.option("--tag", "tags", multiple=True, metavar="T", callback=checked_texts, help="Tag it.")
-@click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
-@click.option("--exclude-file", multiple=True, metavar="FILE", help="Read patterns from a file.")
-@click.option("--exclude-caches", is_flag=True, help="Leave out folders with a CACHEDIR.TAG.")
-@click.option(
-    "--exclude-larger-than", type=SIZE, metavar="SIZE", help="Leave out larger files (100M, 1.5G)."
-)
-@click.option("-x", "--one-file-system", is_flag=True, help="Stay on the file system of each path.")
-@click.option("--host", metavar="NAME", callback=checked_text, help="Say it is from this host.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
-@common_options
-def command(  # noqa: PLR0913 - one for each option
+def run(  # noqa: PLR0913 - one for each option
     sources: Sequence[str],
     *,
     tags: Sequence[str],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import click
-
 from strongroom.app.demo import (
     Changed,
     Destroyed,
@@ -18,7 +16,6 @@ from strongroom.app.demo import (
     Verified,
     demo,
 )
-from strongroom.cli.common import common_options
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import Field
@@ -26,25 +23,9 @@ from strongroom.cli.problems import MOST_SHOWN
 from strongroom.cli.quantities import counted, duration, size
 
 _FAILED: Final = 1
-_HELP: Final = """\
-Show a backup, a loss and a restore, in a folder of its own.
-
-\b
-Examples:
-  strongroom demo
-  strongroom demo ./try-it --keep
-
-A small project is made, saved, changed, saved again and removed; then both
-snapshots are restored, and every byte and attribute is compared. Everything is
-removed at the end, unless --keep says otherwise.
-"""
 
 
-@click.command("demo", help=_HELP, short_help="Show a backup, a loss and a restore.")
-@click.argument("folder", required=False, metavar="[FOLDER]")
-@click.option("--keep", is_flag=True, help="Keep the project and the repository.")
-@common_options
-def command(folder: str | None, *, keep: bool) -> int:
+def run(folder: str | None, *, keep: bool) -> int:
     """Run the demonstration; 0 only if everything came back as it was."""
     with job() as one:
         good = demo(one.run, folder, lambda step: _tell(one, step), keep=keep)

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-import click
-
 from strongroom.app.init import InitReport
 from strongroom.app.init import init as make
-from strongroom.cli.common import common_options
 from strongroom.cli.job import Job, job
 from strongroom.cli.output import say
 from strongroom.cli.prompts import typed
 
 _TRIES: Final = 3
-_HELP: Final = """\
-Make a new repository.
-
-\b
-Examples:
-  strongroom -r /backup/app init --passphrase-file ~/.backup-passphrase
-  strongroom -r /backup/app init --key-file ~/.backup-key
-
-The folder is made if it does not exist, and so is the key file. Without a
-passphrase file or key file, the passphrase is asked for at the terminal.
-
-The recovery key is printed once. Keep it apart from this machine: it opens the
-repository when the passphrase or the key file is lost.
-"""
 
 
-@click.command("init", help=_HELP, short_help="Make a new repository.")
-@common_options
-def command() -> int:
+def run() -> int:
     """Make a repository and show its recovery key."""
     with job() as one:
         report = make(one.run)

@@ -10,7 +10,6 @@ import click
 
 from strongroom.app.listing import entries
 from strongroom.cli.arguments import snapshot_and_path
-from strongroom.cli.common import common_options
 from strongroom.cli.job import job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import Output
@@ -18,16 +17,6 @@ from strongroom.cli.quantities import moment
 from strongroom.clock import rfc3339
 from strongroom.model.entry import Entry, EntryKind
 
-_HELP: Final = """\
-List what is in a snapshot, at and below PATH.
-
-\b
-Examples:
-  strongroom -r /backup/app ls latest
-  strongroom ls latest~1 /etc/ssh -l
-
-Names with control characters are shown as $'...', which a shell reads back.
-"""
 _TYPES: Final = {
     EntryKind.FILE: ("file", stat.S_IFREG),
     EntryKind.DIRECTORY: ("dir", stat.S_IFDIR),
@@ -41,12 +30,7 @@ _TYPES: Final = {
 }
 
 
-@click.command("ls", help=_HELP, short_help="List what is in a snapshot.")
-@click.argument("snapshot", metavar="SNAP")
-@click.argument("path", required=False, metavar="[PATH]")
-@click.option("-l", "--long", is_flag=True, help="Mode, owner, size and time as well.")
-@common_options
-def command(snapshot: str, path: str | None, *, long: bool) -> int:
+def run(snapshot: str, path: str | None, *, long: bool) -> int:
     """List entries."""
     name, inner = snapshot_and_path(snapshot)
     if inner and path:

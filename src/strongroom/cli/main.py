@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import difflib
 import errno
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import click
 
 from strongroom import __version__
 from strongroom.cli import failures
 from strongroom.cli.common import common_options
+from strongroom.cli.loading import load
 from strongroom.cli.output import discard_stdout
 from strongroom.cli.signals import Stopping
 
-# verb: (module that holds ``command``, what it does)
+# verb: (module that holds ``command``, what it does); strongroom.cli.VERB does the work
 VERBS: Final = {
-    "init": ("strongroom.cli.init", "Make a new repository."),
-    "backup": ("strongroom.cli.backup", "Save files into a new snapshot."),
-    "snapshots": ("strongroom.cli.snapshots", "List the snapshots."),
-    "ls": ("strongroom.cli.ls", "List what is in a snapshot."),
-    "dump": ("strongroom.cli.dump", "Print one file of a snapshot."),
-    "restore": ("strongroom.cli.restore", "Bring back a snapshot, or a part of it."),
-    "verify": ("strongroom.cli.verify", "Check that everything can be read back."),
-    "demo": ("strongroom.cli.demo", "Show a backup, a loss and a restore, in a folder of its own."),
+    "init": ("strongroom.cli.verbs.init", "Make a new repository."),
+    "backup": ("strongroom.cli.verbs.backup", "Save files into a new snapshot."),
+    "snapshots": ("strongroom.cli.verbs.snapshots", "List the snapshots."),
+    "ls": ("strongroom.cli.verbs.ls", "List what is in a snapshot."),
+    "dump": ("strongroom.cli.verbs.dump", "Print one file of a snapshot."),
+    "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
+    "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
+    "demo": (
+        "strongroom.cli.verbs.demo",
+        "Show a backup, a loss and a restore, in a folder of its own.",
+    ),
 }
 _CRASH: Final = "strongroom.cli.crash"
 
@@ -61,7 +64,7 @@ class Verbs(click.Group):
         del ctx
         if cmd_name not in VERBS:
             return None
-        return cast(click.Command, _load(VERBS[cmd_name][0]).command)
+        return cast(click.Command, load(VERBS[cmd_name][0]).command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -78,10 +81,6 @@ class Verbs(click.Group):
         del ctx
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
-
-
-def _load(module: str) -> Any:  # noqa: ANN401 - a module
-    return importlib.import_module(module)
 
 
 @click.group(
@@ -127,7 +126,7 @@ def _told(error: BaseException, arguments: Sequence[str]) -> int:
         return _CLOSED_PIPE
     code = failures.tell(error, json_lines="--json" in arguments, debug="--debug" in arguments)
     if code is None:
-        code = cast(int, _load(_CRASH).tell(error, arguments))
+        code = cast(int, load(_CRASH).tell(error, arguments))
     return code
 
 

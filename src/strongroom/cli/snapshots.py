@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import click
-
 from strongroom.app.listing import snapshots
-from strongroom.cli.common import common_options
 from strongroom.cli.job import job
 from strongroom.cli.names import harmless, shown
 from strongroom.cli.output import Output
@@ -16,24 +13,10 @@ from strongroom.cli.quantities import counted, moment, size
 from strongroom.clock import rfc3339
 from strongroom.model.snapshot import ListedSnapshot, Status
 
-_HELP: Final = """\
-List the snapshots, the newest first.
-
-\b
-Examples:
-  strongroom -r /backup/app snapshots
-  strongroom snapshots --tag nightly --json
-
-'latest' is the newest snapshot, 'latest~1' the one before it; the first digits
-of an id will do as well.
-"""
 _HEAD: Final = ("id", "time", "host", "files", "size", "status", "tags", "paths")
 
 
-@click.command("snapshots", help=_HELP, short_help="List the snapshots.")
-@click.option("--tag", "tags", multiple=True, metavar="T", help="Only those with one of the tags.")
-@common_options
-def command(tags: Sequence[str]) -> int:
+def run(tags: Sequence[str]) -> int:
     """List the snapshots."""
     with job(stream=True) as one:
         found = snapshots(one.run)

@@ -7,7 +7,6 @@ from typing import Final
 import click
 
 from strongroom.app.verify import Finding, Severity, VerifyReport, verify
-from strongroom.cli.common import common_options
 from strongroom.cli.job import job
 from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.output import Output
@@ -15,28 +14,9 @@ from strongroom.cli.quantities import counted, duration, size
 
 DAMAGED: Final = 4
 _MOST_SHOWN: Final = 50
-_HELP: Final = """\
-Check that everything can be read back; nothing is changed.
-
-\b
-Examples:
-  strongroom -r /backup/app verify --read-data
-  strongroom verify --read-data-subset 10%
-
-Without options the structure is checked: every object that must be there, every
-signature and every tree. With SNAP, only the tree of that snapshot.
-
---read-data reads every byte; --read-data-subset a part of them: 10% of the packs,
-3/7 for the third of seven parts, or 5G. The exit code is 4 if damage was found.
-"""
 
 
-@click.command("verify", help=_HELP, short_help="Check that everything can be read back.")
-@click.argument("snapshot", required=False, metavar="[SNAP]")
-@click.option("--read-data", is_flag=True, help="Read and check every byte.")
-@click.option("--read-data-subset", metavar="PART", help="Read a part: 10%, 3/7 or 5G.")
-@common_options
-def command(snapshot: str | None, *, read_data: bool, read_data_subset: str | None) -> int:
+def run(snapshot: str | None, *, read_data: bool, read_data_subset: str | None) -> int:
     """Check a repository."""
     if read_data and read_data_subset is not None:
         raise click.UsageError("--read-data reads everything; give it or --read-data-subset")

@@ -1,0 +1,17 @@
+"""Modules that are loaded when they are needed: the one place that imports by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+
+def load(module: str) -> Any:  # noqa: ANN401 - a module
+    """Load a module by its name."""
+    return importlib.import_module(module)
+
+
+def work(verb: str, given: Mapping[str, object]) -> int:
+    """Do what a verb is for, with what its options say; the exit code."""
+    return cast(int, load(f"strongroom.cli.{verb}").run(**given))

@@ -1,0 +1,32 @@
+"""What ``strongroom init`` is told."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from strongroom.cli.common import common_options
+from strongroom.cli.loading import work
+
+_HELP: Final = """\
+Make a new repository.
+
+\b
+Examples:
+  strongroom -r /backup/app init --passphrase-file ~/.backup-passphrase
+  strongroom -r /backup/app init --key-file ~/.backup-key
+
+The folder is made if it does not exist, and so is the key file. Without a
+passphrase file or key file, the passphrase is asked for at the terminal.
+
+The recovery key is printed once. Keep it apart from this machine: it opens the
+repository when the passphrase or the key file is lost.
+"""
+
+
+@click.command("init", help=_HELP, short_help="Make a new repository.")
+@common_options
+def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Make a repository and show its recovery key."""
+    return work("init", given)

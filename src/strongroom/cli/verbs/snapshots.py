@@ -1,0 +1,30 @@
+"""What ``strongroom snapshots`` is told."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from strongroom.cli.common import common_options
+from strongroom.cli.loading import work
+
+_HELP: Final = """\
+List the snapshots, the newest first.
+
+\b
+Examples:
+  strongroom -r /backup/app snapshots
+  strongroom snapshots --tag nightly --json
+
+'latest' is the newest snapshot, 'latest~1' the one before it; the first digits
+of an id will do as well.
+"""
+
+
+@click.command("snapshots", help=_HELP, short_help="List the snapshots.")
+@click.option("--tag", "tags", multiple=True, metavar="T", help="Only those with one of the tags.")
+@common_options
+def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """List the snapshots."""
+    return work("snapshots", given)
