@@ -18,6 +18,7 @@ from tests.cli.harness import Program
         ("backup", "./documents", "-n"),
         ("snapshots",),
         ("ls", "latest"),
+        ("find", "a"),
         ("dump", "latest", "/a"),
         ("restore", "latest", "--to", "back"),
         ("verify",),

@@ -41,6 +41,10 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     ("snapshots", "summary"): {"snapshots"},
     ("ls", "node"): {"type", "size", "mode", "uid", "gid", "user", "group", "mtime", "path"},
     ("ls", "summary"): {"snapshot_id", "entries"},
+    ("find", "match"): {
+        *("type", "size", "mode", "uid", "gid", "user", "group", "mtime", "path", "snapshot_id"),
+    },
+    ("find", "summary"): {"snapshots", "matches", "damaged", "unreadable_snapshots"},
     ("restore", "plan"): {
         *("dry_run", "snapshot_id", "target", "target_exists", "target_in_use", "entries"),
         *("files", "bytes", "space_needed", "space_free", "path"),
@@ -93,6 +97,7 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     _check("backup", partial, "error", "summary")
     _check("snapshots", empty.good("snapshots", "--json"), "snapshot", "summary")
     _check("ls", empty.good("ls", "latest", "--json"), "node", "summary")
+    _check("find", empty.good("find", "a", "b", "--json"), "match", "summary")
     to = ("restore", "latest", "--to", "back", "--json")
     _check("restore", empty.good(*to, "--dry-run"), "plan")
     _check("restore", empty.good(*to), "plan", "summary")

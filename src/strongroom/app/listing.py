@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
+from strongroom.app.choosing import Chosen, choice_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.errors import UsageError
 from strongroom.model.entry import Entry
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations import listing
+from strongroom.operations.choosing import choose
 
 
-def snapshots(run: Run) -> list[ListedSnapshot]:
-    """Return every snapshot, oldest first."""
+def snapshots(run: Run, chosen: Chosen) -> list[ListedSnapshot]:
+    """Return the snapshots that are meant, oldest first."""
     with opened_repository(run) as opened:
-        return opened.repository.snapshots()
+        return choose(opened.repository.snapshots(), choice_of(run, chosen))
 
 
 def entries(

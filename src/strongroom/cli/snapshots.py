@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from strongroom.app.choosing import Chosen
 from strongroom.app.listing import snapshots
 from strongroom.cli.job import job
 from strongroom.cli.names import harmless, shown
@@ -16,13 +17,10 @@ from strongroom.model.snapshot import ListedSnapshot, Status
 _HEAD: Final = ("id", "time", "host", "files", "size", "status", "tags", "paths")
 
 
-def run(tags: Sequence[str]) -> int:
+def run(*, tags: Sequence[str], hosts: Sequence[str], paths: Sequence[str]) -> int:
     """List the snapshots."""
     with job(stream=True) as one:
-        found = snapshots(one.run)
-        if tags:
-            wanted = {tag.encode("utf-8", "surrogateescape") for tag in tags}
-            found = [s for s in found if wanted.intersection(s.snapshot.tags)]
+        found = snapshots(one.run, Chosen(tags=tags, hosts=hosts, paths=paths))
         for listed in reversed(found):
             _record(one.output, listed)
         one.output.record("summary", snapshots=len(found))

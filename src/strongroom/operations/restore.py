@@ -20,6 +20,7 @@ from strongroom.repository.content import flatten
 from strongroom.repository.reader import Reader
 from strongroom.repository.repository import Repository
 from strongroom.repository.tree import Root, TreeReader
+from strongroom.repository.treecursor import TreeCursor
 
 WINDOW_ENTRIES: Final = 20_000
 WINDOW_BYTES: Final = 1 << 30
@@ -228,8 +229,23 @@ def _shown(path: bytes) -> str:
 
 def tree_of(reader: Reader, listed: ListedSnapshot, source: SourceRecord) -> TreeReader:
     """Begin to read the tree of one source."""
-    root = Root(source.root, source.levels, source.counts.entries)
-    return TreeReader(f"snapshot {listed.short_id}", root, Order(source.order), reader.fetch)
+    return TreeReader(_named(listed), _root(source), Order(source.order), reader.fetch)
+
+
+def cursor_of(
+    reader: Reader, listed: ListedSnapshot, source: SourceRecord, below: bytes = b""
+) -> TreeCursor:
+    """Begin to go through the tree of one source by its parts."""
+    order = Order(source.order)
+    return TreeCursor(_named(listed), _root(source), order, reader.fetch, below)
+
+
+def _named(listed: ListedSnapshot) -> str:
+    return f"snapshot {listed.short_id}"
+
+
+def _root(source: SourceRecord) -> Root:
+    return Root(source.root, source.levels, source.counts.entries)
 
 
 def selected_entries(

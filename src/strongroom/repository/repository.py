@@ -49,6 +49,14 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """The snapshots, oldest first, and how many commits could not be read."""
+
+    found: list[ListedSnapshot]
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a repository is given: this host's doors and folders."""
 
@@ -136,19 +144,24 @@ class Repository:
 
         ``RefusedError`` if this host remembers another repository here, or a commit that is gone.
         """
+        return self.list_snapshots().found
+
+    def list_snapshots(self) -> Listing:
+        """As ``snapshots``, with how many could not be read."""
         refuse_orders(self.store)
         history = self.checked_history()
         self.remember(history)
-        found = []
+        found, unreadable = [], len(history.damaged)
         for decision in history.decisions:
             try:
                 snapshot = open_snapshot(decision, self.keyring)
             except DamageError as error:
                 self.around.sink(Notice(f"warning: {error}"))
+                unreadable += 1
                 continue
             if snapshot is not None:
                 found.append(snapshot)
-        return oldest_first(found, history.decisions)
+        return Listing(oldest_first(found, history.decisions), unreadable)
 
     def load_index(self) -> LoadedIndex:
         """Read every index segment, for reading."""

@@ -26,6 +26,8 @@ _LEAST_BYTES, _MOST_BYTES = 4096, 1 << 20
 _FEW, _MANY = 16, 1 << 16
 _ODD: Final = re.compile(rb"//|/\.|\0").search
 
+SortKey = Callable[[bytes], bytes]
+
 
 class Child(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """An element of a branch: the first path below, its chunk, and the entries below."""
@@ -184,7 +186,7 @@ class TreeReader:
         self._where = where
         self._root = root
         self._fetch = fetch
-        self._key: Callable[[bytes], bytes] = sort_key if order is Order.COMPONENTS else bytes
+        self._key = key_of(order)
 
     def entries(self, below: bytes = b"") -> Iterator[tuple[Entry, ...]]:
         """Yield the entries in order, a leaf at a time; only ``below`` a path, and that path."""
@@ -225,20 +227,30 @@ class TreeReader:
         return read_leaf(self._where, data).entries
 
     def _children(self, data: bytes, level: int, below: bytes) -> list[bytes]:
-        children = read_branch(self._where, data, level).children
-        if not below:
-            return [child.chunk_id for child in children]
-        low = self._key(below)
-        high = low + b"\x01" if self._key is sort_key else None
-        chosen = []
-        for i, child in enumerate(children):
-            after = self._key(children[i + 1].path) if i + 1 < len(children) else None
-            if after is not None and after <= low:
-                continue
-            if high is not None and self._key(child.path) >= high:
-                break
-            chosen.append(child.chunk_id)
-        return chosen
+        children: Sequence[Child] = read_branch(self._where, data, level).children
+        if below:
+            children = children_below(children, below, self._key)
+        return [child.chunk_id for child in children]
+
+
+def key_of(order: Order) -> SortKey:
+    """Return what the paths of a tree are sorted by."""
+    return sort_key if order is Order.COMPONENTS else bytes
+
+
+def children_below(children: Sequence[Child], below: bytes, key: SortKey) -> list[Child]:
+    """Return those that may hold a path, or something below it."""
+    low = key(below)
+    high = low + b"\x01" if key is sort_key else None
+    chosen = []
+    for i, child in enumerate(children):
+        after = key(children[i + 1].path) if i + 1 < len(children) else None
+        if after is not None and after <= low:
+            continue
+        if high is not None and key(child.path) >= high:
+            break
+        chosen.append(child)
+    return chosen
 
 
 def _is_suspicious(path: bytes) -> bool:

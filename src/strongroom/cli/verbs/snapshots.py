@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from strongroom.cli.choice import choice_options
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
 
@@ -23,7 +24,7 @@ of an id will do as well.
 
 
 @click.command("snapshots", help=_HELP, short_help="List the snapshots.")
-@click.option("--tag", "tags", multiple=True, metavar="T", help="Only those with one of the tags.")
+@choice_options
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """List the snapshots."""
