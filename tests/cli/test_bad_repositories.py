@@ -19,6 +19,8 @@ from tests.cli.harness import Program
         ("snapshots",),
         ("ls", "latest"),
         ("find", "a"),
+        ("diff", "latest", "latest"),
+        ("diff", "latest", "--disk"),
         ("dump", "latest", "/a"),
         ("restore", "latest", "--to", "back"),
         ("verify",),

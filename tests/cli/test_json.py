@@ -45,6 +45,14 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("type", "size", "mode", "uid", "gid", "user", "group", "mtime", "path", "snapshot_id"),
     },
     ("find", "summary"): {"snapshots", "matches", "damaged", "unreadable_snapshots"},
+    ("diff", "change"): {
+        *("modifier", "type", "metadata", "size_before", "size_after", "path"),
+    },
+    ("diff", "summary"): {
+        *("snapshot_id", "other_id", "changed_files", "changed_metadata", "damaged", "problems"),
+        *("added_files", "added_directories", "added_others", "added_bytes"),
+        *("removed_files", "removed_directories", "removed_others", "removed_bytes"),
+    },
     ("restore", "plan"): {
         *("dry_run", "snapshot_id", "target", "target_exists", "target_in_use", "entries"),
         *("files", "bytes", "space_needed", "space_free", "path"),
@@ -98,6 +106,9 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     _check("snapshots", empty.good("snapshots", "--json"), "snapshot", "summary")
     _check("ls", empty.good("ls", "latest", "--json"), "node", "summary")
     _check("find", empty.good("find", "a", "b", "--json"), "match", "summary")
+    (documents / "a").unlink()
+    _check("diff", empty.good("diff", "latest", "--disk", "--json"), "change", "summary")
+    _check("diff", empty.good("diff", "latest~1", "latest", "--json"), "summary")
     to = ("restore", "latest", "--to", "back", "--json")
     _check("restore", empty.good(*to, "--dry-run"), "plan")
     _check("restore", empty.good(*to), "plan", "summary")

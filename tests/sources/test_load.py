@@ -233,3 +233,23 @@ def test_access_times_stay_where_they_can(tmp_path: Path) -> None:
     assert saved.data(tree_path(path)) == b"read me"
     assert saved.data(tree_path(tmp_path / "y")) == b"me too"
     assert len(refused) == 1
+
+
+def test_a_look_is_a_load_without_the_bytes(tmp_path: Path) -> None:
+    """Looking at things says of each what loading it says, but for what it contains."""
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    (tmp_path / "twin").hardlink_to(tmp_path / "file")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    os.setxattr(tmp_path / "file", "user.x", b"1")
+    with files_source(tmp_path) as source:
+        items, problems = walked(source)
+        looked, loaded = source.look(items), source.load(items)
+    assert problems == []
+    assert [one.entry for one in looked] == [one.entry for one in loaded]
+    assert {one.data for one in looked} == {b""}
+    assert all(one.problem is None for one in looked)
+    (file,) = [one.entry for one in looked if one.item.path.endswith(b"/file")]
+    assert file is not None
+    assert file.xattrs == ((b"user.x", b"1"),)

@@ -50,7 +50,7 @@ def opened_sources(
     ``repository`` is the folder of the repository, if it is in one: it is never saved into itself.
     """
     with ExitStack() as stack:
-        found = [_opened(run, settings, excludes, repository) for settings in _chosen(run, names)]
+        found = [source_of(run, settings, excludes, repository) for settings in _chosen(run, names)]
         for one in found:
             stack.enter_context(one.source)
         yield found
@@ -86,9 +86,10 @@ def _absolute(folder: Path, text: str) -> Path:
     return Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
-def _opened(
+def source_of(
     run: Run, settings: SourceSettings, excludes: Excludes, repository: str | None
 ) -> NamedSource:
+    """Make a source of what was decided about it; ``repository`` is left out of it."""
     paths = [_normal(_absolute(run.settings.folder, str(path))) for path in settings.paths]
     lines = [Line(text, "--exclude") for text in excludes.patterns]
     for name in excludes.files:

@@ -24,6 +24,11 @@ _TYPES: Final = {
 }
 
 
+def type_of(entry: Entry) -> str:
+    """Return what an entry is, in the words of the JSON output."""
+    return _TYPES[EntryKind(entry.kind)][0]
+
+
 def entry_fields(entry: Entry) -> dict[str, Field]:
     """Return the JSON fields of an entry."""
     kind = EntryKind(entry.kind)

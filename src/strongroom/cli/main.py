@@ -25,6 +25,7 @@ VERBS: Final = {
     "snapshots": ("strongroom.cli.verbs.snapshots", "List the snapshots."),
     "ls": ("strongroom.cli.verbs.ls", "List what is in a snapshot."),
     "find": ("strongroom.cli.verbs.find", "Find files by name in the snapshots."),
+    "diff": ("strongroom.cli.verbs.diff", "Compare two snapshots, or one with the disk."),
     "dump": ("strongroom.cli.verbs.dump", "Print one file of a snapshot."),
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),

@@ -101,6 +101,14 @@ class Source(Protocol):
         ...
 
 
+class InspectableSource(Source, Protocol):
+    """A source that can say what it holds without reading all of it."""
+
+    def look(self, items: Sequence[Item]) -> list[Loaded]:
+        """As ``load``, without the bytes; the entry states their number."""
+        ...
+
+
 class OpenFile(Protocol):
     """A file that is being restored in pieces, in any order."""
 

@@ -65,6 +65,11 @@ class TreeCursor:
         """The part that comes next; None at the end."""
         return self._pending[-1] if self._pending else None
 
+    @property
+    def after(self) -> bytes | None:
+        """The first path of what comes after the next part; None if nothing does."""
+        return self._pending[-2].first if len(self._pending) > 1 else None
+
     def __len__(self) -> int:
         """The number of parts that come next, as far as they are known."""
         return len(self._pending)

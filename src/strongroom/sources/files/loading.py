@@ -61,6 +61,13 @@ class Loader:
 
     def load(self, items: Sequence[Item]) -> list[Loaded]:
         """Capture each item; those of one directory are best given together."""
+        return self._each(items, self._capture)
+
+    def look(self, items: Sequence[Item]) -> list[Loaded]:
+        """Say what each item is, without reading what it contains."""
+        return self._each(items, self._look)
+
+    def _each(self, items: Sequence[Item], capture: Callable[[Item, int], Loaded]) -> list[Loaded]:
         loaded = []
         for directory, group in groupby(items, key=_directory):
             try:
@@ -69,10 +76,23 @@ class Loader:
                 loaded += [lost(item, why(error)) for item in group]
                 continue
             try:
-                loaded += [self._capture(item, dir_fd) for item in group]
+                loaded += [capture(item, dir_fd) for item in group]
             finally:
                 self._directories.give_back(directory)
         return loaded
+
+    def _look(self, item: Item, dir_fd: int) -> Loaded:
+        walked = cast(Found, item.handle)
+        found = walked.stat
+        try:
+            if found.mode & _TYPE != stat.S_IFREG:
+                return self._special(item, walked, dir_fd)
+            xattrs, cause = attributes(partial(self._fs.xattrs_at, dir_fd=dir_fd), walked.name)
+        except OSError as error:
+            return lost(item, why(error))
+        entry = self._maker.file(item.path, found, found.size, walked.link, xattrs, 0)
+        problem = Problem(item.path, cause, missing=False) if cause else None
+        return Loaded(item, entry, b"", b"", problem)
 
     def _capture(self, item: Item, dir_fd: int) -> Loaded:
         found = cast(Found, item.handle)

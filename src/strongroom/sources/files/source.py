@@ -86,6 +86,10 @@ class FilesSource:
         """See ``Source``."""
         return self._loader.load(items)
 
+    def look(self, items: Sequence[Item]) -> list[Loaded]:
+        """See ``InspectableSource``."""
+        return self._loader.look(items)
+
     @contextmanager
     def open(self, item: Item) -> Iterator[Content]:
         """See ``Source``; the message of the OSError is for people."""
