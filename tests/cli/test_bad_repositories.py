@@ -19,6 +19,7 @@ from tests.cli.harness import Program
         ("snapshots",),
         ("ls", "latest"),
         ("find", "a"),
+        ("stats",),
         ("diff", "latest", "latest"),
         ("diff", "latest", "--disk"),
         ("dump", "latest", "/a"),

@@ -53,6 +53,17 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("added_files", "added_directories", "added_others", "added_bytes"),
         *("removed_files", "removed_directories", "removed_others", "removed_bytes"),
     },
+    ("stats", "source"): {
+        *("name", "hostname", "paths", "snapshots", "newest_restore_size", "added_data"),
+        "added_stored",
+    },
+    ("stats", "growth"): {"snapshot_id", "time", "restore_size", "added_data", "added_stored"},
+    ("stats", "summary"): {
+        *("snapshots", "restore_size", "files", "different_files", "different_files_size"),
+        *("different_data", "different_chunks", "stored", "stored_trees", "deduplication"),
+        *("compression", "repository_size", "repository_objects", "damaged", "missing_chunks"),
+        "unreadable_snapshots",
+    },
     ("restore", "plan"): {
         *("dry_run", "snapshot_id", "target", "target_exists", "target_in_use", "entries"),
         *("files", "bytes", "space_needed", "space_free", "path"),
@@ -66,6 +77,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("unreferenced_packs", "total_duration", "store_requests"),
     },
 }
+_FLOATS = {"total_duration", "percent_done", "deduplication", "compression"}
 _OPTIONAL = {"path_b64", "item_b64", "target", "target_b64", "hard_link"}
 
 
@@ -88,7 +100,7 @@ def _check_value(name: str, value: object) -> None:
     if name in {"time", "end", "mtime", "backup_start", "backup_end"}:
         assert _TIME.fullmatch(str(value)), name
     if isinstance(value, float):
-        assert name in {"total_duration", "percent_done"} or name.startswith("seconds_"), name
+        assert name in _FLOATS or name.startswith("seconds_"), name
 
 
 @pytest.mark.spec("B5")
@@ -109,6 +121,7 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     (documents / "a").unlink()
     _check("diff", empty.good("diff", "latest", "--disk", "--json"), "change", "summary")
     _check("diff", empty.good("diff", "latest~1", "latest", "--json"), "summary")
+    _check("stats", empty.good("stats", "--json"), "source", "growth", "summary")
     to = ("restore", "latest", "--to", "back", "--json")
     _check("restore", empty.good(*to, "--dry-run"), "plan")
     _check("restore", empty.good(*to), "plan", "summary")

@@ -29,6 +29,7 @@ VERBS: Final = {
     "dump": ("strongroom.cli.verbs.dump", "Print one file of a snapshot."),
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
+    "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "demo": (
         "strongroom.cli.verbs.demo",
         "Show a backup, a loss and a restore, in a folder of its own.",

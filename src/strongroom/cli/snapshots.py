@@ -11,6 +11,7 @@ from strongroom.cli.job import job
 from strongroom.cli.names import harmless, shown
 from strongroom.cli.output import Output
 from strongroom.cli.quantities import counted, moment, size
+from strongroom.cli.tables import table
 from strongroom.clock import rfc3339
 from strongroom.model.snapshot import ListedSnapshot, Status
 
@@ -59,10 +60,8 @@ def _table(output: Output, found: Sequence[ListedSnapshot]) -> None:
         output.line("no snapshots")
         return
     rows = [_HEAD, *(_row(listed) for listed in reversed(found))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        output.wanted("  ".join(cells).rstrip())
+    for line in table(rows):
+        output.wanted(line)
     output.line(counted(len(found), "snapshot"))
 
 

@@ -40,6 +40,8 @@ Spill = Callable[[Sequence[memoryview]], Sequence[memoryview]]
 U8 = npt.NDArray[np.uint8]
 U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 
 
 class Place(NamedTuple):
@@ -220,6 +222,28 @@ class ChunkIndex:
                 match, where = self._matches(run, wanted, rows)
                 found[match] = run.length[where[match]]
         return [length if length >= 0 else None for length in found.tolist()]
+
+    def rows(self, ids: Sequence[bytes]) -> I64:
+        """Return the row of ``costs`` of each chunk, -1 where it has no place."""
+        found = np.full(len(ids), -1, dtype=np.int64)
+        if ids:
+            wanted, queried = _query(ids)
+            start = 0
+            for run in self._runs:
+                match, where = self._matches(run, wanted, queried)
+                found[match] = start + where[match]
+                start += len(run.prefix)
+        return found
+
+    def costs(self) -> tuple[U32, F64]:
+        """Return for every row the length of its chunk, and its share of the sealed frame."""
+        if not self._runs:
+            return np.zeros(0, np.uint32), np.zeros(0, np.float64)
+        sealed = np.concatenate([frames.sealed for frames in self._frames]).astype(np.float64)
+        plain = np.concatenate([frames.plain for frames in self._frames])
+        share = sealed / np.maximum(plain, 1)
+        lengths = np.concatenate([run.length for run in self._runs])
+        return lengths, lengths * share[np.concatenate([run.frame for run in self._runs])]
 
     def find(self, ids: Sequence[bytes]) -> list[Place | None]:
         """Return a place of each id, None where there is none."""
