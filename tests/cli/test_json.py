@@ -64,6 +64,10 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("compression", "repository_size", "repository_objects", "damaged", "missing_chunks"),
         "unreadable_snapshots",
     },
+    ("config show", "setting"): {"key", "value", "origin"},
+    ("config show", "summary"): {"settings"},
+    ("config check", "finding"): {"severity", "where", "text"},
+    ("config check", "summary"): {"file", "errors", "warnings"},
     ("restore", "plan"): {
         *("dry_run", "snapshot_id", "target", "target_exists", "target_in_use", "entries"),
         *("files", "bytes", "space_needed", "space_free", "path"),
@@ -122,6 +126,11 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     _check("diff", empty.good("diff", "latest", "--disk", "--json"), "change", "summary")
     _check("diff", empty.good("diff", "latest~1", "latest", "--json"), "summary")
     _check("stats", empty.good("stats", "--json"), "source", "growth", "summary")
+    _check("config show", empty.good("config", "show", "--json"), "setting", "summary")
+    env = {"STRONGROOM_X": "1"}
+    wrong = empty.run("config", "check", "--json", env=env)
+    assert wrong.code == 2
+    _check("config check", wrong, "finding", "summary")
     to = ("restore", "latest", "--to", "back", "--json")
     _check("restore", empty.good(*to, "--dry-run"), "plan")
     _check("restore", empty.good(*to), "plan", "summary")

@@ -12,6 +12,6 @@ def load(module: str) -> Any:  # noqa: ANN401 - a module
     return importlib.import_module(module)
 
 
-def work(verb: str, given: Mapping[str, object]) -> int:
+def work(verb: str, given: Mapping[str, object], function: str = "run") -> int:
     """Do what a verb is for, with what its options say; the exit code."""
-    return cast(int, load(f"strongroom.cli.{verb}").run(**given))
+    return cast(int, getattr(load(f"strongroom.cli.{verb}"), function)(**given))

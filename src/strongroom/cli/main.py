@@ -30,6 +30,7 @@ VERBS: Final = {
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
+    "config": ("strongroom.cli.verbs.config", "Look at the configuration."),
     "demo": (
         "strongroom.cli.verbs.demo",
         "Show a backup, a loss and a restore, in a folder of its own.",

@@ -20,6 +20,18 @@ STATE_DIR: Final = "STRONGROOM_STATE_DIR"
 CONFIG: Final = "STRONGROOM_CONFIG"
 
 
+KNOWN: Final = (
+    REPOSITORY,
+    PASSPHRASE_FILE,
+    PASSPHRASE_COMMAND,
+    KEY_FILE,
+    CACHE_DIR,
+    STATE_DIR,
+    CONFIG,
+)
+_PREFIX: Final = "STRONGROOM_"
+
+
 class Environment:
     """Variables as they were when it was made; a variable set to nothing counts as not set."""
 
@@ -31,6 +43,10 @@ class Environment:
     def get(self, name: str) -> str | None:
         """Return a variable, or None."""
         return self._variables.get(name) or None
+
+    def unknown(self) -> list[str]:
+        """Return the names of variables that look like ours, and that nothing reads."""
+        return sorted(n for n in self._variables if n.startswith(_PREFIX) and n not in KNOWN)
 
     def value(self, name: str) -> Value[str] | None:
         """Return a variable as a setting."""

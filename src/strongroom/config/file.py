@@ -28,32 +28,59 @@ Wrong = tuple[tuple[str, ...], str]
 """A key, and what is wrong with it."""
 
 
-class ConfigurationError(UsageError):
-    """A configuration file does not hold; ``details`` has a line for each thing that is wrong."""
+class TomlFile:
+    """A file in TOML, whatever it says; ``origin`` says where a key stands."""
 
-    def __init__(self, path: Path, details: Sequence[str]) -> None:
-        count = "an error" if len(details) == 1 else f"{len(details)} errors"
-        super().__init__(f"{path} has {count}")
-        self.details = tuple(details)
-
-
-class ConfigurationFile:
-    """A file that was read; ``origin`` says where a key stands."""
-
-    def __init__(self, path: Path, text: str, tables: Tables) -> None:
+    def __init__(self, path: Path, text: str, read: dict[str, Any]) -> None:
         self.path = path
-        self.tables = tables
         self._text = text
+        self._read = read
 
     @property
     def folder(self) -> Path:
         """The folder that relative paths in the file start from."""
         return self.path.parent
 
+    def states(self, *key: str) -> bool:
+        """Whether a key stands in the file, and is not what it is without being there."""
+        table: Any = self._read
+        for name in key:
+            if not isinstance(table, dict) or name not in table:
+                return False
+            table = table[name]
+        return True
+
+    def named(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the tables below ``kind``, as far as they are tables, with anything in them."""
+        found = self._read.get(kind)
+        tables = found.items() if isinstance(found, dict) else ()
+        return {name: table for name, table in tables if isinstance(table, dict)}
+
     def origin(self, *key: str) -> str:
         """Return the file and the line of a key, as ``FILE:LINE``."""
         line = line_of(key_lines(self._text), key)
         return f"{self.path}:{line}" if line else str(self.path)
+
+
+class ConfigurationError(UsageError):
+    """A configuration file does not hold; ``details`` has a line for each thing that is wrong.
+
+    ``file`` is what it says all the same, if it is TOML.
+    """
+
+    def __init__(self, path: Path, details: Sequence[str], file: TomlFile | None = None) -> None:
+        count = "an error" if len(details) == 1 else f"{len(details)} errors"
+        super().__init__(f"{path} has {count}")
+        self.details = tuple(details)
+        self.file = file
+
+
+class ConfigurationFile(TomlFile):
+    """A file that was read and checked."""
+
+    def __init__(self, path: Path, text: str, read: dict[str, Any], tables: Tables) -> None:
+        super().__init__(path, text, read)
+        self.tables = tables
 
 
 def find_file(flag: str | None, environment: Environment) -> Path | None:
@@ -112,7 +139,7 @@ def read_file(path: Path) -> ConfigurationFile:
         raise ConfigurationError(path, [f"line {line}: it is not written in UTF-8"]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(path, [_syntax(str(error))]) from error
-    return ConfigurationFile(path, text, _checked(path, text, read))
+    return ConfigurationFile(path, text, read, _checked(path, text, read))
 
 
 def _syntax(message: str) -> str:
@@ -142,12 +169,13 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
         for one in error.errors(include_url=False):
             key = tuple(map(str, one["loc"]))
             problems.append((key, _said(key, one["type"], one["msg"])))
-    problems += _bad_names(read) + _senseless(tables)
+    problems += _bad_names(read) + _senseless(TomlFile(path, text, read))
     if problems or tables is None:
         problems.sort(key=lambda problem: _line(text, problem[0]))
         raise ConfigurationError(
             path,
             [f"line {_line(text, key)}: {'.'.join(key)}: {what}" for key, what in problems],
+            TomlFile(path, text, read),
         )
     return tables
 
@@ -188,21 +216,21 @@ def _bad_names(read: dict[str, Any]) -> list[Wrong]:
     return found
 
 
-def _senseless(tables: Tables | None) -> list[Wrong]:
+def _senseless(file: TomlFile) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
-    if tables is None:
-        return []
     found: list[Wrong] = []
-    for name, source in tables.sources.items():
-        if not source.paths or "" in source.paths:
+    for name, source in file.named("sources").items():
+        paths = source.get("paths")
+        if isinstance(paths, list) and (not paths or "" in paths):
             found.append((("sources", name, "paths"), "at least one path, and none that is empty"))
-        if source.exclude_larger_than is not None:
+        size = source.get("exclude_larger_than")
+        if isinstance(size, str):
             try:
-                parse_size(source.exclude_larger_than, "")
+                parse_size(size, "")
             except UsageError as error:
                 key = ("sources", name, "exclude_larger_than")
-                found.append((key, f"{source.exclude_larger_than!r} is no size. {error.hint}"))
-    for name, repository in tables.repositories.items():
-        if not repository.url:
+                found.append((key, f"{size!r} is no size. {error.hint}"))
+    for name, repository in file.named("repositories").items():
+        if repository.get("url") == "":
             found.append((("repositories", name, "url"), "it is empty"))
     return found

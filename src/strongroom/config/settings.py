@@ -228,18 +228,28 @@ def _secret(
 
 def folders(flags: Flags, environment: Environment) -> tuple[Path, Path]:
     """Return the folders of caches and of state."""
+    cache, state = folder_values(flags, environment)
+    return cache.value, state.value
+
+
+def folder_values(flags: Flags, environment: Environment) -> tuple[Value[Path], Value[Path]]:
+    """Return the folders of caches and of state, and where they come from."""
     flag = None if flags.cache_dir is None else _flag(flags.cache_dir, "--cache-dir")
     given = first(flag, environment.value(CACHE_DIR))
-    state = environment.get(STATE_DIR)
+    state = environment.value(STATE_DIR)
     if given is not None:
-        cache = environment.expanded(given.value, environment.folder)
+        path = environment.expanded(given.value, environment.folder)
+        cache = Value(path, given.origin, given.level)
     else:
-        cache = environment.base_folder("XDG_CACHE_HOME", ".cache") / "strongroom"
+        path = environment.base_folder("XDG_CACHE_HOME", ".cache") / "strongroom"
+        cache = Value(path, "default", Level.DEFAULT)
     if state is not None:
-        return cache, environment.expanded(state, environment.folder)
+        path = environment.expanded(state.value, environment.folder)
+        return cache, Value(path, state.origin, state.level)
     if given is not None:
-        return cache, cache / "state"
-    return cache, environment.base_folder("XDG_STATE_HOME", ".local/state") / "strongroom"
+        return cache, Value(cache.value / "state", given.origin, given.level)
+    path = environment.base_folder("XDG_STATE_HOME", ".local/state") / "strongroom"
+    return cache, Value(path, "default", Level.DEFAULT)
 
 
 def _sources(file: ConfigurationFile, environment: Environment) -> dict[str, SourceSettings]:

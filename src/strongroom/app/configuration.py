@@ -1,0 +1,170 @@
+"""Look at the configuration as a whole: what takes effect, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from strongroom.config.effective import Effective, effective
+from strongroom.config.environment import KNOWN, Environment
+from strongroom.config.file import ConfigurationError, TomlFile, find_file, read_file
+from strongroom.config.settings import Flags, SecretKind, Settings, load_settings
+from strongroom.errors import UsageError
+from strongroom.sources.files.excludes import Line, from_options, read_lines
+from strongroom.storage.url import parse
+
+__all__ = ["Effective", "Finding", "check", "effective"]
+
+_OTHERS: Final = 0o077
+_LARGEST: Final = 16 << 20
+
+
+class Finding(NamedTuple):
+    """Something that is wrong; ``where`` is FILE:LINE, a flag or a variable."""
+
+    where: str
+    text: str
+    is_error: bool = True
+
+
+def check(flags: Flags, environment: Environment) -> tuple[Path | None, list[Finding]]:
+    """Return the file that is used, and everything that is wrong; nothing is opened with a key."""
+    found = [_unknown(name) for name in environment.unknown()]
+    path = None
+    file: TomlFile | None = None
+    try:
+        path = find_file(flags.config, environment)
+        file = read_file(path) if path is not None else None
+        settings = load_settings(flags, environment)
+    except ConfigurationError as error:
+        found += [_of_file(path, detail) for detail in error.details]
+        file = error.file
+    except UsageError as error:
+        found.append(_of(str(path or "configuration"), error))
+    else:
+        found += _place(settings)
+        found += _secrets(settings)
+    if file is not None:
+        found += _repositories(file, environment)
+        found += _sources(file, environment)
+    return path, found
+
+
+def _unknown(name: str) -> Finding:
+    near = difflib.get_close_matches(name, KNOWN, n=1)
+    guess = f"; did you mean {near[0]}?" if near else f" (known: {', '.join(KNOWN)})"
+    return Finding(name, f"no variable of this name is read{guess}")
+
+
+def _of_file(path: Path | None, detail: str) -> Finding:
+    """Turn ``line N: what`` of an error into the place that editors and terminals know."""
+    place, _, what = detail.partition(": ")
+    number = place.removeprefix("line ")
+    line, _, column = number.partition(", column ")
+    return Finding(f"{path}:{line}" + (f":{column}" if column else ""), what)
+
+
+def _of(where: str, error: UsageError) -> Finding:
+    return Finding(where, error.message + (f". {error.hint}" if error.hint else ""))
+
+
+def _place(settings: Settings) -> Iterator[Finding]:
+    place = settings.place
+    if place is None:
+        where = str(settings.config_file or "configuration")
+        yield Finding(where, "no repository is named: write url below [repositories.main]")
+    elif place.folder == settings.folder:  # one of the file is looked at with the others there
+        yield from _address(place.origin, place.url, place.folder)
+
+
+def _repositories(file: TomlFile, environment: Environment) -> Iterator[Finding]:
+    for name, table in file.named("repositories").items():
+        url = table.get("url")
+        if isinstance(url, str) and url:
+            path = str(environment.expanded(url, file.folder)) if url.startswith("~") else url
+            yield from _address(file.origin("repositories", name, "url"), path, file.folder)
+
+
+def _address(origin: str, url: str, folder: Path) -> Iterator[Finding]:
+    try:
+        parse(url, str(folder))
+    except UsageError as error:
+        yield _of(origin, error)
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    for secret in settings.secrets:
+        if secret.kind is SecretKind.PASSPHRASE_COMMAND:
+            continue
+        where, path = secret.setting.origin, secret.setting.value
+        try:
+            found = os.stat(path)  # noqa: PTH116 - a name of any bytes
+        except OSError as error:
+            missing_key = secret.kind is SecretKind.KEY_FILE and isinstance(
+                error, FileNotFoundError
+            )
+            hint = "; init makes it" if missing_key else ""
+            text = f"the {secret.kind.value} {path} cannot be used: {_cause(error)}{hint}"
+            yield Finding(where, text, is_error=not missing_key)
+            continue
+        if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS:
+            text = f"other users of this machine may read the {secret.kind.value} {path}"
+            yield Finding(where, f"{text}: chmod 600 {path}", is_error=False)
+
+
+def _sources(file: TomlFile, environment: Environment) -> Iterator[Finding]:
+    sources = file.named("sources")
+    for name, source in sources.items():
+        for key, look in (("paths", _paths), ("exclude", _excludes), ("exclude_file", _listed)):
+            stated = source.get(key, [])
+            texts = [stated] if isinstance(stated, str) else stated
+            if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+                where = file.origin("sources", name, key)
+                for found in look(texts, where, file.folder, environment):
+                    yield found._replace(text=f"sources.{name}.{key}: {found.text}")
+    if not sources:
+        text = "no source is described, so that a backup needs paths"
+        yield Finding(str(file.path), text, is_error=False)
+
+
+def _paths(
+    texts: Sequence[str], where: str, folder: Path, environment: Environment
+) -> Iterator[Finding]:
+    for path in (environment.expanded(text, folder) for text in texts if text):
+        if not os.path.lexists(path):
+            yield Finding(where, f"{path} does not exist")
+
+
+def _excludes(
+    texts: Sequence[str], where: str, _folder: Path, _environment: Environment
+) -> Iterator[Finding]:
+    yield from _patterns([Line(text, where) for text in texts])
+
+
+def _listed(
+    texts: Sequence[str], where: str, folder: Path, environment: Environment
+) -> Iterator[Finding]:
+    for path in (environment.expanded(text, folder) for text in texts):
+        try:
+            with path.open("rb") as listed:
+                data = listed.read(_LARGEST)
+        except OSError as error:
+            yield Finding(where, f"{path} cannot be read: {_cause(error)}")
+        else:
+            yield from _patterns(read_lines(data, str(path)))
+
+
+def _patterns(lines: Sequence[Line]) -> Iterator[Finding]:
+    for line in lines:
+        try:
+            from_options([line], b"")
+        except UsageError as error:
+            yield Finding(line.origin, error.message.removeprefix(f"{line.origin}: "))
+
+
+def _cause(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,80 @@
+"""The configuration as it takes effect: every setting, and where it came from; no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Final, NamedTuple
+
+from strongroom.config.environment import CONFIG, Environment
+from strongroom.config.file import ConfigurationFile, find_file, read_file
+from strongroom.config.schema import FilesTable, RepositoryTable
+from strongroom.config.settings import (
+    Flags,
+    SecretKind,
+    Settings,
+    folder_values,
+    load_settings,
+)
+
+HIDDEN: Final = "(not shown: it may hold a secret)"
+_DEFAULT: Final = "default"
+_SECRET_KEYS: Final = frozenset({"passphrase_command"})
+
+Shown = str | bool | tuple[str, ...] | None
+
+
+class Effective(NamedTuple):
+    """One setting: ``origin`` is a flag, a variable, FILE:LINE, or ``default``."""
+
+    key: str
+    value: Shown
+    origin: str
+
+
+def effective(flags: Flags, environment: Environment) -> list[Effective]:
+    """Return every setting; UsageError if the configuration does not hold."""
+    settings = load_settings(flags, environment)
+    path = find_file(flags.config, environment)
+    file = read_file(path) if path is not None else None
+    found = list(_repository(settings))
+    cache, state = folder_values(flags, environment)
+    found.append(Effective("cache folder", str(cache.value), cache.origin))
+    found.append(Effective("state folder", str(state.value), state.origin))
+    found.append(Effective("file", str(path) if path else None, _how_found(flags, environment)))
+    if file is not None:
+        found += _tables(file)
+    return found
+
+
+def _how_found(flags: Flags, environment: Environment) -> str:
+    if flags.config is not None:
+        return "--config"
+    return CONFIG if environment.get(CONFIG) is not None else _DEFAULT
+
+
+def _repository(settings: Settings) -> Iterator[Effective]:
+    place = settings.place
+    yield Effective("repository", place.url if place else None, place.origin if place else _DEFAULT)
+    for secret in settings.secrets:
+        hidden = secret.kind is SecretKind.PASSPHRASE_COMMAND
+        value = HIDDEN if hidden else secret.setting.value
+        yield Effective(secret.kind.value, value, secret.setting.origin)
+    if not settings.secrets:
+        yield Effective("passphrase", "asked for at the terminal", _DEFAULT)
+
+
+def _tables(file: ConfigurationFile) -> Iterator[Effective]:
+    tables: dict[str, dict[str, RepositoryTable] | dict[str, FilesTable]] = {
+        "repositories": file.tables.repositories,
+        "sources": file.tables.sources,
+    }
+    for kind, named in tables.items():
+        for name, table in named.items():
+            for field in fields(table):
+                stated = file.states(kind, name, field.name)
+                value: Shown = getattr(table, field.name)
+                if stated and field.name in _SECRET_KEYS:
+                    value = HIDDEN
+                origin = file.origin(kind, name, field.name) if stated else _DEFAULT
+                yield Effective(f"{kind}.{name}.{field.name}", value, origin)
