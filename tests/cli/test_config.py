@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,14 @@ def write(program: Program, text: str) -> Path:
 
 
 def settings(
-    program: Program, *more: str, env: dict[str, str | None]
-) -> dict[str, tuple[str, str]]:
+    program: Program, *more: str, env: Mapping[str, str | None]
+) -> dict[str, tuple[object, str]]:
     """Return value and origin by key."""
     records = program.good(*more, "config", "show", "--json", env=env).records
-    return {r["key"]: (r["value"], r["origin"]) for r in records if "key" in r}
+    found: dict[str, tuple[object, str]] = {}
+    for record in records[:-1]:
+        found[record["key"]] = (record["value"], record["origin"])
+    return found
 
 
 def test_every_setting_has_its_origin(empty: Program) -> None:

@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 
 import click
 
+from strongroom.cli.completing import Complete, files, folders, repositories
+
 F = TypeVar("F", bound=Callable[..., object])
 
 _KEY: Final = "strongroom.cli.common"
@@ -30,7 +32,12 @@ class Common:
 
 def common() -> Common:
     """Return the common options of the command that runs."""
-    kept = click.get_current_context().find_root().meta.setdefault(_KEY, Common())
+    return common_of(click.get_current_context())
+
+
+def common_of(context: click.Context) -> Common:
+    """Return the common options that were said to a command."""
+    kept = context.find_root().meta.setdefault(_KEY, Common())
     if not isinstance(kept, Common):
         raise TypeError(_KEY)
     return kept
@@ -59,9 +66,17 @@ def _keep(_context: click.Context, parameter: click.Parameter, value: str | bool
     setattr(kept, name, value)
 
 
-def _text(*names: str, metavar: str, text: str) -> Callable[[F], F]:
+def _text(
+    *names: str, metavar: str, text: str, complete: Complete | None = None
+) -> Callable[[F], F]:
     return click.option(
-        *names, metavar=metavar, help=text, callback=_keep, expose_value=False, is_eager=True
+        *names,
+        metavar=metavar,
+        help=text,
+        callback=_keep,
+        expose_value=False,
+        is_eager=True,
+        shell_complete=complete,
     )
 
 
@@ -77,12 +92,17 @@ _OPTIONS: Final = (
         "--repository",
         metavar="FOLDER",
         text="Where the repository is: a folder, or a name from strongroom.toml.",
+        complete=repositories,
     ),
-    _text("--passphrase-file", metavar="FILE", text="Read the passphrase from a file."),
+    _text(
+        "--passphrase-file", metavar="FILE", text="Read the passphrase from a file.", complete=files
+    ),
     _text("--passphrase-command", metavar="COMMAND", text="Read the passphrase from a command."),
-    _text("--key-file", metavar="FILE", text="Open the repository with a key file."),
-    _text("--config", metavar="FILE", text="Use this strongroom.toml."),
-    _text("--cache-dir", metavar="FOLDER", text="Where caches are kept."),
+    _text(
+        "--key-file", metavar="FILE", text="Open the repository with a key file.", complete=files
+    ),
+    _text("--config", metavar="FILE", text="Use this strongroom.toml.", complete=files),
+    _text("--cache-dir", metavar="FOLDER", text="Where caches are kept.", complete=folders),
     _flag("--json", text="Print JSON lines."),
     _flag("-q", "--quiet", text="Print nothing but errors and what was asked for."),
     _flag("--debug", text="Show the traceback of an error."),

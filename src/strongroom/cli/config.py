@@ -7,7 +7,7 @@ from typing import Final
 from strongroom.app.configuration import Effective, Finding, effective
 from strongroom.app.configuration import check as everything_wrong
 from strongroom.cli.common import common
-from strongroom.cli.job import flags_of
+from strongroom.cli.flags import flags_of
 from strongroom.cli.names import harmless
 from strongroom.cli.output import Output
 from strongroom.cli.quantities import counted

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from strongroom.app.machine import Person, Run, this_machine
 from strongroom.cli.common import Common, common
+from strongroom.cli.flags import flags_of
 from strongroom.cli.output import Output
 from strongroom.cli.progress import Progress, progress_for
 from strongroom.cli.prompts import Terminal
 from strongroom.clock import Clock
 from strongroom.config.environment import read_environment
-from strongroom.config.settings import Flags, Settings, load_settings
+from strongroom.config.settings import Settings, load_settings
 from strongroom.model.events import Event, Notice
 
 
@@ -66,15 +67,3 @@ def begun(
     person: Person | None = Terminal(bar.pause) if on_terminal else None
     yield Job(Run(settings, machine, sink, person), output, bar, on_terminal)
     output.flush()
-
-
-def flags_of(options: Common) -> Flags:
-    """Return what the options say to the settings."""
-    return Flags(
-        repository=options.repository,
-        passphrase_file=options.passphrase_file,
-        passphrase_command=options.passphrase_command,
-        key_file=options.key_file,
-        cache_dir=options.cache_dir,
-        config=options.config,
-    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from strongroom import __version__
 from strongroom.cli import failures
@@ -17,6 +18,7 @@ from strongroom.cli.common import common_options
 from strongroom.cli.loading import load
 from strongroom.cli.output import discard_stdout
 from strongroom.cli.signals import Stopping
+from strongroom.config.environment import read_environment
 
 # verb: (module that holds ``command``, what it does); strongroom.cli.VERB does the work
 VERBS: Final = {
@@ -31,12 +33,15 @@ VERBS: Final = {
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "config": ("strongroom.cli.verbs.config", "Look at the configuration."),
+    "completion": ("strongroom.cli.verbs.completion", "Print a script for completion in a shell."),
     "demo": (
         "strongroom.cli.verbs.demo",
         "Show a backup, a loss and a restore, in a folder of its own.",
     ),
 }
 _CRASH: Final = "strongroom.cli.crash"
+_COMPLETION: Final = "strongroom.cli.completion"
+_COMPLETE: Final = "_STRONGROOM_COMPLETE"  # set by what 'strongroom completion' prints
 
 _CLOSED_PIPE: Final = 141  # 128 + SIGPIPE, as of any program whose reader went away
 
@@ -74,11 +79,20 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest verb for one that does not exist."""
-        if args[0] not in VERBS and not args[0].startswith("-"):
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             guess = f" Did you mean '{near[0]}'?" if near else ""
             raise click.UsageError(f"there is no verb '{args[0]}'.{guess}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the verbs that begin so, without loading anything, and the options."""
+        verbs = [
+            CompletionItem(verb, help=text)
+            for verb, (_, text) in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table, without loading anything."""
@@ -107,8 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failure: BaseException | None = None
     code = 0
     try:
-        with strongroom.make_context("strongroom", given.copy()) as context:
-            code = strongroom.invoke(context) or 0
+        code = _run(given)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the last place where it can be told
         failure = error
@@ -120,6 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError:
         discard_stdout()
     return code
+
+
+def _run(arguments: list[str]) -> int:
+    instruction = read_environment().get(_COMPLETE)
+    if instruction is not None:
+        return cast(int, load(_COMPLETION).complete(strongroom, instruction))
+    with strongroom.make_context("strongroom", arguments.copy()) as context:
+        return strongroom.invoke(context) or 0
 
 
 def _told(error: BaseException, arguments: Sequence[str]) -> int:

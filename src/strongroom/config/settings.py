@@ -118,7 +118,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
     """Put flags, environment and file together; UsageError for what does not hold."""
     path = find_file(flags.config, environment)
     file = read_file(path) if path is not None else None
-    place, table = _place(flags, environment, file)
+    place, table = place_of(flags, environment, file)
     cache, state = folders(flags, environment)
     return Settings(
         place=place,
@@ -132,7 +132,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
     )
 
 
-def _place(
+def place_of(
     flags: Flags, environment: Environment, file: ConfigurationFile | None
 ) -> tuple[Place | None, str | None]:
     """Return the place, and the name of its table if the configuration has it."""

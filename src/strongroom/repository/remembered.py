@@ -5,13 +5,13 @@ Kept as JSON per URL. ``docs/format.md`` 15; DESIGN: pinning.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 import msgspec
 
 from strongroom.errors import RefusedError
 from strongroom.repository.localfiles import LocalFiles
+from strongroom.repository.peek import remembered_name
 
 _LIMIT: Final = 64 << 20
 
@@ -38,7 +38,7 @@ class Memory:
 
     def load(self, url: str) -> Remembered | None:
         """Return what is remembered for ``url``; ``RefusedError`` if it cannot be read."""
-        name = _name(url)
+        name = remembered_name(url)
         data = self._files.read_bounded(name, _LIMIT)
         if data is None:
             return None
@@ -62,8 +62,6 @@ class Memory:
 
     def save(self, remembered: Remembered) -> None:
         """Replace what is remembered for its URL."""
-        self._files.write(_name(remembered.url), msgspec.json.encode(remembered), durable=True)
-
-
-def _name(url: str) -> str:
-    return f"known/{hashlib.sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+        self._files.write(
+            remembered_name(remembered.url), msgspec.json.encode(remembered), durable=True
+        )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from strongroom.cli import completing
 from strongroom.cli.arguments import SIZE, checked_text, checked_texts
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
@@ -28,10 +29,16 @@ The exit code is 3 if the snapshot was made and something could not be saved.
 
 
 @click.command("backup", help=_HELP, short_help="Save files into a new snapshot.")
-@click.argument("sources", nargs=-1, metavar="[PATH|SOURCE]…")
+@click.argument("sources", nargs=-1, metavar="[PATH|SOURCE]…", shell_complete=completing.sources)
 @click.option("--tag", "tags", multiple=True, metavar="T", callback=checked_texts, help="Tag it.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
-@click.option("--exclude-file", multiple=True, metavar="FILE", help="Read patterns from a file.")
+@click.option(
+    "--exclude-file",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Read patterns from a file.",
+)
 @click.option("--exclude-caches", is_flag=True, help="Leave out folders with a CACHEDIR.TAG.")
 @click.option(
     "--exclude-larger-than", type=SIZE, metavar="SIZE", help="Leave out larger files (100M, 1.5G)."

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.common import common_options
+from strongroom.cli.completing import snapshots, snapshots_or_files
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -34,8 +35,10 @@ disk could not be looked at, 4 if a part of a snapshot is damaged.
 
 
 @click.command("diff", help=_HELP, short_help="Compare two snapshots, or one with the disk.")
-@click.argument("snapshot", metavar="SNAP")
-@click.argument("others", nargs=-1, metavar="SNAP [PATH] | --disk [PATH]…")
+@click.argument("snapshot", metavar="SNAP", shell_complete=snapshots)
+@click.argument(
+    "others", nargs=-1, metavar="SNAP [PATH] | --disk [PATH]…", shell_complete=snapshots_or_files
+)
 @click.option("--disk", is_flag=True, help="Compare with the files on the disk.")
 @click.option("--content", is_flag=True, help="With --disk: read every file and compare it.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="With --disk: leave out.")

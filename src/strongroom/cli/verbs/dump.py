@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.common import common_options
+from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -23,7 +24,7 @@ code is 4.
 
 
 @click.command("dump", help=_HELP, short_help="Print one file of a snapshot.")
-@click.argument("snapshot", metavar="SNAP")
+@click.argument("snapshot", metavar="SNAP", shell_complete=snapshots)
 @click.argument("path", required=False, metavar="PATH")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

@@ -8,6 +8,7 @@ import click
 
 from strongroom.cli.choice import choice_options
 from strongroom.cli.common import common_options
+from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -34,7 +35,15 @@ snapshot is damaged and could not be searched.
 
 @click.command("find", help=_HELP, short_help="Find files by name in the snapshots.")
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN…")
-@click.option("-s", "--snapshot", "names", multiple=True, metavar="SNAP", help="Only in this one.")
+@click.option(
+    "-s",
+    "--snapshot",
+    "names",
+    multiple=True,
+    metavar="SNAP",
+    shell_complete=snapshots,
+    help="Only in this one.",
+)
 @choice_options
 @click.option("-i", "--ignore-case", is_flag=True, help="Upper and lower case are the same.")
 @click.option("-O", "--oldest", metavar="TIME", help="Only what changed at this time or later.")

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.common import common_options
+from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -22,7 +23,7 @@ Names with control characters are shown as $'...', which a shell reads back.
 
 
 @click.command("ls", help=_HELP, short_help="List what is in a snapshot.")
-@click.argument("snapshot", metavar="SNAP")
+@click.argument("snapshot", metavar="SNAP", shell_complete=snapshots)
 @click.argument("path", required=False, metavar="[PATH]")
 @click.option("-l", "--long", is_flag=True, help="Mode, owner, size and time as well.")
 @common_options

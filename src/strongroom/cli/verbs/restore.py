@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.common import common_options
+from strongroom.cli.completing import folders, snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -26,8 +27,14 @@ as it was; everything else is restored all the same.
 
 
 @click.command("restore", help=_HELP, short_help="Bring back a snapshot, or a part of it.")
-@click.argument("snapshot", metavar="SNAP[:PATH]")
-@click.option("--to", required=True, metavar="FOLDER", help="Where to: a new or empty folder.")
+@click.argument("snapshot", metavar="SNAP[:PATH]", shell_complete=snapshots)
+@click.option(
+    "--to",
+    required=True,
+    metavar="FOLDER",
+    shell_complete=folders,
+    help="Where to: a new or empty folder.",
+)
 @click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Not what matches.")
 @click.option(

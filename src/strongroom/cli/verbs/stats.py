@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from strongroom.cli import completing
 from strongroom.cli.choice import choice_options
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
@@ -37,7 +38,7 @@ The exit code is 4 if something is damaged; the numbers are then too small.
 
 
 @click.command("stats", help=_HELP, short_help="Say how much room the snapshots take.")
-@click.argument("snapshots", nargs=-1, metavar="[SNAP]…")
+@click.argument("snapshots", nargs=-1, metavar="[SNAP]…", shell_complete=completing.snapshots)
 @choice_options
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.common import common_options
+from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -26,7 +27,7 @@ signature and every tree. With SNAP, only the tree of that snapshot.
 
 
 @click.command("verify", help=_HELP, short_help="Check that everything can be read back.")
-@click.argument("snapshot", required=False, metavar="[SNAP]")
+@click.argument("snapshot", required=False, metavar="[SNAP]", shell_complete=snapshots)
 @click.option("--read-data", is_flag=True, help="Read and check every byte.")
 @click.option("--read-data-subset", metavar="PART", help="Read a part: 10%, 3/7 or 5G.")
 @common_options

@@ -1,0 +1,52 @@
+"""Candidates for completion: from files of this host alone, without the engine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+from click.shell_completion import CompletionItem
+
+from strongroom.app.completion import known_names, known_snapshots, shortest
+from strongroom.cli.common import common_of
+from strongroom.cli.flags import flags_of
+from strongroom.clock import as_utc
+from strongroom.config.environment import read_environment
+
+Items = list[CompletionItem[str]]
+
+_LATEST: Final = "latest"
+
+
+def snapshots(context: click.Context, begin: str) -> Items:
+    """Return ``latest``, and the latest snapshots by their ids."""
+    flags = flags_of(common_of(context))
+    found = known_snapshots(flags, read_environment(), begin)
+    items = [CompletionItem(_LATEST, help="the newest snapshot")]
+    items = [item for item in items if item.value.startswith(begin)]
+    for snapshot, text in zip(found, shortest(found), strict=True):
+        when = as_utc(snapshot.committed_ns).astimezone().isoformat(sep=" ", timespec="minutes")
+        items.append(CompletionItem(text if len(begin) <= len(text) else snapshot.id, help=when))
+    return items
+
+
+def repositories(context: click.Context) -> Items:
+    """Return folders, and names of repositories."""
+    names, _ = known_names(flags_of(common_of(context)), read_environment())
+    return [*folders(), *(CompletionItem(name, help="in strongroom.toml") for name in names)]
+
+
+def sources(context: click.Context) -> Items:
+    """Return files, and names of sources."""
+    _, names = known_names(flags_of(common_of(context)), read_environment())
+    return [*files(), *(CompletionItem(name, help="in strongroom.toml") for name in names)]
+
+
+def files() -> Items:
+    """Let the shell complete files."""
+    return [CompletionItem("", type="file")]
+
+
+def folders() -> Items:
+    """Let the shell complete folders."""
+    return [CompletionItem("", type="dir")]

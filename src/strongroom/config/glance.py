@@ -1,0 +1,48 @@
+"""A quick look at the configuration: for completion, which has no time to check it."""
+
+from __future__ import annotations
+
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from strongroom.config.environment import Environment
+from strongroom.config.file import ConfigurationFile, TomlFile, find_file
+from strongroom.config.schema import VERSION, RepositoryTable, Tables
+from strongroom.config.settings import Flags, Place, folders, place_of
+from strongroom.errors import UsageError
+
+
+class Glance(NamedTuple):
+    """Names that the file has, and where this host keeps what it knows; nothing is checked."""
+
+    place: Place | None
+    cache_dir: Path
+    state_dir: Path
+    repositories: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def glance(flags: Flags, environment: Environment) -> Glance:
+    """Look; what cannot be read is as if it were not there. UsageError without a home folder."""
+    cache, state = folders(flags, environment)
+    file = None
+    with suppress(UsageError, OSError, ValueError):
+        path = find_file(flags.config, environment)
+        file = _unchecked(path) if path is not None else None
+    place = None
+    with suppress(UsageError):
+        place, _ = place_of(flags, environment, file)
+    sources = tuple(file.named("sources")) if file is not None else ()
+    names = tuple(file.tables.repositories) if file is not None else ()
+    return Glance(place, cache, state, names, sources)
+
+
+def _unchecked(path: Path) -> ConfigurationFile:
+    text = path.read_text(encoding="utf-8-sig")
+    read = tomllib.loads(text)
+    named = TomlFile(path, text, read).named("repositories")
+    urls = {name: table.get("url") for name, table in named.items()}
+    tables = {name: RepositoryTable(url) for name, url in urls.items() if isinstance(url, str)}
+    return ConfigurationFile(path, text, read, Tables(VERSION, tables))
