@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.errors import NotFoundError
-from strongroom.model.entry import Entry, EntryKind, sort_key
+from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, sort_key
 from strongroom.model.snapshot import ListedSnapshot, SourceRecord
 from strongroom.operations.changes import DiffResult, change_of
 from strongroom.operations.comparing import above, overlap
@@ -156,6 +156,22 @@ def test_a_damaged_part_is_not_taken_for_a_difference(kit: Kit) -> None:
     told, result = differences(kit, good, bad)
     assert told == [("-", b"b"), ("+", b"t"), ("-", b"u")]
     assert len(result.damaged) == 1
+
+
+def test_snapshots_of_other_domains_are_compared_by_their_bytes(kit: Kit) -> None:
+    """Where ids of chunks have nothing to do with each other, files are read."""
+    old = {b"a": b"12345", b"b": b"same", b"c": b"x"}
+    first, second = kit.backup(old).snapshot, kit.backup({**old, b"a": b"54321"}).snapshot
+    elsewhere = msgspec.structs.replace(second, domain=b"another domain..")
+    assert differences(kit, first, elsewhere)[0] == [("M", b"a")]
+    entries = [msgspec.structs.replace(file_entry(path, 9), content=b"") for path in (b"a", b"c")]
+    bad = msgspec.structs.replace(commit_tree(kit, entries), domain=b"another domain..")
+    entries = [msgspec.structs.replace(entry, content=EXTENT.pack(HOLE, 9)) for entry in entries]
+    told, result = differences(kit, commit_tree(kit, entries), bad)
+    assert told == []
+    assert [(f.snapshot, f.path) for f in result.damaged] == [
+        (bad.short_id, b"a"), (bad.short_id, b"c"),
+    ]  # fmt: skip
 
 
 ENTRY = file_entry(b"a", 3)

@@ -192,6 +192,11 @@ def pairs(old: Side, new: Side, *, sharing: bool = True) -> Iterator[Pair]:
             _look_into(old, new, sharing=sharing)
 
 
+def path_of(pair: Pair) -> bytes:
+    """Return the path that a pair is about."""
+    return next(entry.path for entry in pair if entry is not None)
+
+
 def _are_same(left: Head, right: Head) -> bool:
     return (
         isinstance(left.thing, Part)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from strongroom.errors import DamageError, NotFoundError
 from strongroom.model.entry import Entry
 from strongroom.model.snapshot import ListedSnapshot, Order
 from strongroom.operations.changes import Change, DiffResult, change_of
-from strongroom.operations.comparing import TreeSide, above, overlap, pairs
+from strongroom.operations.comparing import TreeSide, above, overlap, pairs, path_of
+from strongroom.operations.listing import dump_entry
 from strongroom.operations.restore import cursor_of, tree_of
 from strongroom.repository.findings import Finding, Severity
 from strongroom.repository.reader import Reader
@@ -33,11 +35,18 @@ def diff(
             hint=f"See what they hold with 'strongroom ls {new.short_id}'.",
         )
     result = DiffResult()
+    same_content: Callable[[Entry, Entry], bool] = _same_chunks
+    if old.domain != new.domain:  # their ids have nothing to do with each other
+        same_content = _SameBytes(reader, old, new)
     sharing = not any(overlap(listed.snapshot.sources) for listed in (old, new))
     for order in Order:
         sides = [_side(reader, listed, order, top, result) for listed in (old, new)]
-        for before, after in pairs(*sides, sharing=sharing):
-            change = change_of(before, after, _same_chunks)
+        for pair in pairs(*sides, sharing=sharing):
+            try:
+                change = change_of(*pair, same_content)
+            except DamageError as error:
+                result.damaged.append(damage(new, path_of(pair), error))
+                continue
             if change is not None:
                 result.add(change)
                 take(change)
@@ -46,6 +55,23 @@ def diff(
 
 def _same_chunks(before: Entry, after: Entry) -> bool:
     return (before.content, before.depth) == (after.content, after.depth)
+
+
+class _SameBytes:
+    """Whether two files contain the same, by reading both."""
+
+    def __init__(self, reader: Reader, old: ListedSnapshot, new: ListedSnapshot) -> None:
+        self._fetch = reader.fetch
+        self._old = old
+        self._new = new
+
+    def __call__(self, before: Entry, after: Entry) -> bool:
+        digests = []
+        for listed, entry in ((self._old, before), (self._new, after)):
+            digest = hashlib.blake2b()
+            dump_entry(self._fetch, listed, entry, digest.update)
+            digests.append(digest.digest())
+        return digests[0] == digests[1]
 
 
 def _has(reader: Reader, listed: ListedSnapshot, top: bytes) -> bool:

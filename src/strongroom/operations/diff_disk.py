@@ -11,7 +11,7 @@ from strongroom.model.entry import HOLE, Entry, Extent, sort_key
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import Content, InspectableSource, Item, Problem
 from strongroom.operations.changes import Change, DiffResult, Modifier, change_of
-from strongroom.operations.comparing import Head, Pair, TreeSide, pairs
+from strongroom.operations.comparing import Head, TreeSide, pairs, path_of
 from strongroom.operations.diff import Take, damage
 from strongroom.operations.restore import cursor_of
 from strongroom.repository.columns import MAX_FRAME_PLAIN
@@ -137,19 +137,15 @@ def diff_disk(
             try:
                 change = change_of(*pair, contents.are_same)
             except DamageError as error:
-                result.damaged.append(damage(listed, _path_of(pair), error))
+                result.damaged.append(damage(listed, path_of(pair), error))
             except OSError as error:
-                disk.report(Problem(_path_of(pair), error.strerror or str(error)))
+                disk.report(Problem(path_of(pair), error.strerror or str(error)))
             else:
                 change = change if one.whole else _without_links(change)
                 if change is not None:
                     result.add(change)
                     take(change)
     return result
-
-
-def _path_of(pair: Pair) -> bytes:
-    return next(entry.path for entry in pair if entry is not None)
 
 
 def _without_links(change: Change | None) -> Change | None:

@@ -73,16 +73,17 @@ def dump(
         for batch in tree_of(reader, listed, source).entries(path):
             for entry in batch:
                 if entry.path == path:
-                    return _dump_entry(reader.fetch, listed, entry, write)
+                    return dump_entry(reader.fetch, listed, entry, write)
     raise _no_path(listed, path)
 
 
-def _dump_entry(
+def dump_entry(
     fetch: Callable[[list[bytes]], list[bytes]],
     listed: ListedSnapshot,
     entry: Entry,
     write: Callable[[bytes | memoryview], object],
 ) -> int:
+    """Write the bytes of one file, in order; their number. ``DamageError``."""
     shown = entry.path.decode("utf-8", "backslashreplace")
     if entry.kind not in {EntryKind.FILE, EntryKind.STREAM}:
         raise UsageError(
