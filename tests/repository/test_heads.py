@@ -6,13 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.model.events import Notice
 from strongroom.model.store import ObjectInfo, Store
+from strongroom.repository import layout
+from strongroom.repository.canonical import encode
 from strongroom.repository.commits import Decision, heads_of, lost_heads
-from strongroom.repository.envelope import Kind, unwrap
+from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.records import Commit, Head, read_body
 from strongroom.storage.memory import MemoryStore
 from tests.support.hooks import HookedStore
@@ -118,6 +121,43 @@ def test_a_commit_that_disappeared_is_refused(
         assert refused.value.code == 6
     assert [info.key for info in kit.store.list("")] == before
     assert [finding.subject for finding in kit.verify().damage] == [keys[which]]
+
+
+COMMIT_KEY = f"commits/{'0' * 32}/{'1' * 32}"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(Head(COMMIT_KEY, bytes(31)), id="short digest"),
+        pytest.param(Head(COMMIT_KEY, bytes(33)), id="long digest"),
+        pytest.param(Head("packs/00/" + "0" * 64, bytes(32)), id="a pack"),
+        pytest.param(Head("slots/" + "0" * 32, bytes(32)), id="a slot"),
+        pytest.param(Head("orders/../config", bytes(32)), id="a way out"),
+        pytest.param(Head("", bytes(32)), id="nothing"),
+    ],
+)
+def test_a_commit_that_names_what_no_head_is_is_damage(kit: Kit, head: Head) -> None:
+    """A head is the key of a commit or an order, and 32 bytes; signed or not, else is damage."""
+    kit.backup(FILES)
+    repository = kit.open()
+    writer = repository.keyring.main_writer()
+    good = repository.read_history().decisions[0].commit
+    assert good is not None
+    key = layout.commit(writer.id, noise(16, "forged"))
+    body = encode(msgspec.structs.replace(good, heads=(head,)))
+    kit.store.put(key, wrap(Kind.COMMIT, repository.id, key, body, writer.sign))
+    assert [snapshot.key for snapshot in kit.snapshots()] != []
+    assert any(key in text and "no commit or order" in text for text in warnings(kit))
+    assert [finding.subject for finding in kit.verify().damage] == [key]
+
+
+def test_orders_can_be_heads() -> None:
+    """Keys of commits and orders can be heads, and nothing near them."""
+    for key in (COMMIT_KEY, f"orders/{'0' * 32}"):
+        assert layout.can_be_head(key)
+    for key in (f"writers/{'0' * 32}", f"orders/{'0' * 31}", f"{COMMIT_KEY}.1", "config"):
+        assert not layout.can_be_head(key)
 
 
 def test_a_repository_rolled_back_is_refused(kit: Kit, tmp_path: Path) -> None:
@@ -277,6 +317,16 @@ def test_init_refuses_a_place_that_is_taken(kit: Kit, tmp_path: Path) -> None:
         pytest.param(lambda text: text[:-10], id="cut off"),
         pytest.param(
             lambda text: text.replace(b'"heads":{', b'"heads":{"x":"zz",'), id="no digest"
+        ),
+        pytest.param(
+            lambda text: text.replace(b'"heads":{', b'"heads":{"packs/00":"%s",' % (b"00" * 32)),
+            id="no key of a head",
+        ),
+        pytest.param(
+            lambda text: text.replace(
+                b'"heads":{', b'"heads":{"commits/%s/%s":"00",' % (b"0" * 32, b"0" * 32)
+            ),
+            id="short digest",
         ),
         pytest.param(lambda text: text.replace(b'"heads":', b'"heads":[],"x":'), id="other type"),
         pytest.param(lambda _: b"[" * 100_000, id="nested"),

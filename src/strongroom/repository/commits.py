@@ -29,6 +29,7 @@ from strongroom.repository.tree import MAX_LEVELS
 
 _NONCE = bytes(12)
 _LONG_AGO = -(1 << 64)
+_SHOWN = 100
 
 
 class Decision(NamedTuple):
@@ -127,6 +128,7 @@ class CommitLog:
         if commit.decision != COMMIT or len(commit.packs) % layout.HASH_SIZE:
             msg = f"{key} is damaged: it is neither COMMIT nor ABORT"
             raise DamageError(msg)
+        check_heads(key, commit.heads)
         return Decision(key, sha256(data), commit)
 
     def read_all(
@@ -144,6 +146,14 @@ class CommitLog:
                 continue
             except DamageError as error:
                 on_damage(info.key, error)
+
+
+def check_heads(key: str, heads: Sequence[Head]) -> None:
+    """``DamageError`` unless every head that the object at ``key`` names can be one."""
+    for head in heads:
+        if len(head.sha256) != layout.HASH_SIZE or not layout.can_be_head(head.key):
+            msg = f"{key} is damaged: it names {head.key[:_SHOWN]!r}, which is no commit or order"
+            raise DamageError(msg)
 
 
 def heads_of(decisions: list[Decision]) -> tuple[Head, ...]:

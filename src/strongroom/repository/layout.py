@@ -57,6 +57,11 @@ def index_segment(segment_id: bytes) -> str:
     return INDEX + segment_id.hex()
 
 
+def order(order_id: bytes) -> str:
+    """Key of an order."""
+    return ORDERS + order_id.hex()
+
+
 def run_object(number: int, part: str) -> str:
     """Key of one object of a collector run."""
     return f"{GC}{number:08d}/{part}"
@@ -66,6 +71,11 @@ def commit_ids(key: str) -> tuple[bytes, bytes] | None:
     """(writer id, session id) of a commit's key; None if it is not one."""
     match = _COMMIT.fullmatch(key)
     return (bytes.fromhex(match[1]), bytes.fromhex(match[2])) if match else None
+
+
+def can_be_head(key: str) -> bool:
+    """Whether a key is one that heads name: that of a commit or of an order."""
+    return commit_ids(key) is not None or (key.startswith(ORDERS) and object_id(key) is not None)
 
 
 def session_ids(key: str) -> tuple[bytes, bytes, int] | None:

@@ -5,15 +5,18 @@ Kept as JSON per URL. ``docs/format.md`` 15; DESIGN: pinning.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from strongroom.errors import RefusedError
+from strongroom.repository import layout
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.peek import remembered_name
 
 _LIMIT: Final = 64 << 20
+_SHOWN: Final = 100
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -44,8 +47,7 @@ class Memory:
             return None
         try:
             remembered = msgspec.json.decode(data, type=Remembered)
-            for digest in remembered.heads.values():
-                bytes.fromhex(digest)
+            _check_heads(remembered.heads)
         except (ValueError, RecursionError) as error:
             raise RefusedError(
                 f"what this host remembers of {url} cannot be read: {error}",
@@ -65,3 +67,11 @@ class Memory:
         self._files.write(
             remembered_name(remembered.url), msgspec.json.encode(remembered), durable=True
         )
+
+
+def _check_heads(heads: Mapping[str, str]) -> None:
+    """``ValueError`` unless these are keys of commits and orders, with their digests."""
+    for key, digest in heads.items():
+        if not layout.can_be_head(key) or len(bytes.fromhex(digest)) != layout.HASH_SIZE:
+            msg = f"{key[:_SHOWN]!r} is no commit or order with a digest"
+            raise ValueError(msg)
