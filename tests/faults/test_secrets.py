@@ -13,6 +13,7 @@ import pytest
 
 from strongroom.crypto.keytext import key_to_text, text_to_key
 from strongroom.errors import StrongroomError
+from strongroom.repository.keyring import Keyring
 from strongroom.repository.records import SlotKind
 from strongroom.repository.session import BackupSession
 from strongroom.repository.slots import Secret
@@ -66,6 +67,7 @@ class TestEngine:
         repository = kit.open()
         session = BackupSession(repository)
         session.begin()
+        assert isinstance(repository.keyring, Keyring)
         bundle = repository.keyring._bundle
         assert bundle.admin_seed is not None
         secrets = needles(
@@ -74,7 +76,7 @@ class TestEngine:
             bundle.admin_seed,
             bundle.domain_root,
             bundle.epochs[0].secret,
-            repository.keyring.main_domain.secret,
+            repository.keyring.own_domain.secret,
             session._keys.secret._secret,
         )
         seen = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.repository.commits import heads_of
+from strongroom.repository.heads import heads_of
 from strongroom.repository.remembered import Memory
 from tests.faults import writers
 from tests.faults.workloads import FIRST, Files, undecided

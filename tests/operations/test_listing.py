@@ -198,9 +198,9 @@ def test_a_file_that_does_not_add_up_is_damage(kit: Kit, size: int, length: int)
 
     A file of one chunk that has the size of the entry is restored, whatever the extent says.
     """
-    chunk_id = kit.open().keyring.main_domain.data_hasher(TEXT)
+    chunk_id = kit.open().keyring.own_domain.data_hasher(TEXT)
     large = bytes(1 << 20)
-    large_id = kit.open().keyring.main_domain.data_hasher(large)
+    large_id = kit.open().keyring.own_domain.data_hasher(large)
     small = with_content(file_entry(b"a", size), EXTENT.pack(chunk_id, length))
     pieces = EXTENT.pack(large_id, 1 << 20) + EXTENT.pack(chunk_id, length)
     pieced = with_content(file_entry(b"b", size + (1 << 20)), pieces)

@@ -202,7 +202,7 @@ def test_a_backup_during_a_check_is_no_damage(kit: Kit, tmp_path: Path) -> None:
 def test_a_segment_that_does_not_fit_itself_is_damage(kit: Kit) -> None:
     """Columns that no reader would take are found without reading a pack."""
     kit.backup(FILES)
-    domain = kit.open().keyring.main_domain
+    domain = kit.open().keyring.own_domain
     entry = listed_pack(kit)
     ragged = msgspec.structs.replace(entry, lengths=entry.lengths[:-4])
     other = msgspec.structs.replace(entry, lengths=b"\0\0\0\1" + entry.lengths[4:])

@@ -14,8 +14,9 @@ from strongroom.model.events import Notice
 from strongroom.model.store import ObjectInfo, Store
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.commits import Decision, heads_of, lost_heads
+from strongroom.repository.commits import Decision
 from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.heads import heads_of, lost_heads
 from strongroom.repository.records import Commit, Head, read_body
 from strongroom.storage.memory import MemoryStore
 from tests.support.hooks import HookedStore
@@ -141,7 +142,7 @@ def test_a_commit_that_names_what_no_head_is_is_damage(kit: Kit, head: Head) -> 
     """A head is the key of a commit or an order, and 32 bytes; signed or not, else is damage."""
     kit.backup(FILES)
     repository = kit.open()
-    writer = repository.keyring.main_writer()
+    writer = repository.keyring.writer()
     good = repository.read_history().decisions[0].commit
     assert good is not None
     key = layout.commit(writer.id, noise(16, "forged"))

@@ -141,7 +141,7 @@ def test_what_an_agent_knows_opens_no_pack(kit: Kit) -> None:
     """
     kit.backup({b"a": b"some text", b"b": noise(5000)})
     repository = kit.open()
-    full = repository.keyring.main_domain
+    full = repository.keyring.own_domain
     agent = DomainKeys(full.repository_id, full.domain_id, full.secret)
     (info,) = kit.store.list(layout.INDEX)
     name = layout.segment_id(info.key) or b""
@@ -169,7 +169,7 @@ def test_a_stranger_with_the_public_key_makes_no_pack_that_opens(kit: Kit) -> No
     """Without the domain secret a session key sealed to the reader gives other keys than ours."""
     kit.backup({b"a": b"text"})
     repository = kit.open()
-    domain = repository.keyring.main_domain
+    domain = repository.keyring.own_domain
     stranger = DomainKeys(domain.repository_id, domain.domain_id, bytes(32))
     keys = SessionKeys(stranger, repository.config.core.reader_key, 1, SeededRandomness())
     header = the_pack(kit)[:44] + keys.sealed + bytes(32)

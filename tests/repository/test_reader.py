@@ -214,7 +214,7 @@ def test_an_index_that_lies_loses_only_what_it_lies_about(kit: Kit) -> None:
     (segment,) = segment_ids(kit)
     kit.store.delete(layout.index_segment(segment))
     lie = msgspec.structs.replace(entry, ids=swapped)
-    data = sealed_segment(IndexBody((lie,), b"", b""), kit.open().keyring.main_domain)
+    data = sealed_segment(IndexBody((lie,), b"", b""), kit.open().keyring.own_domain)
     kit.store.put(layout.index_segment(sha256(data)), data)
     found, lost = read(kit.open().reader(), ids)
     assert lost.keys() == {ids[0], ids[1]}

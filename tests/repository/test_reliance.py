@@ -13,9 +13,9 @@ from strongroom.errors import NoRepositoryError
 from strongroom.model.events import Notice
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.envelope import Kind
+from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.keyring import DomainKeys, WriterKeys, domain_id
-from strongroom.repository.records import IndexBody, IndexedPack
+from strongroom.repository.records import IndexBody, IndexedPack, OrderBody
 from tests.support.kit import Kit
 from tests.support.noise import noise
 from tests.support.runs import pack_ids, put_done, put_removals, segment_ids
@@ -169,7 +169,7 @@ def test_a_damaged_segment_is_not_relied_on(used: Kit) -> None:
 
 def superseding(kit: Kit, signer: WriterKeys, domain: DomainKeys | None = None) -> str:
     """Put a segment that lists nothing and supersedes all others; return its key."""
-    domain = domain or kit.open().keyring.main_domain
+    domain = domain or kit.open().keyring.own_domain
     names = b"".join(segment_ids(kit))
     message = label("supersedes", domain.repository_id, domain.domain_id, encode([(), names]))
     data = sealed_segment(IndexBody((), names, signer.sign(message)), domain)
@@ -190,7 +190,7 @@ def test_a_segment_supersedes_nothing_without_the_signature_of_admin(
     used: Kit, signer: WriterKeys | None
 ) -> None:
     """Signed by anyone else it is damage: told of, and what it names stays in use."""
-    key = superseding(used, signer or used.open().keyring.main_writer())
+    key = superseding(used, signer or used.open().keyring.writer())
     assert not stored_again(used)
     assert any(key in text and "signature of admin" in text for text in warnings(used))
 
@@ -225,20 +225,36 @@ def test_a_segment_that_lists_an_unlisted_pack_lends_only_the_others(used: Kit) 
     )
     for info in list(used.store.list(layout.INDEX)):
         used.store.delete(info.key)
-    data = sealed_segment(IndexBody((gone, pack), b"", b""), used.open().keyring.main_domain)
+    data = sealed_segment(IndexBody((gone, pack), b"", b""), used.open().keyring.own_domain)
     used.store.put(layout.index_segment(sha256(data)), data)
     assert not stored_again(used)
 
 
-def test_orders_are_refused(used: Kit) -> None:
-    """A repository with orders belongs to a newer version: nothing is read or written."""
+def test_an_order_of_an_unknown_kind_is_refused(used: Kit) -> None:
+    """It belongs to a newer version: nothing is read or written."""
+    repository = used.open()
+    key = f"orders/{'0' * 32}"
+    body = encode(OrderBody(1, 0, (), b"", b""))
+    admin = repository.keyring.admin_signer()
+    used.store.put(key, wrap(Kind.ORDER, repository.id, key, body, admin.sign))
     before = [info.key for info in used.store.list("")]
-    used.store.put(f"orders/{'0' * 32}", b"whatever")
     for act in (lambda: used.backup(FILES), used.snapshots, used.verify):
-        with pytest.raises(NoRepositoryError) as refused:
+        with pytest.raises(NoRepositoryError, match="kind 1") as refused:
             act()
         assert refused.value.code == 10
-    assert [info.key for info in used.store.list("")] == sorted([*before, f"orders/{'0' * 32}"])
+    assert [info.key for info in used.store.list("")] == before
+
+
+@pytest.mark.parametrize("data", [b"", b"whatever", b"x" * 300])
+def test_an_order_that_admin_did_not_sign_is_damage_and_stops_nothing(
+    used: Kit, data: bytes
+) -> None:
+    """Whoever can put objects cannot stop backups and restores by putting rubbish there."""
+    key = f"orders/{'0' * 32}"
+    used.store.put(key, data)
+    saved = used.backup(FILES).snapshot.id
+    assert saved in {snapshot.id for snapshot in used.snapshots()}
+    assert [finding.subject for finding in used.verify().damage] == [key]
 
 
 def test_a_host_without_state_relies_on_the_same(used: Kit, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_requests_go_in_the_order_of_the_document(kit: Kit) -> None:
         ("list", "orders/"),
         ("list", "commits/"),
         ("list", "gc/"),
-        ("put", layout.session(repository.keyring.main_writer().id, session.id)),
+        ("put", layout.session(repository.keyring.writer().id, session.id)),
         ("list", "gc/"),
         ("list", "packs/"),
         ("list", "index/"),
@@ -94,7 +94,9 @@ def test_requests_go_in_the_order_of_the_document(kit: Kit) -> None:
         ("sync", "packs"),
         ("put", "commits"),
     ]
-    assert [key for verb, key in recording.requests if verb == "sync"] == ["packs/ index/"]
+    assert [key for verb, key in recording.requests if verb == "sync"] == [
+        "packs/ index/ commits/ orders/"
+    ]
     assert not [key for verb, key in recording.requests if verb == "delete"]
 
 
@@ -118,9 +120,9 @@ def test_a_session_says_what_it_is(kit: Kit) -> None:
     assert ids is not None
     repository = kit.open()
     envelope = unwrap(kit.store.get(key), Envelope.SESSION, key, repository.id)
-    envelope.check(repository.keyring.main_writer().public_key)
+    envelope.check(repository.keyring.writer().public_key)
     body = read_body(key, envelope.body, SessionBody)
-    domain = repository.keyring.main_domain.domain_id
+    domain = repository.keyring.own_domain.domain_id
     assert (body.purpose, body.domain_id, body.positions) == (1, domain, None)
     assert keys(kit, layout.COMMITS) == [layout.commit(ids[0], ids[1])]
 
@@ -132,7 +134,7 @@ def test_a_sign_of_life_each_hour(kit: Kit) -> None:
     kit.backup_source(StirringSource(files, lambda _: kit.clock.sleep(1800)))
     beats = [key for key in keys(kit, layout.SESSIONS) if "." in key]
     assert [key.rpartition(".")[2] for key in beats] == ["1", "2", "3"]
-    writer = kit.open().keyring.main_writer()
+    writer = kit.open().keyring.writer()
     for number, key in enumerate(beats, 1):
         envelope = unwrap(kit.store.get(key), Envelope.HEARTBEAT, key)
         envelope.check(writer.public_key)

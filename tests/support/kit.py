@@ -21,13 +21,17 @@ from strongroom.operations.backup import BackupResult, Circumstances, PlannedSou
 from strongroom.operations.init import Initialised, init
 from strongroom.operations.restore import RestoreResult, restore
 from strongroom.operations.verify import verify
+from strongroom.repository.agent import AgentKey, open_agent
+from strongroom.repository.cache import NoCache
 from strongroom.repository.findings import CheckResult
+from strongroom.repository.keyring import Keys
 from strongroom.repository.localfiles import FileCache, LocalFiles
-from strongroom.repository.opening import read_config, unlock
+from strongroom.repository.opening import OpenedConfig, read_config, unlock
 from strongroom.repository.packer import Workers
 from strongroom.repository.records import SlotKind
 from strongroom.repository.repository import Repository, Surroundings
 from strongroom.repository.slots import Secret
+from strongroom.repository.slotset import with_orders
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.support.fakes import MemorySource, MemoryTarget
@@ -60,6 +64,7 @@ class Kit:
         self.cache = self.state.below("cache")
         self.events: list[Event] = []
         self.secrets = [SECRET]
+        self.agent: AgentKey | None = None  # opens the repository instead of the secrets
         pool = SameThread(1)
         self.workers = Workers(pool, pool)
 
@@ -70,7 +75,7 @@ class Kit:
     def open(self) -> Repository:
         """Open the repository as a new process would."""
         config = read_config(self.store)
-        keyring = unlock(self.store, config, self.secrets, self.events.append)  # type: ignore[arg-type]
+        keyring = self._keys(config)
         around = Surroundings(
             self.clock,
             self.randomness,
@@ -80,6 +85,12 @@ class Kit:
             self.events.append,
         )
         return Repository(self.store, config, keyring, around)
+
+    def _keys(self, config: OpenedConfig) -> Keys:
+        if self.agent is not None:
+            return open_agent(self.store, config, self.agent)
+        slots = with_orders(self.store, config, NoCache(), lambda _key, _error: None)
+        return unlock(self.store, slots, self.secrets, self.events.append)  # type: ignore[arg-type]
 
     def backup(self, files: Mapping[bytes, bytes], name: str = "test") -> BackupResult:
         """Back up files given by path."""

@@ -28,5 +28,5 @@ def listed_pack(kit: Kit) -> IndexedPack:
     repository = kit.open()
     name = segment_ids(kit)[0]
     key = layout.index_segment(name)
-    domain, admin_key = repository.keyring.main_domain, repository.config.core.admin_key
+    domain, admin_key = repository.keyring.own_domain, repository.config.core.admin_key
     return open_segment(key, name, kit.store.get(key), domain, admin_key).packs[0]

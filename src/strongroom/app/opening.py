@@ -9,15 +9,18 @@ from typing import Final
 
 from strongroom.app.folders import StateFiles, cache_of, state_of
 from strongroom.app.machine import Run, worker_threads
-from strongroom.app.secrets import given_secrets, no_secret, passphrase_secrets
+from strongroom.app.secrets import given_agent, given_secrets, no_secret, passphrase_secrets
 from strongroom.app.stores import OpenStore, opened_store
 from strongroom.errors import KeyRefusedError, RefusedError
 from strongroom.model.store import Store
-from strongroom.repository.keyring import Keyring
+from strongroom.repository.agent import open_agent
+from strongroom.repository.cache import ObjectCache
+from strongroom.repository.keyring import Keyring, Keys
 from strongroom.repository.opening import OpenedConfig, read_config, unlock
 from strongroom.repository.remembered import Memory
 from strongroom.repository.repository import Repository, Surroundings
 from strongroom.repository.slots import Secret
+from strongroom.repository.slotset import with_orders
 
 _TRIES: Final = 3
 
@@ -36,13 +39,14 @@ def opened_repository(run: Run) -> Iterator[Opened]:
     with opened_store(run) as store:
         state = state_of(run)
         config = known_config(store.store, state)
-        keyring = _unlocked(run, store.store, config)
+        cache = cache_of(run, config.repository_id)
+        keyring = _keys(run, store.store, config, cache)
         with worker_threads() as workers:
             around = Surroundings(
                 clock=run.machine.clock,
                 randomness=run.machine.randomness,
                 workers=workers,
-                cache=cache_of(run, config.repository_id),
+                cache=cache,
                 state=state,
                 sink=run.sink,
             )
@@ -67,6 +71,14 @@ def known_config(store: Store, state: StateFiles) -> OpenedConfig:
             "only 'strongroom init' makes this host forget the old one.",
         )
     return config
+
+
+def _keys(run: Run, store: Store, config: OpenedConfig, cache: ObjectCache) -> Keys:
+    agent = given_agent(run)
+    if agent is not None:
+        return open_agent(store, config, agent)
+    slots = with_orders(store, config, cache, lambda _key, error: run.warn(error.message))
+    return _unlocked(run, store, slots)
 
 
 def _unlocked(run: Run, store: Store, config: OpenedConfig) -> Keyring:

@@ -15,6 +15,7 @@ from strongroom.config.environment import KEY_FILE, PASSPHRASE_COMMAND, PASSPHRA
 from strongroom.config.settings import SecretKind, SecretSetting
 from strongroom.crypto.keytext import KeyTextError, key_to_text, text_to_key
 from strongroom.errors import KeyRefusedError, UsageError
+from strongroom.repository.agent import AgentKey, is_agent_text, read_agent
 from strongroom.repository.records import SlotKind
 from strongroom.repository.slots import Secret
 from strongroom.system.causes import cause_of
@@ -56,6 +57,26 @@ def given_secrets(run: Run) -> list[Secret] | None:
     for given in passphrases[:1]:
         secrets += passphrase_secrets(given.secret.value)
     return secrets
+
+
+def given_agent(run: Run) -> AgentKey | None:
+    """Return the agent key that the settings name as key file; None if they name none.
+
+    ``UsageError`` if they name another key file or a passphrase as well.
+    """
+    files = [one for one in run.settings.secrets if one.kind is SecretKind.KEY_FILE]
+    contents = {one.setting.value: _content(one, "key file") for one in files}
+    agents = {path: data for path, data in contents.items() if is_agent_text(data)}
+    if not agents:
+        return None
+    if len(contents) > 1 or len(files) < len(run.settings.secrets):
+        origins = " and ".join(str(one.setting.origin) for one in run.settings.secrets)
+        raise UsageError(
+            f"an agent key and another key or passphrase are given by {origins}", hint="Remove one."
+        )
+    ((path, data),) = agents.items()
+    _warn_of_readers(run, path)
+    return read_agent(data, path)
 
 
 def no_secret() -> UsageError:

@@ -21,12 +21,12 @@ from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.cache import NoCache
 from strongroom.repository.columns import MAX_PACK, FrameRecord, decode_columns
-from strongroom.repository.commits import open_snapshot, refuse_orders
+from strongroom.repository.commits import open_snapshot
 from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.loading import Choice, load_index, read_segment
-from strongroom.repository.opening import read_config, read_slot
+from strongroom.repository.opening import OpenedConfig, read_config, read_slot
 from strongroom.repository.pack import read_whole_pack
 from strongroom.repository.records import (
     Heartbeat,
@@ -73,7 +73,7 @@ class Check:
 
         With ``only``, trees of that one snapshot.
         """
-        refuse_orders(self._store)
+        self._repository.keyring.require_reader()
         sink = self._repository.around.sink
         sink(PhaseBegan("check structure"))
         self._roots()
@@ -92,19 +92,39 @@ class Check:
     # -- what makes it a repository
 
     def _roots(self) -> None:
-        store, config = self._store, self._repository.config
+        store = self._store
         self._guard(layout.CONFIG, lambda: read_config(store))
-        for slot_id in config.slots:
-            self._guard(layout.slot(slot_id), partial(read_slot, store, config, slot_id))
-        for info in store.list(layout.SLOTS):
-            if layout.object_id(info.key) not in config.slots:
-                self.result.note(info.key, "a slot that this repository does not name; ignored")
+        self._slots()
         self._writers()
         for key in self._absent().unreadable:
             self.result.damaged(key, "cannot be read")
         for info in store.list(""):
             if info.key != layout.CONFIG and not info.key.startswith(_KNOWN):
                 self.result.note(info.key, "no object of this repository; ignored")
+
+    def _slots(self) -> None:
+        store = self._store
+        slots = self._repository.read_slots(lambda _key, _error: None, cached=False)
+        config = self._repository.config._replace(slots=slots.digests)
+        for slot_id in config.slots:
+            self._guard(layout.slot(slot_id), partial(self._slot, config, slot_id))
+        if slots.gap:
+            self.result.damaged(layout.ORDERS, "an order that removed a key slot is gone")
+        for info in store.list(layout.SLOTS):
+            found = layout.object_id(info.key)
+            if found in slots.removed:
+                text = "a key slot that was removed, and is still there; 'key remove' it again"
+                self.result.note(info.key, text)
+            elif found not in slots.digests:
+                self.result.note(info.key, "a slot that this repository does not name; ignored")
+
+    def _slot(self, config: OpenedConfig, slot_id: bytes) -> None:
+        try:
+            read_slot(self._store, config, slot_id)
+        except DamageError:
+            now = self._repository.read_slots(lambda _key, _error: None)
+            if slot_id not in now.removed:  # else somebody removed it meanwhile
+                raise
 
     def _absent(self) -> Absent:
         config = self._repository.config
@@ -113,7 +133,7 @@ class Check:
     def _writers(self) -> None:
         keyring = self._repository.keyring
         keys = {info.key for info in self._store.list(layout.WRITERS)}
-        main = layout.writer(keyring.main_writer().id) if keyring.is_full else None
+        main = layout.writer(keyring.writer().id) if keyring.is_full else None
         if main is not None:
             keys.add(main)
         for key in sorted(keys):
@@ -150,7 +170,7 @@ class Check:
         except ObjectMissingError:
             return
         envelope = unwrap(data, kind, key, self._repository.id)
-        envelope.check(self._repository.writers.public_key(ids[0]))
+        envelope.check(self._repository.writers.writer(ids[0]).public_key)
         read_body(key, envelope.body, Heartbeat if ids[2] else SessionBody)
 
     def _decisions(self) -> list[ListedSnapshot]:
@@ -159,6 +179,9 @@ class Check:
             self.result.damaged(key, error.message)
         for key in history.lost:
             self.result.damaged(key, f"{key} is gone, and it was seen before")
+        for claim in history.claimed:
+            text = f"{claim.key} is not there, and an agent's commit says it was: {claim.said_by}"
+            self.result.damaged(claim.key, text)
         snapshots = []
         for decision in history.decisions:
             try:

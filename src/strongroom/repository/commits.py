@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 from strongroom.crypto.primitives import Cipher, OpenError, same, sha256
-from strongroom.errors import DamageError, NoRepositoryError, ObjectMissingError
+from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.snapshot import ListedSnapshot, Order, Snapshot, SourceRecord, Status
 from strongroom.model.store import StoreReading
 from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
-from strongroom.repository.envelope import MAX_OBJECT, Kind, unwrap
-from strongroom.repository.keyring import Keyring, SessionKeys, writer_id
+from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
+from strongroom.repository.heads import check_heads
+from strongroom.repository.keyring import (
+    MAIN,
+    Keys,
+    SessionKeys,
+    SessionSecret,
+    domain_id,
+    writer_id,
+)
 from strongroom.repository.records import (
     ABORT,
     COMMIT,
@@ -25,41 +33,52 @@ from strongroom.repository.records import (
     Writer,
     read_body,
 )
+from strongroom.repository.signedlog import SignedLog
 from strongroom.repository.tree import MAX_LEVELS
 
 _NONCE = bytes(12)
 _LONG_AGO = -(1 << 64)
-_SHOWN = 100
+LATEST_NS = (1 << 63) - 1
 
 
 class Decision(NamedTuple):
-    """An object under ``commits/``, verified. ``commit`` is None for an ABORT."""
+    """An object under ``commits/``, verified.
+
+    ``commit`` is None for an ABORT; ``by_agent`` tells whose word it is (``heads.Seen``).
+    """
 
     key: str
     sha256: bytes
     commit: Commit | None
+    by_agent: bool = False
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What its writer had seen."""
+        return self.commit.heads if self.commit is not None else ()
 
 
 class WriterDirectory:
-    """Public keys of writers, read from ``writers/`` and checked against the admin key.
+    """Who the writers are, read from ``writers/`` and checked against the admin key.
 
     A full key knows the writer ``main`` without reading, so that what it signed does not depend on
     one small object.
     """
 
-    def __init__(self, store: StoreReading, keyring: Keyring) -> None:
+    def __init__(self, store: StoreReading, keyring: Keys) -> None:
         self._store = store
         self._repository_id = keyring.repository_id
         self._admin_key = keyring.admin_key
-        self._known: dict[bytes, bytes] = {}
+        self._known: dict[bytes, Writer] = {}
         if keyring.is_full:
-            main = keyring.main_writer()
-            self._known[main.id] = main.public_key
+            main = keyring.writer()
+            domain = domain_id(keyring.repository_id, MAIN)
+            self._known[main.id] = Writer(MAIN, main.public_key, domain, 0)
 
-    def public_key(self, writer: bytes) -> bytes:
-        """Return the key of the writer with this id; ``DamageError`` if it is not to be had."""
+    def writer(self, writer: bytes) -> Writer:
+        """Return the writer with this id; ``DamageError`` if it is not to be had."""
         if writer not in self._known:
-            self._known[writer] = self.read(layout.writer(writer)).public_key
+            self._known[writer] = self.read(layout.writer(writer))
         return self._known[writer]
 
     def read(self, key: str) -> Writer:
@@ -77,8 +96,23 @@ class WriterDirectory:
             raise DamageError(msg)
         return body
 
+    def read_all(self) -> dict[bytes, Writer | DamageError]:
+        """Return every writer that is listed, by id; those of other repositories are left out."""
+        found: dict[bytes, Writer | DamageError] = {}
+        for info in self._store.list(layout.WRITERS):
+            writer = layout.object_id(info.key)
+            if writer is None:
+                continue
+            try:
+                found[writer] = self.read(info.key)
+            except ForeignObjectError:
+                continue
+            except DamageError as error:
+                found[writer] = error
+        return found
 
-class CommitLog:
+
+class CommitLog(SignedLog[Decision]):
     """Reads decisions, through a cache: they never change."""
 
     def __init__(
@@ -89,96 +123,36 @@ class CommitLog:
         cache: ObjectCache,
         writers: WriterDirectory,
     ) -> None:
-        self._store = store
+        super().__init__(store, layout.COMMITS, cache, self._decision)
         self._repository_id = repository_id
         self._admin_key = admin_key
-        self._cache = cache
         self._writers = writers
 
-    def read(self, key: str, *, cached: bool = True) -> Decision:
-        """Return the decision at ``key``; ``DamageError``, ``ObjectMissingError``."""
-        data = self._cache.get(key) if cached else None
-        if data is not None:
-            try:
-                return self._decode(key, data)
-            except DamageError:
-                self._cache.forget(key)
-        data = self._store.get(key)
-        decision = self._decode(key, data)
-        if cached:
-            self._cache.put(key, data)
-        return decision
-
-    def _decode(self, key: str, data: bytes) -> Decision:
+    def _decision(self, key: str, data: bytes) -> Decision:
         ids = layout.commit_ids(key)
         if ids is None:
             msg = f"{key} is no key of a commit"
             raise DamageError(msg)
         envelope = unwrap(data, Kind.COMMIT, key, self._repository_id)
-        public_key = self._writers.public_key(ids[0])
+        writer = self._writers.writer(ids[0])
+        by_agent = writer.name != MAIN
         if envelope.body[1:2] == bytes([ABORT]):
             try:
-                envelope.check(public_key)
+                envelope.check(writer.public_key)
             except DamageError:
                 envelope.check(self._admin_key)
             read_body(key, envelope.body, Abort)
-            return Decision(key, sha256(data), None)
-        envelope.check(public_key)
+            return Decision(key, sha256(data), None, by_agent)
+        envelope.check(writer.public_key)
         commit = read_body(key, envelope.body, Commit)
         if commit.decision != COMMIT or len(commit.packs) % layout.HASH_SIZE:
             msg = f"{key} is damaged: it is neither COMMIT nor ABORT"
             raise DamageError(msg)
-        check_heads(key, commit.heads)
-        return Decision(key, sha256(data), commit)
-
-    def read_all(
-        self, on_damage: Callable[[str, DamageError], None], *, cached: bool = True
-    ) -> Iterator[Decision]:
-        """Yield every decision in the order of keys; those that cannot be read are reported."""
-        for info in list(self._store.list(layout.COMMITS)):
-            if info.size > MAX_OBJECT:
-                what = f"{info.key} is damaged: {info.size} bytes are no length of an object"
-                on_damage(info.key, DamageError(what))
-                continue
-            try:
-                yield self.read(info.key, cached=cached)
-            except ObjectMissingError:
-                continue
-            except DamageError as error:
-                on_damage(info.key, error)
-
-
-def check_heads(key: str, heads: Sequence[Head]) -> None:
-    """``DamageError`` unless every head that the object at ``key`` names can be one."""
-    for head in heads:
-        if len(head.sha256) != layout.HASH_SIZE or not layout.can_be_head(head.key):
-            msg = f"{key} is damaged: it names {head.key[:_SHOWN]!r}, which is no commit or order"
+        if commit.domain_id != writer.domain_id:
+            msg = f"{key} is damaged: its domain is not that of its writer"
             raise DamageError(msg)
-
-
-def heads_of(decisions: list[Decision]) -> tuple[Head, ...]:
-    """Return those that no other decision names, sorted by key."""
-    named = {
-        (head.key, head.sha256)
-        for decision in decisions
-        if decision.commit
-        for head in decision.commit.heads
-    }
-    return tuple(
-        Head(decision.key, decision.sha256)
-        for decision in sorted(decisions)
-        if (decision.key, decision.sha256) not in named
-    )
-
-
-def lost_heads(decisions: list[Decision], remembered: dict[str, bytes]) -> list[str]:
-    """Return keys that a commit or this host has seen, and that are gone or other bytes now."""
-    present = {decision.key: decision.sha256 for decision in decisions}
-    expected = dict(remembered)
-    for decision in decisions:
-        if decision.commit:
-            expected.update({head.key: head.sha256 for head in decision.commit.heads})
-    return sorted(key for key, digest in expected.items() if present.get(key) != digest)
+        check_heads(key, commit.heads)
+        return Decision(key, sha256(data), commit, by_agent)
 
 
 def oldest_first(
@@ -210,11 +184,10 @@ def seal_snapshot(
     return commitment, Cipher(commit_key).seal(_NONCE, pad(encode(snapshot)))
 
 
-def open_snapshot(decision: Decision, keyring: Keyring) -> ListedSnapshot | None:
+def open_snapshot(decision: Decision, keyring: Keys) -> ListedSnapshot | None:
     """Return the snapshot in a decision; None if it holds none; ``DamageError``."""
     commit = decision.commit
-    ids = layout.commit_ids(decision.key)
-    if commit is None or ids is None or commit.purpose in {Purpose.UNFORGET, Purpose.HOLD}:
+    if commit is None or commit.purpose in {Purpose.UNFORGET, Purpose.HOLD}:
         return None
     if commit.purpose != Purpose.BACKUP:
         msg = f"{decision.key} is of purpose {commit.purpose}, which no commit is"
@@ -222,23 +195,29 @@ def open_snapshot(decision: Decision, keyring: Keyring) -> ListedSnapshot | None
     secret = keyring.session_secret(
         commit.domain_id, commit.epoch, commit.sealed_session_key, decision.key
     )
-    key, commitment = secret.commit_key(decision.key, commit.salt)
+    return unseal_snapshot(decision.key, commit, secret)
+
+
+def unseal_snapshot(where: str, commit: Commit, secret: SessionSecret) -> ListedSnapshot:
+    """Return the snapshot in the COMMIT at the key ``where`` of the session with this secret."""
+    writer, session = layout.commit_ids(where) or (b"", b"")
+    key, commitment = secret.commit_key(where, commit.salt)
     if not same(commitment, commit.commitment):
-        msg = f"{decision.key} is damaged: its sealed part does not verify"
+        msg = f"{where} is damaged: its sealed part does not verify"
         raise DamageError(msg)
     try:
         plain = unpad(Cipher(key).unseal(_NONCE, commit.sealed))
     except (OpenError, FormatError) as error:
-        msg = f"{decision.key} is damaged: its sealed part does not open"
+        msg = f"{where} is damaged: its sealed part does not open"
         raise DamageError(msg) from error
-    snapshot = read_body(decision.key, plain, Snapshot)
-    if not all(map(_is_possible, snapshot.sources)):
-        msg = f"{decision.key} is damaged: it states what no source is"
+    snapshot = read_body(where, plain, Snapshot)
+    if not all(map(_is_possible, snapshot.sources)) or not _has_times(snapshot):
+        msg = f"{where} is damaged: it states what no source is"
         raise DamageError(msg)
     return ListedSnapshot(
-        id=ids[1].hex(),
-        writer=ids[0].hex(),
-        key=decision.key,
+        id=session.hex(),
+        writer=writer.hex(),
+        key=where,
         domain=commit.domain_id,
         snapshot=snapshot,
     )
@@ -254,10 +233,5 @@ def _is_possible(source: SourceRecord) -> bool:
     )
 
 
-def refuse_orders(store: StoreReading) -> None:
-    """``NoRepositoryError`` if the repository holds orders, which this version does not know."""
-    for info in store.list(layout.ORDERS):
-        raise NoRepositoryError(
-            f"this repository holds orders ({info.key}) of a newer strongroom",
-            hint="Use the strongroom release that wrote them, or a later one.",
-        )
+def _has_times(snapshot: Snapshot) -> bool:
+    return max(abs(snapshot.started_ns), abs(snapshot.ended_ns)) <= LATEST_NS

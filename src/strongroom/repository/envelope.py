@@ -38,10 +38,11 @@ class Kind(enum.IntEnum):
     DONE = 11
     LEDGER = 12
     UNIT = 13
+    AGENT = 14
 
 
 MAX_OBJECT: Final = padme(_HEADER.size + MAX_BODY + SIGNATURE_SIZE)
-_SMALL: Final = frozenset({Kind.CONFIG, Kind.SLOT})
+_SMALL: Final = frozenset({Kind.CONFIG, Kind.SLOT, Kind.AGENT})
 
 Signer = Callable[[bytes], bytes]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from strongroom.crypto.primitives import (
     HPKE_OVERHEAD,
@@ -130,10 +130,68 @@ class WriterKeys:
         return f"<WriterKeys {self.id.hex()}>"
 
 
+class Keys(Protocol):
+    """What somebody who opened a repository can do; what he cannot is ``KeyRefusedError``."""
+
+    repository_id: bytes
+    admin_key: bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it can do everything."""
+        ...
+
+    @property
+    def opened_by(self) -> bytes | None:
+        """Id of the slot that was opened; None without one."""
+        ...
+
+    def require_reader(self) -> None:
+        """``KeyRefusedError`` for a key that cannot read what was backed up."""
+        ...
+
+    @property
+    def only_domain(self) -> bytes | None:
+        """Id of the one domain whose keys it holds; None: of all."""
+        ...
+
+    @property
+    def own_domain(self) -> DomainKeys:
+        """The domain that its sessions seal into."""
+        ...
+
+    def domain(self, domain: bytes) -> DomainKeys:
+        """Keys of the domain with this id."""
+        ...
+
+    def writer(self) -> WriterKeys:
+        """The identity that signs its sessions."""
+        ...
+
+    def admin_signer(self) -> WriterKeys:
+        """The identity that signs config, slots, writers and orders."""
+        ...
+
+    def begin_session(self, randomness: Randomness) -> SessionKeys:
+        """Fresh keys for one session, in its own domain."""
+        ...
+
+    def session_secret(
+        self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str
+    ) -> SessionSecret:
+        """Open a sealed session key found in the object ``where``; ``DamageError``."""
+        ...
+
+    def bundle_bytes(self, role: SlotRole) -> bytes:
+        """What a new slot seals."""
+        ...
+
+
 class Keyring:
     """What the holder of an opened slot can do."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, opened_by: bytes | None = None) -> None:
+        self.opened_by = opened_by
         self.repository_id = bundle.repository_id
         self.admin_key = bundle.admin_key
         self.config_digest = bundle.config_digest
@@ -150,6 +208,19 @@ class Keyring:
     def is_full(self) -> bool:
         """Whether this key can write and sign, and not only read."""
         return self._bundle.admin_seed is not None
+
+    def require_reader(self) -> None:
+        """See ``Keys``: every slot reads."""
+
+    @property
+    def only_domain(self) -> bytes | None:
+        """See ``Keys``: every slot holds all domains."""
+        return None
+
+    @property
+    def own_domain(self) -> DomainKeys:
+        """See ``Keys``."""
+        return self.main_domain
 
     @property
     def main_domain(self) -> DomainKeys:
@@ -205,6 +276,10 @@ class Keyring:
         """The identity that all full-key hosts share."""
         return WriterKeys(derive(self._admin_seed(), "writer main", self.repository_id))
 
+    def writer(self) -> WriterKeys:
+        """See ``Keys``: the full-key hosts share one writer."""
+        return self.main_writer()
+
     def bundle_bytes(self, role: SlotRole) -> bytes:
         """What a new slot seals; without the admin seed for a reader."""
         bundle = self._bundle
@@ -226,6 +301,7 @@ class Keyring:
         if self._bundle.admin_seed is None:
             raise KeyRefusedError(
                 "this key can read the repository and cannot write to it",
-                hint="Open it with a full key: a passphrase, key file or the recovery key of init.",
+                hint="It is a reader key. Open the repository with a full key; "
+                "'strongroom key list' says which there are.",
             )
         return self._bundle.admin_seed

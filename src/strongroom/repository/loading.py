@@ -6,14 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from strongroom.errors import DamageError, ObjectMissingError
+from strongroom.errors import DamageError, ObjectMissingError, RangeError
 from strongroom.model.store import ObjectInfo, StoreReading
 from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.index import ChunkIndex, Spill
-from strongroom.repository.keyring import Keyring
+from strongroom.repository.keyring import Keys
 from strongroom.repository.records import IndexBody, IndexedPack
-from strongroom.repository.segment import MAX_SEGMENT, open_segment, segment_domain
+from strongroom.repository.segment import (
+    DOMAIN_WITHIN,
+    MAX_SEGMENT,
+    open_segment,
+    segment_domain,
+    stated_domain,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class _Segment(NamedTuple):
 
 
 def read_segment(
-    store: StoreReading, keyring: Keyring, cache: ObjectCache, listed: ObjectInfo
+    store: StoreReading, keyring: Keys, cache: ObjectCache, listed: ObjectInfo
 ) -> tuple[bytes, IndexBody]:
     """Return (domain id, body) of a listed segment; ``DamageError``, ``ObjectMissingError``."""
     key = listed.key
@@ -78,14 +84,30 @@ def read_segment(
     return opened
 
 
-def _opened(key: str, name: bytes, data: bytes, keyring: Keyring) -> tuple[bytes, IndexBody]:
+def _opened(key: str, name: bytes, data: bytes, keyring: Keys) -> tuple[bytes, IndexBody]:
     domain = segment_domain(key, data, keyring.repository_id)
     return domain, open_segment(key, name, data, keyring.domain(domain), keyring.admin_key)
 
 
+def _is_foreign(store: StoreReading, keyring: Keys, cache: ObjectCache, listed: ObjectInfo) -> bool:
+    """Whether a segment is of a domain that the key does not hold; its beginning says so."""
+    if keyring.only_domain is None:
+        return False
+    data = cache.get(listed.key) or b""
+    if len(data) < DOMAIN_WITHIN:
+        try:
+            data = store.get_range(listed.key, 0, DOMAIN_WITHIN)
+        except (ObjectMissingError, RangeError):
+            return True
+    foreign = stated_domain(data) != keyring.only_domain
+    if foreign:
+        cache.put(listed.key, data[:DOMAIN_WITHIN])
+    return foreign
+
+
 def load_index(
     store: StoreReading,
-    keyring: Keyring,
+    keyring: Keys,
     cache: ObjectCache,
     choice: Choice = EVERYTHING,
     memory: IndexMemory = IN_PLACE,
@@ -99,7 +121,7 @@ def load_index(
     room = memory.room
     for info in store.list(layout.INDEX):
         name = layout.segment_id(info.key)
-        if name is not None and name in choice.absent:
+        if name in choice.absent or _is_foreign(store, keyring, cache, info):
             continue
         try:
             domain, body = read_segment(store, keyring, cache, info)

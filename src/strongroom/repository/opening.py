@@ -240,12 +240,12 @@ def _check_core(core: ConfigCore) -> None:
 
 
 def read_slot(store: StoreReading, config: OpenedConfig, slot_id: bytes) -> Slot:
-    """Return a slot that config names; ``DamageError`` if it is missing or changed."""
+    """Return a slot that counts; ``DamageError`` if it is missing or changed."""
     key = layout.slot(slot_id)
     try:
         data = store.get(key)
     except ObjectMissingError as error:
-        msg = f"{key} is missing, and config names it"
+        msg = f"{key} is missing, and it was not removed by order"
         raise DamageError(msg) from error
     if sha256(data) != config.slots[slot_id]:
         msg = f"key slot {slot_id.hex()[:8]} is damaged ({len(data)} bytes): its digest differs"
@@ -281,7 +281,7 @@ def unlock(
                 continue
             tried += 1
             try:
-                return Keyring(open_slot(slot_id, slot, secret, config.owner))
+                return Keyring(open_slot(slot_id, slot, secret, config.owner), slot_id)
             except KeyRefusedError:
                 continue
             except (DamageError, UnreadableSlotError) as error:

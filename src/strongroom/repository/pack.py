@@ -30,7 +30,7 @@ from strongroom.repository.envelope import VERSION, check_version
 from strongroom.repository.keyring import (
     SEALED_SESSION_KEY_SIZE,
     DomainKeys,
-    Keyring,
+    Keys,
     SessionKeys,
     SessionSecret,
 )
@@ -174,7 +174,7 @@ def _opener(where: str, header: bytes, secret: SessionSecret, domain: DomainKeys
     return PackOpener(where, Cipher(key), domain)
 
 
-def open_pack(where: str, header: bytes, keyring: Keyring) -> PackOpener:
+def open_pack(where: str, header: bytes, keyring: Keys) -> PackOpener:
     """Return what opens the pack whose first ``HEADER_SIZE`` bytes are ``header``."""
     if len(header) != HEADER_SIZE:
         msg = f"{where} is damaged: {len(header)} bytes are too short for a pack"
@@ -196,9 +196,7 @@ def open_pack(where: str, header: bytes, keyring: Keyring) -> PackOpener:
     return _opener(where, header, secret, keyring.domain(domain_id))
 
 
-def read_whole_pack(
-    where: str, data: bytes, keyring: Keyring
-) -> tuple[PackOpener, list[FrameRecord]]:
+def read_whole_pack(where: str, data: bytes, keyring: Keys) -> tuple[PackOpener, list[FrameRecord]]:
     """Open a complete pack and return its frames by its own footer."""
     if len(data) < HEADER_SIZE + TRAILER_SIZE or len(data) > MAX_PACK:
         msg = f"{where} is damaged: {len(data)} bytes are no length of a pack"

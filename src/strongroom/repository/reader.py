@@ -16,7 +16,7 @@ from strongroom.errors import DamageError, MissingObjectError, ObjectMissingErro
 from strongroom.model.store import StoreReading
 from strongroom.repository import layout
 from strongroom.repository.index import ChunkIndex, FramePlace, Place
-from strongroom.repository.keyring import Keyring
+from strongroom.repository.keyring import Keys
 from strongroom.repository.loading import LoadedIndex
 from strongroom.repository.pack import HEADER_SIZE, PackOpener, open_pack
 
@@ -56,7 +56,7 @@ class Reader:
     def __init__(
         self,
         store: StoreReading,
-        keyring: Keyring,
+        keyring: Keys,
         load_index: Callable[[], LoadedIndex],
         executor: Executor,
     ) -> None:

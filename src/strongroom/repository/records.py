@@ -50,6 +50,13 @@ class Purpose(enum.IntEnum):
     UNITS = 4
 
 
+class OrderKind(enum.IntEnum):
+    """What an order says; a repository with another kind belongs to a newer version."""
+
+    SLOT_ADDED = 6
+    SLOT_REMOVED = 7
+
+
 class AbortReason(enum.IntEnum):
     """Why a session ended without a commit."""
 
@@ -82,7 +89,7 @@ class ConfigCore(_Record, frozen=True):
 
 
 class SlotDigest(_Record, frozen=True):
-    """A slot made by init, so that damage to it is found without its secret."""
+    """A slot that ``config`` or an order names, so that damage is found without its secret."""
 
     slot_id: bytes
     sha256: bytes
@@ -193,6 +200,39 @@ class Abort(_Record, frozen=True):
 
 COMMIT: Final = 1
 ABORT: Final = 2
+
+
+class OrderBody(_Record, frozen=True):
+    """Body of ``orders/<id>``; ``payload`` is the canonical form of what its kind says."""
+
+    kind: int
+    time_ns: int
+    heads: tuple[Head, ...]
+    payload: bytes
+    sealed: bytes
+
+
+class SlotRemoval(_Record, frozen=True):
+    """Payload of a slot removed: the slot, and the number of this removal, from 1."""
+
+    slot_id: bytes
+    number: int
+
+
+class AgentFile(_Record, frozen=True):
+    """Body of an agent file: what a host that backs up and reads nothing holds."""
+
+    config_digest: bytes
+    admin_key: bytes
+    name: bytes
+    writer_seed: bytes
+    domain_id: bytes
+    domain_secret: bytes
+    created_ns: int
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<AgentFile {self.name!r}>"
 
 
 class Removals(_Record, frozen=True):

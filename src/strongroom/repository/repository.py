@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from strongroom.clock import Clock
-from strongroom.errors import DamageError, ObjectMissingError, RefusedError
+from strongroom.errors import DamageError, ObjectMissingError, RefusedError, StoreError
 from strongroom.model.events import Notice, Sink
 from strongroom.model.randomness import Randomness
 from strongroom.model.snapshot import ListedSnapshot
@@ -17,35 +18,45 @@ from strongroom.repository.commits import (
     CommitLog,
     Decision,
     WriterDirectory,
-    heads_of,
-    lost_heads,
     oldest_first,
     open_snapshot,
-    refuse_orders,
 )
-from strongroom.repository.keyring import Keyring
+from strongroom.repository.heads import Claim, Seen, claimed_heads, heads_of, lost_heads
+from strongroom.repository.keyring import Keys
 from strongroom.repository.loading import IndexMemory, LoadedIndex, load_index
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.opening import OpenedConfig
+from strongroom.repository.orders import Order, OrderLog
 from strongroom.repository.packer import Workers
 from strongroom.repository.reader import Reader
 from strongroom.repository.remembered import Memory, Remembered
 from strongroom.repository.runs import read_absent
+from strongroom.repository.slotset import SlotSet, slots_of
+
+_NAMED: Final = (layout.COMMITS, layout.ORDERS)  # what the heads of a commit name
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The decisions that a listing shows, beside what was seen before.
+    """The decisions and orders that a listing shows, beside what was seen before.
 
-    ``damaged``: those that cannot be read, by key. ``lost``: keys that a commit or this host has
-    seen, gone without a collector's word. ``killed``: gone by one.
+    ``damaged``: those that cannot be read, by key. ``lost``: keys that were seen, gone without a
+    collector's word; ``claimed``: those that only agents say they saw. ``killed``: gone by a
+    collector's word.
     """
 
     decisions: list[Decision]
+    orders: list[Order]
     damaged: Mapping[str, DamageError]
     lost: list[str]
+    claimed: list[Claim]
     killed: frozenset[str]
     known: Remembered | None
+
+    @property
+    def seen(self) -> list[Seen]:
+        """All that heads can name."""
+        return [*self.orders, *self.decisions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class Repository:
     """An open repository."""
 
     def __init__(
-        self, store: Store, config: OpenedConfig, keyring: Keyring, around: Surroundings
+        self, store: Store, config: OpenedConfig, keyring: Keys, around: Surroundings
     ) -> None:
         self.store = store
         self.config = config
@@ -80,9 +91,9 @@ class Repository:
         self.around = around
         self.memory = Memory(around.state)
         self.writers = WriterDirectory(store, keyring)
-        self.log = CommitLog(
-            store, config.repository_id, config.core.admin_key, around.cache, self.writers
-        )
+        admin_key = config.core.admin_key
+        self.orders = OrderLog(store, config.repository_id, admin_key, around.cache)
+        self.log = CommitLog(store, config.repository_id, admin_key, around.cache, self.writers)
 
     @property
     def id(self) -> bytes:
@@ -90,22 +101,35 @@ class Repository:
         return self.config.repository_id
 
     def read_history(self, *, cached: bool = True) -> History:
-        """Read all decisions. ``RefusedError`` if this host knows another repository here."""
+        """Read all orders and decisions.
+
+        ``RefusedError`` if this host knows another repository here, ``NoRepositoryError`` for an
+        order that this version does not know.
+        """
         known = self.memory.load(self.store.url)  # first: another process may commit and remember
         if known is not None:
             self._check_identity(known)
         damaged: dict[str, DamageError] = {}
+        orders = list(self.orders.read_all(damaged.__setitem__, cached=cached))
         decisions = list(self.log.read_all(damaged.__setitem__, cached=cached))
         heads = {k: bytes.fromhex(d) for k, d in known.heads.items()} if known else {}
         absent = read_absent(self.store, self.id, self.config.core.admin_key)
         excused = absent.killed_commits | damaged.keys()
-        present = {decision.key for decision in decisions}
-        lost = [
-            key
-            for key in lost_heads(decisions, heads)
-            if key not in excused and (key in present or self._is_gone(key))
-        ]
-        return History(decisions, damaged, lost, absent.killed_commits, known)
+        seen: list[Seen] = [*orders, *decisions]
+        present = {one.key for one in seen}
+
+        def lacks(key: str) -> bool:
+            return key not in excused and (key in present or self._is_gone(key))
+
+        lost = list(filter(lacks, lost_heads(seen, heads)))
+        claimed = [c for c in claimed_heads(seen) if c.key not in lost and lacks(c.key)]
+        return History(decisions, orders, damaged, lost, claimed, absent.killed_commits, known)
+
+    def read_slots(
+        self, on_damage: Callable[[str, DamageError], None], *, cached: bool = True
+    ) -> SlotSet:
+        """Read which slots count now."""
+        return slots_of(self.config, list(self.orders.read_all(on_damage, cached=cached)))
 
     def _is_gone(self, key: str) -> bool:
         """Whether a key is there now: a listing need not show what was put while it went on."""
@@ -124,10 +148,12 @@ class Repository:
         history = self.read_history()
         for error in history.damaged.values():
             self.around.sink(Notice(f"warning: {error}"))
+        if history.claimed:
+            self.around.sink(Notice(f"warning: {_claim_text(history.claimed[0])}"))
         if not history.lost:
             return history
         text = (
-            f"{len(history.lost)} commit(s) that were in {self.store.url} are gone, "
+            f"{len(history.lost)} commit(s) or order(s) that were in {self.store.url} are gone, "
             f"the first is {history.lost[0]}"
         )
         if history.known is not None and set(history.lost) - set(history.known.missing):
@@ -148,10 +174,11 @@ class Repository:
 
     def list_snapshots(self) -> Listing:
         """As ``snapshots``, with how many could not be read."""
-        refuse_orders(self.store)
+        self.keyring.require_reader()
         history = self.checked_history()
-        self.remember(history)
-        found, unreadable = [], len(history.damaged)
+        self._remember_what_stays(history)
+        found = []
+        unreadable = sum(key.startswith(layout.COMMITS) for key in history.damaged)
         for decision in history.decisions:
             try:
                 snapshot = open_snapshot(decision, self.keyring)
@@ -174,6 +201,7 @@ class Repository:
 
     def reader(self) -> Reader:
         """Begin to read chunks."""
+        self.keyring.require_reader()
         return Reader(self.store, self.keyring, self.load_index, self.around.workers.transfer)
 
     def _check_identity(self, remembered: Remembered) -> None:
@@ -187,18 +215,32 @@ class Repository:
                 "only 'strongroom init' makes this host forget the old one.",
             )
 
-    def remember(self, history: History, *own: Decision) -> None:
+    def _remember_what_stays(self, history: History) -> None:
+        """Remember, once the names of new heads are durable.
+
+        A commit that another process has just put may be gone after a power cut, and this host
+        would take it for lost for ever. Where the store cannot say, nothing new is remembered.
+        """
+        known = history.known.heads if history.known is not None else {}
+        if any(known.get(head.key) != head.sha256.hex() for head in heads_of(history.seen)):
+            try:
+                self.store.sync(_NAMED)
+            except StoreError:
+                return
+        self.remember(history)
+
+    def remember(self, history: History, *own: Seen) -> None:
         """Remember the repository for this URL, with its heads as they are after ``own``.
 
         A head that is damaged, or that another process of this host saw meanwhile, stays.
         """
-        decisions = [*history.decisions, *own]
-        heads = {head.key: head.sha256.hex() for head in heads_of(decisions)}
+        seen = [*history.seen, *own]
+        heads = {head.key: head.sha256.hex() for head in heads_of(seen)}
         missing = history.lost
         now = self.memory.load(self.store.url)
         if now is not None and now.repository_id == self.id.hex():
             missing = now.missing
-            read = history.killed | {decision.key for decision in decisions}
+            read = history.killed | {one.key for one in seen}
             heads |= {key: digest for key, digest in now.heads.items() if key not in read}
         self.memory.save(
             Remembered(
@@ -213,4 +255,11 @@ class Repository:
 
     def relied_prefixes(self) -> list[str]:
         """What must be durable before a commit: everything a listing shows of these."""
-        return [layout.PACKS, layout.INDEX]
+        return [layout.PACKS, layout.INDEX, *_NAMED]
+
+
+def _claim_text(claim: Claim) -> str:
+    return (
+        f"{claim.key} is not there, and an agent's commit ({claim.said_by}) says that it was: it "
+        "was removed, or the agent's key is in wrong hands. Run 'strongroom verify'"
+    )

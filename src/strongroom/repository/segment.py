@@ -27,6 +27,7 @@ from strongroom.repository.records import SUITE, IndexBody, IndexedPack, read_bo
 MAGIC: Final = b"SRMI"
 MAX_SEGMENT: Final = 256 << 20
 _FIXED: Final = struct.Struct(">4sHBB16s16s")
+DOMAIN_WITHIN: Final = _FIXED.size
 _HEADER: Final = struct.Struct(f">{_FIXED.size}s32s32s")
 _NONCE: Final = bytes(12)
 
@@ -59,6 +60,11 @@ def segment_domain(where: str, data: bytes, repository_id: bytes) -> bytes:
         msg = f"{where} is damaged or belongs to another repository"
         raise DamageError(msg)
     return bytes(domain)
+
+
+def stated_domain(data: bytes) -> bytes:
+    """Return the domain id in the first ``DOMAIN_WITHIN`` bytes of a segment, nothing checked."""
+    return bytes(_FIXED.unpack_from(data)[-1])
 
 
 def open_segment(

@@ -19,14 +19,9 @@ from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot, Snapshot
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.commits import (
-    Decision,
-    heads_of,
-    open_snapshot,
-    refuse_orders,
-    seal_snapshot,
-)
+from strongroom.repository.commits import Decision, seal_snapshot, unseal_snapshot
 from strongroom.repository.envelope import Kind, wrap
+from strongroom.repository.heads import heads_of
 from strongroom.repository.keyring import SessionKeys, WriterKeys
 from strongroom.repository.loading import Choice, load_index
 from strongroom.repository.pack import SealedPack
@@ -66,10 +61,10 @@ class BackupSession:
     def __init__(self, repository: Repository, compression_level: int = DEFAULT_LEVEL) -> None:
         self._repository = repository
         self._level = compression_level
-        self._identity: WriterKeys = repository.keyring.main_writer()
-        self._domain = repository.keyring.main_domain
+        self._identity: WriterKeys = repository.keyring.writer()
         self.id = repository.around.randomness.take(layout.ID_SIZE)
         self._keys: SessionKeys = repository.keyring.begin_session(repository.around.randomness)
+        self._domain = self._keys.domain
         self._announced = False
         self._beats = 0
         self._last_beat = repository.around.clock.elapsed()
@@ -90,7 +85,6 @@ class BackupSession:
     def begin(self) -> None:
         """Steps 1 to 4: announce the session, then read what it may rely on."""
         repository = self._repository
-        refuse_orders(repository.store)
         history = repository.checked_history()
         self._put_session()
         absent = read_absent(repository.store, repository.id, repository.config.core.admin_key)
@@ -181,7 +175,7 @@ class BackupSession:
             committed_ns=repository.around.clock.now_ns(),
             domain_id=self._domain.domain_id,
             epoch=self._keys.epoch,
-            heads=heads_of(_begun(self._seen).history.decisions),
+            heads=heads_of(_begun(self._seen).history.seen),
             packs=b"".join(self.writer.pack_ids),
             targets=(),
             sealed_session_key=self._keys.sealed,
@@ -190,9 +184,9 @@ class BackupSession:
             sealed=sealed,
         )
         data = wrap(Kind.COMMIT, repository.id, self.key, encode(body), self._identity.sign)
-        decision = Decision(self.key, sha256(data), body)
-        listed = open_snapshot(decision, repository.keyring)
-        if listed is None or listed.snapshot != snapshot:
+        decision = Decision(self.key, sha256(data), body, by_agent=not repository.keyring.is_full)
+        listed = unseal_snapshot(self.key, body, self._keys.secret)
+        if listed.snapshot != snapshot:
             msg = "the new commit did not read back as it was written; nothing was stored"
             raise DamageError(msg, hint="Check the memory of this machine.")
         self._decide(data)

@@ -1,0 +1,131 @@
+"""Orders: what the holder of a full key decided about the repository (``docs/format.md`` 10)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from strongroom.clock import Clock
+from strongroom.crypto.primitives import label, sha256
+from strongroom.errors import DamageError, NoRepositoryError
+from strongroom.model.store import Store, StoreReading
+from strongroom.repository import layout
+from strongroom.repository.cache import ObjectCache
+from strongroom.repository.canonical import encode
+from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.heads import check_heads
+from strongroom.repository.keyring import WriterKeys
+from strongroom.repository.putting import put_own
+from strongroom.repository.records import (
+    Head,
+    OrderBody,
+    OrderKind,
+    SlotDigest,
+    SlotRemoval,
+    read_body,
+)
+from strongroom.repository.signedlog import SignedLog
+
+
+class Order(NamedTuple):
+    """An object under ``orders/``, verified; ``payload`` is what its kind says."""
+
+    key: str
+    sha256: bytes
+    body: OrderBody
+    payload: SlotDigest | SlotRemoval
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What its writer had seen."""
+        return self.body.heads
+
+    @property
+    def by_agent(self) -> bool:
+        """See ``heads.Seen``: an order is always admin's."""
+        return False
+
+
+class OrderLog(SignedLog[Order]):
+    """Reads orders, through a cache: they never change.
+
+    ``NoRepositoryError`` for an order of a kind that this version does not know.
+    """
+
+    def __init__(
+        self, store: StoreReading, repository_id: bytes, admin_key: bytes, cache: ObjectCache
+    ) -> None:
+        super().__init__(store, layout.ORDERS, cache, self._order)
+        self._repository_id = repository_id
+        self._admin_key = admin_key
+
+    def _order(self, key: str, data: bytes) -> Order:
+        if not layout.can_be_head(key):
+            msg = f"{key} is no key of an order"
+            raise DamageError(msg)
+        envelope = unwrap(data, Kind.ORDER, key, self._repository_id)
+        envelope.check(self._admin_key)
+        body = read_body(key, envelope.body, OrderBody)
+        check_heads(key, body.heads)
+        return Order(key, sha256(data), body, self._payload(key, body))
+
+    def _payload(self, key: str, body: OrderBody) -> SlotDigest | SlotRemoval:
+        if body.kind == OrderKind.SLOT_ADDED:
+            added = read_body(key, body.payload, SlotDigest)
+            sizes = (len(added.slot_id), len(added.sha256))
+            if sizes == (layout.ID_SIZE, layout.HASH_SIZE):
+                return added
+        elif body.kind == OrderKind.SLOT_REMOVED:
+            removal = read_body(key, body.payload, SlotRemoval)
+            if key == removal_key(self._repository_id, removal.number):
+                return removal
+        else:
+            raise NoRepositoryError(
+                f"this repository holds an order ({key}) of kind {body.kind}, "
+                "which this strongroom does not know",
+                hint="Use the strongroom release that wrote it, or a later one.",
+            )
+        msg = f"{key} is damaged: it is no order about a slot"
+        raise DamageError(msg)
+
+
+def removal_key(repository_id: bytes, number: int) -> str:
+    """Key of the order that removes a slot as the ``number``-th, from 1.
+
+    Two hosts that remove a slot at once put the same key, so one of them learns of the other.
+    """
+    if not 0 < number < 1 << 32:
+        msg = f"{number} is no number of a removal"
+        raise DamageError(msg)
+    name = label("slot removal", repository_id, number.to_bytes(4))
+    return layout.order(sha256(name)[: layout.ID_SIZE])
+
+
+class OrderWriter:
+    """Puts orders, signed by admin."""
+
+    def __init__(self, store: Store, repository_id: bytes, admin: WriterKeys, clock: Clock) -> None:
+        self._store = store
+        self._repository_id = repository_id
+        self._admin = admin
+        self._clock = clock
+
+    def add_slot(self, order_id: bytes, added: SlotDigest, heads: tuple[Head, ...]) -> Order:
+        """Say that a slot belongs to the repository."""
+        return self._put(layout.order(order_id), OrderKind.SLOT_ADDED, added, heads)
+
+    def remove_slot(self, slot_id: bytes, number: int, heads: tuple[Head, ...]) -> Order:
+        """Say that a slot is none any more. ``ObjectExistsError``: somebody was faster."""
+        key = removal_key(self._repository_id, number)
+        return self._put(key, OrderKind.SLOT_REMOVED, SlotRemoval(slot_id, number), heads)
+
+    def _put(
+        self,
+        key: str,
+        kind: OrderKind,
+        payload: SlotDigest | SlotRemoval,
+        heads: tuple[Head, ...],
+    ) -> Order:
+        body = OrderBody(kind, self._clock.now_ns(), heads, encode(payload), b"")
+        data = wrap(Kind.ORDER, self._repository_id, key, encode(body), self._admin.sign)
+        put_own(self._store, key, data)
+        return Order(key, sha256(data), body, payload)

@@ -1,0 +1,195 @@
+"""Adding and removing key slots, so that whoever stops at any request leaves the old or the new.
+
+The order decides. A slot is stored before the order that names it, and deleted after the order that
+takes it away: what a crash leaves is a slot that nobody uses.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from strongroom.crypto.primitives import sha256
+from strongroom.errors import (
+    DamageError,
+    FencedError,
+    KeyRefusedError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectMissingError,
+    RefusedError,
+    StoreError,
+)
+from strongroom.repository import layout
+from strongroom.repository.envelope import Kind, wrap
+from strongroom.repository.heads import heads_of
+from strongroom.repository.opening import OpenedConfig, read_slot
+from strongroom.repository.orders import OrderWriter
+from strongroom.repository.putting import put_own
+from strongroom.repository.records import SlotDigest, SlotRole
+from strongroom.repository.repository import History, Repository
+from strongroom.repository.slots import (
+    MAX_TRIED,
+    Secret,
+    UnreadableSlotError,
+    make_slot,
+    open_slot,
+)
+from strongroom.repository.slotset import SlotSet, slots_of
+
+_TRIES: Final = 20
+
+
+class RemovedSlot(NamedTuple):
+    """A slot that does not count any more.
+
+    ``before``: an earlier removal decided it. ``kept``: why its object could not be deleted, or "".
+    """
+
+    slot_id: bytes
+    before: bool
+    kept: str
+
+
+class SlotChange:
+    """Changes the slots of one repository; needs a full key."""
+
+    def __init__(self, repository: Repository) -> None:
+        """``KeyRefusedError`` unless the key is full."""
+        self._repository = repository
+        admin = repository.keyring.admin_signer()
+        self._orders = OrderWriter(repository.store, repository.id, admin, repository.around.clock)
+        self._admin = admin
+
+    def add(self, secret: Secret, role: SlotRole) -> bytes:
+        """Add a slot that ``secret`` opens; return its id.
+
+        ``RefusedError`` if the secret opens a slot already, or there are as many as anybody tries.
+        """
+        repository = self._repository
+        history, slots = self._read()
+        config = repository.config._replace(slots=slots.digests)
+        self._refuse_known(config, secret)
+        if len(slots.digests) >= MAX_TRIED:
+            raise RefusedError(
+                f"the repository has {MAX_TRIED} keys, and no more are tried when it is opened",
+                hint="Remove one with 'strongroom key remove'.",
+            )
+        slot_id = repository.around.randomness.take(layout.ID_SIZE)
+        digest = self._store_slot(config, slot_id, secret, role)
+        order_id = repository.around.randomness.take(layout.ID_SIZE)
+        repository.store.sync(repository.relied_prefixes())
+        named = SlotDigest(slot_id, digest)
+        order = self._orders.add_slot(order_id, named, heads_of(history.seen))
+        repository.remember(history, order)
+        return slot_id
+
+    def remove(self, slot_id: bytes) -> RemovedSlot:
+        """Take a slot away.
+
+        ``NotFoundError`` if there is none, ``RefusedError`` for the one that opened the repository
+        and for the last full one, ``FencedError`` if others keep being faster.
+        """
+        for _ in range(_TRIES):
+            history, slots = self._read()
+            if slot_id in slots.removed:
+                return self._finished(slot_id)
+            self._refuse_removal(slot_id, slots)
+            self._repository.store.sync(self._repository.relied_prefixes())
+            try:
+                order = self._orders.remove_slot(
+                    slot_id, slots.removals + 1, heads_of(history.seen)
+                )
+            except ObjectExistsError:
+                continue  # another removal came first: look again at what is left
+            self._repository.remember(history, order)
+            return self._deleted(slot_id, before=False)
+        raise FencedError(
+            "other hosts remove keys at the same time, and this one was never the first",
+            hint="Nothing was removed; run the command again.",
+        )
+
+    def _finished(self, slot_id: bytes) -> RemovedSlot:
+        try:
+            self._repository.store.size(layout.slot(slot_id))
+        except ObjectMissingError:
+            raise NotFoundError(
+                f"key {slot_id.hex()[:8]} was removed before",
+                hint="See which there are with 'strongroom key list'.",
+            ) from None
+        return self._deleted(slot_id, before=True)
+
+    def _deleted(self, slot_id: bytes, *, before: bool) -> RemovedSlot:
+        """Delete the object of a slot that an order took away."""
+        try:
+            self._repository.store.delete(layout.slot(slot_id))
+        except StoreError as error:
+            return RemovedSlot(slot_id, before, error.message)
+        return RemovedSlot(slot_id, before, "")
+
+    def _read(self) -> tuple[History, SlotSet]:
+        """Read orders and commits anew; ``DamageError`` if one cannot be read or is missing."""
+        history = self._repository.checked_history()
+        for key, error in history.damaged.items():
+            if key.startswith(layout.ORDERS):
+                raise error
+        slots = slots_of(self._repository.config, history.orders)
+        if slots.gap:
+            raise DamageError(
+                "an order that removed a key is gone, so nobody can say which keys there are",
+                hint="Restore the missing object below orders/ from a copy of the repository.",
+            )
+        return history, slots
+
+    def _refuse_known(self, config: OpenedConfig, secret: Secret) -> None:
+        for slot_id in config.slots:
+            try:
+                slot = read_slot(self._repository.store, config, slot_id)
+                if slot.kind != secret.kind:
+                    continue
+                open_slot(slot_id, slot, secret, config.owner)
+            except (DamageError, KeyRefusedError, UnreadableSlotError):
+                continue
+            raise RefusedError(
+                f"this secret opens the repository already, as key {slot_id.hex()[:8]}",
+                hint="Give another one, or remove that key first.",
+            )
+
+    def _store_slot(
+        self, config: OpenedConfig, slot_id: bytes, secret: Secret, role: SlotRole
+    ) -> bytes:
+        """Put a slot and open it again as anybody would; return the digest of the object."""
+        repository = self._repository
+        bundle = repository.keyring.bundle_bytes(role)
+        body = make_slot(slot_id, secret, config.owner, role, bundle, repository.around.randomness)
+        key = layout.slot(slot_id)
+        data = wrap(Kind.SLOT, repository.id, key, body, self._admin.sign)
+        digest = sha256(data)
+        put_own(repository.store, key, data)
+        stored = config._replace(slots={slot_id: digest})
+        open_slot(slot_id, read_slot(repository.store, stored, slot_id), secret, config.owner)
+        return digest
+
+    def _refuse_removal(self, slot_id: bytes, slots: SlotSet) -> None:
+        shown = slot_id.hex()[:8]
+        if slot_id not in slots.digests:
+            raise NotFoundError(
+                f"no key {shown}", hint="See which there are with 'strongroom key list'."
+            )
+        if slot_id == self._repository.keyring.opened_by:
+            raise RefusedError(
+                f"key {shown} is the one that this command was opened with",
+                hint="Open the repository with another full key, which shows that one works, "
+                "and remove this one then. Add one first with 'strongroom key add'.",
+            )
+        if not any(self._is_full(other, slots) for other in slots.digests if other != slot_id):
+            raise RefusedError(
+                f"key {shown} is the last full key",
+                hint="Add another full key first, with 'strongroom key add'.",
+            )
+
+    def _is_full(self, slot_id: bytes, slots: SlotSet) -> bool:
+        config = self._repository.config._replace(slots=slots.digests)
+        try:
+            return read_slot(self._repository.store, config, slot_id).role == SlotRole.FULL
+        except DamageError:
+            return False
