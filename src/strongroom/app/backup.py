@@ -38,7 +38,7 @@ class BackupReport:
     """What a backup came to; sizes in bytes.
 
     ``data_added`` is the plaintext that was new, ``data_added_packed`` what it takes in the store;
-    ``new`` entries are new or changed ones.
+    ``new`` entries are new or changed ones. ``reads``: whether the same key can restore it.
     """
 
     snapshot: ListedSnapshot
@@ -55,6 +55,7 @@ class BackupReport:
     problems: Sequence[Problem]
     seconds: float
     requests: int
+    reads: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
             problems=result.problems,
             seconds=result.seconds,
             requests=opened.store.traffic().requests,
+            reads=repository.keyring.only_domain is None,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -34,13 +34,16 @@ class Opened:
 
 
 @contextmanager
-def opened_repository(run: Run) -> Iterator[Opened]:
-    """Open the repository that the settings name, for as long as the block lasts."""
+def opened_repository(run: Run, secrets: Sequence[Secret] | None = None) -> Iterator[Opened]:
+    """Open the repository that the settings name, for as long as the block lasts.
+
+    With ``secrets`` it is these that must open it, and none of the settings.
+    """
     with opened_store(run) as store:
         state = state_of(run)
         config = known_config(store.store, state)
         cache = cache_of(run, config.repository_id)
-        keyring = _keys(run, store.store, config, cache)
+        keyring = _keys(run, store.store, config, cache, secrets)
         with worker_threads() as workers:
             around = Surroundings(
                 clock=run.machine.clock,
@@ -73,11 +76,19 @@ def known_config(store: Store, state: StateFiles) -> OpenedConfig:
     return config
 
 
-def _keys(run: Run, store: Store, config: OpenedConfig, cache: ObjectCache) -> Keys:
-    agent = given_agent(run)
+def _keys(
+    run: Run,
+    store: Store,
+    config: OpenedConfig,
+    cache: ObjectCache,
+    secrets: Sequence[Secret] | None,
+) -> Keys:
+    agent = given_agent(run) if secrets is None else None
     if agent is not None:
         return open_agent(store, config, agent)
     slots = with_orders(store, config, cache, lambda _key, error: run.warn(error.message))
+    if secrets is not None:
+        return unlock(store, slots, secrets, run.warn)
     return _unlocked(run, store, slots)
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from strongroom.app.machine import Run
+from strongroom.app.secretfiles import SecretFile
 from strongroom.config.environment import KEY_FILE, PASSPHRASE_COMMAND, PASSPHRASE_FILE
 from strongroom.config.settings import SecretKind, SecretSetting
+from strongroom.config.values import Level, Value
 from strongroom.crypto.keytext import KeyTextError, key_to_text, text_to_key
 from strongroom.errors import KeyRefusedError, UsageError
 from strongroom.repository.agent import AgentKey, is_agent_text, read_agent
@@ -117,6 +119,27 @@ def secret_for_init(run: Run) -> NewSecret:
     return NewSecret(Secret(SlotKind.PASSPHRASE, _not_empty(passphrase, "it")))
 
 
+def secret_to_add(run: Run, kind: SecretKind | None, path: str) -> NewSecret:
+    """Return the secret of a new key: from a file, or asked for if there is none.
+
+    A key file that does not exist is made.
+    """
+    if kind is None:
+        if run.person is None:
+            raise UsageError(
+                "nothing says what the new key is, and there is no terminal to ask at",
+                hint="Give --new-passphrase-file, --new-key-file or --recovery.",
+            )
+        passphrase = run.person.passphrase("passphrase of the new key", twice=True)
+        return NewSecret(Secret(SlotKind.PASSPHRASE, _not_empty(passphrase, "it")))
+    option = "--new-" + kind.value.replace(" ", "-")
+    given = SecretSetting(kind, Value(str(run.settings.folder / path), option, Level.FLAG))
+    if kind is SecretKind.KEY_FILE:
+        return _key_for_init(run, [given])
+    read, _ = _read_all(run, [given])
+    return NewSecret(read[0].secret)
+
+
 def _key_for_init(run: Run, keys: Sequence[SecretSetting]) -> NewSecret:
     path = keys[0].setting.value
     if len({key.setting.value for key in keys}) == 1 and not os.path.lexists(path):
@@ -127,15 +150,8 @@ def _key_for_init(run: Run, keys: Sequence[SecretSetting]) -> NewSecret:
 
 def _make_key_file(run: Run, path: Path) -> Secret:
     key = run.machine.randomness.take(_KEY_SIZE)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        fd = os.open(path, flags, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(f"{key_to_text(key)}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UsageError(f"cannot make the key file {path}: {cause_of(error)}") from error
+    file = SecretFile(path, "key file")
+    file.write(f"{key_to_text(key)}\n")
     return Secret(SlotKind.KEY_FILE, key)
 
 

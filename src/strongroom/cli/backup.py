@@ -72,7 +72,10 @@ def _back_up(one: Job, request: BackupRequest) -> int:
         f"{counted(report.files, 'file')}, {size(report.bytes)}; read {size(report.bytes_read)}, "
         f"stored {size(report.data_added_packed)} new, in {duration(report.seconds)}"
     )
-    one.output.line(f"next: strongroom restore {snapshot.short_id} --to FOLDER, strongroom verify")
+    where = "" if report.reads else ", with a full or reader key"
+    one.output.line(
+        f"next{where}: strongroom restore {snapshot.short_id} --to FOLDER, strongroom verify"
+    )
     return INCOMPLETE if report.problems else 0
 
 

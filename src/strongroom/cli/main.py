@@ -32,6 +32,10 @@ VERBS: Final = {
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
+    "key": (
+        "strongroom.cli.verbs.key",
+        "List, add and remove keys; make agents and recovery kits.",
+    ),
     "config": ("strongroom.cli.verbs.config", "Look at the configuration."),
     "completion": ("strongroom.cli.verbs.completion", "Print a script for completion in a shell."),
     "demo": (

@@ -47,6 +47,7 @@ def _record(output: Output, listed: ListedSnapshot) -> None:
         status=snapshot.status.name.lower(),
         program_version=_text(snapshot.program),
         writer=listed.writer,
+        agent=_text(listed.agent) or None,
         entries=sum(count.entries for count in counts),
         files=sum(count.files for count in counts),
         directories=sum(count.directories for count in counts),
@@ -60,6 +61,9 @@ def _table(output: Output, found: Sequence[ListedSnapshot]) -> None:
         output.line("no snapshots")
         return
     rows = [_HEAD, *(_row(listed) for listed in reversed(found))]
+    if any(listed.agent for listed in found):
+        agents = ["agent", *(harmless(_text(listed.agent)) for listed in reversed(found))]
+        rows = [(*row[:3], name, *row[3:]) for row, name in zip(rows, agents, strict=True)]
     for line in table(rows):
         output.wanted(line)
     output.line(counted(len(found), "snapshot"))

@@ -78,13 +78,18 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fiel
 
 
 class ListedSnapshot(msgspec.Struct, frozen=True):
-    """A snapshot as found in a repository: its id and writer (hex), and the sealed record."""
+    """A snapshot as found in a repository: its id and writer (hex), and the sealed record.
+
+    ``agent`` is the name of the agent whose key signed it, empty for a full-key host. It is proven;
+    the host and user in the record are what the writer said of itself.
+    """
 
     id: str
     writer: str
     key: str
     domain: bytes
     snapshot: Snapshot
+    agent: bytes = b""
 
     @property
     def short_id(self) -> str:

@@ -86,7 +86,7 @@ class WriterDirectory:
         try:
             data = self._store.get(key)
         except ObjectMissingError as error:
-            msg = f"{key} is missing, so what this writer signed cannot be checked"
+            msg = f"{key} is missing, which says how this writer signs"
             raise DamageError(msg) from error
         envelope = unwrap(data, Kind.WRITER, key, self._repository_id)
         envelope.check(self._admin_key)
@@ -134,7 +134,11 @@ class CommitLog(SignedLog[Decision]):
             msg = f"{key} is no key of a commit"
             raise DamageError(msg)
         envelope = unwrap(data, Kind.COMMIT, key, self._repository_id)
-        writer = self._writers.writer(ids[0])
+        try:
+            writer = self._writers.writer(ids[0])
+        except DamageError as error:
+            msg = f"{key} cannot be checked: {error.message}"
+            raise DamageError(msg) from error
         by_agent = writer.name != MAIN
         if envelope.body[1:2] == bytes([ABORT]):
             try:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from strongroom.clock import Clock
 from strongroom.errors import DamageError, ObjectMissingError, RefusedError, StoreError
 from strongroom.model.events import Notice, Sink
@@ -186,6 +188,9 @@ class Repository:
                 self.around.sink(Notice(f"warning: {error}"))
                 unreadable += 1
                 continue
+            if snapshot is not None and decision.by_agent:
+                name = self.writers.writer(bytes.fromhex(snapshot.writer)).name
+                snapshot = msgspec.structs.replace(snapshot, agent=name)
             if snapshot is not None:
                 found.append(snapshot)
         return Listing(oldest_first(found, history.decisions), unreadable)

@@ -204,6 +204,7 @@ class BackupSession:
             except ObjectMissingError:
                 raise error from None
             if found != data:
+                self._repository.log.read(self.key, cached=False)  # rubbish there is damage
                 raise FencedError(
                     "this backup was given up by the collector before it ended",
                     hint="Nothing is lost: run the same backup again.",
