@@ -35,10 +35,31 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     },
     ("snapshots", "snapshot"): {
         *("id", "short_id", "time", "end", "hostname", "username", "tags", "paths", "sources"),
-        *("status", "program_version", "writer", "entries", "files", "directories", "bytes"),
+        *(
+            "status",
+            "program_version",
+            "writer",
+            "agent",
+            "entries",
+            "files",
+            "directories",
+            "bytes",
+        ),
         "problems",
     },
     ("snapshots", "summary"): {"snapshots"},
+    ("key list", "key"): {"id", "kind", "role", "made", "opened", "damage"},
+    ("key list", "agent"): {"id", "name", "domain", "made", "damage"},
+    ("key list", "summary"): {"keys", "agents", "unfinished", "unreadable"},
+    ("key add", "key_added"): {"id", "kind", "role", "recovery_key", "key_file", "key_file_made"},
+    ("key remove", "key_removed"): {"id", "finished_before", "kept"},
+    ("key export-agent", "agent_exported"): {"id", "name", "domain", "path", "repository"},
+    ("key kit", "kit"): {
+        *("id", "repository", "fingerprint", "key", "key_made", "path", "recovery_key", "text"),
+    },
+    ("key kit", "kit_verified"): {
+        *("id", "repository", "key", "snapshots", "newest", "newest_time"),
+    },
     ("ls", "node"): {"type", "size", "mode", "uid", "gid", "user", "group", "mtime", "path"},
     ("ls", "summary"): {"snapshot_id", "entries"},
     ("find", "match"): {
@@ -101,7 +122,7 @@ def _check(verb: str, result: Result, *types: str) -> None:
 
 
 def _check_value(name: str, value: object) -> None:
-    if name in {"time", "end", "mtime", "backup_start", "backup_end"}:
+    if name in {"time", "end", "mtime", "backup_start", "backup_end", "made", "newest_time"}:
         assert _TIME.fullmatch(str(value)), name
     if isinstance(value, float):
         assert name in _FLOATS or name.startswith("seconds_"), name
@@ -135,6 +156,24 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     _check("restore", empty.good(*to, "--dry-run"), "plan")
     _check("restore", empty.good(*to), "plan", "summary")
     _check("verify", empty.good("verify", "--read-data", "--json"), "summary")
+
+
+@pytest.mark.spec("B3")
+def test_every_command_about_keys_prints_json_lines(program: Program) -> None:
+    """As above, for keys, agents and kits."""
+    program.make_files(a="1")
+    program.good("backup", "./documents")
+    added = program.good("key", "add", "--recovery", "--role", "reader", "--json")
+    _check("key add", added, "key_added")
+    exported = program.good("key", "export-agent", "--name", "web1", "--to", "agent", "--json")
+    _check("key export-agent", exported, "agent_exported")
+    _check("key list", program.good("key", "list", "--json"), "key", "agent", "summary")
+    key_id = added.record("key_added")["id"]
+    _check("key remove", program.good("key", "remove", key_id, "--json"), "key_removed")
+    made = program.good("key", "kit", "--new-recovery-key", "--to", "kit", "--json")
+    _check("key kit", made, "kit")
+    assert made.record("kit")["recovery_key"] is None, "it is in the file"
+    _check("key kit", program.good("key", "kit", "--verify", "kit", "--json"), "kit_verified")
 
 
 def test_names_that_are_not_utf8(program: Program) -> None:

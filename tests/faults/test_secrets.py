@@ -182,6 +182,11 @@ def test_no_command_says_or_keeps_a_secret(how: str, tmp_path: Path) -> None:
         ("dump", "latest", "/nothing"),
         ("restore", "latest", "--to", "back"),
         ("verify", "--read-data", "--json"),
+        ("key", "list", "--json"),
+        ("key", "export-agent", "--name", "web1", "--to", "web1.agent"),
+        ("key", "add", "--new-passphrase-file", "passphrase", "--debug"),
+        ("key", "remove", "ffff", "--debug"),
+        ("key", "kit", "--debug"),
     ):
         canary.run(*arguments, env=env)
     (tmp_path / "wrong").write_text(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strongroom.model.store import Store
+from strongroom.operations.keys import add_key, remove_key
+from strongroom.repository.records import SlotKind, SlotRole
+from strongroom.repository.slots import Secret
 from strongroom.storage.memory import MemoryStore
 from tests.golden.make import FIRST, make
+from tests.support.agents import agent_host, exported
 from tests.support.decoder import Decoder, entries, extents, is_cut, sha256
 from tests.support.kit import SECRET, Kit
 from tests.support.msgpack_reader import read as msgpack
@@ -152,3 +158,54 @@ def test_any_repository_is_read(tmp_path: Path) -> None:
     read = Made(kit.store)
     ((_body, record),) = read.commits()
     assert read.files(record[9][0]) == files
+
+
+@pytest.mark.spec("B3")
+def test_slots_that_come_and_go_are_read(tmp_path: Path) -> None:
+    """Orders name the slots that count, and those that do not any more."""
+    kit = Kit(MemoryStore(), tmp_path)
+    kit.init()
+    keys = [Secret(SlotKind.KEY_FILE, noise(32, str(n))) for n in range(3)]
+    added = [add_key(kit.open(), key, SlotRole.READER) for key in keys]
+    for slot_id in added[:2]:
+        remove_key(kit.open(), slot_id)
+    made = Made(kit.store)
+    counting = made.decoder.counting_slots()
+    there = {key[6:]: sha256(made.objects[key]) for key in made.keys("slots/")}
+    assert {slot.hex(): digest for slot, digest in counting.items()} == there
+    assert added[2] in there
+
+
+@pytest.mark.spec("B3")
+def test_an_agent_file_is_read(tmp_path: Path) -> None:
+    """Its text, its fields and its signature are as section 4 says, and its writer is known."""
+    kit = Kit(MemoryStore(), tmp_path)
+    kit.init()
+    text = exported(kit, "web1")
+    decoder = Made(kit.store).decoder
+    inner = text.split("-----BEGIN STRONGROOM AGENT KEY-----\n")[1]
+    lines = inner.split("\n-----END STRONGROOM AGENT KEY-----")[0].split("\n")
+    assert {len(line) for line in lines[:-1]} == {64}
+    (writer_key, writer), *_ = [(k, w) for k, w in decoder.writers.items() if w[0] == b"web1"]
+    key = f"agent/{writer_key[8:]}"
+    decoder.objects = {**decoder.objects, key: base64.b64decode("".join(lines))}
+    digest, admin, name, seed, domain, secret, created = decoder.envelope(key, decoder.admin_key)
+    assert (digest, admin, name) == (decoder.digest, decoder.admin_key, b"web1")
+    assert (writer[2], writer[3]) == (domain, created)
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    assert public == writer[1]
+    assert domain == sha256(b"strongroom domain\0" + decoder.repository + b"web1")[:16]
+    assert secret == decoder.domain_secret(domain)
+
+
+@pytest.mark.spec("B3")
+def test_what_an_agent_saved_is_read(tmp_path: Path) -> None:
+    """Its packs, index and commit are those of any writer, in its own domain."""
+    kit = Kit(MemoryStore(), tmp_path)
+    kit.init()
+    files = {b"a": b"text", b"b": noise(4000)}
+    agent_host(kit, tmp_path).backup(files)
+    read = Made(kit.store)
+    ((_body, record),) = read.commits()
+    assert read.files(record[9][0]) == files
+    assert len([read.decoder.segment(key) for key in read.keys("index/")]) == 1

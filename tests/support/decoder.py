@@ -26,7 +26,7 @@ from tests.support.msgpack_reader import read
 
 KINDS = {
     "config": 1, "slots": 2, "writers": 3, "sessions": 4, "heartbeat": 5, "commits": 6,
-    "tombs": 8, "waits": 9, "kills": 10, "done": 11,
+    "orders": 7, "tombs": 8, "waits": 9, "kills": 10, "done": 11, "agent": 14,
 }  # fmt: skip
 SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
@@ -150,6 +150,26 @@ class Decoder:
         info = label("session", self.repository, domain, struct.pack(">I", epoch))
         seed = SUITE.decrypt(sealed, private, info=info)
         return hmac.digest(self.domain_secret(domain), seed, "sha256")
+
+    def counting_slots(self) -> dict[bytes, bytes]:
+        """Sections 4 and 10: the digest of each slot that counts, by its id."""
+        found = dict(self.slots)
+        removed: dict[int, bytes] = {}
+        for key in self.objects:
+            if not key.startswith("orders/"):
+                continue
+            kind, _time, _heads, payload, sealed = self.envelope(key, self.admin_key)
+            assert sealed == b""
+            slot_id, what = read(payload)
+            if kind == 6:
+                found[slot_id] = what
+                continue
+            assert kind == 7
+            name = label("slot removal", self.repository, struct.pack(">I", what))
+            assert key == f"orders/{sha256(name)[:16].hex()}"
+            removed[what] = slot_id
+        assert sorted(removed) == list(range(1, len(removed) + 1)), "a removal is missing"
+        return {slot: digest for slot, digest in found.items() if slot not in removed.values()}
 
     def pack(self, key: str) -> list[Frame]:
         """Section 6: every frame of a pack, each chunk compared with its id."""

@@ -72,12 +72,12 @@ def make_kit(run: Run, to: str | None, *, new_recovery_key: bool) -> KitReport:
     with opened_repository(run) as opened:
         repository = opened.repository
         repository.keyring.require_reader()
+        recovery_id = ""
         if new_recovery_key:
             repository.keyring.admin_signer()
             recovery = run.machine.randomness.take(HASH_SIZE)
         else:
-            recovery = _known_recovery_key(run)
-        recovery_id = "" if new_recovery_key else _slot_of(run, repository, recovery)
+            recovery, recovery_id = _known_recovery_key(run, repository)
         file = SecretFile(run.settings.folder / to, "recovery kit") if to is not None else None
         try:
             if new_recovery_key:
@@ -127,11 +127,11 @@ def _composed(repository: Repository, recovery: bytes, recovery_id: str) -> tupl
     return kit, kit_text(kit, keys, recovery_id, __version__)
 
 
-def _known_recovery_key(run: Run) -> bytes:
-    """Return the recovery key that opened the repository, or else the one that a person types."""
+def _known_recovery_key(run: Run, repository: Repository) -> tuple[bytes, str]:
+    """Return the recovery key that was given, or else the one that a person types, and its id."""
     for secret in given_secrets(run) or []:
-        if secret.kind is SlotKind.RECOVERY:
-            return secret.value
+        if secret.kind is SlotKind.RECOVERY and (key_id := _opened_by(run, repository, secret)):
+            return secret.value, key_id
     if run.person is None:
         raise UsageError(
             "a kit holds the recovery key, which is not stored, and nobody can be asked for it",
@@ -139,32 +139,30 @@ def _known_recovery_key(run: Run) -> bytes:
             "with --new-recovery-key.",
         )
     typed = run.person.passphrase("recovery key of the repository", twice=False)
+    hint = "If it is lost, make another one with --new-recovery-key."
     try:
-        return text_to_key(typed.decode("ascii", "replace"))
+        recovery = text_to_key(typed.decode("ascii", "replace"))
     except KeyTextError as error:
-        raise KeyRefusedError(
-            f"that is no recovery key: {error}",
-            hint="If it is lost, make another one with --new-recovery-key.",
-        ) from error
+        raise KeyRefusedError(f"that is no recovery key: {error}", hint=hint) from error
+    key_id = _opened_by(run, repository, Secret(SlotKind.RECOVERY, recovery))
+    if key_id is None:
+        raise KeyRefusedError("that recovery key does not open the repository", hint=hint)
+    return recovery, key_id
 
 
-def _slot_of(run: Run, repository: Repository, recovery: bytes) -> str:
-    """Return the id of the key that a recovery key opens; ``KeyRefusedError`` if there is none."""
+def _opened_by(run: Run, repository: Repository, secret: Secret) -> str | None:
+    """Return the id of the key that a secret opens; None if it opens none."""
     config = with_orders(
         repository.store,
         repository.config,
         repository.around.cache,
         lambda _key, error: run.warn(error.message),
     )
-    secret = Secret(SlotKind.RECOVERY, recovery)
     try:
         opened = unlock(repository.store, config, [secret], run.warn).opened_by
-    except KeyRefusedError as error:
-        raise KeyRefusedError(
-            "that recovery key does not open the repository",
-            hint="If the right one is lost, make another one with --new-recovery-key.",
-        ) from error
-    return (opened or b"").hex()
+    except KeyRefusedError:
+        return None
+    return opened.hex() if opened is not None else None
 
 
 def verify_kit(run: Run, path: str) -> KitProof:

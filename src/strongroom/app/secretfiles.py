@@ -23,6 +23,10 @@ class SecretFile:
             raise RefusedError(
                 f"{path} exists already", hint=f"Name another file for the {what}."
             ) from error
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"cannot make the {what} {path}: the folder {path.parent} does not exist"
+            ) from error
         except OSError as error:
             raise self._failed(error) from error
 
