@@ -9,19 +9,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from strongroom.errors import RefusedError, StrongroomError
+from strongroom.errors import RefusedError, StoreError, StrongroomError
 from strongroom.model.events import Notice
 from strongroom.model.store import ObjectInfo, Store
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.commits import Decision
 from strongroom.repository.envelope import Kind, unwrap, wrap
-from strongroom.repository.heads import heads_of, lost_heads
+from strongroom.repository.heads import claimed_heads, heads_of, lost_heads
 from strongroom.repository.records import Commit, Head, read_body
 from strongroom.storage.memory import MemoryStore
+from tests.support.faulty_store import Fault, FaultyStore, Script
+from tests.support.faulty_store import Kind as Fails
 from tests.support.hooks import HookedStore
 from tests.support.kit import Kit
 from tests.support.noise import noise
+from tests.support.recording import RecordingStore
 from tests.support.runs import put_commit_removals, put_done
 
 pytestmark = pytest.mark.spec("B1")
@@ -353,6 +356,53 @@ def test_a_damaged_memory_is_refused_and_replaced_by_init(
         kit.snapshots()
     file.unlink()
     assert len(kit.snapshots()) == 1
+
+
+def test_new_heads_are_made_durable_before_they_are_remembered(kit: Kit, tmp_path: Path) -> None:
+    """A commit that another process has just put could be gone after a power cut, and would be
+    missed for ever; what is known already is not synced again.
+    """
+    kit.backup(FILES)
+    other = Kit(RecordingStore(kit.store), tmp_path / "other")
+    recording = other.store
+    assert isinstance(recording, RecordingStore)
+    for syncs in (["commits/ orders/"], []):
+        recording.requests.clear()
+        other.snapshots()
+        assert [key for verb, key in recording.requests if verb == "sync"] == syncs
+
+
+def test_a_store_that_cannot_sync_is_read_and_nothing_new_is_remembered(
+    kit: Kit, tmp_path: Path
+) -> None:
+    """Reading goes on, with what was known before; a commit that then disappears is not missed."""
+    first = kit.backup(FILES).snapshot
+    other = Kit(kit.store, tmp_path / "other")
+    other.snapshots()
+    second = kit.backup(FILES).snapshot
+    denied = Fault(Fails.ERROR_BEFORE, verbs=frozenset({"sync"}), times=99, error=StoreError)
+    other.store = FaultyStore(kit.store, Script(denied))
+    assert {s.id for s in other.snapshots()} == {first.id, second.id}
+    assert list(remembered(other)["heads"]) == [first.key]  # type: ignore[call-overload]
+    kit.store.delete(second.key)
+    assert [s.id for s in other.snapshots()] == [first.id]
+
+
+def test_the_word_of_agents_counts_for_their_own_commits() -> None:
+    """An agent's commit takes its own last one out of the heads, and no other writer's; a chain of
+    agents stays one head each.
+    """
+    writers = [noise(16, name) for name in ("main", "web1", "web2")]
+    main, web1, web2 = (layout.commit(writer, noise(16, "a")) for writer in writers)
+    later = layout.commit(writers[1], noise(16, "b"))
+    first, other = decision(main), decision(web2)._replace(by_agent=True)
+    agent = decision(web1, first, other)._replace(by_agent=True)
+    newer = decision(later, agent, first)._replace(by_agent=True)
+    seen = [first, other, agent, newer]
+    assert {head.key for head in heads_of(seen)} == {main, web2, later}
+    assert lost_heads([newer], {}) == []
+    assert {claim.key for claim in claimed_heads([newer])} == {main, web1}
+    assert claimed_heads(seen) == []
 
 
 def test_what_is_remembered_is_small(kit: Kit) -> None:
