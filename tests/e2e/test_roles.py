@@ -150,6 +150,19 @@ def test_a_damaged_agent_file_and_one_of_another_repository(
     assert "export-agent" in result.err
 
 
+def test_an_agent_file_is_no_key_of_a_repository(
+    program: Program, agent: Mapping[str, str | None]
+) -> None:
+    """Neither of a new one nor as another key; nothing is made."""
+    made = program.run("-r", "new", "init", env={**agent, "STRONGROOM_REPOSITORY": None})
+    assert made.code == 12
+    assert "is an agent key" in made.err
+    assert not (program.folder / "new").exists()
+    added = program.run("key", "add", "--new-key-file", str(agent["STRONGROOM_KEY_FILE"]))
+    assert added.code == 12
+    assert "is an agent key" in added.err
+
+
 def _seen(folder: Path) -> Iterator[tuple[str, int, int, int]]:
     for path in sorted([folder, *folder.rglob("*")]):
         status = path.stat()

@@ -234,6 +234,12 @@ def _key_from(run: Run, setting: SecretSetting) -> Secret:
     data = _content(setting, "key file")
     if not data.strip():
         raise UsageError(f"the key file {path} ({setting.setting.origin}) is empty")
+    if is_agent_text(data):
+        raise KeyRefusedError(
+            f"{path} ({setting.setting.origin}) is an agent key: it opens a repository for backups "
+            "and nothing else",
+            hint="Give a key file, or let init make one where none is.",
+        )
     _warn_of_readers(run, path)
     try:
         return Secret(SlotKind.KEY_FILE, text_to_key(data.decode("ascii", "replace")))
