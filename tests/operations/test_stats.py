@@ -109,7 +109,7 @@ def test_a_chunk_is_needed_once(kit: Kit) -> None:
     """However often a chunk is asked for, and in however many calls."""
     kit.backup({b"a": b"12345", b"b": b"1"})
     repository = kit.open()
-    hasher = repository.keyring.main_domain.data_hasher
+    hasher = repository.keyring.own_domain.data_hasher
     ids = [hasher(b"12345"), hasher(b"1")]
     usage = Usage(repository.reader().index)
     first = usage.need([ids[0], ids[0], bytes(32)])

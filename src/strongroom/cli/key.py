@@ -16,84 +16,17 @@ from strongroom.app.keys import (
     list_keys,
     remove_key,
 )
-from strongroom.cli.common import common_options
 from strongroom.cli.job import Job, job
-from strongroom.cli.keykit import kit
 from strongroom.cli.names import harmless
 from strongroom.cli.output import Output
 from strongroom.cli.quantities import counted, moment
+from strongroom.cli.tables import table
 from strongroom.clock import rfc3339
 
 INCOMPLETE: Final = 3
-_HELP: Final = """\
-List, add and remove the keys of a repository; make agents and recovery kits.
-
-\b
-Examples:
-  strongroom -r /backup/app key list
-  strongroom -r /backup/app key add --new-key-file ~/.restore-key --role reader
-
-A full key does everything; a reader key lists, restores and verifies, from a
-read-only store as well; an agent backs up and reads nothing.
-"""
-_LIST_HELP: Final = """\
-List the keys, which of them opened the repository now, and the agents.
-
-\b
-Examples:
-  strongroom -r /backup/app key list
-  strongroom key list --json
-"""
-_ADD_HELP: Final = """\
-Add a key: a passphrase, a key file or a recovery key.
-
-\b
-Examples:
-  strongroom -r /backup/app key add --new-passphrase-file ~/.new-passphrase
-  strongroom key add --new-key-file ~/.restore-key --role reader
-
-The repository is opened as always; what begins with --new is the key to add. A
-key file that does not exist is made. Without any of them the passphrase is
-asked for at the terminal.
-"""
-_REMOVE_HELP: Final = """\
-Remove a key, named by the first digits of its id.
-
-\b
-Examples:
-  strongroom -r /backup/app key list
-  strongroom -r /backup/app key remove 3f9a1c52
-
-The key that opened the repository cannot be removed, nor the last full one. Who
-copied the repository before and has the secret can go on reading; if it is in
-wrong hands, back up into a new repository.
-"""
-_EXPORT_HELP: Final = """\
-Make an agent: a key that backs up and reads nothing.
-
-\b
-Examples:
-  strongroom -r /backup/app key export-agent --name web1 --to web1.agent
-  strongroom -r /backup/app --key-file web1.agent backup /srv   (on that host)
-
-The file is the key; keep it secret. With it a host backs up, skips what did not
-change, and stores nothing twice; it cannot list, restore or verify anything.
-Agents with the same --domain store nothing twice among each other.
-"""
 
 
-@click.group("key", help=_HELP, short_help="List, add and remove keys.")
-@common_options
-def command() -> None:
-    """Work on keys."""
-
-
-command.add_command(kit)
-
-
-@command.command("list", help=_LIST_HELP, short_help="List the keys.")
-@common_options
-def _list() -> int:
+def list_all() -> int:
     """List the keys and agents."""
     with job(stream=True) as one:
         found = list_keys(one.run)
@@ -143,10 +76,8 @@ def _table(output: Output, found: KeyList) -> None:
         note = f"'{harmless(agent.name)}'" if not agent.damage else "damaged"
         made = moment(agent.made_ns) if not agent.damage else "?"
         rows.append((agent.id[:8], "agent", "agent", made, note))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        output.wanted("  ".join(cells).rstrip())
+    for line in table(rows):
+        output.wanted(line)
     for broken in [key for key in found.keys if key.damage]:
         output.notice(f"warning: {broken.damage}")
     for text in found.unreadable:
@@ -159,19 +90,7 @@ def _table(output: Output, found: KeyList) -> None:
     output.line(f"{counted(len(found.keys), 'key')}, {counted(len(found.agents), 'agent')}")
 
 
-@command.command("add", help=_ADD_HELP, short_help="Add a key.")
-@click.option("--new-passphrase-file", metavar="FILE", help="Add the passphrase in a file.")
-@click.option("--new-key-file", metavar="FILE", help="Add a key file; it is made if missing.")
-@click.option("--recovery", is_flag=True, help="Add a recovery key, and show it once.")
-@click.option(
-    "--role",
-    type=click.Choice(["full", "reader"]),
-    default="full",
-    show_default=True,
-    help="What it opens the repository for: everything, or reading.",
-)
-@common_options
-def _add(
+def add(
     *,
     new_passphrase_file: str | None,
     new_key_file: str | None,
@@ -218,10 +137,7 @@ def _tell_added(one: Job, report: AddReport) -> None:
     output.line("next: strongroom key list")
 
 
-@command.command("remove", help=_REMOVE_HELP, short_help="Remove a key.")
-@click.argument("key_id", metavar="ID")
-@common_options
-def _remove(key_id: str) -> int:
+def remove(key_id: str) -> int:
     """Remove a key."""
     with job() as one:
         report = remove_key(one.run, key_id)
@@ -245,12 +161,7 @@ def _remove(key_id: str) -> int:
     return 0
 
 
-@command.command("export-agent", help=_EXPORT_HELP, short_help="Make an agent.")
-@click.option("--name", required=True, metavar="NAME", help="What the agent is called.")
-@click.option("--to", required=True, metavar="FILE", help="Where its key is written.")
-@click.option("--domain", metavar="NAME", help="Share what is stored with agents of this domain.")
-@common_options
-def _export(*, name: str, to: str, domain: str | None) -> int:
+def export(*, name: str, to: str, domain: str | None) -> int:
     """Make an agent."""
     if not to:
         raise click.UsageError("--to is empty")

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
 
 from strongroom.app.kit import KitProof, KitReport, make_kit, verify_kit
-from strongroom.cli.common import common_options
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, moment
 from strongroom.clock import rfc3339
 
-_HELP: Final = """\
-Make a recovery kit, one page to print: where the repository is, the recovery
-key, and the commands that restore on a fresh machine.
 
-\b
-Examples:
-  strongroom -r /backup/app key kit --new-recovery-key --to kit.txt
-  strongroom key kit --verify kit.txt
-
-The recovery key is not stored: it is asked for at the terminal, or the one that
-opens the repository (--key-file FILE), or a new one. --verify opens the
-repository with the kit alone and says what it found; an address given with -r
-or STRONGROOM_REPOSITORY counts instead of the one in the kit.
-"""
-
-
-@click.command("kit", help=_HELP, short_help="Make or verify a recovery kit.")
-@click.option("--to", metavar="FILE", help="Write it to a new file, and not to the output.")
-@click.option("--new-recovery-key", is_flag=True, help="Add a recovery key for this kit.")
-@click.option("--verify", "kit_file", metavar="FILE", help="Prove that a kit opens its repository.")
-@common_options
-def kit(*, to: str | None, new_recovery_key: bool, kit_file: str | None) -> int:
+def run(*, to: str | None, new_recovery_key: bool, kit_file: str | None) -> int:
     """Make a kit, or verify one."""
     if kit_file is not None and (to is not None or new_recovery_key):
         raise click.UsageError("--verify reads a kit; give it alone")
