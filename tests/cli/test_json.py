@@ -85,6 +85,8 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("compression", "repository_size", "repository_objects", "damaged", "missing_chunks"),
         "unreadable_snapshots",
     },
+    ("tag", "changed"): {"snapshot_id", "tags_before", "tags"},
+    ("tag", "summary"): {"dry_run", "snapshots", "changed_snapshots"},
     ("config show", "setting"): {"key", "value", "origin"},
     ("config show", "summary"): {"settings"},
     ("config check", "finding"): {"severity", "where", "text"},
@@ -147,6 +149,7 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     _check("diff", empty.good("diff", "latest", "--disk", "--json"), "change", "summary")
     _check("diff", empty.good("diff", "latest~1", "latest", "--json"), "summary")
     _check("stats", empty.good("stats", "--json"), "source", "growth", "summary")
+    _check("tag", empty.good("tag", "latest", "--add", "x", "--json"), "changed", "summary")
     _check("config show", empty.good("config", "show", "--json"), "setting", "summary")
     env = {"STRONGROOM_X": "1"}
     wrong = empty.run("config", "check", "--json", env=env)

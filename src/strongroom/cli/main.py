@@ -32,6 +32,7 @@ VERBS: Final = {
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
+    "tag": ("strongroom.cli.verbs.tag", "Change the tags of snapshots."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

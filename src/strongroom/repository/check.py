@@ -37,6 +37,7 @@ from strongroom.repository.records import (
 )
 from strongroom.repository.repository import Repository
 from strongroom.repository.runs import Absent, read_absent
+from strongroom.repository.tags import additions
 from strongroom.repository.treecheck import TreeCheck
 
 _AHEAD: Final = 4
@@ -191,8 +192,12 @@ class Check:
                 continue
             if listed is not None:
                 snapshots.append(listed)
+        additions(snapshots, history.orders, self._repository.keyring, self._unopened)
         self.result.snapshots = len(snapshots)
         return snapshots
+
+    def _unopened(self, key: str, error: DamageError) -> None:
+        self.result.damaged(key, error.message)
 
     # -- index and packs
 

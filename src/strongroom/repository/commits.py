@@ -14,7 +14,7 @@ from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
-from strongroom.repository.heads import check_heads
+from strongroom.repository.heads import Seen, check_heads
 from strongroom.repository.keyring import (
     MAIN,
     Keys,
@@ -159,18 +159,16 @@ class CommitLog(SignedLog[Decision]):
         return Decision(key, sha256(data), commit, by_agent)
 
 
-def oldest_first(
-    found: Sequence[ListedSnapshot], decisions: Sequence[Decision]
-) -> list[ListedSnapshot]:
+def oldest_first(found: Sequence[ListedSnapshot], history: Sequence[Seen]) -> list[ListedSnapshot]:
     """Sort snapshots by when they began, but each after all that its writer had seen.
 
     So that a host whose clock was wrong for a day does not own the latest snapshot for years.
+    Orders are part of the ``history``: what a writer saw may lie behind one.
     """
-    there = {(decision.key, decision.sha256) for decision in decisions}
+    there = {(one.key, one.sha256) for one in history}
     seen = {
-        decision.key: [h.key for h in decision.commit.heads if (h.key, h.sha256) in there]
-        for decision in decisions
-        if decision.commit
+        one.key: [head.key for head in one.heads if (head.key, head.sha256) in there]
+        for one in history
     }
     claimed = {listed.key: listed.snapshot.started_ns for listed in found}
     moments: dict[str, int] = {}

@@ -13,7 +13,7 @@ from strongroom.repository.cache import ObjectCache
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.heads import check_heads
-from strongroom.repository.keyring import WriterKeys
+from strongroom.repository.keyring import SEALED_SESSION_KEY_SIZE, WriterKeys
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
     Head,
@@ -21,9 +21,12 @@ from strongroom.repository.records import (
     OrderKind,
     SlotDigest,
     SlotRemoval,
+    TagPayload,
     read_body,
 )
 from strongroom.repository.signedlog import SignedLog
+
+Payload = SlotDigest | SlotRemoval | TagPayload
 
 
 class Order(NamedTuple):
@@ -32,7 +35,7 @@ class Order(NamedTuple):
     key: str
     sha256: bytes
     body: OrderBody
-    payload: SlotDigest | SlotRemoval
+    payload: Payload
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -68,8 +71,12 @@ class OrderLog(SignedLog[Order]):
         check_heads(key, body.heads)
         return Order(key, sha256(data), body, self._payload(key, body))
 
-    def _payload(self, key: str, body: OrderBody) -> SlotDigest | SlotRemoval:
-        if body.kind == OrderKind.SLOT_ADDED:
+    def _payload(self, key: str, body: OrderBody) -> Payload:
+        if body.kind == OrderKind.TAG:
+            tag = read_body(key, body.payload, TagPayload)
+            if _is_tag(tag):
+                return tag
+        elif body.kind == OrderKind.SLOT_ADDED:
             added = read_body(key, body.payload, SlotDigest)
             sizes = (len(added.slot_id), len(added.sha256))
             if sizes == (layout.ID_SIZE, layout.HASH_SIZE):
@@ -84,8 +91,18 @@ class OrderLog(SignedLog[Order]):
                 "which this strongroom does not know",
                 hint="Use the strongroom release that wrote it, or a later one.",
             )
-        msg = f"{key} is damaged: it is no order about a slot"
+        msg = f"{key} is damaged: it is no order of its kind"
         raise DamageError(msg)
+
+
+def _is_tag(tag: TagPayload) -> bool:
+    sizes = (len(tag.domain_id), len(tag.sealed_session_key), len(tag.salt), len(tag.commitment))
+    return (
+        sizes == (layout.ID_SIZE, SEALED_SESSION_KEY_SIZE, layout.HASH_SIZE, layout.HASH_SIZE)
+        and list(tag.targets) == sorted(set(tag.targets))
+        and bool(tag.targets)
+        and all(layout.commit_ids(target) is not None for target in tag.targets)
+    )
 
 
 def removal_key(repository_id: bytes, number: int) -> str:
@@ -118,14 +135,19 @@ class OrderWriter:
         key = removal_key(self._repository_id, number)
         return self._put(key, OrderKind.SLOT_REMOVED, SlotRemoval(slot_id, number), heads)
 
+    def tag(self, key: str, tag: TagPayload, sealed: bytes, heads: tuple[Head, ...]) -> Order:
+        """Change the tags of snapshots, all at once."""
+        return self._put(key, OrderKind.TAG, tag, heads, sealed)
+
     def _put(
         self,
         key: str,
         kind: OrderKind,
-        payload: SlotDigest | SlotRemoval,
+        payload: Payload,
         heads: tuple[Head, ...],
+        sealed: bytes = b"",
     ) -> Order:
-        body = OrderBody(kind, self._clock.now_ns(), heads, encode(payload), b"")
+        body = OrderBody(kind, self._clock.now_ns(), heads, encode(payload), sealed)
         data = wrap(Kind.ORDER, self._repository_id, key, encode(body), self._admin.sign)
         put_own(self._store, key, data)
         return Order(key, sha256(data), body, payload)

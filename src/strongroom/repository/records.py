@@ -53,6 +53,7 @@ class Purpose(enum.IntEnum):
 class OrderKind(enum.IntEnum):
     """What an order says; a repository with another kind belongs to a newer version."""
 
+    TAG = 3
     SLOT_ADDED = 6
     SLOT_REMOVED = 7
 
@@ -217,6 +218,31 @@ class SlotRemoval(_Record, frozen=True):
 
     slot_id: bytes
     number: int
+
+
+class TagPayload(_Record, frozen=True):
+    """Payload of a tag: keys of the commits it is about, and what opens the sealed part."""
+
+    targets: tuple[str, ...]
+    domain_id: bytes
+    epoch: int
+    sealed_session_key: bytes
+    salt: bytes
+    commitment: bytes
+
+
+class TakenAway(_Record, frozen=True):
+    """A tag, and the additions of it that do not count any more: ids of sessions and orders."""
+
+    tag: bytes
+    additions: tuple[bytes, ...]
+
+
+class TagChange(_Record, frozen=True):
+    """Sealed part of a tag: tags that its targets get, and additions that are taken away."""
+
+    added: tuple[bytes, ...]
+    taken: tuple[TakenAway, ...]
 
 
 class AgentFile(_Record, frozen=True):

@@ -34,6 +34,7 @@ from strongroom.repository.reader import Reader
 from strongroom.repository.remembered import Memory, Remembered
 from strongroom.repository.runs import read_absent
 from strongroom.repository.slotset import SlotSet, slots_of
+from strongroom.repository.tags import Additions, additions, with_tags
 
 _NAMED: Final = (layout.COMMITS, layout.ORDERS)  # what the heads of a commit name
 
@@ -63,10 +64,15 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The snapshots, oldest first, and how many commits could not be read."""
+    """The snapshots with their tags as they are now, oldest first.
+
+    ``unreadable``: how many commits could not be read. ``additions``: what their tags come from.
+    """
 
     found: list[ListedSnapshot]
     unreadable: int
+    history: History
+    additions: Additions
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +199,12 @@ class Repository:
                 snapshot = msgspec.structs.replace(snapshot, agent=name)
             if snapshot is not None:
                 found.append(snapshot)
-        return Listing(oldest_first(found, history.decisions), unreadable)
+        counting = additions(found, history.orders, self.keyring, self._tell_of_damage)
+        tagged = [with_tags(listed, counting) for listed in found]
+        return Listing(oldest_first(tagged, history.seen), unreadable, history, counting)
+
+    def _tell_of_damage(self, _key: str, error: DamageError) -> None:
+        self.around.sink(Notice(f"warning: {error}; tags that it changed are as they were before"))
 
     def load_index(self) -> LoadedIndex:
         """Read every index segment, for reading."""
