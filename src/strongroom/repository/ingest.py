@@ -29,7 +29,8 @@ from strongroom.repository.session import BackupSession
 
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
-SLOW_SECONDS: Final = 0.0005
+SLOW_SECONDS: Final = 0.00006  # an item, when it takes this long to read it from memory
+SLOW_BYTES: Final = 1 << 30  # a second, as above
 PROBE_EVERY: Final = 8
 
 
@@ -95,7 +96,9 @@ class _Pace:
         """Read a batch here and learn from the time it takes."""
         began = self._clock.elapsed()
         loaded = source.load(items)
-        self._slow = self._clock.elapsed() - began > SLOW_SECONDS * len(items)
+        size = sum(item.size for item in items)
+        patience = SLOW_SECONDS * len(items) + size / SLOW_BYTES
+        self._slow = self._clock.elapsed() - began > patience
         return loaded
 
 
