@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +126,14 @@ def test_debug_shows_the_traceback(program: Program) -> None:
     assert result.code == 15
     assert "Traceback" in result.err
     assert result.err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_command_has_one_thread_before_it_works(tmp_path: Path) -> None:
+    """Loading all that a backup takes starts no thread: none spins, none takes memory."""
+    script = (
+        "import sys, os; from strongroom.cli.main import main; code = main(['--version']);"
+        "import strongroom.app.backup; sys.exit(len(os.listdir('/proc/self/task')) - 1 or code)"
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert done.returncode == 0

@@ -18,7 +18,7 @@ from strongroom.cli.common import common_options
 from strongroom.cli.loading import load
 from strongroom.cli.output import discard_stdout
 from strongroom.cli.signals import Stopping
-from strongroom.config.environment import read_environment
+from strongroom.config.environment import quiet_libraries, read_environment
 
 # verb: (module that holds ``command``, what it does); strongroom.cli.VERB does the work
 VERBS: Final = {
@@ -122,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _open_standard_streams()
+    quiet_libraries()
     stopping = Stopping()
     failure: BaseException | None = None
     code = 0

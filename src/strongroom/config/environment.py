@@ -95,3 +95,8 @@ def read_environment() -> Environment:
     except FileNotFoundError:
         folder = Path("/")
     return Environment(os.environ, folder)
+
+
+def quiet_libraries() -> None:
+    """Before numpy is loaded: its linear algebra, which nothing uses, is to start no threads."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
