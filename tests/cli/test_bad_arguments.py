@@ -30,7 +30,7 @@ _MNT_DETACH = 2
         ("verify --read-data-subset 3/2", "2/7"),
         ("verify --read-data-subset lots", "5G"),
         ("verify --read-data --read-data-subset 5%", "--read-data-subset"),
-        ("restore latest --to x --ownership both", "'name', 'number', 'skip'"),
+        ("restore latest --to x --overwrite perhaps", "'always', 'if-changed', 'never'"),
         ("restore latest --to x --dry-run --no-confirm", "--dry-run"),
         ("restore latest", "--to"),
         ("restore latest more --to x", "more"),

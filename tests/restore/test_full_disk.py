@@ -14,6 +14,7 @@ from strongroom.errors import RestoreError
 from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.fs import Fs
 from strongroom.model.source import Problem
+from strongroom.restore.files.naming import Overwrite
 from strongroom.restore.files.target import FilesTarget
 from strongroom.system.posix import PosixFs
 from tests.support.compare_trees import describe
@@ -87,7 +88,7 @@ def _tree() -> list[Entry]:
 
 
 def _restore_all(path: Path, problems: list[Problem], fs: Fs, *, replace: bool) -> None:
-    target = files_target(path, problems, fs=fs, replace=replace)
+    target = files_target(path, problems, fs=fs, overwrite="always" if replace else None)
     wanted = target.place(_tree())
     fill(target, [entry for entry in wanted if entry.path != b"large"])
     opened = target.open(_tree()[-1])
@@ -118,7 +119,8 @@ def test_any_call_may_fail(tmp_path: Path, number: int, *, replace: bool) -> Non
     _restore_all(tmp_path / "whole", [], fs, replace=replace)
     whole = describe(tmp_path / "whole")
     begun, beginning = faulty_fs(PosixFs())
-    files_target(tmp_path / "probe", [], fs=begun, replace=replace).close()
+    overwrite: Overwrite | None = "always" if replace else None
+    files_target(tmp_path / "probe", [], fs=begun, overwrite=overwrite).close()
     before = sum(beginning.attempts[call] for call in _CALLS)
     for nth in range(before + 1, sum(faults.attempts[call] for call in _CALLS) + 1):
         top = tmp_path / f"{nth}"

@@ -323,7 +323,9 @@ def test_any_entries_at_all(entries: list[Entry], *, in_order: bool, replace: bo
         entries = sorted(entries, key=lambda entry: entry.path.replace(b"/", b"\0"))
     with tempfile.TemporaryDirectory() as name:
         guarded = Guarded(Path(name) / "top")
-        target = files_target(guarded.path, guarded.problems, replace=replace)
+        target = files_target(
+            guarded.path, guarded.problems, overwrite="always" if replace else None
+        )
         restore(target, *entries)
         guarded.check()
         there = describe(guarded.path)

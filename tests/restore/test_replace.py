@@ -22,7 +22,7 @@ from tests.support.memory_backup import files_target
 
 def _replaced(path: Path, *entries: Entry) -> list[Problem]:
     problems: list[Problem] = []
-    restore(files_target(path, problems, replace=True), *entries)
+    restore(files_target(path, problems, overwrite="always"), *entries)
     assert not [name for name in describe(path) if b"partial" in name]
     return problems
 
@@ -132,7 +132,7 @@ def test_large_files_over_what_is_there(tmp_path: Path) -> None:
     """The old one stays until the new one is complete."""
     (tmp_path / "m").write_text("old")
     problems: list[Problem] = []
-    target = files_target(tmp_path, problems, replace=True)
+    target = files_target(tmp_path, problems, overwrite="always")
     entry = file("m")
     target.place([entry])
     opened = target.open(entry)
@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     fault = FsFault("error", 1, frozenset({"pwrite"}), number=errno.EIO)
     fs, _ = faulty_fs(PosixFs(), fault)
     problems: list[Problem] = []
-    restore(files_target(tmp_path, problems, fs=fs, replace=True), file("m"))
+    restore(files_target(tmp_path, problems, fs=fs, overwrite="always"), file("m"))
     assert (tmp_path / "m").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert problems == [Problem(b"m", "the disk reports an error")]

@@ -124,7 +124,7 @@ def test_every_file_system_below_the_target_is_made_durable(tmp_path: Path) -> N
 
     real, faults = faulty_fs(PosixFs())
     fs = hook_fs(changed={"fstat": mounted}, within=real)
-    restore(files_target(tmp_path, [], fs=fs, replace=True), directory("mount"), file("x"))
+    restore(files_target(tmp_path, [], fs=fs, overwrite="always"), directory("mount"), file("x"))
     assert faults.attempts["syncfs"] == 2
 
 

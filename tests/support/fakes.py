@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from strongroom.model.entry import Entry, EntryKind, sort_key
 from strongroom.model.fs import Buffer
-from strongroom.model.source import Content, Item, Loaded, OpenFile, Report
+from strongroom.model.source import Content, Extra, Item, Loaded, OpenFile, Report
 
 
 def file_entry(path: bytes, size: int) -> Entry:
@@ -117,6 +117,9 @@ class MemoryTarget:
 
     def open(self, entry: Entry) -> OpenFile | None:
         return _Pieces(self, entry)
+
+    def remove(self, extras: Sequence[Extra]) -> int:
+        return sum(self.files.pop(extra.path, None) is not None for extra in extras)
 
     def finish(self) -> None:
         self.finished = True

@@ -18,6 +18,7 @@ from strongroom.model.entry import EXTENT, HOLE, Entry, extents
 from strongroom.model.fs import Fs
 from strongroom.model.source import Content, Item, Loaded, Problem
 from strongroom.restore.files.begin import TargetOptions, begin
+from strongroom.restore.files.naming import Overwrite
 from strongroom.restore.files.owners import Owners, Ownership
 from strongroom.restore.files.target import FilesTarget
 from strongroom.sources.files.options import FilesOptions
@@ -160,11 +161,11 @@ def files_target(
     problems: list[Problem],
     *,
     fs: Fs | None = None,
-    replace: bool = False,
+    overwrite: Overwrite | None = None,
     ownership: Ownership = "number",
 ) -> FilesTarget:
     """Begin a restore into ``path``."""
-    options = TargetOptions(replace=replace, owners=Owners(ownership))
+    options = TargetOptions(overwrite, Owners(ownership))
     randomness = SeededRandomness()
     return begin(fs or PosixFs(), os.fsencode(path), problems.append, randomness, options)
 

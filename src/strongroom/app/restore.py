@@ -1,4 +1,4 @@
-"""Restore a snapshot, or a part of it, into a folder: plan, decide, write."""
+"""Restore a snapshot, or a part of it, into a folder: plan, decide, write, read back."""
 
 from __future__ import annotations
 
@@ -11,22 +11,33 @@ from dataclasses import dataclass, field
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
+from strongroom.app.owners import owners_of
 from strongroom.app.selection import Selection
-from strongroom.app.targets import TargetFolder, examine_target, refuse_in_use
-from strongroom.errors import RefusedError
+from strongroom.app.targets import TargetFolder, examine_target, kept_in, refuse_in_use
+from strongroom.errors import RefusedError, UsageError
 from strongroom.model.events import PhaseBegan, ProblemFound
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Problem
 from strongroom.operations.listing import find_snapshot
+from strongroom.operations.restore import Removal, RestoreResult, selected_entries
 from strongroom.operations.restore import restore as bring_back
+from strongroom.operations.restore_check import Check, Checked
+from strongroom.operations.restore_delete import Extras, extras_of
 from strongroom.operations.restore_plan import restore_totals, stated_totals
-from strongroom.restore.files.begin import TargetOptions, begin
+from strongroom.repository.reader import Reader
+from strongroom.restore.files.begin import TargetOptions, begin, begin_comparison, begin_looking
+from strongroom.restore.files.naming import Overwrite
 from strongroom.restore.files.owners import Owners, Ownership
+from strongroom.restore.files.target import FilesTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """What the command line says; ``path`` is empty for everything."""
+    """What the command line says; ``path`` is empty for everything.
+
+    ``overwrite``: what happens to what is in the folder; None: nothing may be. ``delete``: what
+    only the folder has goes. ``owner_map`` and ``group_map``: pairs or files, see ``owners_of``.
+    """
 
     snapshot: str
     path: str = ""
@@ -34,7 +45,11 @@ class RestoreRequest:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     ownership: Ownership = "name"
-    into_existing: bool = False
+    owner_map: Sequence[str] = ()
+    group_map: Sequence[str] = ()
+    overwrite: Overwrite | None = None
+    delete: bool = False
+    verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,8 @@ class RestorePlan:
     snapshot: ListedSnapshot
     path: bytes
     target: TargetFolder
+    overwrite: Overwrite | None
+    extras: Extras
     entries: int
     files: int
     bytes: int
@@ -59,13 +76,17 @@ class RestorePlan:
 class RestoreReport:
     """What a restore came to; sizes in bytes.
 
-    ``damaged`` could not be read back, ``refused`` counts entries that no restore may write.
+    ``damaged`` could not be read back, ``refused`` counts entries that no restore may write,
+    ``kept`` what was right already or had to stay. ``checked`` is None without ``--verify``.
     """
 
     plan: RestorePlan
     entries: int
     files: int
     bytes: int
+    kept: int
+    removed: int
+    checked: Checked | None
     damaged: Sequence[Problem]
     problems: Sequence[Problem]
     refused: int
@@ -86,6 +107,11 @@ class _Problems:
             self.found.append(problem)
         self.run.sink(ProblemFound(problem))
 
+    def missing(self) -> set[bytes]:
+        """Return the paths of what was not restored."""
+        with self.lock:
+            return {problem.path for problem in self.found if problem.missing}
+
 
 def restore(
     run: Run, request: RestoreRequest, decide: Callable[[RestorePlan], bool]
@@ -95,76 +121,162 @@ def restore(
     ``RefusedError`` before anything is written: no target, something in it, or no room.
     """
     top = path_in_snapshot(request.path)
+    owners = _owners(run, request)
     with opened_repository(run) as opened:
         folder = opened.store.folder
         target = examine_target(
             request.to, str(run.settings.folder), folder.url if folder is not None else None
         )
-        if not request.into_existing:
+        if request.overwrite is None:
             refuse_in_use(target)
         listed = find_snapshot(opened.repository.snapshots(), request.snapshot)
-        plan = _planned(opened, request, listed, top, target)
+        work = _Restore(run, opened, request, listed, top, target, owners)
+        plan = work.plan()
         if not plan.fits and not target.in_use:
             raise RefusedError(
                 f"{target.path} has {target.free_bytes:,} bytes free, and this restore needs "
                 f"{plan.space:,}",
                 hint="Free some space, choose another disk, or restore a part of the snapshot.",
             )
-        return _carried_out(run, opened, request, plan) if decide(plan) else None
+        return work.carry_out(plan) if decide(plan) else None
 
 
-def _wanted(request: RestoreRequest, listed: ListedSnapshot, top: bytes) -> Selection | None:
-    if not request.include and not request.exclude:
-        return None
-    saved = [path.strip(b"/") for source in listed.snapshot.sources for path in source.paths]
-    return Selection([top] if top else saved, request.include, request.exclude)
+def _owners(run: Run, request: RestoreRequest) -> Owners:
+    if request.ownership == "skip" and (request.owner_map or request.group_map):
+        raise UsageError(
+            "--no-owner sets no owners, so there is nothing to map",
+            hint="Leave out --no-owner, or the maps.",
+        )
+    return owners_of(request.ownership, request.owner_map, request.group_map, run.settings.folder)
 
 
-def _planned(
-    opened: Opened,
-    request: RestoreRequest,
-    listed: ListedSnapshot,
-    top: bytes,
-    target: TargetFolder,
-) -> RestorePlan:
-    repository = opened.repository
-    repository.around.sink(PhaseBegan("plan"))
-    wanted = _wanted(request, listed, top)
-    totals = stated_totals(listed)
-    partial = bool(top) or wanted is not None or len(listed.snapshot.sources) != 1
-    if partial or totals.space > target.free_bytes:
-        totals = restore_totals(repository.reader(), listed, top, wanted)
-    return RestorePlan(
-        snapshot=listed,
-        path=top,
-        target=target,
-        entries=totals.entries,
-        files=totals.files,
-        bytes=totals.bytes,
-        space=totals.space,
-    )
+@dataclass(slots=True)
+class _Restore:
+    """One restore; the plan and what follows read by one reader."""
 
+    run: Run
+    opened: Opened
+    request: RestoreRequest
+    listed: ListedSnapshot
+    top: bytes
+    target: TargetFolder
+    owners: Owners
+    _reader: Reader | None = None
 
-def _carried_out(
-    run: Run, opened: Opened, request: RestoreRequest, plan: RestorePlan
-) -> RestoreReport:
-    machine = run.machine
-    began = machine.clock.elapsed()
-    problems = _Problems(run)
-    options = TargetOptions(replace=request.into_existing, owners=Owners(request.ownership))
-    target = begin(machine.fs, os.fsencode(plan.target.path), problems, machine.randomness, options)
-    run.sink(PhaseBegan("restore", plan.files, plan.bytes))
-    with closing(target):
-        wanted = _wanted(request, plan.snapshot, plan.path)
-        result = bring_back(opened.repository, plan.snapshot, target, plan.path, wanted)
-    return RestoreReport(
-        plan=plan,
-        entries=result.entries,
-        files=result.files,
-        bytes=result.bytes,
-        damaged=result.damaged,
-        problems=problems.found,
-        refused=target.refused,
-        seconds=machine.clock.elapsed() - began,
-        requests=opened.store.traffic().requests,
-    )
+    @property
+    def reader(self) -> Reader:
+        """What chunks are read by; its index is loaded when it is first needed."""
+        if self._reader is None:
+            self._reader = self.opened.repository.reader()
+        return self._reader
+
+    def wanted(self) -> Selection | None:
+        """Return what decides about entries, for one walk in their order."""
+        request = self.request
+        if not request.include and not request.exclude:
+            return None
+        sources = self.listed.snapshot.sources
+        saved = [path.strip(b"/") for source in sources for path in source.paths]
+        return Selection([self.top] if self.top else saved, request.include, request.exclude)
+
+    def plan(self) -> RestorePlan:
+        """Look at snapshot and target; nothing is written."""
+        self.run.sink(PhaseBegan("plan"))
+        listed, target = self.listed, self.target
+        wanted = self.wanted()
+        totals = stated_totals(listed)
+        partial = bool(self.top) or wanted is not None or len(listed.snapshot.sources) != 1
+        if partial or totals.space > target.free_bytes:
+            totals = restore_totals(self.reader, listed, self.top, wanted)
+        return RestorePlan(
+            snapshot=listed,
+            path=self.top,
+            target=target,
+            overwrite=self.request.overwrite,
+            extras=self._extras(),
+            entries=totals.entries,
+            files=totals.files,
+            bytes=totals.bytes,
+            space=totals.space,
+        )
+
+    def _extras(self) -> Extras:
+        if not self.request.delete or not self.target.in_use:
+            return Extras()
+        fs = self.run.machine.fs
+        keep = kept_in(self.target, self._own_places())
+        with begin_looking(fs, os.fsencode(self.target.path)) as looking:
+            extras = extras_of(
+                self.reader, self.listed, self.top, self.wanted(), looking.names, keep
+            )
+        if self.request.overwrite == "never":
+            extras.in_the_way.clear()
+        return extras
+
+    def _own_places(self) -> list[str]:
+        """Return what this program itself needs, and would miss."""
+        settings, folder = self.run.settings, self.opened.store.folder
+        places = [str(settings.cache_dir), str(settings.state_dir)]
+        places += [folder.url] if folder is not None else []
+        places += [str(settings.config_file)] if settings.config_file is not None else []
+        places += [secret.setting.value for secret in settings.secrets if secret.is_file]
+        return places
+
+    def carry_out(self, plan: RestorePlan) -> RestoreReport:
+        """Restore, and read back if that was asked for."""
+        machine = self.run.machine
+        began = machine.clock.elapsed()
+        problems = _Problems(self.run)
+        options = TargetOptions(self.request.overwrite, self.owners)
+        path = os.fsencode(plan.target.path)
+        target = begin(machine.fs, path, problems, machine.randomness, options)
+        self.run.sink(PhaseBegan("restore", plan.files, plan.bytes))
+        extras = plan.extras
+        removal = Removal(extras.in_the_way, extras.others, lambda: not problems.missing())
+        with closing(target):
+            result = bring_back(
+                self.opened.repository,
+                self.listed,
+                target,
+                self.top,
+                self.wanted(),
+                reader=self.reader,
+                removal=removal if extras else None,
+            )
+        if result.removed < len(extras):
+            self._tell_what_stays(len(extras) - result.removed)
+        checked = self._check(plan, target, problems, result) if self.request.verify else None
+        return RestoreReport(
+            plan=plan,
+            entries=result.entries,
+            files=result.files,
+            bytes=result.bytes,
+            kept=target.kept,
+            removed=result.removed,
+            checked=checked,
+            damaged=result.damaged,
+            problems=[*problems.found, *(checked.problems if checked is not None else ())],
+            refused=target.refused,
+            seconds=machine.clock.elapsed() - began,
+            requests=self.opened.store.traffic().requests,
+        )
+
+    def _tell_what_stays(self, count: int) -> None:
+        self.run.warn(
+            f"{count:,} of what the snapshot does not have stay in the target: nothing is removed "
+            "while something could not be restored, or they could not be removed"
+        )
+
+    def _check(
+        self, plan: RestorePlan, target: FilesTarget, problems: _Problems, result: RestoreResult
+    ) -> Checked:
+        opened, fs = self.opened, self.run.machine.fs
+        self.run.sink(PhaseBegan("read back", plan.entries, plan.bytes))
+        domain = opened.repository.keyring.domain(self.listed.domain)
+        skip = problems.missing() | {problem.path for problem in result.damaged}
+        entries = selected_entries(self.reader, self.listed, self.top, self.wanted())
+        path = os.fsencode(plan.target.path)
+        with begin_comparison(fs, path, target.attributes) as comparison:
+            compute = opened.repository.around.workers.compute
+            check = Check(self.reader, comparison, compute, self.run.sink)
+            return check.run(entries, domain.data_hasher, skip, target.left)

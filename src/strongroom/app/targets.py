@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,6 @@ from strongroom.errors import RefusedError, UsageError
 from strongroom.system.causes import cause_of
 
 _NOT_CONTENT: Final = "lost+found"
-_NO_UNDO: Final = "There is no undo yet: what has the same name is replaced."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,18 @@ def refuse_in_use(target: TargetFolder) -> None:
     if target.in_use:
         raise RefusedError(
             f"{target.path} is not empty",
-            hint=f"Give a new folder, or say --into-existing. {_NO_UNDO}",
+            hint="Give a new folder, or say what happens to what is there: --overwrite always, "
+            "if-changed or never (--into-existing is the same as always). "
+            "There is no undo yet.",
         )
+
+
+def kept_in(target: TargetFolder, places: Sequence[str]) -> frozenset[bytes]:
+    """Return what no restore removes, relative to the target: what is needed to restore again."""
+    above = target.path + "/"
+    kept = {os.path.realpath(place) for place in places}
+    below = {os.fsencode(path[len(above) :]) for path in kept if path.startswith(above)}
+    return frozenset(below | {os.fsencode(_NOT_CONTENT)})
 
 
 def _existing(path: str) -> str:

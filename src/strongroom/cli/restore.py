@@ -12,12 +12,22 @@ from strongroom.cli.arguments import snapshot_and_path
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
-from strongroom.cli.problems import tell_problems
+from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, moment, size
 from strongroom.errors import RefusedError
 
 INCOMPLETE: Final = 3
+_WHAT_HAPPENS: Final = {
+    "always": "What has the same name is replaced, and there is no undo yet",
+    "if-changed": "What has the same name and differs is replaced, and there is no undo yet",
+    "never": "What is there stays as it is",
+}
+_QUESTIONS: Final = {
+    "always": "Replace what has the same name in {}?",
+    "if-changed": "Replace what differs in {}?",
+    "never": "Restore what is missing in {}?",
+}
 DAMAGED: Final = 4
 
 
@@ -27,14 +37,22 @@ def run(  # noqa: PLR0913 - one for each option
     to: str,
     include: Sequence[str],
     exclude: Sequence[str],
-    ownership: Literal["name", "number", "skip"],
+    overwrite: Literal["always", "if-changed", "never"] | None,
     into_existing: bool,
+    delete: bool,
+    verify: bool,
+    numeric_owner: bool,
+    no_owner: bool,
+    owner_map: Sequence[str],
+    group_map: Sequence[str],
     dry_run: bool,
     no_confirm: bool,
 ) -> int:
     """Restore, or say what a restore would do."""
     if dry_run and no_confirm:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
+    if numeric_owner and no_owner:
+        raise click.UsageError("--no-owner sets no owners; give it or --numeric-owner")
     name, path = snapshot_and_path(snapshot)
     request = RestoreRequest(
         snapshot=name,
@@ -42,8 +60,12 @@ def run(  # noqa: PLR0913 - one for each option
         to=to,
         include=include,
         exclude=exclude,
-        ownership=ownership,
-        into_existing=into_existing,
+        ownership="skip" if no_owner else "number" if numeric_owner else "name",
+        owner_map=owner_map,
+        group_map=group_map,
+        overwrite=overwrite or ("always" if into_existing else None),
+        delete=delete,
+        verify=verify,
     )
     with job(progress=True) as one:
 
@@ -76,6 +98,8 @@ def _tell_plan(one: Job, plan: RestorePlan, *, dry_run: bool) -> None:
         bytes=plan.bytes,
         space_needed=plan.space,
         space_free=target.free_bytes,
+        overwrite=plan.overwrite,
+        deletes=len(plan.extras),
         **path_fields(b"/" + plan.path),
     )
     snapshot = listed.snapshot
@@ -91,13 +115,25 @@ def _tell_plan(one: Job, plan: RestorePlan, *, dry_run: bool) -> None:
     one.output.line(
         f"into {place}; needs at most {size(plan.space)}, {size(target.free_bytes)} free"
     )
-    if target.in_use:
-        one.output.line(
-            "warning: the folder is not empty. What has the same name is replaced, "
-            "and there is no undo yet"
-        )
+    if target.in_use and plan.overwrite is not None:
+        one.output.line(f"warning: the folder is not empty. {_WHAT_HAPPENS[plan.overwrite]}")
         if not plan.fits:
             one.output.line("warning: there may not be enough room")
+    _tell_extras(one, plan, all_of_them=dry_run)
+
+
+def _tell_extras(one: Job, plan: RestorePlan, *, all_of_them: bool) -> None:
+    for number, extra in enumerate(plan.extras):
+        one.output.record("delete", dry_run=all_of_them, **path_fields(extra.path))
+        if all_of_them or number < MOST_SHOWN:
+            one.output.line(f"deletes {shown(extra.path)}{'/' if extra.is_directory else ''}")
+    if plan.extras and not all_of_them:
+        more = len(plan.extras) - MOST_SHOWN
+        rest = f" ({more:,} more than shown; --dry-run shows all)" if more > 0 else ""
+        one.output.line(
+            f"warning: {counted(len(plan.extras), 'thing')} that the snapshot does not have "
+            f"will be removed{rest}, and there is no undo yet"
+        )
 
 
 def _may_go_on(one: Job, plan: RestorePlan, *, no_confirm: bool) -> bool:
@@ -109,11 +145,14 @@ def _may_go_on(one: Job, plan: RestorePlan, *, no_confirm: bool) -> bool:
             f"{plan.target.path} is not empty, and there is no terminal to confirm it at",
             hint="Add --no-confirm to go on without being asked.",
         )
-    return confirmed(f"Replace what has the same name in {plan.target.path}?")
+    question = _QUESTIONS[plan.overwrite or "always"].format(plan.target.path)
+    if plan.extras:
+        question += f" And remove {counted(len(plan.extras), 'thing')} there?"
+    return confirmed(question)
 
 
 def _tell(one: Job, report: RestoreReport) -> int:
-    output = one.output
+    output, checked = one.output, report.checked
     tell_problems(output, report.damaged, "restore")
     tell_problems(output, report.problems, "restore")
     code = DAMAGED if report.damaged or report.refused else INCOMPLETE if report.problems else 0
@@ -124,6 +163,10 @@ def _tell(one: Job, report: RestoreReport) -> int:
         entries=report.entries,
         files_restored=report.files,
         bytes_restored=report.bytes,
+        entries_skipped=report.kept,
+        entries_deleted=report.removed,
+        entries_verified=None if checked is None else checked.entries,
+        entries_different=None if checked is None else checked.different,
         damaged=len(report.damaged),
         refused=report.refused,
         problems=len(report.problems),
@@ -134,6 +177,17 @@ def _tell(one: Job, report: RestoreReport) -> int:
         f"restored {counted(report.files, 'file')}, {size(report.bytes)} "
         f"into {report.plan.target.path} in {duration(report.seconds)}"
     )
+    if report.kept:
+        left = report.plan.overwrite == "never"
+        one_of = "entry stays as it was" if left else "entry was right already"
+        many = "entries stay as they were" if left else "entries were right already"
+        output.line(counted(report.kept, one_of, many))
+    if report.removed:
+        output.line(f"removed {counted(report.removed, 'thing')} that the snapshot does not have")
+    if checked is not None:
+        differ = f"{checked.different:,} differ" if checked.different else "no difference"
+        read = f"{counted(checked.entries, 'entry', 'entries')}, {size(checked.bytes)}"
+        output.line(f"read back {read}: {differ}")
     if report.refused:
         say(f"refused {counted(report.refused, 'entry', 'entries')} that no restore may write")
     if report.damaged:

@@ -41,6 +41,11 @@ class SecretSetting:
     kind: SecretKind
     setting: Value[str]
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the setting is the path of a file."""
+        return self.kind is not SecretKind.PASSPHRASE_COMMAND
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

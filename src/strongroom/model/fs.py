@@ -85,6 +85,10 @@ class FileReading(Protocol):
         """``readlinkat``."""
         ...
 
+    def drop_cache(self, fd: int) -> None:
+        """``posix_fadvise`` with ``DONTNEED``: what is read next comes from the disk."""
+        ...
+
     def free_bytes(self, fd: int) -> int:
         """Bytes that an unprivileged writer may still use on this file system."""
         ...

@@ -109,6 +109,20 @@ class InspectableSource(Source, Protocol):
         ...
 
 
+class Extra(NamedTuple):
+    """Something in a target that goes, since a snapshot does not have it."""
+
+    path: bytes
+    is_directory: bool
+
+
+class Difference(NamedTuple):
+    """What of a restored thing is not as in the snapshot; ``of_bytes``: of what it holds."""
+
+    what: str
+    of_bytes: bool = False
+
+
 class OpenFile(Protocol):
     """A file that is being restored in pieces, in any order."""
 
@@ -130,6 +144,7 @@ class Target(Protocol):
 
     The order of calls: ``place`` with every entry in tree order, in batches; ``write`` and
     ``open`` for the files among them, in any order and from any thread; ``finish`` at the end.
+    ``remove`` goes before or after all of them, and before ``finish``.
     """
 
     def place(self, entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -142,6 +157,10 @@ class Target(Protocol):
 
     def open(self, entry: Entry) -> OpenFile | None:
         """Begin a large file; None if it cannot be made (reported)."""
+        ...
+
+    def remove(self, extras: Sequence[Extra]) -> int:
+        """Remove what is there and should not be, in this order; the number removed."""
         ...
 
     def finish(self) -> None:

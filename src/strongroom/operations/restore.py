@@ -15,7 +15,7 @@ from strongroom.errors import DamageError, NotFoundError
 from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, sort_key
 from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
-from strongroom.model.source import OpenFile, Problem, Target
+from strongroom.model.source import Extra, OpenFile, Problem, Target
 from strongroom.repository.content import flatten
 from strongroom.repository.reader import Reader
 from strongroom.repository.repository import Repository
@@ -32,12 +32,28 @@ Wanted = Callable[[Entry], bool]
 
 @dataclass(slots=True)
 class RestoreResult:
-    """What a restore came to; sizes in bytes. ``damaged`` paths could not be read back."""
+    """What a restore came to; sizes in bytes. ``damaged`` paths could not be read back.
+
+    ``removed`` counts what only the target had.
+    """
 
     entries: int = 0
+    removed: int = 0
     files: int = 0
     bytes: int = 0
     damaged: list[Problem] = field(default_factory=list)
+
+
+class Removal(NamedTuple):
+    """What only the target has: ``in_the_way`` goes first, ``others`` when all is restored.
+
+    ``allowed`` is asked between the two: something that was moved may be the last copy of what
+    could not be restored.
+    """
+
+    in_the_way: Sequence[Extra]
+    others: Sequence[Extra]
+    allowed: Callable[[], bool]
 
 
 class _LargeFile:
@@ -109,7 +125,7 @@ class Restore:
         self.result = RestoreResult()
 
     def run(self, entries: Iterator[Sequence[Entry]]) -> None:
-        """Restore entries given in tree order."""
+        """Restore entries given in tree order; ``finish`` is left to the caller."""
         waiting: list[Entry] = []
         size, large = 0, 0
         for batch in entries:
@@ -121,13 +137,14 @@ class Restore:
                     self._restore(waiting)
                     waiting, size, large = [], 0, 0
         self._restore(waiting)
-        self._target.finish()
 
     def _restore(self, entries: list[Entry]) -> None:
         self.result.entries += len(entries)
         window = _Window()
         empty = []
-        for entry in self._target.place(entries):
+        wanted = self._target.place(entries)
+        self._pass_over(entries, wanted)
+        for entry in wanted:
             if not entry.content and entry.size == 0:
                 empty.append((entry, b""))
             elif is_small(entry):
@@ -141,6 +158,13 @@ class Restore:
         finally:
             for file in window.large:
                 file.abandon()
+
+    def _pass_over(self, entries: Sequence[Entry], wanted: Sequence[Entry]) -> None:
+        """Tell whoever watches of files that need no bytes: right already, or linked."""
+        size = sum(e.size for e in entries if e.kind == EntryKind.FILE)
+        size -= sum(e.size for e in wanted if e.kind == EntryKind.FILE)
+        if size:
+            self._sink(Advanced(0, size))
 
     def _open(self, entry: Entry, window: _Window) -> None:
         try:
@@ -248,6 +272,15 @@ def _root(source: SourceRecord) -> Root:
     return Root(source.root, source.levels, source.counts.entries)
 
 
+def kind_of(reader: Reader, listed: ListedSnapshot, path: bytes) -> int:
+    """Return what a path of a snapshot is; ``NotFoundError``."""
+    for batch in _entries(reader, listed, path):
+        for entry in batch:
+            if entry.path == path:
+                return entry.kind
+    raise _no_path(listed, path)
+
+
 def selected_entries(
     reader: Reader, listed: ListedSnapshot, top: bytes, wanted: Wanted | None
 ) -> Iterator[list[Entry]]:
@@ -276,10 +309,14 @@ def selected_entries(
         if chosen:
             yield chosen
     if top and not found:
-        raise NotFoundError(
-            f"no path {_shown(top)} in snapshot {listed.short_id}",
-            hint=f"See what it holds with 'strongroom ls {listed.short_id}'.",
-        )
+        raise _no_path(listed, top)
+
+
+def _no_path(listed: ListedSnapshot, path: bytes) -> NotFoundError:
+    return NotFoundError(
+        f"no path {_shown(path)} in snapshot {listed.short_id}",
+        hint=f"See what it holds with 'strongroom ls {listed.short_id}'.",
+    )
 
 
 def _entries(reader: Reader, listed: ListedSnapshot, top: bytes) -> Iterator[Sequence[Entry]]:
@@ -311,14 +348,20 @@ def _moved(entry: Entry, top: bytes) -> Entry | None:
     return msgspec.structs.replace(entry, path=entry.path[len(top) + 1 :], link=link)
 
 
-def restore(
+def restore(  # noqa: PLR0913 - what to restore, where to, and what is known of it already
     repository: Repository,
     listed: ListedSnapshot,
     target: Target,
     top: bytes = b"",
     wanted: Wanted | None = None,
+    *,
+    reader: Reader | None = None,
+    removal: Removal | None = None,
 ) -> RestoreResult:
-    """Restore into ``target``; what could not be read back is in the result."""
+    """Restore into ``target``; what could not be read back is in the result.
+
+    ``reader``: one that was made for the plan, whose index need not be loaded again.
+    """
     sink = repository.around.sink
     counts = [source.counts for source in listed.snapshot.sources]
     known = not top and wanted is None
@@ -329,7 +372,12 @@ def restore(
             sum(c.bytes for c in counts) if known else 0,
         )
     )
-    reader = repository.reader()
+    reader = reader or repository.reader()
     work = Restore(reader, target, sink)
+    if removal is not None:
+        work.result.removed += target.remove(removal.in_the_way)
     work.run(selected_entries(reader, listed, top, wanted))
+    if removal is not None and not work.result.damaged and removal.allowed():
+        work.result.removed += target.remove(removal.others)
+    target.finish()
     return work.result

@@ -113,6 +113,10 @@ class PosixReading:
         """See ``FileReading``."""
         return os.readlink(name, dir_fd=dir_fd)
 
+    def drop_cache(self, fd: int) -> None:
+        """See ``FileReading``."""
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def free_bytes(self, fd: int) -> int:
         """See ``FileReading``."""
         space = os.fstatvfs(fd)

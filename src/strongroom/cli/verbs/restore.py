@@ -21,8 +21,13 @@ Examples:
 What is restored keeps its path below the folder; with SNAP:PATH, what lies below
 PATH is put into the folder itself. Patterns are those of .gitignore.
 
+A restore that was cut short goes on with --overwrite if-changed: what has the
+size and the time it should have is not written again. --delete removes what the
+snapshot does not have below the restored paths, what a backup left out too; what
+--exclude matches, or --include does not, stays. --dry-run lists it.
+
 The exit code is 4 if something was damaged, 3 if something could not be restored
-as it was; everything else is restored all the same.
+as it was or differs when read back; everything else is restored all the same.
 """
 
 
@@ -38,13 +43,19 @@ as it was; everything else is restored all the same.
 @click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Not what matches.")
 @click.option(
-    "--ownership",
-    type=click.Choice(["name", "number", "skip"]),
-    default="name",
-    show_default=True,
-    help="Owners by name, by number, or as this user.",
+    "--overwrite",
+    type=click.Choice(["always", "if-changed", "never"]),
+    help="Allow a folder that is not empty: which files in it are replaced.",
 )
-@click.option("--into-existing", is_flag=True, help="Allow a folder that is not empty.")
+@click.option("--into-existing", is_flag=True, help="The same as --overwrite always.")
+@click.option("--delete", is_flag=True, help="Remove what the snapshot does not have.")
+@click.option("--verify", is_flag=True, help="Read everything back from the disk and compare it.")
+@click.option("--numeric-owner", is_flag=True, help="Set owners by number, not by name.")
+@click.option("--no-owner", is_flag=True, help="Set no owners: all belongs to this user.")
+@click.option(
+    "--owner-map", multiple=True, metavar="OLD:NEW|FILE", help="Give things of a user to another."
+)
+@click.option("--group-map", multiple=True, metavar="OLD:NEW|FILE", help="As --owner-map.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
 @common_options

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,14 +14,17 @@ from strongroom.model.fs import Fs
 from strongroom.model.randomness import Randomness
 from strongroom.model.source import Report
 from strongroom.restore.files.attributes import PERMISSIONS, Attributes, Ground
-from strongroom.restore.files.naming import Names
+from strongroom.restore.files.comparing import Comparison
+from strongroom.restore.files.extras import Looking
+from strongroom.restore.files.naming import REPLACING, Names, Overwrite, remove_left_behind
 from strongroom.restore.files.owners import Owners
 from strongroom.restore.files.places import LOST_AND_FOUND, PRIVATE, Place, Places, foreign_ground
+from strongroom.restore.files.present import Present
 from strongroom.restore.files.shortfalls import Shortfalls
 from strongroom.restore.files.target import FilesTarget
 from strongroom.restore.files.tools import Tools
 from strongroom.system.causes import cause_of
-from strongroom.system.directories import Directories
+from strongroom.system.directories import Directories, Directory
 
 _MOST_OPEN: Final = 256
 _BASE: Final = os.O_RDONLY | os.O_DIRECTORY
@@ -30,12 +34,14 @@ _NO_UNNAMED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, er
 
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
-    """``replace``: what is in the way gives way, but for directories; else nothing may be there.
+    """``overwrite``: what happens to what is there; None: nothing may be there.
 
+    ``always`` and ``if-changed``: what is in the way gives way, but for directories; with the
+    latter what is right already is not written again. ``never``: what is there stays as it is.
     ``owners`` decides who things belong to.
     """
 
-    replace: bool = False
+    overwrite: Overwrite | None = None
     owners: Owners | None = None
 
 
@@ -50,8 +56,10 @@ def begin(
     try:
         base_fd = _open_or_make(fs, path)
         try:
-            if not options.replace:
+            if options.overwrite is None:
                 _check_empty(fs, base_fd, shown)
+            elif options.overwrite in REPLACING:
+                remove_left_behind(fs, base_fd)
             ground = _ground_of(fs, base_fd)
         except BaseException:
             fs.close(base_fd)
@@ -61,13 +69,45 @@ def begin(
     except OSError as error:
         raise StrongroomError(f"{shown} cannot be restored into: {cause_of(error)}") from error
     directories = Directories(fs, most_open=_MOST_OPEN)
-    names = Names(fs, randomness.take(8).hex().encode(), replace=options.replace)
+    replace = options.overwrite in REPLACING
+    names = Names(fs, randomness.take(8).hex().encode(), replace=replace)
     shortfalls = Shortfalls()
     attributes = Attributes(options.owners or Owners(), shortfalls)
     tools = Tools(fs, directories, names, attributes, shortfalls, report)
     base = Place(directories.top(base_fd), ground)
-    places = Places(fs, directories, base, replace=options.replace)
-    return FilesTarget(tools, places)
+    places = Places(fs, directories, base, options.overwrite)
+    return FilesTarget(tools, places, Present(tools, options.overwrite))
+
+
+@contextmanager
+def begin_looking(fs: Fs, path: bytes) -> Iterator[Looking]:
+    """Open the directory ``path`` to look at what is in it; ``StrongroomError``."""
+    with _opened(fs, path) as (directories, base):
+        yield Looking(fs, directories, base)
+
+
+@contextmanager
+def begin_comparison(fs: Fs, path: bytes, attributes: Attributes) -> Iterator[Comparison]:
+    """Open the directory ``path`` to compare what is in it; ``StrongroomError``.
+
+    ``attributes`` are those of the restore, which knows what could not be set.
+    """
+    with _opened(fs, path) as (directories, base):
+        yield Comparison(fs, directories, base, attributes)
+
+
+@contextmanager
+def _opened(fs: Fs, path: bytes) -> Iterator[tuple[Directories, Directory]]:
+    directories = Directories(fs, most_open=_MOST_OPEN)
+    try:
+        base = directories.top(fs.open(path + b"/.", _BASE))
+    except OSError as error:
+        shown = path.decode("utf-8", "backslashreplace")
+        raise StrongroomError(f"{shown} cannot be read: {cause_of(error)}") from error
+    try:
+        yield directories, base
+    finally:
+        directories.close()
 
 
 def _open_or_make(fs: Fs, path: bytes) -> int:

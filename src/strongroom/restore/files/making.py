@@ -18,7 +18,7 @@ from strongroom.restore.files.shortfalls import reason_of
 from strongroom.restore.files.things import NamedThing, OpenThing
 from strongroom.restore.files.tools import Tools
 
-_TYPES: Final = {
+SPECIAL_TYPES: Final = {
     EntryKind.FIFO: stat.S_IFIFO,
     EntryKind.SOCKET: stat.S_IFSOCK,
     EntryKind.CHARACTER_DEVICE: stat.S_IFCHR,
@@ -64,7 +64,7 @@ def special(tools: Tools, place: Place, dir_fd: int, name: bytes, entry: Entry) 
         make = partial(fs.symlink, entry.target, dir_fd=dir_fd)
         plan = plan._replace(mode=None)
     else:
-        kind, rdev = _TYPES[EntryKind(entry.kind)], os.makedev(*entry.rdev)
+        kind, rdev = SPECIAL_TYPES[EntryKind(entry.kind)], os.makedev(*entry.rdev)
         make = partial(fs.mknod, mode=kind | stat.S_IRUSR | stat.S_IWUSR, rdev=rdev, dir_fd=dir_fd)
     present = names.make(name, make)
     try:
@@ -102,7 +102,7 @@ def hard_link(tools: Tools, first: Member, member: Member) -> None:
 
 def _copy(tools: Tools, first: Member, old_fd: int, member: Member, dir_fd: int) -> None:
     entry = member.entry
-    if entry.kind in _TYPES or entry.kind == EntryKind.SYMLINK:
+    if entry.kind in SPECIAL_TYPES or entry.kind == EntryKind.SYMLINK:
         special(tools, member.place, dir_fd, member.name, entry)
         return
     source = tools.fs.open(first.name, _READ, dir_fd=old_fd)

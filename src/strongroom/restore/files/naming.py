@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Final
+from typing import Final, Literal
 
 from strongroom.model.fs import Fs
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _NO_SUCH_CALL: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 PARTIAL: Final = b".strongroom-partial-"
+_LEFT_BEHIND: Final = re.compile(re.escape(PARTIAL) + rb"[0-9a-f]{16}-[0-9]+")
+
+Overwrite = Literal["always", "if-changed", "never"]
+REPLACING: Final = frozenset[Overwrite | None]({"always", "if-changed"})
 
 
 class Names:
@@ -81,3 +87,13 @@ class Names:
             self._fs.rename(present, name, old_dir_fd=dir_fd, dir_fd=dir_fd)
         else:
             raise FileExistsError(errno.EEXIST, "exists already", name)
+
+
+def remove_left_behind(fs: Fs, dir_fd: int) -> None:
+    """Remove the unfinished files of restores that were killed; OSError if that fails.
+
+    A restore that still runs into the same directory would lose its files.
+    """
+    for name in fs.names(dir_fd):
+        if _LEFT_BEHIND.fullmatch(name) and not stat.S_ISDIR(fs.stat(name, dir_fd=dir_fd).mode):
+            fs.unlink(name, dir_fd=dir_fd)

@@ -19,6 +19,7 @@ from strongroom.restore.files.attributes import (
     PERMISSIONS,
     Ground,
 )
+from strongroom.restore.files.naming import REPLACING, Overwrite, remove_left_behind
 from strongroom.restore.files.things import OpenThing
 from strongroom.restore.files.tools import Tools
 from strongroom.system.causes import cause_of
@@ -31,10 +32,14 @@ _READ: Final = os.O_RDONLY | os.O_DIRECTORY
 
 
 class Place(NamedTuple):
-    """A directory to restore into, and what new things in it get by themselves."""
+    """A directory to restore into, and what new things in it get by themselves.
+
+    ``is_new``: this restore made it, so nothing else is in it.
+    """
 
     directory: Directory
     ground: Ground
+    is_new: bool = False
 
 
 class LostPlace:
@@ -48,17 +53,28 @@ class LostPlace:
 
 
 class Places:
-    """Every directory of a restore by its path. One thread adds, any thread looks up."""
+    """Every directory of a restore by its path. One thread adds, any thread looks up.
 
-    def __init__(self, fs: Fs, directories: Directories, base: Place, *, replace: bool) -> None:
+    ``left``: paths of those that stay as they are.
+    """
+
+    def __init__(
+        self, fs: Fs, directories: Directories, base: Place, overwrite: Overwrite | None
+    ) -> None:
         self._fs = fs
         self._directories = directories
         self._base = base
-        self._replace = replace
+        self._overwrite = overwrite
         self._places: dict[bytes, Place | LostPlace] = {b"": base}
         self._dressed: list[tuple[Place, Entry]] = []
         self._file_systems = {base.directory.identity[0]: base.directory}
         self.lost: list[LostPlace] = []
+        self.left: set[bytes] = set()
+
+    @property
+    def base(self) -> Directory:
+        """The target itself."""
+        return self._base.directory
 
     def find(self, path: bytes) -> Place | LostPlace | None:
         """Return what was made of the directory ``path``; None if no entry said so far."""
@@ -81,14 +97,20 @@ class Places:
         Without an entry it stays private.
         """
         with self._directories.use(parent.directory) as dir_fd:
-            if self._keep_or_make(parent, name, dir_fd):
+            was_there = self._keep_or_make(parent, name, dir_fd)
+            if was_there:
                 ground = foreign_ground(self._fs.xattrs_at(name, dir_fd=dir_fd))
             else:
                 ground = self._own_ground(parent.ground, name, dir_fd)
-        place = Place(self._directories.enter(parent.directory, name), ground)
+        place = Place(self._directories.enter(parent.directory, name), ground, not was_there)
+        if was_there and self._overwrite in REPLACING:
+            with self._directories.use(place.directory) as own_fd:
+                remove_left_behind(self._fs, own_fd)
         self._places[_key(path)] = place
         self._file_systems.setdefault(place.directory.identity[0], place.directory)
-        if entry is not None:
+        if was_there and self._overwrite == "never":
+            self.left.add(path)
+        elif entry is not None:
             self._dressed.append((place, msgspec.structs.replace(entry, path=b"")))
         return place
 
@@ -124,10 +146,12 @@ class Places:
             self._fs.mkdir(name, PRIVATE, dir_fd=dir_fd)
         except FileExistsError:
             may_keep = parent is self._base and name == LOST_AND_FOUND
-            if not self._replace and not may_keep:
+            if self._overwrite is None and not may_keep:
                 raise
             if stat.S_ISDIR(self._fs.stat(name, dir_fd=dir_fd).mode):
                 return True
+            if self._overwrite not in REPLACING:
+                raise
             self._fs.unlink(name, dir_fd=dir_fd)
             self._fs.mkdir(name, PRIVATE, dir_fd=dir_fd)
         return False

@@ -14,18 +14,20 @@ from typing import Final
 from strongroom.errors import RestoreError
 from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.fs import Buffer
-from strongroom.model.source import OpenFile
+from strongroom.model.source import Extra, OpenFile
 from strongroom.restore.files import making
+from strongroom.restore.files.attributes import Attributes
+from strongroom.restore.files.extras import remove_extras
 from strongroom.restore.files.largefile import LargeFile
 from strongroom.restore.files.links import Claim, Links, Member
 from strongroom.restore.files.newfile import NewFile
 from strongroom.restore.files.order import Order, Refused
 from strongroom.restore.files.places import LostPlace, Place, Places
+from strongroom.restore.files.present import DEVICES, Present
 from strongroom.restore.files.tools import FAILED, Tools
 from strongroom.system.causes import cause_of
 
 _FILES: Final = frozenset({EntryKind.FILE, EntryKind.STREAM, EntryKind.RECORD})
-_DEVICES: Final = frozenset({EntryKind.CHARACTER_DEVICE, EntryKind.BLOCK_DEVICE})
 _KINDS: Final = frozenset(EntryKind)
 _NO_CONTENT: Final = "not restored, since another name of the same file was not"
 _APART: Final = "restored as a file of its own: its content is not that of its other names"
@@ -34,13 +36,29 @@ _APART: Final = "restored as a file of its own: its content is not that of its o
 class FilesTarget:
     """A ``Target``; ``begin`` makes one. ``refused`` counts entries that could not be meant."""
 
-    def __init__(self, tools: Tools, places: Places) -> None:
+    def __init__(self, tools: Tools, places: Places, present: Present) -> None:
         self._tools = tools
         self._places = places
+        self._present = present
         self._order = Order()
         self._links = Links()
         self._last_parent: tuple[bytes, Place | LostPlace] = b"", self._placed(b"")
         self.refused = 0
+
+    @property
+    def kept(self) -> int:
+        """How many entries were not written, since what is there is right or must stay."""
+        return self._present.kept
+
+    @property
+    def left(self) -> set[bytes]:
+        """Paths of what was there and had to stay as it is."""
+        return self._present.left | self._places.left
+
+    @property
+    def attributes(self) -> Attributes:
+        """What decides attributes, and knows which owners cannot be set."""
+        return self._tools.attributes
 
     def place(self, entries: Sequence[Entry]) -> list[Entry]:
         """See ``Target``; called by one thread."""
@@ -79,6 +97,10 @@ class FilesTarget:
             else:
                 return LargeFile(self._tools, file, member.entry, self._settle, self._give_up)
         return None
+
+    def remove(self, extras: Sequence[Extra]) -> int:
+        """See ``Target``."""
+        return remove_extras(self._tools, self._places.base, extras)
 
     def finish(self) -> None:
         """See ``Target``; ``RestoreError`` if what was restored could not be made durable."""
@@ -125,11 +147,18 @@ class FilesTarget:
         if kind == EntryKind.DIRECTORY:
             self._make_directory(place, name, path, entry)
             return False
-        if entry.link and not self._claim(Member(entry, place, name)):
+        return self._place_leaf(Member(entry, place, name))
+
+    def _place_leaf(self, member: Member) -> bool:
+        entry = member.entry
+        if self._present.is_left(member) or (entry.link and not self._claim(member)):
             return False
-        if kind in _FILES:
+        if self._present.is_right(member):
+            self._settle(entry)
+            return False
+        if entry.kind in _FILES:
             return True
-        self._make_special(Member(entry, place, name))
+        self._make_special(member)
         return False
 
     def _admit(self, path: bytes, kind: int) -> tuple[Place | LostPlace, bytes]:
@@ -171,7 +200,7 @@ class FilesTarget:
             with tools.directories.use(place.directory) as dir_fd:
                 making.special(tools, place, dir_fd, name, entry)
         except FAILED as error:
-            if isinstance(error, PermissionError) and entry.kind in _DEVICES:
+            if isinstance(error, PermissionError) and entry.kind in DEVICES:
                 tools.report(entry.path, "a device can only be made by root")
             else:
                 tools.fail(entry.path, error)
@@ -189,6 +218,8 @@ class FilesTarget:
         return claim in (Claim.OWN, Claim.APART)
 
     def _link(self, first: Member, member: Member) -> None:
+        if self._present.is_linked(first, member):
+            return
         try:
             making.hard_link(self._tools, first, member)
         except FAILED as error:

@@ -44,6 +44,10 @@ class Tools:
         with self._lock:
             self._report(Problem(path, cause, missing))
 
+    def fail_to_remove(self, path: bytes, error: OSError) -> None:
+        """Report something that should go and is still there."""
+        self.report(path, f"it could not be removed ({cause_of(error)})", missing=False)
+
     def fail(self, path: bytes, error: OSError | ValueError | OverflowError) -> None:
         """Report an entry that could not be restored; ``RestoreError`` if none can be any more."""
         if not isinstance(error, OSError):
