@@ -1,4 +1,4 @@
-"""``python -m bench [files|growth]``: measure, and write the page into ``docs/``."""
+"""``python -m bench [files|growth|latency]``: measure, and write the page into ``docs/``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import files, growth
+from bench import files, growth, latency
 
 
 def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("name", nargs="?", default="files", choices=["files", "growth"])
+    parser.add_argument("name", nargs="?", default="files", choices=["files", "growth", "latency"])
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
-    parser.add_argument("--sets", nargs="+", default=None, help="of python, small, large")
+    parser.add_argument(
+        "--sets", nargs="+", default=None, help="of python, small, large; latency: random, python"
+    )
     parser.add_argument("--programs", nargs="+", default=None, help="default: all")
     parser.add_argument("--work", type=Path, default=None, help="folder for data and repositories")
     parser.add_argument("--no-write", action="store_true", help="print only")
@@ -34,6 +36,8 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
     if options.name == "growth":
         page, chart = growth.run(work, programs=options.programs)
         return {"growth.md": page, "growth.svg": chart}
+    if options.name == "latency":
+        return {"latency.md": latency.run(work, sets=options.sets)}
     page = files.run(work, rounds=options.rounds, sets=options.sets, programs=options.programs)
     return {"benchmarks.md": page}
 
