@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
@@ -12,12 +14,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.errors import DamageError, NotFoundError
-from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, sort_key
+from strongroom.model.entry import HOLE, Entry, EntryKind, Extent, extents, sort_key
 from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
-from strongroom.model.source import Extra, OpenFile, Problem, Target
+from strongroom.model.source import Extra, Problem, Target
+from strongroom.operations.restore_window import LargeFile, Piece, Window, is_small
 from strongroom.repository.content import flatten
-from strongroom.repository.reader import Reader
+from strongroom.repository.reader import Reader, Stream
 from strongroom.repository.repository import Repository
 from strongroom.repository.tree import Root, TreeReader
 from strongroom.repository.treecursor import TreeCursor
@@ -25,9 +28,11 @@ from strongroom.repository.treecursor import TreeCursor
 WINDOW_ENTRIES: Final = 20_000
 WINDOW_BYTES: Final = 1 << 30
 WINDOW_LARGE: Final = 200
+PLACED_AT_ONCE: Final = 1000
 _OTHER_SIZE: Final = "one of its chunks has another size"
 
 Wanted = Callable[[Entry], bool]
+Fetch = Callable[[list[bytes]], list[bytes]]
 
 
 @dataclass(slots=True)
@@ -56,64 +61,6 @@ class Removal(NamedTuple):
     allowed: Callable[[], bool]
 
 
-class _LargeFile:
-    """A file restored in pieces; finished by whoever writes the last one."""
-
-    def __init__(self, entry: Entry, file: OpenFile, pieces: int) -> None:
-        self.entry = entry
-        self._file = file
-        self._left = pieces
-        self._lock = threading.Lock()
-        self._ended = False
-
-    def write(self, offset: int, data: memoryview) -> bool:
-        """Write a piece; True if it was the last and the file is complete now."""
-        self._file.write(offset, data)
-        with self._lock:
-            if self._ended:
-                return False
-            self._left -= 1
-            last = self._left == 0
-            self._ended = last
-        if last:
-            self._file.finish()
-        return last
-
-    def finish_empty(self) -> None:
-        """Complete a file that consists of holes."""
-        self._ended = True
-        self._file.finish()
-
-    def abandon(self) -> None:
-        """Give the file up; nothing stays under its name."""
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
-        self._file.abandon()
-
-
-class _Piece(NamedTuple):
-    """Where a chunk belongs, and how long it must be."""
-
-    file: _LargeFile
-    offset: int
-    length: int
-
-
-class _Window:
-    """Some entries in a row: who needs which chunk."""
-
-    def __init__(self) -> None:
-        self.small: dict[bytes, list[Entry]] = {}
-        self.pieces: dict[bytes, list[_Piece]] = {}
-        self.large: list[_LargeFile] = []
-
-    def chunk_ids(self) -> list[bytes]:
-        """Every chunk needed, in the order of the tree."""
-        return [*self.small, *self.pieces]
-
-
 class Restore:
     """Carries one restore out."""
 
@@ -122,42 +69,76 @@ class Restore:
         self._target = target
         self._sink = sink
         self._lock = threading.Lock()
+        self._running: deque[tuple[Stream, Window]] = deque()
         self.result = RestoreResult()
 
     def run(self, entries: Iterator[Sequence[Entry]]) -> None:
         """Restore entries given in tree order; ``finish`` is left to the caller."""
         waiting: list[Entry] = []
         size, large = 0, 0
-        for batch in entries:
-            for entry in batch:
-                waiting.append(entry)
-                size += entry.size
-                large += entry.kind == EntryKind.FILE and not is_small(entry)
-                if len(waiting) >= WINDOW_ENTRIES or size >= WINDOW_BYTES or large >= WINDOW_LARGE:
-                    self._restore(waiting)
-                    waiting, size, large = [], 0, 0
-        self._restore(waiting)
+        try:
+            for batch in entries:
+                for entry in batch:
+                    waiting.append(entry)
+                    size += entry.size
+                    large += bool(entry.content) and not is_small(entry)
+                    full = len(waiting) >= WINDOW_ENTRIES or size >= WINDOW_BYTES
+                    if full or large >= WINDOW_LARGE:
+                        self._restore(waiting)
+                        waiting, size, large = [], 0, 0
+            self._restore(waiting)
+            while self._running:
+                self._await()
+        finally:
+            for stream, window in self._running:
+                stream.cancel()
+                window.abandon()
 
     def _restore(self, entries: list[Entry]) -> None:
+        """Plan a window while the one before is on its way, and begin it before that has ended."""
         self.result.entries += len(entries)
-        window = _Window()
-        empty = []
-        wanted = self._target.place(entries)
-        self._pass_over(entries, wanted)
-        for entry in wanted:
-            if not entry.content and entry.size == 0:
-                empty.append((entry, b""))
-            elif is_small(entry):
-                window.small.setdefault(entry.content[:32], []).append(entry)
-            else:
-                self._open(entry, window)
-        self._count(self._target.write(empty), 0)
+        window = Window()
         try:
-            for lost in self._reader.stream(window.chunk_ids(), self._consumer(window)):
+            empty = []
+            wanted = self._placed(entries)
+            self._pass_over(entries, wanted)
+            large = []
+            for entry in wanted:
+                if not entry.content and entry.size == 0:
+                    empty.append((entry, b""))
+                elif is_small(entry):
+                    window.small.setdefault(entry.content[:32], []).append(entry)
+                else:
+                    large.append(entry)
+            fetch = self._lists_of(large)
+            for entry in large:
+                self._open(entry, window, fetch)
+            self._count(self._target.write(empty), 0)
+            stream = self._reader.begin(window.chunk_ids(), self._consumer(window))
+        except BaseException:
+            window.abandon()
+            raise
+        self._running.append((stream, window))
+        if len(self._running) > 1:
+            self._await()
+
+    def _placed(self, entries: list[Entry]) -> list[Entry]:
+        """Place entries, and keep the line busy meanwhile with what was placed before."""
+        wanted: list[Entry] = []
+        for start in range(0, len(entries), PLACED_AT_ONCE):
+            wanted += self._target.place(entries[start : start + PLACED_AT_ONCE])
+            for stream, _ in self._running:
+                stream.push()
+        return wanted
+
+    def _await(self) -> None:
+        """Wait for the first window that is on its way."""
+        stream, window = self._running.popleft()
+        try:
+            for lost in stream.finish():
                 self._lose(lost.chunk_id, lost.error, window)
         finally:
-            for file in window.large:
-                file.abandon()
+            window.abandon()
 
     def _pass_over(self, entries: Sequence[Entry], wanted: Sequence[Entry]) -> None:
         """Tell whoever watches of files that need no bytes: right already, or linked."""
@@ -166,35 +147,49 @@ class Restore:
         if size:
             self._sink(Advanced(0, size))
 
-    def _open(self, entry: Entry, window: _Window) -> None:
+    def _lists_of(self, files: Sequence[Entry]) -> Fetch:
+        """Read the first lists of all these files at once; the rest is read when it is needed."""
+        ids = [e.chunk_id for f in files if f.depth == 1 for e in _extents(f)]
+        fetch = self._reader.fetch
+        known: dict[bytes, bytes] = {}
+        with suppress(DamageError):  # whose list it is, is seen when they are read one by one
+            known = dict(zip(ids, fetch(ids), strict=True)) if ids else {}
+
+        def fetch_lists(wanted: list[bytes]) -> list[bytes]:
+            found = [known.get(chunk_id) for chunk_id in wanted]
+            missing = [i for i, one in zip(wanted, found, strict=True) if one is None]
+            more = iter(fetch(missing) if missing else ())
+            return [next(more) if one is None else one for one in found]
+
+        return fetch_lists
+
+    def _open(self, entry: Entry, window: Window, fetch: Fetch) -> None:
         try:
-            extents = list(
-                flatten(_shown(entry.path), entry.content, entry.depth, self._reader.fetch)
-            )
+            pieces_of = list(flatten(_shown(entry.path), entry.content, entry.depth, fetch))
         except DamageError as error:
             self._damaged(entry, error)
             return
-        if sum(extent.length for extent in extents) != entry.size:
+        if sum(extent.length for extent in pieces_of) != entry.size:
             self._damaged(entry, DamageError("its chunks do not add up to its size"))
             return
         opened = self._target.open(entry)
         if opened is None:
             return
-        pieces = sum(extent.chunk_id != HOLE for extent in extents)
-        file = _LargeFile(entry, opened, pieces)
+        pieces = sum(extent.chunk_id != HOLE for extent in pieces_of)
+        file = LargeFile(entry, opened, pieces)
         if not pieces:
             file.finish_empty()
             self._count(1, 0)
             return
         window.large.append(file)
         offset = 0
-        for extent in extents:
+        for extent in pieces_of:
             if extent.chunk_id != HOLE:
-                piece = _Piece(file, offset, extent.length)
+                piece = Piece(file, offset, extent.length)
                 window.pieces.setdefault(extent.chunk_id, []).append(piece)
             offset += extent.length
 
-    def _consumer(self, window: _Window) -> Callable[[Sequence[tuple[bytes, memoryview]]], None]:
+    def _consumer(self, window: Window) -> Callable[[Sequence[tuple[bytes, memoryview]]], None]:
         def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
             files = []
             finished, size = 0, 0
@@ -222,7 +217,7 @@ class Restore:
             self.result.bytes += size
         self._sink(Advanced(files, size))
 
-    def _lose(self, chunk_id: bytes, error: DamageError, window: _Window) -> None:
+    def _lose(self, chunk_id: bytes, error: DamageError, window: Window) -> None:
         for entry in window.small.get(chunk_id, ()):
             self._damaged(entry, error)
         for piece in window.pieces.get(chunk_id, ()):
@@ -238,13 +233,11 @@ class Restore:
         self._sink(ProblemFound(problem))
 
 
-def is_small(entry: Entry) -> bool:
-    """Whether an entry is one chunk that is written at once."""
-    return (
-        entry.depth == 0
-        and len(entry.content) == EXTENT.size
-        and not entry.content.startswith(HOLE)
-    )
+def _extents(entry: Entry) -> list[Extent]:
+    """Return the extents of an entry; none if they are damaged, which is told of elsewhere."""
+    with suppress(ValueError):
+        return extents(entry.content)
+    return []
 
 
 def _shown(path: bytes) -> str:

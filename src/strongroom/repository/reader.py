@@ -22,9 +22,11 @@ from strongroom.repository.pack import HEADER_SIZE, PackOpener, open_pack
 
 RANGE_SIZE: Final = 8 << 20
 RANGE_GAP: Final = 256 << 10
-RANGES_AHEAD: Final = 6
+BYTES_AHEAD: Final = 48 << 20
+READ_AT_ONCE: Final = 3
 
 Consume = Callable[[Sequence[tuple[bytes, memoryview]]], None]
+Failing = Future[dict[bytes, DamageError]]
 
 
 class Lost(NamedTuple):
@@ -50,6 +52,75 @@ class _Range(NamedTuple):
     frames: list[_Wanted]
 
 
+class Stream:
+    """Chunks on their way to whoever wants them; made by ``Reader.begin``, used by one thread.
+
+    What is asked for ahead is bounded in bytes as they are stored; each worker holds one frame
+    opened, besides.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        work: tuple[Iterator[_Range], dict[bytes, DamageError]],
+        submit: Callable[[_Range], Failing],
+        consume: Consume,
+    ) -> None:
+        self._reader = reader
+        self._ranges, self._failed = work
+        self._submit = submit
+        self._consume = consume
+        self._running: deque[tuple[int, Failing]] = deque()
+        self._next = next(self._ranges, None)
+
+    def push(self, *, must: bool = False) -> None:
+        """Ask for more, as far as there is room, without waiting; if it ``must``, for one at least.
+
+        Room is what all streams of a reader share.
+        """
+        reader = self._reader
+        while self._running and self._running[0][1].done():
+            self._reap()
+        while (piece := self._next) is not None:
+            is_full = reader.ahead > 0 and reader.ahead + piece.length > BYTES_AHEAD
+            if is_full and (self._running or not must):
+                return
+            reader.ahead += piece.length
+            self._running.append((piece.length, self._submit(piece)))
+            self._next = next(self._ranges, None)
+
+    def finish(self) -> list[Lost]:
+        """Wait for all of it; return what could not be read.
+
+        An exception of ``consume`` ends the stream and is raised.
+        """
+        try:
+            self.push(must=True)
+            while self._running:
+                self._reap()
+                self.push(must=True)
+            return self._reader.try_again(self._failed, self._consume)
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Ask for no more, and wait for what cannot be called back."""
+        self._next = None
+        for _, future in self._running:
+            future.cancel()
+        for _, future in self._running:
+            if not future.cancelled():
+                future.exception()
+        self._reader.ahead -= sum(length for length, _ in self._running)
+        self._running.clear()
+
+    def _reap(self) -> None:
+        length, future = self._running[0]
+        self._failed.update(future.result())
+        self._running.popleft()
+        self._reader.ahead -= length
+
+
 class Reader:
     """Reads chunks of one repository; one thread asks, ``executor`` works."""
 
@@ -67,6 +138,7 @@ class Reader:
         self._loaded = load_index()
         self._decompressor = Decompressor()
         self._openers: dict[bytes, PackOpener] = {}
+        self.ahead = 0  # bytes that all streams have asked for and not handed on
 
     @property
     def index(self) -> ChunkIndex:
@@ -85,7 +157,14 @@ class Reader:
         def keep(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
             found.update((chunk_id, bytes(chunk)) for chunk_id, chunk in chunks)
 
-        lost = self.stream(ids, keep)
+        planned, failed = self._planned(ids)
+        ranges = list(self._ranges(planned))
+        if len(ranges) <= READ_AT_ONCE:  # not behind all that streams have asked for
+            for piece in ranges:
+                failed |= self._read_range(piece, keep)
+            lost = self.try_again(failed, keep)
+        else:
+            lost = self._streamed(iter(ranges), keep, failed).finish()
         if lost:
             raise lost[0].error
         return [found[chunk_id] for chunk_id in ids]
@@ -95,6 +174,18 @@ class Reader:
 
         Returns what could not be read; an exception of ``consume`` ends the stream and is raised.
         """
+        return self.begin(ids, consume).finish()
+
+    def begin(self, ids: Iterable[bytes], consume: Consume) -> Stream:
+        """Begin what ``stream`` does, and go on by ``push`` while there is something else to do."""
+        planned, failed = self._planned(ids)
+        stream = self._streamed(self._ranges(planned), consume, failed)
+        stream.push()
+        return stream
+
+    def _planned(
+        self, ids: Iterable[bytes]
+    ) -> tuple[list[tuple[bytes, Place]], dict[bytes, DamageError]]:
         wanted = list(dict.fromkeys(ids))
         places = self.index.find(wanted)
         failed: dict[bytes, DamageError] = {}
@@ -104,7 +195,10 @@ class Reader:
                 failed[chunk_id] = _not_indexed(chunk_id)
             else:
                 planned.append((chunk_id, place))
-        self._read(planned, consume, failed)
+        return planned, failed
+
+    def try_again(self, failed: dict[bytes, DamageError], consume: Consume) -> list[Lost]:
+        """Look for what could not be read in its other places; return what is lost."""
         if failed:
             self._try_other_places(failed, consume)
         if any(isinstance(error, MissingObjectError) for error in failed.values()):
@@ -116,31 +210,19 @@ class Reader:
         for chunk_id in list(failed):
             for place in self.index.places(chunk_id):
                 attempt: dict[bytes, DamageError] = {}
-                self._read([(chunk_id, place)], consume, attempt)
+                for piece in self._ranges([(chunk_id, place)]):
+                    attempt |= self._read_range(piece, consume)
                 if not attempt:
                     del failed[chunk_id]
                     break
 
-    def _read(
-        self,
-        planned: Sequence[tuple[bytes, Place]],
-        consume: Consume,
-        failed: dict[bytes, DamageError],
-    ) -> None:
-        running: deque[Future[dict[bytes, DamageError]]] = deque()
-        try:
-            for piece in self._ranges(planned):
-                while len(running) >= RANGES_AHEAD:
-                    failed.update(running.popleft().result())
-                running.append(self._executor.submit(self._read_range, piece, consume))
-            while running:
-                failed.update(running.popleft().result())
-        finally:
-            for future in running:
-                future.cancel()
-            for future in running:
-                if not future.cancelled():
-                    future.exception()
+    def _streamed(
+        self, ranges: Iterator[_Range], consume: Consume, failed: dict[bytes, DamageError]
+    ) -> Stream:
+        def submit(piece: _Range) -> Failing:
+            return self._executor.submit(self._read_range, piece, consume)
+
+        return Stream(self, (ranges, failed), submit, consume)
 
     def _ranges(self, planned: Sequence[tuple[bytes, Place]]) -> Iterator[_Range]:
         frames: dict[int, _Wanted] = {}

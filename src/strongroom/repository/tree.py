@@ -21,6 +21,7 @@ from strongroom.repository.layout import HASH_SIZE
 
 MAX_LEVELS: Final = 32
 MAX_ENTRY: Final = 8 << 20
+LEAVES_AT_ONCE: Final = 16
 _LEAST, _MOST, _DIVISOR = 64, 4096, 512
 _LEAST_BYTES, _MOST_BYTES = 4096, 1 << 20
 _FEW, _MANY = 16, 1 << 16
@@ -214,7 +215,7 @@ class TreeReader:
             level, ids = pending.pop()
             if not ids:
                 continue
-            width = 8 if level == 0 else 1
+            width = LEAVES_AT_ONCE if level == 0 else 1
             part, rest = ids[:width], ids[width:]
             pending.append((level, rest))
             for data in self._fetch(part):
