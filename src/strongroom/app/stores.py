@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from strongroom.app.machine import Run
-from strongroom.config.settings import Place
+from strongroom.config.settings import NO_LIMITS, Place
 from strongroom.model.store import Store
 from strongroom.storage.local import LocalStore
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.url import StoreUrl, parse
 from strongroom.storage.wrappers.metered import MeteredStore, Traffic
 from strongroom.storage.wrappers.retrying import RetryingStore
+from strongroom.storage.wrappers.throttled import ThrottledStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
         within = folder = LocalStore(machine.fs, address.path, machine.randomness)
     else:
         within = MemoryStore()
+    limits = run.settings.limits
+    if limits != NO_LIMITS:
+        within = ThrottledStore(
+            within, machine.clock, upload=limits.upload, download=limits.download
+        )
     meter = MeteredStore(within)
     store = RetryingStore(meter, machine.clock, machine.randomness, tell=run.warn)
     try:

@@ -25,6 +25,8 @@ class Common:
     key_file: str | None = None
     cache_dir: str | None = None
     config: str | None = None
+    limit_upload: str | None = None
+    limit_download: str | None = None
     json: bool | None = None
     quiet: bool | None = None
     debug: bool | None = None
@@ -103,6 +105,10 @@ _OPTIONS: Final = (
     ),
     _text("--config", metavar="FILE", text="Use this strongroom.toml.", complete=files),
     _text("--cache-dir", metavar="FOLDER", text="Where caches are kept.", complete=folders),
+    _text(
+        "--limit-upload", metavar="RATE", text="Send at most so many bytes a second (500K, 20M)."
+    ),
+    _text("--limit-download", metavar="RATE", text="Read at most so many bytes a second."),
     _flag("--json", text="Print JSON lines."),
     _flag("-q", "--quiet", text="Print nothing but errors and what was asked for."),
     _flag("--debug", text="Show the traceback of an error."),

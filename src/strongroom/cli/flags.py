@@ -15,4 +15,6 @@ def flags_of(options: Common) -> Flags:
         key_file=options.key_file,
         cache_dir=options.cache_dir,
         config=options.config,
+        limit_upload=options.limit_upload,
+        limit_download=options.limit_download,
     )

@@ -11,6 +11,11 @@ _SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)(?:i?B)?", re.IGNORE
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
+def parse_rate(text: str, what: str) -> int:
+    """Read ``500K`` or ``20M/s`` as bytes per second; UsageError names ``what`` it is for."""
+    return parse_size(text.strip().removesuffix("/s"), what)
+
+
 def parse_size(text: str, what: str) -> int:
     """Read ``1500``, ``100M`` or ``1.5GiB`` as bytes; a unit is a power of 1,024.
 

@@ -18,7 +18,7 @@ from strongroom.config.environment import (
     Environment,
 )
 from strongroom.config.file import ConfigurationFile, find_file, read_file
-from strongroom.config.quantities import parse_size
+from strongroom.config.quantities import parse_rate, parse_size
 from strongroom.config.schema import FilesTable, RepositoryTable
 from strongroom.config.values import Level, Value, first
 from strongroom.errors import UsageError
@@ -80,6 +80,19 @@ class Flags:
     key_file: str | None = None
     cache_dir: str | None = None
     config: str | None = None
+    limit_upload: str | None = None
+    limit_download: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most bytes per second to and from the store; None is no limit."""
+
+    upload: int | None = None
+    download: int | None = None
+
+
+NO_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,7 @@ class Settings:
     sources: dict[str, SourceSettings]
     folder: Path
     no_color: bool
+    limits: Limits = NO_LIMITS
 
     def require_place(self) -> Place:
         """Return where the repository is; UsageError if nobody said so."""
@@ -134,7 +148,15 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
         sources=_sources(file, environment) if file is not None else {},
         folder=environment.folder,
         no_color=environment.get("NO_COLOR") is not None,
+        limits=Limits(
+            _rate(flags.limit_upload, "--limit-upload"),
+            _rate(flags.limit_download, "--limit-download"),
+        ),
     )
+
+
+def _rate(text: str | None, option: str) -> int | None:
+    return None if text is None else parse_rate(text, option)
 
 
 def place_of(
