@@ -14,6 +14,7 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import known_config, opened_repository
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
+from strongroom.app.streams import StreamRequest, stream_source
 from strongroom.errors import StoreError, StrongroomError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
@@ -25,12 +26,16 @@ from strongroom.storage.local import LocalStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRequest:
-    """What the command line says; ``host`` is empty for this machine's name."""
+    """What the command line says; ``host`` is empty for this machine's name.
+
+    With a ``stream``, that alone is saved, and ``names`` and ``excludes`` are not looked at.
+    """
 
     names: Sequence[str] = ()
     tags: Sequence[str] = ()
     excludes: Excludes = field(default_factory=Excludes)
     host: str = ""
+    stream: StreamRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,12 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         if folder is not None:
             _sweep(run, folder)
         with (
-            opened_sources(run, request.names, request.excludes, inside) as sources,
-            _totals(run, request, inside, wanted=totals),
+            _planned(run, request, inside) as planned,
+            _totals(run, request, inside, wanted=totals and request.stream is None),
         ):
             result = back_up(
                 repository,
-                [PlannedSource(one.source, one.paths) for one in sources],
+                planned,
                 Circumstances(
                     host=request.host or run.machine.host,
                     user=run.machine.user,
@@ -133,6 +138,15 @@ def estimate_backup(
         bytes_to_read=sum(one.bytes_to_read for one in found),
         problems=[problem for one in found for problem in one.problems],
     )
+
+
+@contextmanager
+def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[list[PlannedSource]]:
+    if request.stream is not None:
+        yield [stream_source(run, request.stream)]
+        return
+    with opened_sources(run, request.names, request.excludes, folder) as sources:
+        yield [PlannedSource(one.source, one.paths) for one in sources]
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import click
+
 from strongroom.app.backup import (
     BackupEstimate,
     BackupReport,
@@ -13,6 +15,7 @@ from strongroom.app.backup import (
     estimate_backup,
 )
 from strongroom.app.sources import Excludes
+from strongroom.app.streams import StreamRequest
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.problems import tell_problems
@@ -32,11 +35,24 @@ def run(  # noqa: PLR0913 - one for each option
     exclude_caches: bool,
     exclude_larger_than: int | None,
     one_file_system: bool,
+    from_stdin: bool,
+    stdin_filename: str | None,
+    stdin_from_command: bool,
     host: str | None,
     dry_run: bool,
 ) -> int:
     """Back up, or say what a backup would read."""
+    stream = None
+    if from_stdin or stdin_from_command:
+        _check_stream(sources, both=from_stdin and stdin_from_command, command=stdin_from_command)
+        leaves_out = exclude or exclude_file or exclude_caches or exclude_larger_than
+        if leaves_out or one_file_system or dry_run:
+            raise click.UsageError("a stream is saved whole: no --exclude…, -x or --dry-run")
+        stream = StreamRequest(stdin_filename or "stdin", sources if stdin_from_command else ())
+    elif stdin_filename is not None:
+        raise click.UsageError("--stdin-filename is for --stdin and --stdin-from-command")
     request = BackupRequest(
+        stream=stream,
         names=sources,
         tags=tags,
         excludes=Excludes(
@@ -50,6 +66,18 @@ def run(  # noqa: PLR0913 - one for each option
     )
     with job(progress=True) as one:
         return _estimate(one, request) if dry_run else _back_up(one, request)
+
+
+def _check_stream(words: Sequence[str], *, both: bool, command: bool) -> None:
+    if both:
+        raise click.UsageError("give --stdin or --stdin-from-command, not both")
+    if command and not words:
+        raise click.UsageError(
+            "--stdin-from-command needs a command: strongroom backup --stdin-from-command "
+            "-- pg_dump app"
+        )
+    if not command and words:
+        raise click.UsageError(f"with --stdin nothing else is saved, also not '{words[0]}'")
 
 
 def _back_up(one: Job, request: BackupRequest) -> int:

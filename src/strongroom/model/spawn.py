@@ -14,6 +14,22 @@ class Finished(NamedTuple):
     errors: bytes
 
 
+class Running(Protocol):
+    """A child at work, whose standard output is read."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a part of ``buffer``; 0 when the child has closed its output."""
+        ...
+
+    def wait(self) -> int:
+        """Wait for the end; the exit code, negative for the signal that killed it."""
+        ...
+
+    def kill(self) -> None:
+        """End it now, if it has not ended, and forget it."""
+        ...
+
+
 class Spawn(Protocol):
     """Starts programs; never through a shell."""
 
@@ -23,4 +39,8 @@ class Spawn(Protocol):
         ``TimeoutError`` after ``seconds``, when it has been killed; ``OSError`` if it does not
         start.
         """
+        ...
+
+    def start(self, command: Sequence[str]) -> Running:
+        """Start a program without input; its errors go where ours go. ``OSError``."""
         ...

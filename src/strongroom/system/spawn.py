@@ -8,6 +8,29 @@ from collections.abc import Sequence
 from strongroom.model.spawn import Finished
 
 
+class Child:
+    """See ``Running``."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def readinto(self, buffer: memoryview) -> int:
+        """See ``Running``."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        return self._process.stdout.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+
+    def wait(self) -> int:
+        """See ``Running``."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """See ``Running``."""
+        with self._process as process:
+            process.kill()
+
+
 class SystemSpawn:
     """Starts programs of this machine."""
 
@@ -24,3 +47,7 @@ class SystemSpawn:
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"did not end within {seconds:.0f} seconds") from error
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def start(self, command: Sequence[str]) -> Child:
+        """See ``Spawn``."""
+        return Child(command)

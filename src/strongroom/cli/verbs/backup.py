@@ -23,6 +23,10 @@ An argument with a slash is a path, and so are . and ..; a bare word is the name
 of a source in strongroom.toml. What did not change since the last backup is not
 read again.
 
+With --stdin-from-command what a command prints is saved as one file, and only if
+it ends with exit code 0:
+  backup --stdin-from-command --stdin-filename db.sql -- pg_dump app
+
 Patterns are those of .gitignore; a folder's .strongroomignore is obeyed too.
 The exit code is 3 if the snapshot was made and something could not be saved.
 """
@@ -44,6 +48,11 @@ The exit code is 3 if the snapshot was made and something could not be saved.
     "--exclude-larger-than", type=SIZE, metavar="SIZE", help="Leave out larger files (100M, 1.5G)."
 )
 @click.option("-x", "--one-file-system", is_flag=True, help="Stay on the file system of each path.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Save standard input as one file.")
+@click.option("--stdin-filename", metavar="NAME", help="The name of that file (stdin).")
+@click.option(
+    "--stdin-from-command", is_flag=True, help="Save what the command after -- prints as one file."
+)
 @click.option("--host", metavar="NAME", callback=checked_text, help="Say it is from this host.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
 @common_options
