@@ -18,6 +18,7 @@ from strongroom.model.randomness import Randomness
 from strongroom.model.spawn import Spawn
 from strongroom.repository.packer import Workers
 from strongroom.system.posix import PosixFs
+from strongroom.system.priority import lower_priority
 from strongroom.system.randomness import SystemRandomness
 from strongroom.system.spawn import SystemSpawn
 
@@ -66,8 +67,10 @@ class Run:
             self.sink(Notice(f"warning: {text}"))
 
 
-def this_machine() -> Machine:
-    """Open the real doors."""
+def this_machine(*, polite: bool = False) -> Machine:
+    """Open the real doors; ``polite``: from now on others use processors and disks first."""
+    if polite:
+        lower_priority()
     return Machine(
         fs=PosixFs(),
         clock=SystemClock(),

@@ -27,6 +27,7 @@ class Common:
     config: str | None = None
     limit_upload: str | None = None
     limit_download: str | None = None
+    nice: bool | None = None
     json: bool | None = None
     quiet: bool | None = None
     debug: bool | None = None
@@ -109,6 +110,7 @@ _OPTIONS: Final = (
         "--limit-upload", metavar="RATE", text="Send at most so many bytes a second (500K, 20M)."
     ),
     _text("--limit-download", metavar="RATE", text="Read at most so many bytes a second."),
+    _flag("--nice", text="Let others use processors and disks first; for scheduled runs."),
     _flag("--json", text="Print JSON lines."),
     _flag("-q", "--quiet", text="Print nothing but errors and what was asked for."),
     _flag("--debug", text="Show the traceback of an error."),

@@ -53,7 +53,7 @@ def begun(
     """Begin a command with these settings."""
     json_lines, quiet = bool(options.json), bool(options.quiet)
     output = Output(json_lines=json_lines, quiet=quiet, stream=stream)
-    machine = this_machine()
+    machine = this_machine(polite=bool(options.nice))
     on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     shows = progress and not quiet
     bar = progress_for(output, machine.clock, color=not settings.no_color, wanted=shows)
