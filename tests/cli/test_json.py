@@ -20,7 +20,8 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     ("backup", "summary"): {
         *("dry_run", "snapshot_id", "status", "backup_start", "backup_end", "total_duration"),
         *("total_files_processed", "total_bytes_processed", "directories", "entries"),
-        *("entries_new", "entries_unmodified", "bytes_read", "data_blobs", "data_added"),
+        *("entries_new", "entries_changed", "entries_unmodified", "anomalies"),
+        *("bytes_read", "data_blobs", "data_added"),
         *("data_added_packed", "problems", "store_requests"),
     },
     ("backup", "error"): {"during", "error", "missing", "item"},
@@ -30,7 +31,8 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     },
     ("dry-run", "entry"): {"action", "size", "path"},
     ("dry-run", "summary"): {
-        *("dry_run", "entries", "entries_new", "entries_unmodified", "total_bytes_processed"),
+        *("dry_run", "entries", "entries_new", "entries_changed", "entries_unmodified"),
+        "total_bytes_processed",
         *("bytes_read", "problems"),
     },
     ("snapshots", "snapshot"): {
@@ -93,11 +95,12 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     ("config check", "summary"): {"file", "errors", "warnings"},
     ("restore", "plan"): {
         *("dry_run", "snapshot_id", "target", "target_exists", "target_in_use", "entries"),
-        *("files", "bytes", "space_needed", "space_free", "path"),
+        *("files", "bytes", "space_needed", "space_free", "path", "overwrite", "deletes"),
     },
     ("restore", "summary"): {
         *("snapshot_id", "target", "entries", "files_restored", "bytes_restored", "damaged"),
         *("refused", "problems", "total_duration", "store_requests"),
+        *("entries_skipped", "entries_deleted", "entries_verified", "entries_different"),
     },
     ("verify", "summary"): {
         *("num_errors", "snapshots", "packs", "packs_read", "bytes_read", "chunks"),

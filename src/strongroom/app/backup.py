@@ -19,6 +19,7 @@ from strongroom.errors import StoreError, StrongroomError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Item, Problem
+from strongroom.operations.anomalies import Anomaly
 from strongroom.operations.backup import Circumstances, PlannedSource, back_up
 from strongroom.operations.estimate import estimate
 from strongroom.storage.local import LocalStore
@@ -36,6 +37,7 @@ class BackupRequest:
     excludes: Excludes = field(default_factory=Excludes)
     host: str = ""
     stream: StreamRequest | None = None
+    compression_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class BackupReport:
     """What a backup came to; sizes in bytes.
 
     ``data_added`` is the plaintext that was new, ``data_added_packed`` what it takes in the store;
-    ``new`` entries are new or changed ones. ``reads``: whether the same key can restore it.
+    ``changed`` entries are those that the last backup knew as something else; without its memory
+    all are ``new``. ``reads``: whether the same key can restore it.
     """
 
     snapshot: ListedSnapshot
@@ -52,7 +55,9 @@ class BackupReport:
     entries: int
     bytes: int
     new: int
+    changed: int
     unchanged: int
+    anomalies: Sequence[Anomaly]
     bytes_read: int
     chunks_added: int
     data_added: int
@@ -70,6 +75,7 @@ class BackupEstimate:
     entries: int
     bytes: int
     new: int
+    changed: int
     unchanged: int
     bytes_to_read: int
     problems: Sequence[Problem]
@@ -95,6 +101,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                     user=run.machine.user,
                     program=f"strongroom {__version__}",
                     tags=request.tags,
+                    level=request.compression_level,
                 ),
                 walks_of(run, repository.id),
             )
@@ -106,8 +113,10 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
             directories=sum(t.directories for t in tallies),
             entries=sum(t.entries for t in tallies),
             bytes=sum(t.bytes for t in tallies),
-            new=sum(t.new for t in tallies),
+            new=max(sum(t.new for t in tallies) - result.changed, 0),
+            changed=result.changed,
             unchanged=sum(t.unchanged for t in tallies),
+            anomalies=result.anomalies,
             bytes_read=sum(t.bytes_read for t in tallies),
             chunks_added=written.chunks,
             data_added=written.plain_bytes,
@@ -134,6 +143,7 @@ def estimate_backup(
         entries=sum(one.entries for one in found),
         bytes=sum(one.bytes for one in found),
         new=sum(one.new for one in found),
+        changed=sum(one.changed for one in found),
         unchanged=sum(one.unchanged for one in found),
         bytes_to_read=sum(one.bytes_to_read for one in found),
         problems=[problem for one in found for problem in one.problems],

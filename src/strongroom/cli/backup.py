@@ -38,6 +38,7 @@ def run(  # noqa: PLR0913 - one for each option
     from_stdin: bool,
     stdin_filename: str | None,
     stdin_from_command: bool,
+    compression_level: int | None,
     host: str | None,
     dry_run: bool,
 ) -> int:
@@ -63,6 +64,7 @@ def run(  # noqa: PLR0913 - one for each option
             one_file_system=one_file_system,
         ),
         host=host or "",
+        compression_level=compression_level,
     )
     with job(progress=True) as one:
         return _estimate(one, request) if dry_run else _back_up(one, request)
@@ -100,6 +102,11 @@ def _back_up(one: Job, request: BackupRequest) -> int:
         f"{counted(report.files, 'file')}, {size(report.bytes)}; read {size(report.bytes_read)}, "
         f"stored {size(report.data_added_packed)} new, in {duration(report.seconds)}"
     )
+    one.output.line(
+        f"entries: {report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"
+    )
+    for anomaly in report.anomalies:
+        one.output.notice(f"warning: unusual: {anomaly.text}")
     where = "" if report.reads else ", with a full or reader key"
     one.output.line(
         f"next{where}: strongroom restore {snapshot.short_id} --to FOLDER, strongroom verify"
@@ -122,12 +129,14 @@ def _record(one: Job, report: BackupReport) -> None:
         directories=report.directories,
         entries=report.entries,
         entries_new=report.new,
+        entries_changed=report.changed,
         entries_unmodified=report.unchanged,
         bytes_read=report.bytes_read,
         data_blobs=report.chunks_added,
         data_added=report.data_added,
         data_added_packed=report.data_added_packed,
         problems=len(report.problems),
+        anomalies=[one.kind for one in report.anomalies],
         store_requests=report.requests,
     )
 
@@ -146,13 +155,15 @@ def _estimate(one: Job, request: BackupRequest) -> int:
         dry_run=True,
         entries=found.entries,
         entries_new=found.new,
+        entries_changed=found.changed,
         entries_unmodified=found.unchanged,
         total_bytes_processed=found.bytes,
         bytes_read=found.bytes_to_read,
         problems=len(found.problems),
     )
     output.line(
-        f"dry run: would read {counted(found.new, 'entry', 'entries')} that are new or changed "
+        f"dry run: would read {counted(found.new, 'new entry', 'new entries')} "
+        f"and {found.changed:,} changed "
         f"({size(found.bytes_to_read)}); {found.unchanged:,} unchanged; nothing was written"
     )
     return INCOMPLETE if found.problems else 0

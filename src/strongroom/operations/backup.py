@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,7 @@ from strongroom.errors import StrongroomError
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
 from strongroom.model.source import Problem, Source
+from strongroom.operations.anomalies import Anomaly, Current, Earlier, anomalies
 from strongroom.repository.ingest import Ingest, Tally
 from strongroom.repository.lastwalk import LastWalk, new_walk
 from strongroom.repository.localfiles import LocalFiles
@@ -20,9 +21,14 @@ from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.writer import Written
 
+_COMPARED: Final = 60  # snapshots, of all sources and hosts, that a new one is compared with
+
 
 class Circumstances(NamedTuple):
-    """Who backs up, and as what; times come from the clock."""
+    """Who backs up, and as what; times come from the clock.
+
+    ``level``: how hard zstd tries, 1 to 19; None for the usual.
+    """
 
     host: str
     user: str
@@ -31,6 +37,16 @@ class Circumstances(NamedTuple):
     name: str = ""
     environment: str = ""
     type: str = "files"
+    level: int | None = None
+
+
+class Captured(NamedTuple):
+    """What became of one source. ``changed``: entries that the last walk knew as something else."""
+
+    record: SourceRecord
+    tally: Tally
+    changed: int
+    changed_files: int
 
 
 class PlannedSource(NamedTuple):
@@ -48,6 +64,8 @@ class BackupResult:
     written: Written
     tallies: tuple[Tally, ...]
     seconds: float
+    changed: int = 0
+    anomalies: tuple[Anomaly, ...] = ()
 
     @property
     def problems(self) -> list[Problem]:
@@ -64,7 +82,8 @@ def back_up(
     """Capture every source and commit. Any error before the commit leaves nothing committed."""
     clock = repository.around.clock
     started_ns, began = clock.now_ns(), clock.elapsed()
-    session = BackupSession(repository)
+    level = circumstances.level
+    session = BackupSession(repository, level) if level else BackupSession(repository)
     try:
         session.begin()
         captured = [_capture(repository, session, planned, walks) for planned in sources]
@@ -78,15 +97,49 @@ def back_up(
             started_ns=started_ns,
             ended_ns=clock.now_ns(),
             program=_bytes(circumstances.program),
-            sources=tuple(record for record, _ in captured),
+            sources=tuple(one.record for one in captured),
         )
         repository.around.sink(PhaseBegan("commit"))
         listed = session.commit(snapshot)
     except BaseException:
         _give_up(session, repository)
         raise
-    tallies = tuple(tally for _, tally in captured)
-    return BackupResult(listed, session.writer.written, tallies, clock.elapsed() - began)
+    written = session.writer.written
+    recent = repository.recent_snapshots(session.history, _COMPARED)
+    return BackupResult(
+        listed,
+        written,
+        tuple(one.tally for one in captured),
+        clock.elapsed() - began,
+        sum(one.changed for one in captured),
+        tuple(_unusual(recent, captured, listed, written.plain_bytes)),
+    )
+
+
+def _unusual(
+    earlier: Sequence[ListedSnapshot],
+    captured: Sequence[Captured],
+    listed: ListedSnapshot,
+    added: int,
+) -> Iterator[Anomaly]:
+    """Yield what is unusual about each source beside its own past.
+
+    ``added`` bytes are those of all sources: of one, at most what was read of it.
+    """
+    for one in captured:
+        record, counts = one.record, one.record.counts
+        past = [
+            Earlier(snapshot.started_ns, source.root, source.counts.files, source.counts.bytes)
+            for snapshot in (e.snapshot for e in earlier if e.writer == listed.writer)
+            for source in snapshot.sources
+            if (source.name, source.kind) == (record.name, record.kind)
+        ]
+        started_ns = listed.snapshot.started_ns
+        sizes = counts.files, counts.bytes
+        now = Current(
+            started_ns, record.root, *sizes, one.changed_files, min(added, one.tally.bytes_read)
+        )
+        yield from anomalies(past, now)
 
 
 def _bytes(text: str) -> bytes:
@@ -104,15 +157,16 @@ def _give_up(session: BackupSession, repository: Repository) -> None:
 
 def _capture(
     repository: Repository, session: BackupSession, planned: PlannedSource, walks: LocalFiles
-) -> tuple[SourceRecord, Tally]:
+) -> Captured:
     around = repository.around
     around.sink(PhaseBegan("backup"))
     parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
     ingest = Ingest(session, parameters, around)
     name = f"walks/{planned.source.kind}-{planned.source.name}"
+    last = LastWalk(walks, name)
     with new_walk(walks, name) as walk:
-        record = ingest.run(planned.source, LastWalk(walks, name), walk)
+        record = ingest.run(planned.source, last, walk)
     if walk.failure is not None:
         around.sink(Notice(f"warning: the next backup reads everything again: {walk.failure}"))
     record = msgspec.structs.replace(record, paths=tuple(planned.paths))
-    return record, ingest.tally
+    return Captured(record, ingest.tally, last.changed, last.changed_files)

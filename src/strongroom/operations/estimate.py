@@ -18,6 +18,7 @@ class Estimate:
     entries: int = 0
     bytes: int = 0
     new: int = 0
+    changed: int = 0
     unchanged: int = 0
     bytes_to_read: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -42,6 +43,8 @@ def estimate(
         result.bytes_to_read += item.size
         if tell is not None:
             tell(item)
+    result.changed = last.changed
+    result.new -= last.changed
     result.problems.sort(key=lambda problem: sort_key(problem.path))
     return result
 

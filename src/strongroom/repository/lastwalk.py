@@ -125,13 +125,19 @@ def _blocks(files: LocalFiles, name: str) -> Iterator[WalkBlock]:
 
 
 class LastWalk:
-    """Reads the last walk beside a new one: both in the same order, each once."""
+    """Reads the last walk beside a new one: both in the same order, each once.
+
+    ``changed`` counts paths that were asked for and had another token, ``changed_files`` the files
+    among them.
+    """
 
     def __init__(self, files: LocalFiles, name: str) -> None:
         self._blocks = _blocks(files, name)
         self._ahead: WalkBlock | None = None
         self._records: list[WalkRecord] = []
         self._at = 0
+        self.changed = 0
+        self.changed_files = 0
         self.pass_by()
 
     def match(self, path: bytes, token: bytes) -> WalkRecord | None:
@@ -146,8 +152,13 @@ class LastWalk:
         if self._at == len(self._records):
             return None
         record = self._records[self._at]
-        same = record.entry.path == path and token and record.token == token
-        return record if same else None
+        if record.entry.path != path:
+            return None
+        if token and record.token == token:
+            return record
+        self.changed += 1
+        self.changed_files += record.entry.kind == EntryKind.FILE
+        return None
 
     def leaf_at(self, path: bytes) -> WalkBlock | None:
         """Return the leaf that begins with ``path``, unless it was entered."""

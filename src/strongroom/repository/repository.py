@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -205,6 +206,21 @@ class Repository:
 
     def _tell_of_damage(self, _key: str, error: DamageError) -> None:
         self.around.sink(Notice(f"warning: {error}; tags that it changed are as they were before"))
+
+    def recent_snapshots(self, history: History, most: int) -> list[ListedSnapshot]:
+        """Open the last snapshots of a history by their own times, oldest first.
+
+        What cannot be opened is left out: who needs it is told by ``snapshots``. An agent opens none.
+        """
+        if self.keyring.only_domain is not None:
+            return []
+        commits = [one for one in history.decisions if one.commit is not None]
+        commits.sort(key=lambda one: one.commit.committed_ns if one.commit is not None else 0)
+        found = []
+        for decision in commits[-most:]:
+            with suppress(DamageError):
+                found.append(open_snapshot(decision, self.keyring))
+        return [one for one in found if one is not None]
 
     def load_index(self) -> LoadedIndex:
         """Read every index segment, for reading."""

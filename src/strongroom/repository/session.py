@@ -78,6 +78,11 @@ class BackupSession:
         return _begun(self._writer)
 
     @property
+    def history(self) -> History:
+        """The decisions that were there when the session began."""
+        return _begun(self._seen).history
+
+    @property
     def key(self) -> str:
         """The key of the decision of this session."""
         return layout.commit(self._identity.id, self.id)

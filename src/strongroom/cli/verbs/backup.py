@@ -53,6 +53,12 @@ The exit code is 3 if the snapshot was made and something could not be saved.
 @click.option(
     "--stdin-from-command", is_flag=True, help="Save what the command after -- prints as one file."
 )
+@click.option(
+    "--compression-level",
+    type=click.IntRange(1, 19),
+    metavar="1-19",
+    help="How hard to compress (3); what does not get smaller is stored as it is.",
+)
 @click.option("--host", metavar="NAME", callback=checked_text, help="Say it is from this host.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
 @common_options
