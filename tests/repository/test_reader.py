@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 import pytest
@@ -219,3 +222,58 @@ def test_an_index_that_lies_loses_only_what_it_lies_about(kit: Kit) -> None:
     found, lost = read(kit.open().reader(), ids)
     assert lost.keys() == {ids[0], ids[1]}
     assert len(found) == len(ids) - 2
+
+
+class Later(ThreadPoolExecutor):
+    """Begins nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.waiting: deque[tuple[Future[object], Callable[[], object]]] = deque()
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN002, ANN003, ANN201
+        future: Future[object] = Future()
+        self.waiting.append((future, partial(fn, *args, **kwargs)))
+        return future
+
+    def work(self) -> None:
+        """Do what was asked for first."""
+        future, act = self.waiting.popleft()
+        future.set_result(act())
+
+
+def test_what_is_asked_for_ahead_is_bounded_in_bytes(kit: Kit) -> None:
+    """Over two streams together; each gets on as room is made, and all chunks come once."""
+    ids = [chunk_id for n in range(0, 50, 10) for chunk_id in stored(kit, CHUNKS[n : n + 10])]
+    assert len(pack_ids(kit)) == 5
+    repository, later = kit.open(), Later()
+    reader = Reader(kit.store, repository.keyring, repository.load_index, later, bytes_ahead=26_000)
+    found: list[bytes] = []
+
+    def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+        found.extend(bytes(chunk) for _, chunk in chunks)
+
+    first, second = reader.begin(ids[:30], consume), reader.begin(ids[30:], consume)
+    assert len(later.waiting) == 2
+    most = 0
+    for _ in range(5):
+        most = max(most, reader.ahead)
+        later.work()
+        first.push()
+        second.push()
+    assert 20_000 < most <= 26_000
+    assert (first.finish(), second.finish()) == ([], [])
+    assert sorted(found) == sorted(CHUNKS)
+    assert reader.ahead == 0
+
+
+def test_a_stream_that_is_cancelled_asks_for_no_more(kit: Kit) -> None:
+    """What was asked for is called back, and its room is free again."""
+    ids = [chunk_id for n in range(0, 50, 10) for chunk_id in stored(kit, CHUNKS[n : n + 10])]
+    repository, later = kit.open(), Later()
+    reader = Reader(kit.store, repository.keyring, repository.load_index, later, bytes_ahead=26_000)
+    stream = reader.begin(ids, lambda _chunks: None)
+    stream.cancel()
+    stream.push()
+    assert all(future.cancelled() for future, _ in later.waiting)
+    assert (len(later.waiting), reader.ahead) == (2, 0)

@@ -82,7 +82,7 @@ class Stream:
         while self._running and self._running[0][1].done():
             self._reap()
         while (piece := self._next) is not None:
-            is_full = reader.ahead > 0 and reader.ahead + piece.length > BYTES_AHEAD
+            is_full = reader.ahead > 0 and reader.ahead + piece.length > reader.bytes_ahead
             if is_full and (self._running or not must):
                 return
             reader.ahead += piece.length
@@ -122,7 +122,10 @@ class Stream:
 
 
 class Reader:
-    """Reads chunks of one repository; one thread asks, ``executor`` works."""
+    """Reads chunks of one repository; one thread asks, ``executor`` works.
+
+    At most ``bytes_ahead``, or one range, is asked for and not yet handed on, over all streams.
+    """
 
     def __init__(
         self,
@@ -130,6 +133,8 @@ class Reader:
         keyring: Keys,
         load_index: Callable[[], LoadedIndex],
         executor: Executor,
+        *,
+        bytes_ahead: int = BYTES_AHEAD,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -138,6 +143,7 @@ class Reader:
         self._loaded = load_index()
         self._decompressor = Decompressor()
         self._openers: dict[bytes, PackOpener] = {}
+        self.bytes_ahead = bytes_ahead
         self.ahead = 0  # bytes that all streams have asked for and not handed on
 
     @property
