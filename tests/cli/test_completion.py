@@ -58,8 +58,8 @@ def test_verbs_and_options(empty: Program) -> None:
     assert values(empty, "sn") == ["snapshots"]
     assert values(empty, "config ") == ["check", "show"]
     assert values(empty, "find --ol") == ["--oldest"]
-    assert values(empty, "restore --owner") == ["--ownership"]
-    assert values(empty, "restore --ownership n") == ["name", "number"]
+    assert values(empty, "restore --owner") == ["--owner-map"]
+    assert values(empty, "restore --overwrite a") == ["always"]
     assert values(empty, "completion z") == ["zsh"]
     assert values(empty, "no-such-verb x") == []
 
