@@ -210,7 +210,8 @@ class Repository:
     def recent_snapshots(self, history: History, most: int) -> list[ListedSnapshot]:
         """Open the last snapshots of a history by their own times, oldest first.
 
-        What cannot be opened is left out: who needs it is told by ``snapshots``. An agent opens none.
+        What cannot be opened is left out: who needs it is told by ``snapshots``. An agent opens
+        none.
         """
         if self.keyring.only_domain is not None:
             return []
