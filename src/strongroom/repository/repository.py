@@ -10,7 +10,13 @@ from typing import Final
 import msgspec
 
 from strongroom.clock import Clock
-from strongroom.errors import DamageError, ObjectMissingError, RefusedError, StoreError
+from strongroom.errors import (
+    DamageError,
+    KeyRefusedError,
+    ObjectMissingError,
+    RefusedError,
+    StoreError,
+)
 from strongroom.model.events import Notice, Sink
 from strongroom.model.randomness import Randomness
 from strongroom.model.snapshot import ListedSnapshot
@@ -219,7 +225,7 @@ class Repository:
         commits.sort(key=lambda one: one.commit.committed_ns if one.commit is not None else 0)
         found = []
         for decision in commits[-most:]:
-            with suppress(DamageError):
+            with suppress(DamageError, KeyRefusedError):
                 found.append(open_snapshot(decision, self.keyring))
         return [one for one in found if one is not None]
 
