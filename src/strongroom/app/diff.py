@@ -19,7 +19,7 @@ from strongroom.model.snapshot import ListedSnapshot, SourceRecord
 from strongroom.operations.changes import Change, DiffResult, Modifier, Tally
 from strongroom.operations.diff import Take, diff
 from strongroom.operations.diff_disk import Living, diff_disk
-from strongroom.operations.listing import find_snapshot
+from strongroom.operations.listing import named_snapshots
 from strongroom.repository.tree import is_below
 from strongroom.sources.files.source import FilesSource
 
@@ -39,8 +39,7 @@ def compare(run: Run, old: str, new: str, path: str, take: Take) -> DiffReport:
     """Give every difference between two snapshots to ``take``."""
     top = path_in_snapshot(path)
     with opened_repository(run) as opened:
-        snapshots = opened.repository.snapshots()
-        first, second = (find_snapshot(snapshots, name) for name in (old, new))
+        first, second = named_snapshots(opened.repository, [old, new])
         result = diff(opened.repository, first, second, top, take)
         return DiffReport(first, second, result)
 
@@ -60,7 +59,7 @@ def compare_with_disk(
     that the snapshot has nothing of.
     """
     with opened_repository(run) as opened:
-        listed = find_snapshot(opened.repository.snapshots(), snapshot)
+        listed = named_snapshots(opened.repository, [snapshot])[0]
         if listed.snapshot.host != os.fsencode(run.machine.host):
             host = os.fsdecode(listed.snapshot.host)
             run.tell(f"snapshot {listed.short_id} is from host {host}, and this is another one")

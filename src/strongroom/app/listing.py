@@ -27,7 +27,7 @@ def entries(
     """Give the entries at and below a path, in order, to ``take``; the snapshot they are in."""
     top = path_in_snapshot(path)
     with opened_repository(run) as opened:
-        listed = listing.find_snapshot(opened.repository.snapshots(), snapshot)
+        listed = listing.named_snapshots(opened.repository, [snapshot])[0]
         for batch in listing.entries_below(opened.repository, listed, top):
             take(batch)
         return listed
@@ -37,7 +37,7 @@ def dump(run: Run, snapshot: str, path: str, write: Callable[[bytes | memoryview
     """Give the bytes of one file to ``write``, in order; their number."""
     top = path_in_snapshot(path)
     with opened_repository(run) as opened:
-        listed = listing.find_snapshot(opened.repository.snapshots(), snapshot)
+        listed = listing.named_snapshots(opened.repository, [snapshot])[0]
         return listing.dump(opened.repository, listed, top, write)
 
 

@@ -18,7 +18,7 @@ from strongroom.errors import RefusedError, UsageError
 from strongroom.model.events import PhaseBegan, ProblemFound
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Problem
-from strongroom.operations.listing import find_snapshot
+from strongroom.operations.listing import named_snapshots
 from strongroom.operations.restore import Removal, RestoreResult, selected_entries
 from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_check import Check, Checked
@@ -129,7 +129,7 @@ def restore(
         )
         if request.overwrite is None:
             refuse_in_use(target)
-        listed = find_snapshot(opened.repository.snapshots(), request.snapshot)
+        listed = named_snapshots(opened.repository, [request.snapshot])[0]
         work = _Restore(run, opened, request, listed, top, target, owners)
         plan = work.plan()
         if not plan.fits and not target.in_use:

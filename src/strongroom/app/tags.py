@@ -11,6 +11,7 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.errors import UsageError
 from strongroom.operations.choosing import choose
+from strongroom.operations.listing import refuse_unreadable
 from strongroom.repository.tagging import Retagged, TagEdit, plan_tags, put_tags
 
 __all__ = ["Chosen", "Retagged", "TagReport", "TagRequest", "retag"]
@@ -45,6 +46,7 @@ def retag(run: Run, request: TagRequest) -> TagReport:
     with opened_repository(run) as opened:
         repository = opened.repository
         listing = repository.list_snapshots()
+        refuse_unreadable(listing, request.chosen.names)
         snapshots = choose(listing.found, choice_of(run, request.chosen))
         plan = plan_tags(snapshots, listing.additions, TagEdit(add, remove, exactly))
         if not request.dry_run:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
-from strongroom.operations.listing import find_snapshot
+from strongroom.operations.listing import named_snapshots
 from strongroom.operations.verify import Subset
 from strongroom.operations.verify import verify as check
 from strongroom.repository.findings import Finding, Severity
@@ -40,7 +40,7 @@ def verify(run: Run, snapshot: str | None, subset: str | None, *, read_data: boo
     began = machine.clock.elapsed()
     with opened_repository(run) as opened:
         repository = opened.repository
-        only = find_snapshot(repository.snapshots(), snapshot) if snapshot is not None else None
+        only = named_snapshots(repository, [snapshot])[0] if snapshot is not None else None
         result = check(repository, choice, only, read_data=read_data)
         return VerifyReport(
             snapshots=result.snapshots,

@@ -10,12 +10,30 @@ from strongroom.model.entry import HOLE, Entry, EntryKind
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.restore import tree_of
 from strongroom.repository.content import flatten
-from strongroom.repository.repository import Repository
+from strongroom.repository.repository import Listing, Repository
 
 _SHORTEST_PREFIX = 2
 _ZEROS = bytes(1 << 20)
 _WINDOW = 64
 _NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def named_snapshots(repository: Repository, names: Sequence[str]) -> list[ListedSnapshot]:
+    """Return the snapshot that each name names; ``NotFoundError``, and ``refuse_unreadable``."""
+    listing = repository.list_snapshots()
+    refuse_unreadable(listing, names)
+    return [find_snapshot(listing.found, name) for name in names]
+
+
+def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
+    """``DamageError`` for ``latest`` where a commit cannot be read that may be the latest one."""
+    if listing.unreadable and any(name.startswith("latest") for name in names):
+        raise DamageError(
+            f"{listing.unreadable} commit(s) cannot be read, so which snapshot is the latest is "
+            "not known",
+            hint="Name a snapshot by its id: 'strongroom snapshots' lists those that can be read, "
+            "'strongroom verify' says what is damaged.",
+        )
 
 
 def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
