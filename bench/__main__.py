@@ -1,4 +1,4 @@
-"""``python -m bench [files|growth|latency]``: measure, and write the page into ``docs/``."""
+"""``python -m bench NAME``: measure, and write the page into ``docs/``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import files, growth, latency
+from bench import fidelity, files, growth, latency
 
 
 def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("name", nargs="?", default="files", choices=["files", "growth", "latency"])
+    kinds = ["files", "growth", "latency", "fidelity"]
+    parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
         "--sets", nargs="+", default=None, help="of python, small, large; latency: random, python"
@@ -38,6 +39,8 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
         return {"growth.md": page, "growth.svg": chart}
     if options.name == "latency":
         return {"latency.md": latency.run(work, sets=options.sets)}
+    if options.name == "fidelity":
+        return {"fidelity.md": fidelity.run(work, programs=options.programs)}
     page = files.run(work, rounds=options.rounds, sets=options.sets, programs=options.programs)
     return {"benchmarks.md": page}
 

@@ -158,5 +158,6 @@ def _table(name: str, described: str, results: dict[str, list[Round]]) -> str:
         cells = [_cell(rounds, step) for step in STEPS]
         stored = statistics.median(one.stored for one in rounds) / 1e6
         peak = max(run.peak for one in rounds for run in one.runs.values())
-        lines.append(f"| {program} | {' | '.join(cells)} | {stored:.0f} | {peak:.0f} |")
+        shown = program.replace("|", "\\|")
+        lines.append(f"| {shown} | {' | '.join(cells)} | {stored:.0f} | {peak:.0f} |")
     return "\n".join(lines) + "\n"
