@@ -225,10 +225,10 @@ def test_a_reader_key_signs_nothing_and_says_why(
 def test_a_forged_commit_is_named_by_verify_and_by_snapshots(
     program: Program, data: Path, agent: Mapping[str, str | None]
 ) -> None:
-    """The bytes of a commit copied to another key: exit 4 for verify, a warning for the others."""
+    """A commit of an agent copied to another key: exit 4 for verify, a warning for the others."""
     program.good("backup", data, env=agent)
+    (old,) = program.repository.glob("commits/*/*")
     program.good("backup", data)
-    (old, *_) = sorted(program.repository.glob("commits/*/*"))
     forged = old.with_name("0" * 32)
     shutil.copy(old, forged)
     key = forged.relative_to(program.repository).as_posix()

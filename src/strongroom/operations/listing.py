@@ -26,10 +26,13 @@ def named_snapshots(repository: Repository, names: Sequence[str]) -> list[Listed
 
 
 def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
-    """``DamageError`` for ``latest`` where a commit cannot be read that may be the latest one."""
-    if listing.unreadable and any(name.startswith("latest") for name in names):
+    """``DamageError`` for ``latest`` where a commit cannot be read that may be the latest one.
+
+    What stands below an agent's name stops nobody: whoever stole its key could put it there.
+    """
+    if listing.doubtful and any(name.startswith("latest") for name in names):
         raise DamageError(
-            f"{listing.unreadable} commit(s) cannot be read, so which snapshot is the latest is "
+            f"{listing.doubtful} commit(s) cannot be read, so which snapshot is the latest is "
             "not known",
             hint="Name a snapshot by its id: 'strongroom snapshots' lists those that can be read, "
             "'strongroom verify' says what is damaged.",

@@ -111,6 +111,14 @@ class WriterDirectory:
                 found[writer] = error
         return found
 
+    def is_of_agent(self, key: str) -> bool:
+        """Whether a key of a commit is below the name of an agent that ``writers/`` knows."""
+        ids = layout.commit_ids(key)
+        try:
+            return ids is not None and self.writer(ids[0]).name != MAIN
+        except DamageError:
+            return False
+
 
 class CommitLog(SignedLog[Decision]):
     """Reads decisions, through a cache: they never change."""

@@ -73,11 +73,13 @@ class History:
 class Listing:
     """The snapshots with their tags as they are now, oldest first.
 
-    ``unreadable``: how many commits could not be read. ``additions``: what their tags come from.
+    ``unreadable``: how many commits could not be read; ``doubtful``: how many of these no agent can
+    have put, so that one of them may be the latest. ``additions``: what their tags come from.
     """
 
     found: list[ListedSnapshot]
     unreadable: int
+    doubtful: int
     history: History
     additions: Additions
 
@@ -193,13 +195,13 @@ class Repository:
         history = self.checked_history()
         self._remember_what_stays(history)
         found = []
-        unreadable = sum(key.startswith(layout.COMMITS) for key in history.damaged)
+        unreadable = [key for key in history.damaged if key.startswith(layout.COMMITS)]
         for decision in history.decisions:
             try:
                 snapshot = open_snapshot(decision, self.keyring)
             except DamageError as error:
                 self.around.sink(Notice(f"warning: {error}"))
-                unreadable += 1
+                unreadable.append(decision.key)
                 continue
             if snapshot is not None and decision.by_agent:
                 name = self.writers.writer(bytes.fromhex(snapshot.writer)).name
@@ -208,7 +210,9 @@ class Repository:
                 found.append(snapshot)
         counting = additions(found, history.orders, self.keyring, self._tell_of_damage)
         tagged = [with_tags(listed, counting) for listed in found]
-        return Listing(oldest_first(tagged, history.seen), unreadable, history, counting)
+        doubtful = sum(not self.writers.is_of_agent(key) for key in unreadable)
+        ordered = oldest_first(tagged, history.seen)
+        return Listing(ordered, len(unreadable), doubtful, history, counting)
 
     def _tell_of_damage(self, _key: str, error: DamageError) -> None:
         self.around.sink(Notice(f"warning: {error}; tags that it changed are as they were before"))
