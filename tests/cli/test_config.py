@@ -118,7 +118,7 @@ def test_every_error_at_once(empty: Program) -> None:
         (f"{path}:9", "'big' is no size"),
         (f"{path}:12", "sources.web.paths: /nowhere does not exist"),
         (f"{path}:13", "without its ]"),
-        (f"{path}:14", "nofile cannot be read: no such file"),
+        (f"{path}:14", "nofile: does not exist"),
     ):
         (line,) = [one for one in lines if what in one]
         assert line.startswith(f"{place}: error: ")
@@ -155,7 +155,7 @@ def test_a_good_configuration(empty: Program) -> None:
     [
         (NOTHING_SET, (), "no repository is named"),
         ({"STRONGROOM_REPOSITORY": "s4://x"}, (), "STRONGROOM_REPOSITORY: error: no store"),
-        ({"STRONGROOM_PASSPHRASE_FILE": "/nowhere"}, (), "cannot be used: no such file"),
+        ({"STRONGROOM_PASSPHRASE_FILE": "/nowhere"}, (), "cannot be used: does not exist"),
         ({}, ("--config", "nothing.toml"), "there is no such file"),
         ({"STRONGROOM_CONFIG": "nothing.toml"}, (), "there is no such file"),
     ],
@@ -176,3 +176,18 @@ def test_a_file_of_others_is_said(empty: Program) -> None:
     result = empty.run("config", "check", env=NOTHING_SET)
     assert result.code == 2
     assert "written by other users" in result.out
+
+
+def test_a_file_that_is_too_large_is_said_as_a_backup_says_it(empty: Program) -> None:
+    """An exclude file beyond 16 MiB is an error of the configuration, and of the backup."""
+    (empty.folder / "documents").mkdir()
+    (empty.folder / "nofile").write_bytes(b"x\n" * (9 << 20))
+    text = '[sources.web]\ntype = "files"\npaths = ["documents"]\nexclude_file = "nofile"\n'
+    write(empty, f'version = 1\n[repositories.main]\nurl = "{empty.repository}"\n{text}')
+    result = empty.run("config", "check", env=NOTHING_SET)
+    assert result.code == 2
+    assert "nofile is larger than 16 MiB" in result.out
+    empty.good("init")
+    result = empty.run("backup", "web")
+    assert result.code == 2
+    assert "nofile is larger than 16 MiB" in result.err

@@ -9,18 +9,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from strongroom.app.sources import exclude_lines
 from strongroom.config.effective import Effective, effective
 from strongroom.config.environment import KNOWN, Environment
 from strongroom.config.file import ConfigurationError, TomlFile, find_file, read_file
 from strongroom.config.settings import Flags, SecretKind, Settings, load_settings
 from strongroom.errors import UsageError
-from strongroom.sources.files.excludes import Line, from_options, read_lines
+from strongroom.sources.files.excludes import Line, from_options
 from strongroom.storage.url import parse
+from strongroom.system.causes import cause_of
 
 __all__ = ["Effective", "Finding", "check", "effective"]
 
 _OTHERS: Final = 0o077
-_LARGEST: Final = 16 << 20
 
 
 class Finding(NamedTuple):
@@ -108,7 +109,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
                 error, FileNotFoundError
             )
             hint = "; init makes it" if missing_key else ""
-            text = f"the {secret.kind.value} {path} cannot be used: {_cause(error)}{hint}"
+            text = f"the {secret.kind.value} {path} cannot be used: {cause_of(error)}{hint}"
             yield Finding(where, text, is_error=not missing_key)
             continue
         if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS:
@@ -150,12 +151,11 @@ def _listed(
 ) -> Iterator[Finding]:
     for path in (environment.expanded(text, folder) for text in texts):
         try:
-            with path.open("rb") as listed:
-                data = listed.read(_LARGEST)
-        except OSError as error:
-            yield Finding(where, f"{path} cannot be read: {_cause(error)}")
+            lines = exclude_lines(path, str(path))
+        except UsageError as error:
+            yield Finding(where, error.message)
         else:
-            yield from _patterns(read_lines(data, str(path)))
+            yield from _patterns(lines)
 
 
 def _patterns(lines: Sequence[Line]) -> Iterator[Finding]:
@@ -164,7 +164,3 @@ def _patterns(lines: Sequence[Line]) -> Iterator[Finding]:
             from_options([line], b"")
         except UsageError as error:
             yield Finding(line.origin, error.message.removeprefix(f"{line.origin}: "))
-
-
-def _cause(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

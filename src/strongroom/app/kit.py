@@ -11,6 +11,7 @@ from typing import Final
 from strongroom import __version__
 from strongroom.app.kittext import Kit, KitKey, kit_text, read_kit
 from strongroom.app.machine import Run
+from strongroom.app.named_files import read_named
 from strongroom.app.opening import opened_repository
 from strongroom.app.secretfiles import SecretFile
 from strongroom.app.secrets import given_secrets
@@ -26,7 +27,6 @@ from strongroom.repository.records import SlotKind, SlotRole
 from strongroom.repository.repository import Repository
 from strongroom.repository.slots import Secret
 from strongroom.repository.slotset import with_orders
-from strongroom.system.causes import cause_of
 
 _LARGEST: Final = 64 << 10
 
@@ -201,12 +201,7 @@ def verify_kit(run: Run, path: str) -> KitProof:
 
 
 def _content(run: Run, path: str) -> str:
-    data = b""
-    try:
-        with (run.settings.folder / path).open("rb") as file:
-            data = file.read(_LARGEST)
-    except OSError as error:
-        raise UsageError(f"cannot read the recovery kit {path}: {cause_of(error)}") from error
+    data = read_named(run.settings.folder / path, f"the recovery kit {path}", _LARGEST)
     with suppress(UnicodeDecodeError):
         return data.decode()
     raise UsageError(f"{path} is no recovery kit: it is no text")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.named_files import read_named
 from strongroom.errors import UsageError
 from strongroom.restore.files.owners import (
     IdOf,
@@ -17,7 +18,6 @@ from strongroom.restore.files.owners import (
     owner_map,
     user_id,
 )
-from strongroom.system.causes import cause_of
 
 _LARGEST: Final = 1 << 20
 
@@ -51,16 +51,8 @@ def _pairs(option: str, text: str, folder: Path) -> Iterator[tuple[bytes, bytes]
     if ":" in text:
         yield _pair(option, text, text)
         return
-    path = folder / text
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{option} '{text}' is no pair OLD:NEW, and cannot be read as a file: {cause_of(error)}"
-        ) from error
-    if len(data) > _LARGEST:
-        raise UsageError(f"{option}: {text} is larger than 1 MiB")
+    what = f"{option} '{text}', which is no pair OLD:NEW, as a file"
+    data = read_named(folder / text, what, _LARGEST)
     for number, line in enumerate(data.split(b"\n"), 1):
         content = line.partition(b"#")[0].strip()
         if content:

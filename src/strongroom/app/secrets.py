@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from strongroom.app.machine import Run
+from strongroom.app.named_files import read_named
 from strongroom.app.secretfiles import SecretFile
 from strongroom.config.environment import KEY_FILE, PASSPHRASE_COMMAND, PASSPHRASE_FILE
 from strongroom.config.settings import SecretKind, SecretSetting
@@ -193,16 +194,7 @@ def _not_empty(passphrase: bytes, origin: str) -> bytes:
 
 def _content(setting: SecretSetting, what: str) -> bytes:
     path = setting.setting.value
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(_LONGEST + 1)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the {what} {path} ({setting.setting.origin}): {cause_of(error)}"
-        ) from error
-    if len(data) > _LONGEST:
-        raise UsageError(f"{what} {path} ({setting.setting.origin}) is larger than 64 KiB")
-    return data
+    return read_named(Path(path), f"the {what} {path} ({setting.setting.origin})", _LONGEST)
 
 
 def _output(run: Run, setting: SecretSetting) -> bytes:

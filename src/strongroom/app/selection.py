@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from strongroom.model.entry import Entry, EntryKind
+from strongroom.repository.tree import is_below
 from strongroom.sources.files.excludes import Line, Patterns, decoded, from_options
 
 
@@ -49,7 +50,7 @@ class Selection:
 
     def _matches(self, patterns: list[Patterns], path: bytes, directory: bool) -> bool:  # noqa: FBT001
         for root, compiled in zip(self._roots, patterns, strict=True):
-            if not root or path == root or path.startswith(root + b"/"):
+            if is_below(path, root):
                 name = path.rpartition(b"/")[2]
                 return compiled.decide(decoded(name), decoded(path), directory=directory) is True
         return False

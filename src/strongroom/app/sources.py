@@ -11,12 +11,12 @@ from typing import Final
 
 from strongroom.app.folders import host_id, source_name
 from strongroom.app.machine import Run
+from strongroom.app.named_files import read_named
 from strongroom.config.settings import SourceSettings
 from strongroom.errors import RefusedError, UsageError
 from strongroom.sources.files.excludes import Line, read_lines
 from strongroom.sources.files.options import FilesOptions
 from strongroom.sources.files.source import FilesSource
-from strongroom.system.causes import cause_of
 
 _LARGEST_LIST: Final = 16 << 20
 _MEANINGFUL: Final = frozenset("\\*?[]!# ")  # in a pattern
@@ -93,10 +93,10 @@ def source_of(
     paths = [_normal(_absolute(run.settings.folder, str(path))) for path in settings.paths]
     lines = [Line(text, "--exclude") for text in excludes.patterns]
     for name in excludes.files:
-        lines += _listed(run.settings.folder / name, name)
+        lines += exclude_lines(run.settings.folder / name, name)
     lines += [Line(text, settings.origin) for text in settings.exclude]
     if settings.exclude_file is not None:
-        lines += _listed(settings.exclude_file, str(settings.exclude_file))
+        lines += exclude_lines(settings.exclude_file, str(settings.exclude_file))
     if repository is not None:
         lines += [Line(p, "the repository") for p in _without_repository(run, paths, repository)]
     sizes = [s for s in (excludes.larger_than, settings.exclude_larger_than) if s is not None]
@@ -115,15 +115,9 @@ def _normal(path: Path) -> bytes:
     return os.fsencode("/" + str(path).lstrip("/"))
 
 
-def _listed(path: Path, shown: str) -> list[Line]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_LIST + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read the exclude file {shown}: {cause_of(error)}") from error
-    if len(data) > _LARGEST_LIST:
-        raise UsageError(f"the exclude file {shown} is larger than 16 MiB")
-    return read_lines(data, shown)
+def exclude_lines(path: Path, shown: str) -> list[Line]:
+    """Read an exclude file; ``UsageError``."""
+    return read_lines(read_named(path, f"the exclude file {shown}", _LARGEST_LIST), shown)
 
 
 def _without_repository(run: Run, paths: Sequence[bytes], repository: str) -> Iterator[str]:

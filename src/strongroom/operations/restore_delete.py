@@ -14,6 +14,7 @@ from strongroom.model.snapshot import ListedSnapshot, Status
 from strongroom.model.source import Extra
 from strongroom.operations.restore import Wanted, kind_of, selected_entries
 from strongroom.repository.reader import Reader
+from strongroom.repository.tree import is_below
 
 # The sorted names in a directory of the target, each with whether it is a directory; None where
 # there is no real directory on the file system of the target.
@@ -80,7 +81,7 @@ class _Search:
     def meet(self, entry: Entry) -> None:
         """Take the next entry of the tree; what sorts before it is only in the target."""
         parent, _, name = entry.path.rpartition(b"/")
-        while self._levels and not _is_within(entry.path, self._levels[-1].path):
+        while self._levels and not is_below(entry.path, self._levels[-1].path):
             self._leave()
         names = []
         if self._levels and self._levels[-1].path == parent:
@@ -156,7 +157,7 @@ def find_extras(
         search.enter(b"")
     for entry in entries:
         search.meet(entry)
-        if entry.kind == EntryKind.DIRECTORY and any(_is_within(entry.path, r) for r in roots):
+        if entry.kind == EntryKind.DIRECTORY and any(is_below(entry.path, r) for r in roots):
             search.enter(entry.path)
     search.end()
     return search.found
@@ -197,14 +198,10 @@ def _roots(listed: ListedSnapshot, top: bytes) -> set[bytes]:
     """Return what was named when it was saved, where it is restored to."""
     saved = {path.strip(b"/") for source in listed.snapshot.sources for path in source.paths}
     return {
-        b"" if _is_within(top, path) else path[len(top) + 1 :] if top else path
+        b"" if is_below(top, path) else path[len(top) + 1 :] if top else path
         for path in saved
-        if _is_within(top, path) or _is_within(path, top)
+        if is_below(top, path) or is_below(path, top)
     }
-
-
-def _is_within(path: bytes, top: bytes) -> bool:
-    return not top or path == top or path.startswith(top + b"/")
 
 
 def _joined(parent: bytes, name: bytes) -> bytes:
