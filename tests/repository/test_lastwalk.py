@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strongroom.errors import RefusedError
 from strongroom.model.entry import EXTENT, HOLE, sort_key
 from strongroom.model.events import Advanced, Notice
 from strongroom.model.source import Item, Loaded, Problem, Report
@@ -21,7 +23,7 @@ from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, new_
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.system.posix import PosixFs
 from tests.support.fakes import MemorySource, file_entry
-from tests.support.kit import Kit
+from tests.support.kit import Kit, threads
 from tests.support.noise import noise
 from tests.support.randomness import SeededRandomness
 from tests.support.sources import SparseSource
@@ -367,3 +369,67 @@ def test_a_file_that_was_not_saved_is_tried_again(kit: Kit) -> None:
     assert kit.restore(third.snapshot.id)[1] == MANY
     walked = kit.backup(MANY)
     assert walked.tallies[0].new == 0
+
+
+def test_a_leaf_whose_records_cannot_be_read_is_never_left_out(kit: Kit) -> None:
+    """Where entries of a forged leaf are needed, the backup saves nothing and says what to remove;
+    then all is read.
+    """
+    kit.backup(MANY)
+
+    def with_an_unreadable_block(data: bytes) -> bytes:
+        size = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 4])
+        start = len(MAGIC) + 4 + 32 + size
+        size = int.from_bytes(data[start : start + 4])
+        whole = msgspec.msgpack.decode(data[start + 36 : start + 36 + size], type=WalkBlock)
+        assert whole.leaf
+        packed = msgspec.Raw(msgspec.msgpack.encode([1]))
+        forged_block = _block(msgspec.msgpack.encode(msgspec.structs.replace(whole, packed=packed)))
+        return data[:start] + forged_block + data[start + 36 + size :]
+
+    spoilt_walk(kit, with_an_unreadable_block)
+    first = msgspec.msgpack.decode(
+        (kit.state_path / NAME).read_bytes()[len(MAGIC) + 36 :][: _first_size(kit)], type=WalkBlock
+    )
+    files = {path: data for path, data in MANY.items() if path != first.last}  # no cut there now
+    with pytest.raises(RefusedError, match="cannot be read") as caught:
+        kit.backup(files)
+    assert "Remove walks" in caught.value.hint
+    assert len(kit.snapshots()) == 1
+    (kit.state_path / NAME).unlink()
+    result = kit.backup(files)
+    assert kit.restore(result.snapshot.id)[1] == files
+
+
+def _first_size(kit: Kit) -> int:
+    return int.from_bytes((kit.state_path / NAME).read_bytes()[len(MAGIC) : len(MAGIC) + 4])
+
+
+class SlowSource(MemorySource):
+    """Reading takes ``seconds`` a file on the clock of the kit; ``threads`` that read."""
+
+    def __init__(self, files: dict[bytes, bytes], kit: Kit, seconds: float) -> None:
+        super().__init__(files)
+        self._clock = kit.clock
+        self._seconds = seconds
+        self.threads: list[str] = []
+
+    def load(self, items: Sequence[Item]) -> list[Loaded]:
+        """See ``Source``."""
+        self._clock.sleep(self._seconds * len(items))
+        self.threads.append(threading.current_thread().name)
+        return super().load(items)
+
+
+@pytest.mark.parametrize(("seconds", "others"), [(0.0, False), (0.01, True)])
+def test_reads_that_wait_are_made_by_several_threads(
+    kit: Kit, seconds: float, *, others: bool
+) -> None:
+    """Where the file system answers at once, one thread reads; else others do, with one result."""
+    here = threading.current_thread().name
+    source = SlowSource(MANY, kit, seconds)
+    with threads(2) as kit.workers:
+        result = kit.backup_source(source)
+        assert kit.restore(result.snapshot.id)[1] == MANY
+    assert source.threads[0] == here
+    assert bool(set(source.threads) - {here}) is others

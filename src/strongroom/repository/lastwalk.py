@@ -142,6 +142,8 @@ class LastWalk:
 
     def match(self, path: bytes, token: bytes) -> WalkRecord | None:
         """Return the record of ``path`` if its token is the same; paths must be asked in order."""
+        if self._ahead is None and self._at == len(self._records):
+            return None
         key = sort_key(path)
         self._go_to(key)
         if self._at == len(self._records) and self._ahead is not None:
@@ -172,7 +174,7 @@ class LastWalk:
         return ahead if ahead is not None and ahead.first == path and ahead.leaf else None
 
     def enter(self) -> None:
-        """Go through the block that is next record by record."""
+        """Go through the block that is next record by record; none of one that cannot be read."""
         try:
             self._records = self._ahead.records() if self._ahead is not None else []
         except RefusedError:
