@@ -23,7 +23,8 @@ _TITLE = """# Benchmarks
 Made by `./run bench files`: medians of {rounds} rounds, the programs in turn within each round,
 `sync` before each command. The data was written or read just before, but the system may have taken
 pages back, so part of it comes from the disk, for every program alike. Every program encrypts but
-tar; strongroom verifies each pack before it leaves and syncs it to disk.
+tar; strongroom verifies each pack before it leaves and syncs it to disk. Seconds are wall time;
+peak memory is that of the largest process.
 """
 _NOTES = """## What is missed, and why
 
@@ -145,8 +146,7 @@ def head(programs: Sequence[Program]) -> str:
     )
     versions = "\n".join(f"- {p.name}: {p.version_line()}" for p in programs)
     return f"""{datetime.now(UTC):%Y-%m-%d}, {model}, {os.cpu_count()} processors,
-{platform.system()} {platform.release()}, Python {platform.python_version()}. Seconds are wall time;
-peak memory is that of the largest process.
+{platform.system()} {platform.release()}, Python {platform.python_version()}.
 
 {versions}
 """

@@ -17,7 +17,8 @@ STEPS: Final = ("backup", "unchanged")
 _TITLE: Final = """# Growth
 
 Made by `./run bench growth`: files of 20 to 400 bytes, a thousand in a folder, read before each
-backup, so that what is measured is the programs and not the disk. One run each.
+backup, so that what is measured is the programs and not the disk. One run each. Seconds are wall
+time; peak memory is that of the largest process.
 """
 _PICTURE: Final = "![Time and memory over the number of files](growth.svg)\n"
 _READ: Final = "find {data} -type f -exec cat {{}} + > /dev/null"
