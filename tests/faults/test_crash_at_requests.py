@@ -44,6 +44,20 @@ STOPS: Mapping[str, Callable[[int], list[Fault]]] = {
 ONCE = {"fails", "reply lost", "denied"}
 DOCUMENTED = {1, 13}
 
+
+def succeeds(act: Callable[[], object], stop: str) -> bool:
+    """Do something that a fault stops; whether success was told. Any other error is raised."""
+    try:
+        act()
+    except StrongroomError as error:
+        assert error.code in DOCUMENTED, error
+        return False
+    except SimulatedCrash:
+        assert stop.startswith("dies")
+        return False
+    return True
+
+
 # Backups before, unfinished sessions among them, and what is backed up while it is stopped.
 WORKLOADS: Mapping[str, tuple[list[Files], bool, Files]] = {
     "first": ([], False, FIRST),
