@@ -45,6 +45,7 @@ def retrying(within: Store) -> Store:
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryStore(),
+    "memory-clock": lambda _: MemoryStore(clock=ManualClock()),
     "local": local,
     "local-named": lambda path: local(path, **NO_UNNAMED),
     "local-no-proc": lambda path: local(path, **NO_PROC),

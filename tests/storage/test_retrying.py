@@ -36,6 +36,7 @@ ANSWERS: dict[Verb, Callable[[Store], bool]] = {
     "list": lambda store: [*store.list("a/")] == [ObjectInfo("a/b", 5)],
     "put": lambda store: returns(store.put, "a/b", b"value"),
     "delete": lambda store: returns(store.delete, "a/b"),
+    "time_ns": lambda store: store.time_ns() is None,
     "sync": lambda store: returns(store.sync, ["a/"]),
 }
 

@@ -25,9 +25,10 @@ Answer = TypeVar("Answer")
 
 READS: Final[frozenset[Verb]] = frozenset({"get", "get_range", "size", "list"})
 WRITES: Final[frozenset[Verb]] = frozenset({"put", "delete", "sync"})
+TIMES: Final[frozenset[Verb]] = frozenset({"time_ns"})
 BODIES: Final[frozenset[Verb]] = frozenset({"get", "get_range"})
 LISTS: Final[frozenset[Verb]] = frozenset({"list"})
-EVERY: Final = READS | WRITES
+EVERY: Final = READS | WRITES | TIMES
 
 
 class Kind(Enum):
@@ -170,6 +171,10 @@ class FaultyStore:
     def delete(self, key: str) -> None:
         """See ``Store``."""
         self._ask("delete", key, lambda: self._within.delete(key))
+
+    def time_ns(self) -> int | None:
+        """See ``Store``."""
+        return self._ask("time_ns", "", self._within.time_ns)
 
     def sync(self, prefixes: Sequence[str]) -> None:
         """See ``Store``."""

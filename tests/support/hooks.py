@@ -54,6 +54,7 @@ class HookedStore:
 
     def size(self, key: str) -> int:
         """See ``Store``."""
+        self._run(self._before, "size", key)
         return self._within.size(key)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -71,7 +72,13 @@ class HookedStore:
 
     def delete(self, key: str) -> None:
         """See ``Store``."""
+        self._run(self._before, "delete", key)
         self._within.delete(key)
+        self._run(self._after, "delete", key)
+
+    def time_ns(self) -> int | None:
+        """See ``Store``."""
+        return self._within.time_ns()
 
     def sync(self, prefixes: Sequence[str]) -> None:
         """See ``Store``."""

@@ -56,6 +56,11 @@ class RecordingStore:
         self._note("delete", key)
         self._within.delete(key)
 
+    def time_ns(self) -> int | None:
+        """See ``Store``."""
+        self._note("time_ns", "")
+        return self._within.time_ns()
+
     def sync(self, prefixes: Sequence[str]) -> None:
         """See ``Store``."""
         self._note("sync", " ".join(prefixes))

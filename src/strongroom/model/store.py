@@ -13,6 +13,8 @@
 * ``list`` yields each object under a prefix once, in ascending order of key, complete or not at
   all: a listing that breaks off raises. Temporary names are never listed.
 * ``delete`` of a key that does not exist is no error.
+* A store that has a clock says when each object was put, and ``time_ns`` what it is now by the same
+  clock. No time decides by itself that anything is deleted.
 * Errors: ``ObjectMissingError``, ``ObjectExistsError``, ``RangeError``, ``StoreFullError``,
   ``StoreUnavailableError`` where the same request may be sent again (its effect is then unknown),
   ``StoreError`` for everything else. Nothing is retried except by the retrying wrapper.
@@ -31,10 +33,15 @@ _KEY = re.compile(r"[a-z0-9_.-]+(?:/[a-z0-9_.-]+)*")
 
 
 class ObjectInfo(NamedTuple):
-    """One line of a listing; ``size`` in bytes."""
+    """One line of a listing; ``size`` in bytes.
+
+    ``stored_ns``: when it was put, by the store's clock, in nanoseconds since 1970; None where the
+    store has no clock.
+    """
 
     key: str
     size: int
+    stored_ns: int | None = None
 
 
 class StoreReading(Protocol):
@@ -71,6 +78,10 @@ class Store(StoreReading, Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object, if it is there."""
+        ...
+
+    def time_ns(self) -> int | None:
+        """What time it is by the store's clock, nanoseconds since 1970; None if it has none."""
         ...
 
     def sync(self, prefixes: Sequence[str]) -> None:

@@ -126,6 +126,11 @@ class LocalStore:
             except FileNotFoundError:
                 return
 
+    def time_ns(self) -> int:
+        """See ``Store``: the clock of the file system, which may be that of another machine."""
+        with store_errors(f"cannot write in {self._url}"), self._directories.lease(()) as directory:
+            return self._new_files.time_ns(directory)
+
     def sync(self, prefixes: Sequence[str]) -> None:
         """See ``Store``."""
         wanted: dict[Path, None] = {}  # each once

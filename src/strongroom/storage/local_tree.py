@@ -18,9 +18,9 @@ _TEMPORARY: Final = TEMPORARY_PREFIX.encode()
 
 
 class Content(NamedTuple):
-    """What one directory holds, in no order; ``files`` with their sizes in bytes."""
+    """What one directory holds, in no order; ``files`` with their sizes in bytes and times."""
 
-    files: list[tuple[bytes, int]]
+    files: list[tuple[bytes, int, int]]
     directories: list[bytes]
     temporaries: list[bytes]
 
@@ -56,15 +56,16 @@ class Tree:
         )
 
     def _objects(self, path: Path, content: Content) -> Iterator[ObjectInfo]:
-        rows: list[tuple[bytes, int]] = [*content.files]
-        rows += [(name + b"/", 0) for name in content.directories]
+        rows: list[tuple[bytes, int, int]] = [*content.files]
+        rows += [(name + b"/", 0, 0) for name in content.directories]
         rows.sort()  # a directory by its slash, since "a-b" comes before "a/c"
-        for name, size in rows:
+        for name, size, stored_ns in rows:
             if name.endswith(b"/"):
                 below = (*path, name[:-1])
                 yield from self._objects(below, self._content(below))
             else:
-                yield ObjectInfo(b"/".join((*path, name)).decode("ascii"), size)
+                key = b"/".join((*path, name)).decode("ascii")
+                yield ObjectInfo(key, size, stored_ns)
 
     def _walk(self, path: Path, content: Content) -> Iterator[tuple[Path, Content]]:
         yield path, content
@@ -109,7 +110,7 @@ class Tree:
         except FileNotFoundError:
             return  # deleted since its directory was read
         if stat.S_ISREG(found.mode):
-            content.files.append((name, found.size))
+            content.files.append((name, found.size, found.mtime_ns))
         elif stat.S_ISDIR(found.mode):
             content.directories.append(name)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+from strongroom.clock import Clock
 from strongroom.errors import ObjectExistsError, ObjectMissingError, RangeError
 from strongroom.model.fs import Buffer
 from strongroom.model.store import ObjectInfo
@@ -14,9 +15,12 @@ from strongroom.storage.arguments import check_range, flat, listing_prefix, obje
 class MemoryStore:
     """Objects in a dictionary, gone with it; safe in any number of threads."""
 
-    def __init__(self, url: str = "memory:") -> None:
+    def __init__(self, url: str = "memory:", clock: Clock | None = None) -> None:
+        """Take ``clock`` as what says when an object was put; without one nothing does."""
         self._url = url
+        self._clock = clock
         self._objects: dict[str, bytes] = {}
+        self._stored_ns: dict[str, int | None] = {}
         self._lock = threading.Lock()
 
     @property
@@ -51,11 +55,11 @@ class MemoryStore:
         listing_prefix(prefix)
         with self._lock:
             found = [
-                ObjectInfo(key, len(value))
+                ObjectInfo(key, len(value), self._stored_ns[key])
                 for key, value in self._objects.items()
                 if key.startswith(prefix)
             ]
-        found.sort()
+        found.sort(key=lambda info: info.key)
         return iter(found)
 
     def put(self, key: str, value: Buffer) -> None:
@@ -65,11 +69,17 @@ class MemoryStore:
             if object_key(key) in self._objects:
                 raise ObjectExistsError(f"object {self._url}/{key} exists already")
             self._objects[key] = copy
+            self._stored_ns[key] = self.time_ns()
 
     def delete(self, key: str) -> None:
         """See ``Store``."""
         with self._lock:
             self._objects.pop(object_key(key), None)
+            self._stored_ns.pop(key, None)
+
+    def time_ns(self) -> int | None:
+        """See ``Store``."""
+        return None if self._clock is None else self._clock.now_ns()
 
     def sync(self, prefixes: Sequence[str]) -> None:
         """See ``Store``."""

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from strongroom.model.fs import Buffer
 from strongroom.model.store import ObjectInfo, Store
 
-Verb = Literal["get", "get_range", "size", "list", "put", "delete", "sync"]
+Verb = Literal["get", "get_range", "size", "list", "put", "delete", "time_ns", "sync"]
 Answer = TypeVar("Answer")
 
 
@@ -51,6 +51,10 @@ class ForwardingStore:
     def delete(self, key: str) -> None:
         """See ``Store``."""
         self._request("delete", 0, lambda: self._within.delete(key))
+
+    def time_ns(self) -> int | None:
+        """See ``Store``."""
+        return self._request("time_ns", 0, self._within.time_ns)
 
     def sync(self, prefixes: Sequence[str]) -> None:
         """See ``Store``."""
