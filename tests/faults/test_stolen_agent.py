@@ -20,7 +20,7 @@ from strongroom.model.snapshot import Snapshot
 from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.commits import open_snapshot, seal_snapshot
+from strongroom.repository.commits import open_snapshot, seal_record
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.keyring import SessionKeys, WriterKeys
 from strongroom.repository.records import (
@@ -92,7 +92,7 @@ class Thief:
         host = self.host
         keys: SessionKeys = self.keyring.begin_session(host.randomness)
         salt = noise(32, "salt")
-        commitment, sealed = seal_snapshot(RECORD, keys, key, salt)
+        commitment, sealed = seal_record(RECORD, keys, key, salt)
         return Commit(
             COMMIT, Purpose.BACKUP, 0, domain_id, keys.epoch, heads, b"", (), keys.sealed, salt,
             commitment, sealed,
@@ -190,7 +190,7 @@ def _with_an_impossible_time(thief: Thief) -> str:
     key = thief.fresh_key()
     keys = thief.keyring.begin_session(thief.host.randomness)
     late = msgspec.structs.replace(RECORD, started_ns=(1 << 64) - 1)
-    commitment, sealed = seal_snapshot(late, keys, key, noise(32))
+    commitment, sealed = seal_record(late, keys, key, noise(32))
     body = thief.sealed(key, thief.theirs.domain)
     return thief.put(
         key,

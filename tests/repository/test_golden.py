@@ -12,7 +12,7 @@ from strongroom.model.snapshot import Counts, Snapshot, SourceRecord, Status, St
 from strongroom.model.store import Store
 from strongroom.repository.canonical import encode
 from strongroom.repository.columns import ChunkKind, FrameRecord, encode_columns
-from strongroom.repository.commits import seal_snapshot
+from strongroom.repository.commits import seal_record
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.keyring import (
     DomainKeys,
@@ -243,7 +243,7 @@ def test_sealed_snapshots_never_change() -> None:
         problems=Stream(noise(40, "problems"), 0),
     )
     snapshot = Snapshot(b"n", b"e", b"files", b"h", b"u", (b"t",), 1, 2, b"p", (source,))
-    commitment, sealed = seal_snapshot(snapshot, session_keys(), "commits/a/b", SALT)
+    commitment, sealed = seal_record(snapshot, session_keys(), "commits/a/b", SALT)
     assert commitment.hex() == ("8e66be2dd116de50b8cc3fe19ca74dab4a128437a0550b0934832ba7dd6c91b6")
     assert sha256(sealed).hex() == (
         "31ef4e1103f779d14062994ee71ae8258e164fe237bcc9b940b3b25f0cf3237e"

@@ -18,7 +18,7 @@ from strongroom.errors import (
 from strongroom.model.events import Notice
 from strongroom.operations.keys import add_key, list_keys, remove_key
 from strongroom.repository import layout
-from strongroom.repository.orders import removal_key
+from strongroom.repository.payloads import removal_key
 from strongroom.repository.records import SlotKind, SlotRole
 from strongroom.repository.slots import MAX_TRIED, Secret
 from strongroom.storage.memory import MemoryStore

@@ -234,12 +234,12 @@ def test_an_order_of_an_unknown_kind_is_refused(used: Kit) -> None:
     """It belongs to a newer version: nothing is read or written."""
     repository = used.open()
     key = f"orders/{'0' * 32}"
-    body = encode(OrderBody(1, 0, (), b"", b""))
+    body = encode(OrderBody(200, 0, (), b"", b""))
     admin = repository.keyring.admin_signer()
     used.store.put(key, wrap(Kind.ORDER, repository.id, key, body, admin.sign))
     before = [info.key for info in used.store.list("")]
     for act in (lambda: used.backup(FILES), used.snapshots, used.verify):
-        with pytest.raises(NoRepositoryError, match="kind 1") as refused:
+        with pytest.raises(NoRepositoryError, match="kind 200") as refused:
             act()
         assert refused.value.code == 10
     assert [info.key for info in used.store.list("")] == before

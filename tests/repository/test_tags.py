@@ -211,7 +211,7 @@ def test_an_order_of_a_newer_kind_is_refused(kit: Kit) -> None:
     saved(kit)
     repository = kit.open()
     key = layout.order(bytes(16))
-    body = OrderBody(1, 0, (), b"", b"")
+    body = OrderBody(200, 0, (), b"", b"")
     admin = repository.keyring.admin_signer()
     kit.store.put(key, wrap(Kind.ORDER, repository.id, key, encode(body), admin.sign))
     with pytest.raises(NoRepositoryError):

@@ -36,7 +36,8 @@ from strongroom.repository.records import (
     read_body,
 )
 from strongroom.repository.repository import Repository
-from strongroom.repository.runs import Absent, read_absent
+from strongroom.repository.runs import Absent
+from strongroom.repository.standing import voids_of
 from strongroom.repository.tags import additions
 from strongroom.repository.treecheck import TreeCheck
 
@@ -128,8 +129,8 @@ class Check:
                 raise
 
     def _absent(self) -> Absent:
-        config = self._repository.config
-        return read_absent(self._store, config.repository_id, config.core.admin_key)
+        orders = self._repository.orders.read_all(lambda _key, _error: None)
+        return self._repository.read_runs(voids_of(orders), cached=False).absent()
 
     def _writers(self) -> None:
         keyring = self._repository.keyring

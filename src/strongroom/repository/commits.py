@@ -27,9 +27,11 @@ from strongroom.repository.records import (
     ABORT,
     COMMIT,
     Abort,
+    Body,
     Commit,
     Head,
     Purpose,
+    Saving,
     Writer,
     read_body,
 )
@@ -164,7 +166,32 @@ class CommitLog(SignedLog[Decision]):
             msg = f"{key} is damaged: its domain is not that of its writer"
             raise DamageError(msg)
         check_heads(key, commit.heads)
+        _check_purpose(key, commit, by_agent=by_agent)
         return Decision(key, sha256(data), commit, by_agent)
+
+
+def _check_purpose(key: str, commit: Commit, *, by_agent: bool) -> None:
+    """``DamageError`` unless the targets of a COMMIT are those of its purpose and signer."""
+    targets = commit.targets
+    snapshots = [target for target in targets if layout.commit_ids(target) is not None]
+    orders = [
+        target
+        for target in targets
+        if target.startswith(layout.ORDERS) and layout.object_id(target) is not None
+    ]
+    fits = not targets
+    if commit.purpose in {Purpose.UNFORGET, Purpose.HOLD}:
+        unforgets = commit.purpose == Purpose.UNFORGET
+        sorted_once = list(targets) == sorted(set(targets))
+        known = len(snapshots) + len(orders) == len(targets)
+        fits = not by_agent and sorted_once and known and bool(snapshots)
+        fits = fits and bool(orders) == unforgets
+    elif commit.purpose != Purpose.BACKUP:
+        msg = f"{key} is of purpose {commit.purpose}, which no commit is"
+        raise DamageError(msg)
+    if not fits:
+        msg = f"{key} is damaged: it is about what no commit of its purpose is about"
+        raise DamageError(msg)
 
 
 def oldest_first(found: Sequence[ListedSnapshot], history: Sequence[Seen]) -> list[ListedSnapshot]:
@@ -186,22 +213,19 @@ def oldest_first(found: Sequence[ListedSnapshot], history: Sequence[Seen]) -> li
     return sorted(found, key=lambda listed: (moments[listed.key], listed.id))
 
 
-def seal_snapshot(
-    snapshot: Snapshot, keys: SessionKeys, key: str, salt: bytes
+def seal_record(
+    record: Snapshot | Saving, keys: SessionKeys, key: str, salt: bytes
 ) -> tuple[bytes, bytes]:
-    """Return (commitment, sealed) of a snapshot for the commit at ``key``."""
+    """Return (commitment, sealed) of what the commit at ``key`` says."""
     commit_key, commitment = keys.secret.commit_key(key, salt)
-    return commitment, Cipher(commit_key).seal(_NONCE, pad(encode(snapshot)))
+    return commitment, Cipher(commit_key).seal(_NONCE, pad(encode(record)))
 
 
 def open_snapshot(decision: Decision, keyring: Keys) -> ListedSnapshot | None:
     """Return the snapshot in a decision; None if it holds none; ``DamageError``."""
     commit = decision.commit
-    if commit is None or commit.purpose in {Purpose.UNFORGET, Purpose.HOLD}:
+    if commit is None or commit.purpose != Purpose.BACKUP:
         return None
-    if commit.purpose != Purpose.BACKUP:
-        msg = f"{decision.key} is of purpose {commit.purpose}, which no commit is"
-        raise DamageError(msg)
     secret = keyring.session_secret(
         commit.domain_id, commit.epoch, commit.sealed_session_key, decision.key
     )
@@ -211,16 +235,7 @@ def open_snapshot(decision: Decision, keyring: Keys) -> ListedSnapshot | None:
 def unseal_snapshot(where: str, commit: Commit, secret: SessionSecret) -> ListedSnapshot:
     """Return the snapshot in the COMMIT at the key ``where`` of the session with this secret."""
     writer, session = layout.commit_ids(where) or (b"", b"")
-    key, commitment = secret.commit_key(where, commit.salt)
-    if not same(commitment, commit.commitment):
-        msg = f"{where} is damaged: its sealed part does not verify"
-        raise DamageError(msg)
-    try:
-        plain = unpad(Cipher(key).unseal(_NONCE, commit.sealed))
-    except (OpenError, FormatError) as error:
-        msg = f"{where} is damaged: its sealed part does not open"
-        raise DamageError(msg) from error
-    snapshot = read_body(where, plain, Snapshot)
+    snapshot = _unsealed(where, commit, secret, Snapshot)
     if not all(map(_is_possible, snapshot.sources)) or not _has_times(snapshot):
         msg = f"{where} is damaged: it states what no source is"
         raise DamageError(msg)
@@ -231,6 +246,30 @@ def unseal_snapshot(where: str, commit: Commit, secret: SessionSecret) -> Listed
         domain=commit.domain_id,
         snapshot=snapshot,
     )
+
+
+def open_saving(decision: Decision, keyring: Keys) -> Saving | None:
+    """Return what an un-forget or a hold says of itself; None for others; ``DamageError``."""
+    commit = decision.commit
+    if commit is None or commit.purpose == Purpose.BACKUP:
+        return None
+    secret = keyring.session_secret(
+        commit.domain_id, commit.epoch, commit.sealed_session_key, decision.key
+    )
+    return _unsealed(decision.key, commit, secret, Saving)
+
+
+def _unsealed(where: str, commit: Commit, secret: SessionSecret, kind: type[Body]) -> Body:
+    key, commitment = secret.commit_key(where, commit.salt)
+    if not same(commitment, commit.commitment):
+        msg = f"{where} is damaged: its sealed part does not verify"
+        raise DamageError(msg)
+    try:
+        plain = unpad(Cipher(key).unseal(_NONCE, commit.sealed))
+    except (OpenError, FormatError) as error:
+        msg = f"{where} is damaged: its sealed part does not open"
+        raise DamageError(msg) from error
+    return read_body(where, plain, kind)
 
 
 def _is_possible(source: SourceRecord) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from strongroom.clock import Clock
-from strongroom.crypto.primitives import label, sha256
+from strongroom.crypto.primitives import sha256
 from strongroom.errors import DamageError, NoRepositoryError
 from strongroom.model.store import Store, StoreReading
 from strongroom.repository import layout
@@ -13,7 +13,8 @@ from strongroom.repository.cache import ObjectCache
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.heads import check_heads
-from strongroom.repository.keyring import SEALED_SESSION_KEY_SIZE, WriterKeys
+from strongroom.repository.keyring import WriterKeys
+from strongroom.repository.payloads import Payload, read_payload, removal_key
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
     Head,
@@ -25,8 +26,6 @@ from strongroom.repository.records import (
     read_body,
 )
 from strongroom.repository.signedlog import SignedLog
-
-Payload = SlotDigest | SlotRemoval | TagPayload
 
 
 class Order(NamedTuple):
@@ -72,49 +71,17 @@ class OrderLog(SignedLog[Order]):
         return Order(key, sha256(data), body, self._payload(key, body))
 
     def _payload(self, key: str, body: OrderBody) -> Payload:
-        if body.kind == OrderKind.TAG:
-            tag = read_body(key, body.payload, TagPayload)
-            if _is_tag(tag):
-                return tag
-        elif body.kind == OrderKind.SLOT_ADDED:
-            added = read_body(key, body.payload, SlotDigest)
-            sizes = (len(added.slot_id), len(added.sha256))
-            if sizes == (layout.ID_SIZE, layout.HASH_SIZE):
-                return added
-        elif body.kind == OrderKind.SLOT_REMOVED:
-            removal = read_body(key, body.payload, SlotRemoval)
-            if key == removal_key(self._repository_id, removal.number):
-                return removal
-        else:
+        kind = body.kind
+        if kind not in set(OrderKind):
             raise NoRepositoryError(
-                f"this repository holds an order ({key}) of kind {body.kind}, "
+                f"this repository holds an order ({key}) of kind {kind}, "
                 "which this strongroom does not know",
                 hint="Use the strongroom release that wrote it, or a later one.",
             )
-        msg = f"{key} is damaged: it is no order of its kind"
-        raise DamageError(msg)
-
-
-def _is_tag(tag: TagPayload) -> bool:
-    sizes = (len(tag.domain_id), len(tag.sealed_session_key), len(tag.salt), len(tag.commitment))
-    return (
-        sizes == (layout.ID_SIZE, SEALED_SESSION_KEY_SIZE, layout.HASH_SIZE, layout.HASH_SIZE)
-        and list(tag.targets) == sorted(set(tag.targets))
-        and bool(tag.targets)
-        and all(layout.commit_ids(target) is not None for target in tag.targets)
-    )
-
-
-def removal_key(repository_id: bytes, number: int) -> str:
-    """Key of the order that removes a slot as the ``number``-th, from 1.
-
-    Two hosts that remove a slot at once put the same key, so one of them learns of the other.
-    """
-    if not 0 < number < 1 << 32:
-        msg = f"{number} is no number of a removal"
-        raise DamageError(msg)
-    name = label("slot removal", repository_id, number.to_bytes(4))
-    return layout.order(sha256(name)[: layout.ID_SIZE])
+        if body.sealed and kind != OrderKind.TAG:
+            msg = f"{key} is damaged: an order of its kind seals nothing"
+            raise DamageError(msg)
+        return read_payload(key, OrderKind(kind), body.payload, self._repository_id)
 
 
 class OrderWriter:
@@ -128,18 +95,18 @@ class OrderWriter:
 
     def add_slot(self, order_id: bytes, added: SlotDigest, heads: tuple[Head, ...]) -> Order:
         """Say that a slot belongs to the repository."""
-        return self._put(layout.order(order_id), OrderKind.SLOT_ADDED, added, heads)
+        return self.put(layout.order(order_id), OrderKind.SLOT_ADDED, added, heads)
 
     def remove_slot(self, slot_id: bytes, number: int, heads: tuple[Head, ...]) -> Order:
         """Say that a slot is none any more. ``ObjectExistsError``: somebody was faster."""
         key = removal_key(self._repository_id, number)
-        return self._put(key, OrderKind.SLOT_REMOVED, SlotRemoval(slot_id, number), heads)
+        return self.put(key, OrderKind.SLOT_REMOVED, SlotRemoval(slot_id, number), heads)
 
     def tag(self, key: str, tag: TagPayload, sealed: bytes, heads: tuple[Head, ...]) -> Order:
         """Change the tags of snapshots, all at once."""
-        return self._put(key, OrderKind.TAG, tag, heads, sealed)
+        return self.put(key, OrderKind.TAG, tag, heads, sealed)
 
-    def _put(
+    def put(
         self,
         key: str,
         kind: OrderKind,
@@ -147,6 +114,7 @@ class OrderWriter:
         heads: tuple[Head, ...],
         sealed: bytes = b"",
     ) -> Order:
+        """Put an order of any kind at ``key``."""
         body = OrderBody(kind, self._clock.now_ns(), heads, encode(payload), sealed)
         data = wrap(Kind.ORDER, self._repository_id, key, encode(body), self._admin.sign)
         put_own(self._store, key, data)

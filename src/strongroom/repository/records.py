@@ -53,9 +53,15 @@ class Purpose(enum.IntEnum):
 class OrderKind(enum.IntEnum):
     """What an order says; a repository with another kind belongs to a newer version."""
 
+    FORGET = 1
+    RELEASE = 2
     TAG = 3
     SLOT_ADDED = 6
     SLOT_REMOVED = 7
+    ORIGINS = 8
+    QUARANTINE = 9
+    VOID = 10
+    ALLOW_EMPTY = 11
 
 
 class AbortReason(enum.IntEnum):
@@ -220,6 +226,40 @@ class SlotRemoval(_Record, frozen=True):
     number: int
 
 
+class Targets(_Record, frozen=True):
+    """Payload of forget, release and allow-empty: keys of the COMMITs that it is about."""
+
+    commits: tuple[str, ...]
+
+
+class CopyOf(_Record, frozen=True):
+    """Where a copied snapshot was first made: the repository, and the key of its COMMIT there."""
+
+    repository_id: bytes
+    key: str
+
+
+class Origin(_Record, frozen=True):
+    """What else is known of a COMMIT: when a store first showed it, and whose copy it is."""
+
+    key: str
+    first_seen_ns: int
+    copy_of: CopyOf | None
+
+
+class PackIds(_Record, frozen=True):
+    """Payload of a quarantine: ids of packs, one after the other."""
+
+    packs: bytes
+
+
+class Voided(_Record, frozen=True):
+    """An object that counts as absent while its bytes have this digest; empty: it is gone."""
+
+    key: str
+    sha256: bytes
+
+
 class TagPayload(_Record, frozen=True):
     """Payload of a tag: keys of the commits it is about, and what opens the sealed part."""
 
@@ -243,6 +283,15 @@ class TagChange(_Record, frozen=True):
 
     added: tuple[bytes, ...]
     taken: tuple[TakenAway, ...]
+
+
+class Saving(_Record, frozen=True):
+    """The sealed record of a hold and of an un-forget: who said it, and why."""
+
+    host: bytes
+    user: bytes
+    program: bytes
+    note: bytes
 
 
 class AgentFile(_Record, frozen=True):
@@ -269,6 +318,12 @@ class Removals(_Record, frozen=True):
     index: bytes
     wal: tuple[str, ...]
     manifests: tuple[str, ...]
+
+
+class Waits(_Record, frozen=True):
+    """Body of waits: keys of the sessions that a run waits for."""
+
+    sessions: tuple[str, ...]
 
 
 class Done(_Record, frozen=True):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import msgspec
 
 from strongroom.clock import Clock
+from strongroom.crypto.primitives import sha256
 from strongroom.errors import (
     DamageError,
     KeyRefusedError,
@@ -22,7 +24,7 @@ from strongroom.model.randomness import Randomness
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.store import Store
 from strongroom.repository import layout
-from strongroom.repository.cache import ObjectCache
+from strongroom.repository.cache import NoCache, ObjectCache
 from strongroom.repository.commits import (
     CommitLog,
     Decision,
@@ -38,21 +40,23 @@ from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.orders import Order, OrderLog
 from strongroom.repository.packer import Workers
 from strongroom.repository.reader import Reader
+from strongroom.repository.records import Voided
 from strongroom.repository.remembered import Memory, Remembered
-from strongroom.repository.runs import read_absent
+from strongroom.repository.runs import RunReader, Runs
 from strongroom.repository.slotset import SlotSet, slots_of
+from strongroom.repository.standing import Standing, voids_of
 from strongroom.repository.tags import Additions, additions, with_tags
 
 _NAMED: Final = (layout.COMMITS, layout.ORDERS)  # what the heads of a commit name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
     """The decisions and orders that a listing shows, beside what was seen before.
 
     ``damaged``: those that cannot be read, by key. ``lost``: keys that were seen, gone without a
-    collector's word; ``claimed``: those that only agents say they saw. ``killed``: gone by a
-    collector's word.
+    collector's word; ``claimed``: those that only agents say they saw. ``runs``: what collectors
+    did; what they killed is in none of the others.
     """
 
     decisions: list[Decision]
@@ -60,8 +64,13 @@ class History:
     damaged: Mapping[str, DamageError]
     lost: list[str]
     claimed: list[Claim]
-    killed: frozenset[str]
+    runs: Runs
     known: Remembered | None
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What all of it makes of the snapshots."""
+        return Standing(self.decisions, self.orders)
 
     @property
     def seen(self) -> list[Seen]:
@@ -73,11 +82,13 @@ class History:
 class Listing:
     """The snapshots with their tags as they are now, oldest first.
 
+    ``forgotten``: those that are not wanted any more, and still there.
     ``unreadable``: how many commits could not be read; ``doubtful``: how many of these no agent can
     have put, so that one of them may be the latest. ``additions``: what their tags come from.
     """
 
     found: list[ListedSnapshot]
+    forgotten: list[ListedSnapshot]
     unreadable: int
     doubtful: int
     history: History
@@ -130,8 +141,13 @@ class Repository:
         orders = list(self.orders.read_all(damaged.__setitem__, cached=cached))
         decisions = list(self.log.read_all(damaged.__setitem__, cached=cached))
         heads = {k: bytes.fromhex(d) for k, d in known.heads.items()} if known else {}
-        absent = read_absent(self.store, self.id, self.config.core.admin_key)
-        excused = absent.killed_commits | damaged.keys()
+        voids = voids_of(orders)
+        for key in [one.key for one in voids if self.is_void(one)]:
+            damaged.pop(key, None)
+        runs = self.read_runs(voids, cached=cached)
+        killed = runs.absent().killed_commits
+        decisions = [one for one in decisions if one.key not in killed]
+        excused = killed | damaged.keys() | {one.key for one in voids}
         seen: list[Seen] = [*orders, *decisions]
         present = {one.key for one in seen}
 
@@ -140,7 +156,23 @@ class Repository:
 
         lost = list(filter(lacks, lost_heads(seen, heads)))
         claimed = [c for c in claimed_heads(seen) if c.key not in lost and lacks(c.key)]
-        return History(decisions, orders, damaged, lost, claimed, absent.killed_commits, known)
+        if lost or claimed:  # a collector may have taken them since its runs were listed
+            since = self.read_runs(voids, cached=cached).absent().killed_commits
+            lost = [key for key in lost if key not in since]
+            claimed = [claim for claim in claimed if claim.key not in since]
+        return History(decisions, orders, damaged, lost, claimed, runs, known)
+
+    def read_runs(self, voids: Collection[Voided], *, cached: bool = True) -> Runs:
+        """Read what collectors did; objects that are ``voids`` count as absent."""
+        cache = self.around.cache if cached else NoCache()
+        return RunReader(self.store, self.id, self.config.core.admin_key, cache).read(voids)
+
+    def is_void(self, one: Voided) -> bool:
+        """Whether an object is what an order declared absent."""
+        try:
+            return sha256(self.store.get(one.key)) == one.sha256
+        except ObjectMissingError:
+            return not one.sha256
 
     def read_slots(
         self, on_damage: Callable[[str, DamageError], None], *, cached: bool = True
@@ -212,7 +244,15 @@ class Repository:
         tagged = [with_tags(listed, counting) for listed in found]
         doubtful = sum(not self.writers.is_of_agent(key) for key in unreadable)
         ordered = oldest_first(tagged, history.seen)
-        return Listing(ordered, len(unreadable), doubtful, history, counting)
+        forgotten = history.standing.is_forgotten
+        return Listing(
+            [one for one in ordered if not forgotten(one.key)],
+            [one for one in ordered if forgotten(one.key)],
+            len(unreadable),
+            doubtful,
+            history,
+            counting,
+        )
 
     def _tell_of_damage(self, _key: str, error: DamageError) -> None:
         self.around.sink(Notice(f"warning: {error}; tags that it changed are as they were before"))
@@ -283,7 +323,9 @@ class Repository:
         now = self.memory.load(self.store.url)
         if now is not None and now.repository_id == self.id.hex():
             missing = now.missing
-            read = history.killed | {one.key for one in seen}
+            killed = history.runs.absent().killed_commits
+            void = {one.key for one in history.standing.voids}
+            read = killed | void | {one.key for one in seen}
             heads |= {key: digest for key, digest in now.heads.items() if key not in read}
         self.memory.save(
             Remembered(

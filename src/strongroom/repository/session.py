@@ -10,16 +10,14 @@ from strongroom.compression.codec import DEFAULT_LEVEL, Compressor
 from strongroom.crypto.primitives import sha256
 from strongroom.errors import (
     DamageError,
-    FencedError,
     ObjectExistsError,
-    ObjectMissingError,
-    StoreUnavailableError,
 )
 from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot, Snapshot
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.commits import Decision, seal_snapshot, unseal_snapshot
+from strongroom.repository.commits import Decision, seal_record, unseal_snapshot
+from strongroom.repository.deciding import put_decision
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.heads import heads_of
 from strongroom.repository.keyring import SessionKeys, WriterKeys
@@ -39,7 +37,7 @@ from strongroom.repository.records import (
     SessionBody,
 )
 from strongroom.repository.repository import History, Repository
-from strongroom.repository.runs import Absent, read_absent
+from strongroom.repository.runs import Absent
 from strongroom.repository.segment import seal_segment
 from strongroom.repository.writer import ChunkWriter
 
@@ -92,7 +90,7 @@ class BackupSession:
         repository = self._repository
         history = repository.checked_history()
         self._put_session()
-        absent = read_absent(repository.store, repository.id, repository.config.core.admin_key)
+        absent = repository.read_runs(history.standing.voids).absent()
         self._tell_of(absent.unreadable)
         self._seen = _Seen(history, absent, self._listed_packs())
         loaded = load_index(
@@ -130,6 +128,7 @@ class BackupSession:
             not seen.absent.unreadable
             and pack.pack_id in seen.packs
             and pack.pack_id not in seen.absent.packs
+            and pack.pack_id not in seen.history.standing.quarantined
         )
 
     def _tell_of(self, damaged: Sequence[str]) -> None:
@@ -173,7 +172,7 @@ class BackupSession:
         repository = self._repository
         repository.store.sync(repository.relied_prefixes())
         salt = _begun(self._packer).fresh_salt(encode(snapshot))
-        commitment, sealed = seal_snapshot(snapshot, self._keys, self.key, salt)
+        commitment, sealed = seal_record(snapshot, self._keys, self.key, salt)
         body = Commit(
             decision=COMMIT,
             purpose=Purpose.BACKUP,
@@ -194,26 +193,9 @@ class BackupSession:
         if listed.snapshot != snapshot:
             msg = "the new commit did not read back as it was written; nothing was stored"
             raise DamageError(msg, hint="Check the memory of this machine.")
-        self._decide(data)
+        put_decision(repository.store, repository.log, self.key, data)
         repository.remember(_begun(self._seen).history, decision)
         return listed
-
-    def _decide(self, data: bytes) -> None:
-        """Put the COMMIT; where the outcome is in doubt, what is there decides."""
-        store = self._repository.store
-        try:
-            store.put(self.key, data)
-        except (ObjectExistsError, StoreUnavailableError) as error:
-            try:
-                found = store.get(self.key)
-            except ObjectMissingError:
-                raise error from None
-            if found != data:
-                self._repository.log.read(self.key, cached=False)  # rubbish there is damage
-                raise FencedError(
-                    "this backup was given up by the collector before it ended",
-                    hint="Nothing is lost: run the same backup again.",
-                ) from None
 
     def abort(self) -> None:
         """End without a commit; packs that are stored stay useful to the next run."""
