@@ -130,6 +130,14 @@ class WriterKeys:
         return f"<WriterKeys {self.id.hex()}>"
 
 
+def fresh_salt(randomness: Randomness, content: bytes, domain: bytes, counter: int = 0) -> bytes:
+    """Return a salt for what has the digest ``content`` (``docs/format.md`` 2).
+
+    A random generator that repeats itself repeats a salt only for the same content.
+    """
+    return sha256(randomness.take(32) + content + domain + counter.to_bytes(8))
+
+
 class Keys(Protocol):
     """What somebody who opened a repository can do; what he cannot is ``KeyRefusedError``."""
 

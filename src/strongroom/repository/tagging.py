@@ -10,6 +10,7 @@ from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.heads import heads_of
+from strongroom.repository.keyring import fresh_salt
 from strongroom.repository.orders import OrderWriter
 from strongroom.repository.records import TagChange, TakenAway
 from strongroom.repository.repository import Listing, Repository
@@ -67,8 +68,7 @@ def put_tags(repository: Repository, listing: Listing, plan: TagPlan) -> None:
     around = repository.around
     keys = repository.keyring.begin_session(around.randomness)
     key = layout.order(around.randomness.take(layout.ID_SIZE))
-    content = sha256(encode(plan.change))
-    salt = sha256(around.randomness.take(32) + content + keys.domain.domain_id + bytes(8))
+    salt = fresh_salt(around.randomness, sha256(encode(plan.change)), keys.domain.domain_id)
     targets = [one.snapshot.key for one in plan.changed]
     payload, sealed = seal_change(plan.change, keys, key, targets, salt)
     repository.store.sync(repository.relied_prefixes())
