@@ -9,6 +9,7 @@ Hierarchy::
     +-- RefusedError           6   a safety rule says no, or the thing exists already
     +-- NoRepositoryError     10   no repository there, or of a format this version cannot read
     +-- FencedError           11   the session was ended by somebody else; nothing is lost
+    +-- BusyError             11   others are at work; nothing is lost, and the next run goes on
     +-- KeyRefusedError       12   no slot opens with the given key
     +-- StoreError            13   the store is unreachable or denies access
     |   +-- StoreUnavailableError  13   the same request may succeed later (retried)
@@ -79,6 +80,12 @@ class NoRepositoryError(StrongroomError):
 
 class FencedError(StrongroomError):
     """The collector ended this session; nothing is lost, and the command can run again."""
+
+    exit_code = 11
+
+
+class BusyError(StrongroomError):
+    """Others are at work, and waiting for them has an end; the next run goes on from here."""
 
     exit_code = 11
 

@@ -132,7 +132,7 @@ DECODERS = {
     ),
     "removals": Decoder(
         lambda data: read_body("x", data, Removals),
-        encode(Removals(IDS[0], ("commits/a/b",), IDS[1], (), ())),
+        encode(Removals(IDS[0], ("commits/a/b",), IDS[1], (), (), ())),
     ),
     "bundle": Decoder(
         lambda data: read_body("x", data, Bundle),

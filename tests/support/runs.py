@@ -22,13 +22,13 @@ def put_removals(
     signer: WriterKeys | None = None,
 ) -> str:
     """Put the tombs or kills of a run, signed by admin if not by another; return its key."""
-    body = Removals(b"".join(packs), (), b"".join(index), (), ())
+    body = Removals(b"".join(packs), (), b"".join(index), (), (), ())
     return _put(kit, run, kind, encode(body), signer)
 
 
 def put_commit_removals(kit: Kit, run: int, kind: Kind, commits: Iterable[str]) -> str:
     """Put tombs or kills that name commits; return their key."""
-    return _put(kit, run, kind, encode(Removals(b"", tuple(commits), b"", (), ())), None)
+    return _put(kit, run, kind, encode(Removals(b"", tuple(commits), b"", (), (), ())), None)
 
 
 def put_done(kit: Kit, run: int, *, signer: WriterKeys | None = None) -> str:

@@ -112,6 +112,11 @@ class AgentKeyring:
         """See ``Keys``."""
         return SessionKeys(self._domain, self._reader_key, FIRST_EPOCH, randomness)
 
+    def begin_in(self, domain: bytes, randomness: Randomness) -> NoReturn:
+        """See ``Keys``: refused."""
+        del domain, randomness
+        raise self._not_full()
+
     def require_reader(self) -> NoReturn:
         """See ``Keys``: an agent never reads."""
         raise KeyRefusedError(

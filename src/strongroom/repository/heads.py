@@ -69,10 +69,15 @@ def heads_of(seen: Sequence[Seen]) -> tuple[Head, ...]:
     return tuple(sorted(found, key=lambda head: head.key))
 
 
-def lost_heads(seen: Sequence[Seen], remembered: Mapping[str, bytes]) -> list[str]:
-    """Return keys that were seen, by this host or a full-key host, and are gone or other bytes."""
+def lost_heads(
+    seen: Sequence[Seen], remembered: Mapping[str, bytes], stayed: Sequence[Head] = ()
+) -> list[str]:
+    """Return keys that were seen, by this host or a full-key host, and are gone or other bytes.
+
+    ``stayed``: what collectors saw when they removed something.
+    """
     present = {one.key: one.sha256 for one in seen}
-    expected = dict(remembered)
+    expected = {head.key: head.sha256 for head in stayed} | dict(remembered)
     for one in seen:
         if not one.by_agent:
             expected.update({head.key: head.sha256 for head in one.heads})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -57,6 +57,15 @@ class FramePlace(NamedTuple):
 
     pack_id: bytes
     span: FrameSpan
+
+
+class Columns(NamedTuple):
+    """One run by columns: prefix and id of each chunk, its pack, its share of the sealed frame."""
+
+    prefix: U64
+    ids: U8
+    pack: U32
+    stored: F64
 
 
 class _Run(NamedTuple):
@@ -244,6 +253,17 @@ class ChunkIndex:
         share = sealed / np.maximum(plain, 1)
         lengths = np.concatenate([run.length for run in self._runs])
         return lengths, lengths * share[np.concatenate([run.frame for run in self._runs])]
+
+    def columns(self) -> Iterator[Columns]:
+        """Yield the places by run, in the order of ``rows``; packs by their number in it."""
+        if not self._runs:
+            return
+        packs = np.concatenate([frames.pack for frames in self._frames])
+        plain = np.concatenate([frames.plain for frames in self._frames])
+        sealed = np.concatenate([frames.sealed for frames in self._frames])
+        share = sealed / np.maximum(plain, 1)
+        for run in self._runs:
+            yield Columns(run.prefix, run.ids, packs[run.frame], run.length * share[run.frame])
 
     def find(self, ids: Sequence[bytes]) -> list[Place | None]:
         """Return a place of each id, None where there is none."""

@@ -184,6 +184,10 @@ class Keys(Protocol):
         """Fresh keys for one session, in its own domain."""
         ...
 
+    def begin_in(self, domain: bytes, randomness: Randomness) -> SessionKeys:
+        """Fresh keys for packs of the domain with this id."""
+        ...
+
     def session_secret(
         self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str
     ) -> SessionSecret:
@@ -250,9 +254,13 @@ class Keyring:
 
     def begin_session(self, randomness: Randomness) -> SessionKeys:
         """Fresh keys for one session in the main domain."""
+        return self.begin_in(self.main_domain.domain_id, randomness)
+
+    def begin_in(self, domain: bytes, randomness: Randomness) -> SessionKeys:
+        """Fresh keys for packs of the domain with this id: a collector writes in all of them."""
         epoch = self.current_epoch
         reader_key = agreement_public_key(self._epochs[epoch])
-        return SessionKeys(self.main_domain, reader_key, epoch, randomness)
+        return SessionKeys(self.domain(domain), reader_key, epoch, randomness)
 
     def session_secret(
         self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,12 +22,22 @@ from strongroom.repository.segment import (
 )
 
 
+class ListedSegment(NamedTuple):
+    """A segment that was read: whose it is, what it lists and replaces; ``size`` in bytes."""
+
+    name: bytes
+    size: int
+    domain: bytes
+    packs: tuple[bytes, ...]
+    supersedes: tuple[bytes, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedIndex:
-    """An index, the segments it came from, and those that could not be used."""
+    """An index, the segments that were listed, and those that could not be used."""
 
     index: ChunkIndex
-    segments: tuple[bytes, ...]
+    segments: tuple[ListedSegment, ...]
     damaged: tuple[DamageError, ...]
 
 
@@ -58,8 +68,7 @@ class _Segment(NamedTuple):
     """A segment that was read; ``body`` is None where it was not kept."""
 
     info: ObjectInfo
-    domain: bytes
-    supersedes: bytes
+    listed: ListedSegment
     body: IndexBody | None
 
 
@@ -132,13 +141,13 @@ def load_index(
             continue
         if name is not None and choice.domain_id in {None, domain}:
             room -= info.size
-            found[name] = _Segment(info, domain, body.supersedes, body if room >= 0 else None)
-    superseded = {
-        (segment.domain, one) for segment in found.values() for one in _ids(segment.supersedes)
-    }
+            packs = tuple(pack.pack_id for pack in body.packs)
+            listed = ListedSegment(name, info.size, domain, packs, tuple(_ids(body.supersedes)))
+            found[name] = _Segment(info, listed, body if room >= 0 else None)
+    superseded = superseded_by([segment.listed for segment in found.values()])
     index = ChunkIndex(memory.spill)
     for name, segment in found.items():
-        if (segment.domain, name) in superseded:
+        if name in superseded:
             continue
         try:
             body = segment.body or read_segment(store, keyring, cache, segment.info)[1]
@@ -147,7 +156,14 @@ def load_index(
             continue
         except DamageError as error:
             damaged.append(error)
-    return LoadedIndex(index, tuple(found), tuple(damaged))
+    listed_segments = tuple(segment.listed for segment in found.values())
+    return LoadedIndex(index, listed_segments, tuple(damaged))
+
+
+def superseded_by(segments: Sequence[ListedSegment]) -> frozenset[bytes]:
+    """Return the names of those that another one of their own domain replaces."""
+    replaced = {(segment.domain, name) for segment in segments for name in segment.supersedes}
+    return frozenset(s.name for s in segments if (s.domain, s.name) in replaced)
 
 
 def _ids(joined: bytes) -> list[bytes]:

@@ -311,13 +311,18 @@ class AgentFile(_Record, frozen=True):
 
 
 class Removals(_Record, frozen=True):
-    """Body of tombs and kills: what a collector run may remove, or removes."""
+    """Body of tombs and kills: what a collector run may remove, or removes.
+
+    ``heads``: of a kills, the heads of what stays; those that only a removed commit named would
+    otherwise be named by nobody. Empty in tombs.
+    """
 
     packs: bytes
     commits: tuple[str, ...]
     index: bytes
     wal: tuple[str, ...]
     manifests: tuple[str, ...]
+    heads: tuple[Head, ...]
 
 
 class Waits(_Record, frozen=True):

@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from strongroom.clock import Clock
-from strongroom.crypto.primitives import sha256
 from strongroom.errors import (
     DamageError,
     KeyRefusedError,
@@ -34,7 +33,13 @@ from strongroom.repository.commits import (
 )
 from strongroom.repository.heads import Claim, Seen, claimed_heads, heads_of, lost_heads
 from strongroom.repository.keyring import Keys
-from strongroom.repository.loading import IndexMemory, LoadedIndex, load_index
+from strongroom.repository.loading import (
+    EVERYTHING,
+    Choice,
+    IndexMemory,
+    LoadedIndex,
+    load_index,
+)
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.orders import Order, OrderLog
@@ -46,6 +51,7 @@ from strongroom.repository.runs import RunReader, Runs
 from strongroom.repository.slotset import SlotSet, slots_of
 from strongroom.repository.standing import Standing, voids_of
 from strongroom.repository.tags import Additions, additions, with_tags
+from strongroom.repository.voids import is_void
 
 _NAMED: Final = (layout.COMMITS, layout.ORDERS)  # what the heads of a commit name
 
@@ -142,19 +148,21 @@ class Repository:
         decisions = list(self.log.read_all(damaged.__setitem__, cached=cached))
         heads = {k: bytes.fromhex(d) for k, d in known.heads.items()} if known else {}
         voids = voids_of(orders)
-        for key in [one.key for one in voids if self.is_void(one)]:
-            damaged.pop(key, None)
+        for one in voids:
+            if one.key in damaged and is_void(self.store, one):
+                del damaged[one.key]
         runs = self.read_runs(voids, cached=cached)
-        killed = runs.absent().killed_commits
+        absent = runs.absent()
+        killed = absent.killed_commits
         decisions = [one for one in decisions if one.key not in killed]
-        excused = killed | damaged.keys() | {one.key for one in voids}
+        excused = killed | absent.doubtful.commits | damaged.keys() | {one.key for one in voids}
         seen: list[Seen] = [*orders, *decisions]
         present = {one.key for one in seen}
 
         def lacks(key: str) -> bool:
             return key not in excused and (key in present or self._is_gone(key))
 
-        lost = list(filter(lacks, lost_heads(seen, heads)))
+        lost = list(filter(lacks, lost_heads(seen, heads, runs.heads)))
         claimed = [c for c in claimed_heads(seen) if c.key not in lost and lacks(c.key)]
         if lost or claimed:  # a collector may have taken them since its runs were listed
             since = self.read_runs(voids, cached=cached).absent().killed_commits
@@ -167,12 +175,9 @@ class Repository:
         cache = self.around.cache if cached else NoCache()
         return RunReader(self.store, self.id, self.config.core.admin_key, cache).read(voids)
 
-    def is_void(self, one: Voided) -> bool:
-        """Whether an object is what an order declared absent."""
-        try:
-            return sha256(self.store.get(one.key)) == one.sha256
-        except ObjectMissingError:
-            return not one.sha256
+    def run_reader(self) -> RunReader:
+        """Read single objects of runs."""
+        return RunReader(self.store, self.id, self.config.core.admin_key, self.around.cache)
 
     def read_slots(
         self, on_damage: Callable[[str, DamageError], None], *, cached: bool = True
@@ -273,9 +278,10 @@ class Repository:
                 found.append(open_snapshot(decision, self.keyring))
         return [one for one in found if one is not None]
 
-    def load_index(self) -> LoadedIndex:
+    def load_index(self, choice: Choice = EVERYTHING) -> LoadedIndex:
         """Read every index segment, for reading."""
-        return load_index(self.store, self.keyring, self.around.cache, memory=self.index_memory)
+        memory = self.index_memory
+        return load_index(self.store, self.keyring, self.around.cache, choice, memory)
 
     @property
     def index_memory(self) -> IndexMemory:

@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
 
-from strongroom.crypto.primitives import sha256
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.store import StoreReading
 from strongroom.repository import layout
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.envelope import Kind, unwrap
-from strongroom.repository.records import Body, Done, Removals, Voided, Waits, read_body, split
+from strongroom.repository.heads import check_heads
+from strongroom.repository.records import (
+    Body,
+    Done,
+    Head,
+    Removals,
+    Voided,
+    Waits,
+    read_body,
+    split,
+)
+from strongroom.repository.voids import is_void
 
 RunPart = Literal["tombs", "waits", "kills", "done"]
 _BODIES: Final[Mapping[RunPart, tuple[Kind, type[Removals | Waits | Done]]]] = {
@@ -26,7 +36,7 @@ _BODIES: Final[Mapping[RunPart, tuple[Kind, type[Removals | Waits | Done]]]] = {
     "kills": (Kind.KILLS, Removals),
     "done": (Kind.DONE, Done),
 }
-NOTHING: Final = Removals(b"", (), b"", (), ())
+NOTHING: Final = Removals(b"", (), b"", (), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,11 @@ class Runs:
     def next_number(self) -> int:
         """The number of a run that begins now."""
         return self.runs[-1].number + 1 if self.runs else 1
+
+    @property
+    def heads(self) -> list[Head]:
+        """The commits and orders that stayed when something was removed."""
+        return [head for run in self.runs if run.kills is not None for head in run.kills.heads]
 
     def absent(self) -> Absent:
         """Return what no writer relies on."""
@@ -179,12 +194,7 @@ class RunReader:
         return Run(number, tombs, waits, None, done=False, blind=tombs_bad or waits_bad)
 
     def _is_void(self, key: str, void: Mapping[str, bytes]) -> bool:
-        if key not in void:
-            return False
-        try:
-            return sha256(self._store.get(key)) == void[key]
-        except ObjectMissingError:
-            return True
+        return key in void and is_void(self._store, Voided(key, void[key]))
 
     def _decode(self, key: str, part: RunPart, data: bytes) -> Removals | Waits | Done:
         kind, body = _BODIES[part]
@@ -193,6 +203,7 @@ class RunReader:
         record = read_body(key, envelope.body, body)
         if isinstance(record, Removals):
             split(record.packs + record.index, layout.HASH_SIZE, key)
+            check_heads(key, record.heads)
         return record
 
 

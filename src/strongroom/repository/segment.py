@@ -19,7 +19,7 @@ from strongroom.crypto.primitives import (
 )
 from strongroom.errors import DamageError
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
-from strongroom.repository.envelope import VERSION, check_version
+from strongroom.repository.envelope import VERSION, Signer, check_version
 from strongroom.repository.keyring import DomainKeys
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import SUITE, IndexBody, IndexedPack, read_body
@@ -37,12 +37,25 @@ def _segment_key(domain: DomainKeys, fixed: bytes, salt: bytes) -> tuple[bytes, 
     return okm[:KEY_SIZE], okm[KEY_SIZE:]
 
 
-def seal_segment(packs: Sequence[IndexedPack], domain: DomainKeys, salt: bytes) -> bytes:
-    """Return the bytes of a segment that lists ``packs`` and supersedes nothing."""
+def seal_segment(
+    packs: Sequence[IndexedPack],
+    domain: DomainKeys,
+    salt: bytes,
+    supersedes: bytes = b"",
+    signer: Signer | None = None,
+) -> bytes:
+    """Return the bytes of a segment that lists ``packs``.
+
+    ``supersedes``: ids of the segments that it replaces, one after the other; then ``signer`` is
+    admin's.
+    """
     fixed = _FIXED.pack(MAGIC, VERSION, SUITE, 0, domain.repository_id, domain.domain_id)
     key, commitment = _segment_key(domain, fixed, salt)
     header = _HEADER.pack(fixed, salt, commitment)
-    body = encode(IndexBody(packs=tuple(packs), supersedes=b"", signature=b""))
+    signature = b""
+    if signer is not None:
+        signature = signer(_superseding(domain, packs, supersedes))
+    body = encode(IndexBody(tuple(packs), supersedes, signature))
     return header + Cipher(key).seal(_NONCE, pad(body, around=_HEADER.size + TAG_SIZE))
 
 
@@ -92,18 +105,18 @@ def open_segment(
     return body
 
 
+def _superseding(domain: DomainKeys, packs: Sequence[IndexedPack], supersedes: bytes) -> bytes:
+    what = encode([tuple(packs), supersedes])
+    return label("supersedes", domain.repository_id, domain.domain_id, what)
+
+
 def _check_superseding(where: str, body: IndexBody, domain: DomainKeys, admin_key: bytes) -> None:
     if not body.supersedes and not body.signature:
         return
     if len(body.supersedes) % HASH_SIZE:
         msg = f"{where} is damaged: what it replaces is no list of ids"
         raise DamageError(msg)
-    signed = label(
-        "supersedes",
-        domain.repository_id,
-        domain.domain_id,
-        encode([body.packs, body.supersedes]),
-    )
+    signed = _superseding(domain, body.packs, body.supersedes)
     try:
         check_signature(admin_key, body.signature, signed)
     except OpenError as error:

@@ -1,0 +1,170 @@
+"""The chunks of an index as columns: which are needed, and which packs hold them.
+
+Rows of fixed width, never a Python object per chunk. A chunk that lies in several packs has a row
+for each, and one of them speaks for all: its *first* row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from strongroom.errors import MissingObjectError
+from strongroom.repository.index import U8, U32, ChunkIndex
+from strongroom.repository.layout import HASH_SIZE
+
+Bools = npt.NDArray[np.bool_]
+_BATCH: Final = 1 << 16
+
+Way = tuple[Literal["tree", "list"], int]
+"""What a chunk is gone through as: part of a tree, or list of extents; and its level or depth."""
+
+
+class Census:
+    """Marks chunks as needed; the index must not change meanwhile."""
+
+    def __init__(self, index: ChunkIndex) -> None:
+        self._index = index
+        self._first = _first_rows(index)
+        self._needed: Bools = np.zeros(len(self._first), dtype=bool)
+        self._entered: dict[Way, Bools] = {}
+
+    @property
+    def packs(self) -> Sequence[bytes]:
+        """The packs of the index; every other thing here is said by their numbers."""
+        return self._index.pack_ids
+
+    def need(self, ids: Sequence[bytes]) -> None:
+        """Mark chunks; ``MissingObjectError`` if one is in no pack."""
+        self._needed[self._rows(ids)] = True
+
+    def enter(self, ids: Sequence[bytes], what: Way) -> list[bool]:
+        """Mark chunks that are gone through as ``what``; for each, whether it is the first time.
+
+        That a chunk is needed does not say that what it names is: whoever can name the chunks of
+        another writer must not make anybody pass by what is below them.
+        """
+        rows = self._rows(ids)
+        if what not in self._entered:
+            self._entered[what] = np.zeros(len(self._first), dtype=bool)
+        fresh = ~self._entered[what][rows]
+        self._needed[rows] = True
+        self._entered[what][rows] = True
+        return [bool(one) for one in fresh]
+
+    def was_entered(self, chunk_id: bytes, what: Way) -> bool:
+        """Whether a chunk was gone through as ``what``."""
+        if what not in self._entered:
+            return False
+        row = self._index.rows([chunk_id])[0]
+        return bool(row >= 0 and self._entered[what][self._first[row]])
+
+    def _rows(self, ids: Sequence[bytes]) -> U32:
+        rows = self._index.rows(ids)
+        if len(rows) and rows.min() < 0:
+            missing = ids[int(np.argmin(rows))]
+            msg = f"chunk {missing.hex()[:16]} is needed, and is in no pack that is there"
+            raise MissingObjectError(msg)
+        return self._first[rows]
+
+    def are_needed(self, ids: Sequence[bytes]) -> list[bool]:
+        """Tell for each chunk whether it is marked."""
+        rows = self._index.rows(ids)
+        found = self._needed[self._first[rows]] if len(self._first) else np.zeros(len(ids), bool)
+        return [bool(one) for one in found & (rows >= 0)]
+
+    def needed_ids(self) -> Iterator[list[bytes]]:
+        """Yield the ids of the needed chunks, in batches, each once or more often."""
+        start = 0
+        for run in self._index.columns():
+            first = self._first[start : start + len(run.pack)]
+            rows = np.flatnonzero(self._needed[first])
+            for low in range(0, len(rows), _BATCH):
+                joined = run.ids[rows[low : low + _BATCH]].tobytes()
+                yield [joined[i : i + HASH_SIZE] for i in range(0, len(joined), HASH_SIZE)]
+            start += len(run.pack)
+
+    def keepers(self, rank: npt.NDArray[np.int64]) -> Bools:
+        """Tell for each pack whether it is kept: of each needed chunk one pack is.
+
+        Of several that hold it, the one with the least ``rank``.
+        """
+        best = np.full(len(self._first), np.iinfo(np.int64).max, dtype=np.int64)
+        for first, packs in self._needed_places():
+            np.minimum.at(best, first, rank[packs])
+        kept = np.zeros(len(self.packs), dtype=bool)
+        for first, packs in self._needed_places():
+            kept[packs[rank[packs] == best[first]]] = True
+        return kept
+
+    def spared(self, tombed: Bools, staying: Bools) -> Bools:
+        """Tell for each tombed pack whether it must stay all the same.
+
+        It must if it holds a needed chunk that no pack holds that is ``staying``.
+        """
+        covered: Bools = np.zeros(len(self._first), dtype=bool)
+        for first, packs in self._needed_places():
+            covered[first[staying[packs]]] = True
+        spared = np.zeros(len(self.packs), dtype=bool)
+        for first, packs in self._needed_places():
+            spared[packs[~covered[first] & tombed[packs]]] = True
+        return spared
+
+    def shares(self) -> npt.NDArray[np.float64]:
+        """Return for each pack which part of its chunks, by their sealed bytes, is needed."""
+        needed = np.zeros(len(self.packs), dtype=np.float64)
+        total = np.zeros(len(self.packs), dtype=np.float64)
+        start = 0
+        for run in self._index.columns():
+            marked = self._needed[self._first[start : start + len(run.pack)]]
+            size = len(total)
+            total += np.bincount(run.pack, weights=run.stored, minlength=size)
+            needed += np.bincount(run.pack[marked], weights=run.stored[marked], minlength=size)
+            start += len(run.pack)
+        return needed / np.maximum(total, 1)
+
+    def _needed_places(self) -> Iterator[tuple[U32, U32]]:
+        """Yield (first row, pack number) of every place of a needed chunk, run by run."""
+        start = 0
+        for run in self._index.columns():
+            first = self._first[start : start + len(run.pack)]
+            needed = self._needed[first]
+            yield first[needed], run.pack[needed]
+            start += len(run.pack)
+
+
+def _first_rows(index: ChunkIndex) -> U32:
+    """Return for every row the one that speaks for its chunk."""
+    runs = list(index.columns())
+    count = sum(len(run.prefix) for run in runs)
+    first = np.arange(count, dtype=np.uint32)
+    if not count:
+        return first
+    prefix = np.concatenate([run.prefix for run in runs])
+    order = np.argsort(prefix, kind="stable")
+    prefix = prefix[order]
+    alike = np.flatnonzero(prefix[1:] == prefix[:-1])
+    del prefix
+    starts = np.cumsum([0, *(len(run.prefix) for run in runs)])
+    for group in _neighbours(alike):
+        rows = order[group[0] : group[-1] + 2]
+        known: dict[bytes, int] = {}
+        for row in sorted(int(row) for row in rows):
+            number = int(np.searchsorted(starts, row, "right")) - 1
+            chunk_id = _id_at(runs[number].ids, row - int(starts[number]))
+            first[row] = known.setdefault(chunk_id, row)
+    return first
+
+
+def _id_at(ids: U8, row: int) -> bytes:
+    return bytes(ids[row])
+
+
+def _neighbours(places: npt.NDArray[np.intp]) -> Iterable[npt.NDArray[np.intp]]:
+    """Split ascending numbers where one is left out."""
+    if not len(places):
+        return []
+    return np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)

@@ -1,0 +1,292 @@
+"""The collector: numbered runs, each of which any host may finish (``docs/format.md`` 16).
+
+1. read commits, orders and gc; 2. list packs and index, mark, put ``tombs``; 3. list sessions, put
+``waits``, wait; 4. read everything again, put ``kills``; 5. delete, put ``done``. Whichever object
+of a run is there rules, whoever put it. Nothing here trusts a clock for what it deletes: time only
+ends the wait for a session, by an ABORT that the store lets only one of the two put.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from strongroom.errors import DamageError, FencedError, ObjectExistsError, ObjectMissingError
+from strongroom.model.events import Notice, PhaseBegan
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.repository import layout
+from strongroom.repository.canonical import encode
+from strongroom.repository.compacting import compact, worth_compacting
+from strongroom.repository.envelope import Kind, wrap
+from strongroom.repository.records import Done, Removals, Waits, split
+from strongroom.repository.removing import remove
+from strongroom.repository.repacking import Repacked, Repacker
+from strongroom.repository.repository import Repository
+from strongroom.repository.runs import NOTHING, Run, RunPart
+from strongroom.repository.shrinking import ShrinkLimits, worth_repacking
+from strongroom.repository.survey import MovedOnError, Survey, survey
+from strongroom.repository.verdict import kills, tombs
+from strongroom.repository.waiting import Waiting
+
+_TRIES: Final = 20
+_KINDS: Final = {
+    "tombs": Kind.TOMBS,
+    "waits": Kind.WAITS,
+    "kills": Kind.KILLS,
+    "done": Kind.DONE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectLimits:
+    """How long things are kept and waited for, nanoseconds and seconds; what is written anew.
+
+    ``max_unused``: part of all that is kept that may stay unused. ``max_repack_bytes`` and
+    ``repack_seconds`` bound the writing of one run.
+    """
+
+    grace_ns: int
+    silent_ns: int
+    wait_seconds: float
+    max_unused: float
+    max_repack_bytes: int | None = None
+    repack_seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Collected:
+    """What was done; sizes in bytes. ``last_good``: forgotten, and kept as the last of a source."""
+
+    finished: int = 0
+    packs: int = 0
+    bytes: int = 0
+    commits: int = 0
+    segments: int = 0
+    repacked: Repacked = field(default_factory=lambda: Repacked([]))
+    compacted: int = 0
+    kept_packs: int = 0
+    kept_bytes: int = 0
+    unused_bytes: int = 0
+    in_grace: int = 0
+    last_good: Sequence[ListedSnapshot] = ()
+
+
+class Collector:
+    """Collects in one repository; needs a full key, and a store that lets it delete."""
+
+    def __init__(self, repository: Repository, limits: CollectLimits) -> None:
+        """``KeyRefusedError`` unless the key is full."""
+        self._repository = repository
+        self._limits = limits
+        self._admin = repository.keyring.admin_signer()
+        self._waiting = Waiting(repository, limits.silent_ns, limits.wait_seconds)
+        self._alarm: DamageError | None = None
+        self.result = Collected()
+
+    def run(self) -> Collected:
+        """Finish what others left, then collect once.
+
+        ``BusyError`` if a session does not end in time, ``DamageError`` if something that decides
+        cannot be read or is missing; in both cases nothing is lost, and the next run goes on.
+        """
+        for _ in range(_TRIES):
+            unfinished = self._next_unfinished()
+            if unfinished is not None:
+                self._finish(unfinished)
+                self.result.finished += 1
+                continue
+            try:
+                found = self._survey()
+            except MovedOnError:
+                continue
+            self._collect(found)
+            return self.result
+        raise FencedError(
+            "other hosts collect at the same time, and this one never came to a run of its own",
+            hint="Nothing is lost: what they do is what this command is for.",
+        )
+
+    def look(self) -> Survey:
+        """Return what a run would find now; nothing is written."""
+        return self._survey()
+
+    def _next_unfinished(self) -> Run | None:
+        history = self._repository.checked_history()
+        runs = self._repository.read_runs(history.standing.voids)
+        blocking = [key for key in runs.unreadable if not key.endswith("/tombs")]
+        if blocking:
+            raise DamageError(
+                f"{blocking[0]} cannot be read, so nobody knows what may be removed",
+                hint="Restore it from a copy of the repository, or run 'strongroom repair'.",
+            )
+        return runs.unfinished
+
+    def _survey(self) -> Survey:
+        self._repository.around.sink(PhaseBegan("look at what is needed"))
+        return survey(self._repository, self._limits.grace_ns)
+
+    # -- steps 1 and 2
+
+    def _collect(self, found: Survey) -> None:
+        kept = found.kept_packs()
+        self._count(found, kept)
+        listed = found.listed
+        again = self._shrink(found, kept)
+        kept -= set(again)
+        segments = list(listed.segments)
+        ended = found.past.killed_packs - listed.packs.keys()
+        for group in worth_compacting(segments, ended, found.past.doubtful.index):
+            segments.append(compact(self._repository, group, ended))
+            self.result.compacted += len(group)
+        after = listed._replace(segments=segments)
+        named = tombs(after, kept, found.liveness.expired, found.past)
+        if named == NOTHING and not self._waiting.has_ended_sessions():
+            return
+        store = self._repository.store
+        store.sync([*self._repository.relied_prefixes(), layout.GC])
+        self._put(found.next_run, "tombs", encode(named))
+        rules = self._removals(found.next_run, "tombs")
+        self._finish(Run(found.next_run, rules, waits=None, kills=None, done=False))
+
+    def _count(self, found: Survey, kept: set[bytes]) -> None:
+        result, listed = self.result, found.listed
+        result.kept_packs = len(kept)
+        result.kept_bytes = sum(listed.packs[pack] for pack in kept)
+        result.in_grace = len(found.in_grace)
+        result.last_good = found.liveness.last_good
+
+    def _shrink(self, found: Survey, kept: set[bytes]) -> list[bytes]:
+        """Repack what is worth it; return the old packs, which may go now."""
+        uses = found.uses(kept)
+        limits = self._limits
+        core = self._repository.config.core
+        chosen = worth_repacking(
+            uses, ShrinkLimits(limits.max_unused, limits.max_repack_bytes, core.pack_size)
+        )
+        self.result.unused_bytes = round(sum(pack.unused for pack in uses))
+        if not chosen:
+            return []
+        clock = self._repository.around.clock
+        began = clock.elapsed()
+
+        def may_go_on() -> bool:
+            most = limits.repack_seconds
+            return most is None or clock.elapsed() - began < most
+
+        sizes = sum(pack.size for pack in chosen)
+        self._repository.around.sink(PhaseBegan("write packs anew", len(chosen), sizes))
+        names = [found.census.packs[pack.number] for pack in chosen]
+        done = Repacker(self._repository, found.census.are_needed).run(names, may_go_on)
+        self.result.repacked = done
+        gone = set(done.packs)
+        rest = [pack for pack, name in zip(chosen, names, strict=True) if name not in gone]
+        untouched = [pack for pack in uses if pack not in chosen]
+        self.result.unused_bytes = round(sum(pack.unused for pack in [*untouched, *rest]))
+        return done.packs
+
+    # -- steps 3 to 5, by whoever finds the run
+
+    def _finish(self, run: Run) -> None:
+        number = run.number
+        if run.kills is None:
+            if run.blind or run.tombs is None:
+                self._put(number, "kills", encode(NOTHING))
+            else:
+                self._wait(run)
+                self._decide(number, run.tombs)
+        names = self._removals(number, "kills")
+        self._delete(number, names)
+        self._put(number, "done", encode(Done(self._repository.around.clock.now_ns())))
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None and names == NOTHING:  # else another collector found it all
+            raise alarm
+
+    def _wait(self, run: Run) -> None:
+        """Step 3."""
+        if run.waits is None:
+            sessions = Waits(tuple(sorted(self._waiting.listed())))
+            self._put(run.number, "waits", encode(sessions))
+        self._repository.around.sink(PhaseBegan("wait for sessions at work"))
+        self._waiting.wait(self._sessions(run.number), self._killed_commits())
+
+    def _decide(self, number: int, named: Removals) -> None:
+        """Step 4: look again at everything, and put what of the tombs goes in the end."""
+        repository = self._repository
+        for _ in range(_TRIES):
+            try:
+                found = survey(repository, self._limits.grace_ns, within=(number, named))
+            except MovedOnError:
+                if self._has_kills(number):
+                    return
+                continue
+            except DamageError as error:
+                self._put(number, "kills", encode(NOTHING))
+                self._alarm = error
+                return
+            tombed = split(named.packs, layout.HASH_SIZE, "tombs")
+            names = kills(named, found.listed, found.spared(tombed), found.roots, found.past)
+            repository.store.sync([*repository.relied_prefixes(), layout.GC])
+            self._put(number, "kills", encode(names))
+            return
+        raise FencedError(
+            "the repository changes faster than this collector can look at it",
+            hint="Nothing is lost: run the same command again.",
+        )
+
+    def _killed_commits(self) -> frozenset[str]:
+        return self._repository.read_history().runs.absent().killed_commits
+
+    def _has_kills(self, number: int) -> bool:
+        try:
+            self._repository.store.size(layout.run_object(number, "kills"))
+        except ObjectMissingError:
+            return False
+        return True
+
+    def _delete(self, number: int, names: Removals) -> None:
+        """Step 5."""
+        repository = self._repository
+        packs = split(names.packs, layout.HASH_SIZE, "kills")
+        segments = split(names.index, layout.HASH_SIZE, "kills")
+        total = len(packs) + len(segments) + len(names.commits)
+        repository.around.sink(PhaseBegan("remove", total))
+        sizes = {i.key: i.size for i in repository.store.list(layout.PACKS)} if packs else {}
+        for keys in (
+            [layout.index_segment(name) for name in segments],
+            [layout.pack(name) for name in packs],
+            names.commits,
+        ):
+            remove(repository, keys)
+        killed = {*names.commits, *self._killed_commits()}
+        ended = self._waiting.decided(self._sessions(number), killed)
+        remove(repository, self._waiting.objects_of(ended))
+        self.result.packs += sum(layout.pack(name) in sizes for name in packs)
+        self.result.bytes += sum(sizes.get(layout.pack(name), 0) for name in packs)
+        self.result.commits += len(names.commits)
+        self.result.segments += len(segments)
+
+    # -- the objects of a run
+
+    def _put(self, number: int, part: RunPart, body: bytes) -> None:
+        """Put a part; where there is one already, that one rules."""
+        key = layout.run_object(number, part)
+        data = wrap(_KINDS[part], self._repository.id, key, body, self._admin.sign)
+        try:
+            self._repository.store.put(key, data)
+        except ObjectExistsError:
+            self._repository.around.sink(Notice(f"{key} was put by another collector"))
+
+    def _part(self, number: int, part: RunPart) -> Removals | Waits | Done:
+        return self._repository.run_reader().part(number, part)
+
+    def _removals(self, number: int, part: RunPart) -> Removals:
+        found = self._part(number, part)
+        return found if isinstance(found, Removals) else NOTHING
+
+    def _sessions(self, number: int) -> Sequence[str]:
+        try:
+            found = self._part(number, "waits")
+        except (ObjectMissingError, DamageError):
+            return ()  # it ended without waiting; sessions are left to a later run
+        return found.sessions if isinstance(found, Waits) else ()

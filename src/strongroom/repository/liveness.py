@@ -1,0 +1,98 @@
+"""Which snapshots a collector must keep, and why. Pure (DESIGN 5, step 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from strongroom.model.snapshot import ListedSnapshot, Status
+from strongroom.repository.orders import Order
+from strongroom.repository.standing import Standing
+
+Group = tuple[str, bytes, tuple[tuple[bytes, bytes], ...]]
+
+
+def group_of(listed: ListedSnapshot) -> Group:
+    """Return what makes snapshots be of one source: writer, host, and its sources by name.
+
+    The writer is proven. A host or a name that a writer makes up begins a group of its own, and
+    takes nothing away from the snapshots of another.
+    """
+    sources = sorted((source.kind, source.name) for source in listed.snapshot.sources)
+    return listed.writer, listed.snapshot.host, tuple(sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """``roots``: snapshots that stay, by the keys of their COMMITs. ``expired``: those that may go.
+
+    ``last_good``: roots that are forgotten, and stay only because they are the last good ones.
+    """
+
+    roots: Mapping[str, ListedSnapshot]
+    expired: Mapping[str, ListedSnapshot]
+    last_good: Sequence[ListedSnapshot]
+
+
+class GraceTime(NamedTuple):
+    """How long a forgotten snapshot stays, nanoseconds.
+
+    ``stored_ns``: when each order was put, by the store's clock; ``now_ns`` by the same clock. An
+    order of which it is not known counts by its own time.
+    """
+
+    stored_ns: Mapping[str, int]
+    now_ns: int
+    grace_ns: int
+
+    def is_over(self, forgets: Sequence[Order]) -> bool:
+        """Whether the grace of a snapshot that these orders forgot is over."""
+        since = min(self.stored_ns.get(order.key, order.body.time_ns) for order in forgets)
+        return self.now_ns - since >= self.grace_ns
+
+
+def liveness(
+    snapshots: Sequence[ListedSnapshot],
+    standing: Standing,
+    time: GraceTime,
+    doubtful: Collection[str] = (),
+) -> Liveness:
+    """Decide about all snapshots, given oldest first.
+
+    ``doubtful``: those of which a run that nobody can read any more may have removed something;
+    their grace was over then, and stays so.
+    """
+    kept = last_good(snapshots)
+    roots: dict[str, ListedSnapshot] = {}
+    expired: dict[str, ListedSnapshot] = {}
+    saved: list[ListedSnapshot] = []
+    for listed in snapshots:
+        key = listed.key
+        if not standing.is_forgotten(key):
+            roots[key] = listed
+        elif key in doubtful:
+            expired[key] = listed
+        elif not time.is_over(standing.forgets[key]):
+            roots[key] = listed
+        elif key in kept and key not in standing.may_be_empty:
+            roots[key] = listed
+            saved.append(listed)
+        else:
+            expired[key] = listed
+    return Liveness(roots, expired, saved)
+
+
+def last_good(snapshots: Sequence[ListedSnapshot]) -> frozenset[str]:
+    """Return the key of the last complete snapshot of each source, given oldest first.
+
+    Of a source that was never complete, the last one.
+    """
+    best: dict[Group, ListedSnapshot] = {}
+    for listed in snapshots:
+        group = group_of(listed)
+        before = best.get(group)
+        complete = listed.snapshot.status is Status.COMPLETE
+        if complete or before is None or before.snapshot.status is not Status.COMPLETE:
+            best[group] = listed
+    return frozenset(listed.key for listed in best.values())

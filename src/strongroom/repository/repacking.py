@@ -1,0 +1,151 @@
+"""Writing what is needed of old packs into new ones, before the run that removes the old ones.
+
+The new packs lie beside the old ones until then; whoever is interrupted leaves chunks that lie
+twice, and the next run keeps the fuller pack. Every chunk is verified on its way, twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom.compression.codec import Compressor, Decompressor
+from strongroom.crypto.primitives import sha256
+from strongroom.errors import DamageError, ObjectMissingError
+from strongroom.model.events import Advanced, Notice
+from strongroom.repository import layout
+from strongroom.repository.keyring import SessionKeys, fresh_salt
+from strongroom.repository.pack import SealedPack, read_whole_pack, stated_pack_domain
+from strongroom.repository.packer import Packer, PackLimits
+from strongroom.repository.putting import put_own
+from strongroom.repository.records import IndexedPack
+from strongroom.repository.repository import Repository
+from strongroom.repository.segment import seal_segment
+
+_CHECKPOINT: Final = 256 << 20  # bytes read, after which what was written is listed
+
+Needed = Callable[[Sequence[bytes]], list[bool]]
+
+
+@dataclass(slots=True)
+class Repacked:
+    """What was written anew: the old packs that are not needed any more, bytes read and written."""
+
+    packs: list[bytes]
+    read: int = 0
+    written: int = 0
+
+
+class Repacker:
+    """Repacks; ``needed`` tells for chunk ids whether somebody needs them."""
+
+    def __init__(self, repository: Repository, needed: Needed) -> None:
+        self._repository = repository
+        self._needed = needed
+        self._decompressor = Decompressor()
+        self._domains: dict[bytes, _Domain] = {}
+
+    def run(self, packs: Sequence[bytes], may_go_on: Callable[[], bool]) -> Repacked:
+        """Repack, as long as it may; a pack that cannot be read is told of and stays as it is."""
+        done = Repacked([])
+        pending: list[bytes] = []
+        since = 0
+        for pack_id in packs:
+            if not may_go_on():
+                break
+            try:
+                size = self._take(pack_id)
+            except (DamageError, ObjectMissingError) as error:
+                text = f"warning: {error.message}; it stays as it is. Run 'strongroom verify'"
+                self._repository.around.sink(Notice(text))
+                continue
+            pending.append(pack_id)
+            done.read += size
+            since += size
+            self._repository.around.sink(Advanced(1, size))
+            if since >= _CHECKPOINT:
+                done.written += self._checkpoint()
+                done.packs += pending
+                pending, since = [], 0
+        done.written += self._checkpoint()
+        done.packs += pending
+        return done
+
+    def _take(self, pack_id: bytes) -> int:
+        """Put the needed chunks of a pack on their way; its size in bytes.
+
+        If one cannot be read, those before it lie twice then, and the pack stays.
+        """
+        key = layout.pack(pack_id)
+        data = self._repository.store.get(key)
+        if sha256(data) != pack_id:
+            msg = f"{key} is damaged: its bytes are not those its name says"
+            raise DamageError(msg)
+        opener, frames = read_whole_pack(key, data, self._repository.keyring)
+        view = memoryview(data)
+        packer = self._domain(stated_pack_domain(data)).packer
+        for frame in frames:
+            needed = self._needed(frame.ids)
+            if not any(needed):
+                continue
+            sealed = view[frame.offset : frame.offset + frame.sealed_length]
+            opened = opener.frame(frame, sealed, self._decompressor)
+            for chunk_id, chunk, is_needed in zip(frame.ids, opened, needed, strict=True):
+                if is_needed:
+                    packer.add(frame.kind, chunk_id, chunk)
+        return len(data)
+
+    def _domain(self, domain_id: bytes) -> _Domain:
+        if domain_id not in self._domains:
+            self._domains[domain_id] = _Domain(self._repository, domain_id)
+        return self._domains[domain_id]
+
+    def _checkpoint(self) -> int:
+        return sum(domain.finish() for domain in self._domains.values())
+
+
+class _Domain:
+    """New packs of one domain."""
+
+    def __init__(self, repository: Repository, domain_id: bytes) -> None:
+        self._repository = repository
+        around = repository.around
+        self._keys: SessionKeys = repository.keyring.begin_in(domain_id, around.randomness)
+        core = repository.config.core
+        self.packer = Packer(
+            self._keys,
+            self._put_pack,
+            around.workers,
+            PackLimits(core.frame_size, core.pack_size),
+            around.randomness,
+            Compressor(),
+        )
+
+    def finish(self) -> int:
+        """Store what is on its way and list it; return how many bytes were stored."""
+        self.packer.flush()
+        entries = [stored.entry for stored in self.packer.take_stored()]
+        if entries:
+            put_segment(self._repository, self._keys.domain.domain_id, entries)
+        return sum(entry.size for entry in entries)
+
+    def _put_pack(self, sealed: SealedPack) -> None:
+        put_own(self._repository.store, layout.pack(sealed.pack_id), sealed.data)
+
+
+def put_segment(
+    repository: Repository,
+    domain_id: bytes,
+    packs: Sequence[IndexedPack],
+    supersedes: Sequence[bytes] = (),
+) -> bytes:
+    """Put a segment that lists ``packs``, and replaces others; return its name."""
+    domain = repository.keyring.domain(domain_id)
+    content = sha256(b"".join(pack.pack_id for pack in packs))
+    salt = fresh_salt(repository.around.randomness, content, domain_id)
+    signer = repository.keyring.admin_signer().sign if supersedes else None
+    data = seal_segment(packs, domain, salt, b"".join(supersedes), signer)
+    name = sha256(data)
+    put_own(repository.store, layout.index_segment(name), data)
+    return name

@@ -1,0 +1,199 @@
+"""What a collector sees: everything listed in the order of the protocol, and what is needed of it.
+
+Commits and orders are read before packs and index, so that of everything a COMMIT relies on is
+seen what it had. What cannot be read stops the collector: unreadable is not absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from strongroom.errors import DamageError
+from strongroom.model.events import Advanced, PhaseBegan
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.repository import layout
+from strongroom.repository.census import Bools, Census
+from strongroom.repository.commits import oldest_first, open_snapshot
+from strongroom.repository.liveness import GraceTime, Liveness, liveness
+from strongroom.repository.loading import Choice
+from strongroom.repository.marking import Marker
+from strongroom.repository.reader import Reader
+from strongroom.repository.records import Removals
+from strongroom.repository.repository import History, Repository
+from strongroom.repository.runs import Absent
+from strongroom.repository.shrinking import PackUse
+from strongroom.repository.verdict import Listed
+from strongroom.repository.voids import void_segments
+
+
+class MovedOnError(Exception):
+    """Another collector went on meanwhile, so what was read does not fit together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """``roots``: commits that stay, everything they need marked in ``census``.
+
+    ``weak``: packs that count for nothing while another holds the same. ``in_grace``: forgotten
+    snapshots that stay for now.
+    """
+
+    history: History
+    listed: Listed
+    census: Census
+    liveness: Liveness
+    roots: frozenset[str]
+    weak: frozenset[bytes]
+
+    @property
+    def past(self) -> Absent:
+        """What collectors took away so far."""
+        return self.history.runs.absent()
+
+    @property
+    def next_run(self) -> int:
+        """The number of a run that begins with this."""
+        return self.history.runs.next_number
+
+    @property
+    def in_grace(self) -> list[ListedSnapshot]:
+        """Forgotten snapshots that stay because their grace is not over."""
+        good = {listed.key for listed in self.liveness.last_good}
+        forgotten = self.history.standing.is_forgotten
+        roots = self.liveness.roots.values()
+        return [one for one in roots if forgotten(one.key) and one.key not in good]
+
+    def kept_packs(self) -> set[bytes]:
+        """Return packs that hold all that is needed, the fullest where a chunk lies twice."""
+        names = self.census.packs
+        weak: Bools = np.array([name in self.weak for name in names], dtype=bool)
+        order = np.lexsort((-self.census.shares(), weak))
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[order] = np.arange(len(names))
+        kept = self.census.keepers(rank)
+        return {name for name, is_kept in zip(names, kept, strict=True) if is_kept}
+
+    def spared(self, tombed: Collection[bytes]) -> set[bytes]:
+        """Return the tombed packs that hold what no staying pack holds."""
+        names = self.census.packs
+        going = set(tombed)
+        gone: Bools = np.array([name in going for name in names], dtype=bool)
+        weak: Bools = np.array([name in self.weak for name in names], dtype=bool)
+        spared = self.census.spared(gone, ~gone & ~weak)
+        return {name for name, stays in zip(names, spared, strict=True) if stays}
+
+    def uses(self, kept: Collection[bytes]) -> list[PackUse]:
+        """Return how much of each kept pack is needed."""
+        shares = self.census.shares()
+        sizes = self.listed.packs
+        return [
+            PackUse(number, sizes[name], float(shares[number]))
+            for number, name in enumerate(self.census.packs)
+            if name in kept
+        ]
+
+
+def survey(
+    repository: Repository, grace_ns: int, within: tuple[int, Removals] | None = None
+) -> Survey:
+    """Look at everything. ``within``: the run that is being decided, and its tombs.
+
+    Then every commit that is not in the tombs stays, whatever was decided about it since.
+    ``DamageError`` if something that decides is not to be had, ``MovedOnError`` if that is because
+    another collector went on.
+    """
+    history = repository.read_history()
+    _refuse_unreadable(history)
+    store = repository.store
+    stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if i.stored_ns is not None}
+    commits = [info.key for info in store.list(layout.COMMITS)]
+    store_ns = store.time_ns()
+    now_ns = repository.around.clock.now_ns() if store_ns is None else store_ns
+    snapshots = _opened(repository, history)
+    past = history.runs.absent()
+    time = GraceTime(stored_ns, now_ns, grace_ns)
+    alive = liveness(snapshots, history.standing, time, past.doubtful.commits)
+    roots = dict(alive.roots)
+    if within is not None:
+        tombed = set(within[1].commits)
+        roots |= {listed.key: listed for listed in snapshots if listed.key not in tombed}
+    packs: dict[bytes, int] = {}
+    for info in store.list(layout.PACKS):
+        pack_id = layout.pack_id(info.key)
+        if pack_id is not None:
+            packs[pack_id] = info.size
+    try:
+        listed, census, weak = _census(repository, history, packs, commits, list(roots.values()))
+    except DamageError:
+        if _moved_on(repository, history, within):
+            raise MovedOnError from None
+        raise
+    return Survey(history, listed, census, alive, frozenset(roots), weak)
+
+
+def _opened(repository: Repository, history: History) -> list[ListedSnapshot]:
+    opened = [open_snapshot(one, repository.keyring) for one in history.decisions]
+    return oldest_first([one for one in opened if one is not None], history.seen)
+
+
+def _census(
+    repository: Repository,
+    history: History,
+    packs: dict[bytes, int],
+    commits: Sequence[str],
+    roots: Sequence[ListedSnapshot],
+) -> tuple[Listed, Census, frozenset[bytes]]:
+    past = history.runs.absent()
+    loaded = repository.load_index(
+        Choice(
+            usable=lambda pack: pack.pack_id in packs and pack.pack_id not in past.killed_packs,
+            absent=past.killed_index | void_segments(repository.store, history.standing.voids),
+        )
+    )
+    if loaded.damaged:
+        raise loaded.damaged[0]
+    around = repository.around
+    reader = Reader(repository.store, repository.keyring, lambda: loaded, around.workers.transfer)
+    census = Census(loaded.index)
+    around.sink(PhaseBegan("mark what is needed", len(roots)))
+    Marker(census, reader.fetch).mark(roots, lambda _listed: around.sink(Advanced(1, 0)))
+    sound = {
+        pack
+        for segment in loaded.segments
+        if segment.name not in past.doubtful.index
+        for pack in segment.packs
+    }
+    doubtful = past.doubtful.packs | history.standing.quarantined
+    weak = frozenset(name for name in census.packs if name in doubtful or name not in sound)
+    found = Listed(packs, loaded.segments, commits, history.decisions, history.orders)
+    return found, census, weak
+
+
+def _refuse_unreadable(history: History) -> None:
+    hint = (
+        "Nothing is removed until this is settled. Restore the object from a copy of the "
+        "repository; if there is none, 'strongroom repair' says what can be done."
+    )
+    for error in history.damaged.values():
+        raise DamageError(f"cannot collect: {error.message}", hint=hint)
+    if history.runs.unreadable:
+        raise DamageError(f"cannot collect: {history.runs.unreadable[0]} is damaged", hint=hint)
+    for key in history.lost:
+        raise DamageError(f"cannot collect: {key} is gone, and it was seen before", hint=hint)
+    for claim in history.claimed:
+        raise DamageError(
+            f"cannot collect: {claim.key} is not there, and an agent's commit "
+            f"({claim.said_by}) says that it was",
+            hint=hint,
+        )
+
+
+def _moved_on(repository: Repository, before: History, within: tuple[int, Removals] | None) -> bool:
+    runs = repository.read_runs(before.standing.voids)
+    if within is None:
+        return runs.next_number != before.runs.next_number
+    run = next((one for one in runs.runs if one.number == within[0]), None)
+    return run is not None and (run.kills is not None or run.done)

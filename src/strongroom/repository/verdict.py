@@ -1,0 +1,135 @@
+"""What a collector run may remove, and what it removes in the end. Pure.
+
+Steps 2 and 4 of a run (``docs/format.md`` 16): *tombs* are everything that nothing needed when they
+were written; *kills* are what of that nothing needs now, after every session was waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from strongroom.repository import layout
+from strongroom.repository.commits import Decision
+from strongroom.repository.heads import Seen, heads_of
+from strongroom.repository.loading import ListedSegment, superseded_by
+from strongroom.repository.orders import Order
+from strongroom.repository.records import Head, Purpose, Removals, split
+from strongroom.repository.runs import NOTHING, Absent
+
+
+class Listed(NamedTuple):
+    """What a collector found: packs with their sizes, segments, keys of commits, decisions."""
+
+    packs: Mapping[bytes, int]
+    segments: Sequence[ListedSegment]
+    commits: Collection[str]
+    decisions: Sequence[Decision]
+    orders: Sequence[Order]
+
+    @property
+    def seen(self) -> list[Seen]:
+        """All that heads can name."""
+        return [*self.orders, *self.decisions]
+
+
+def removals(
+    packs: Collection[bytes],
+    commits: Collection[str],
+    index: Collection[bytes],
+    heads: tuple[Head, ...] = (),
+) -> Removals:
+    """Return the body of tombs or kills."""
+    return Removals(
+        packs=b"".join(sorted(packs)),
+        commits=tuple(sorted(commits)),
+        index=b"".join(sorted(index)),
+        wal=(),
+        manifests=(),
+        heads=heads,
+    )
+
+
+def tombs(
+    listed: Listed, kept: Collection[bytes], expired: Collection[str], past: Absent
+) -> Removals:
+    """Return everything that may go when the packs ``kept`` hold what is needed."""
+    packs = listed.packs.keys() - set(kept)
+    old = superseded_by(listed.segments)
+    ended = past.killed_packs - listed.packs.keys()
+    index = {
+        segment.name
+        for segment in listed.segments
+        if segment.name in old
+        or segment.name in past.killed_index
+        or all(pack in packs or pack in ended for pack in segment.packs)
+    }
+    dead = {*expired, *(set(listed.commits) & past.killed_commits)}
+    dead |= _savers_of(listed.decisions, dead | past.killed_commits)
+    return removals(packs, dead, index)
+
+
+def kills(
+    named: Removals,
+    listed: Listed,
+    spared: Collection[bytes],
+    roots: Collection[str],
+    past: Absent,
+) -> Removals:
+    """Return what of the tombs ``named`` is removed.
+
+    ``spared``: tombed packs that hold a needed chunk that no staying pack holds; ``roots``: the
+    commits that stay.
+    """
+    packs = set(split(named.packs, layout.HASH_SIZE, "tombs")) - set(spared)
+    commits = set(named.commits) - set(roots)
+    going = commits | past.killed_commits
+    savers = {d.key for d in listed.decisions if _targets(d)}
+    commits -= savers - _savers_of(listed.decisions, going)
+    index = set(split(named.index, layout.HASH_SIZE, "tombs"))
+    segments = index - _needed_segments(index, packs, listed, past)
+    if not (packs or commits or segments):
+        return NOTHING
+    staying = [one for one in listed.seen if one.key not in going]
+    return removals(packs, commits, segments, heads_of(staying))
+
+
+def _needed_segments(
+    tombed: Collection[bytes], killed: Collection[bytes], listed: Listed, past: Absent
+) -> set[bytes]:
+    """Return the tombed segments with an entry that is needed and that no staying segment has."""
+    gone = set(tombed) | past.killed_index
+    old = superseded_by(listed.segments)
+    doubtful = past.doubtful.index
+    has = {
+        pack
+        for segment in listed.segments
+        if segment.name not in gone | old | doubtful
+        for pack in segment.packs
+    }
+    ended = past.killed_packs - listed.packs.keys()
+    stays: set[bytes] = set()
+    for segment in sorted(listed.segments, key=lambda one: one.name):
+        if segment.name not in tombed or segment.name in past.killed_index:
+            continue
+        if any(p not in killed and p not in ended and p not in has for p in segment.packs):
+            stays.add(segment.name)
+            has.update(segment.packs)
+    return stays
+
+
+def _targets(decision: Decision) -> list[str]:
+    """Return the snapshots that a hold or an un-forget is about."""
+    commit = decision.commit
+    if commit is None or commit.purpose == Purpose.BACKUP:
+        return []
+    return [key for key in commit.targets if key.startswith(layout.COMMITS)]
+
+
+def _savers_of(decisions: Sequence[Decision], going: Collection[str]) -> set[str]:
+    """Return the holds and un-forgets of which all snapshots go."""
+    return {
+        decision.key
+        for decision in decisions
+        if (targets := _targets(decision)) and all(key in going for key in targets)
+    }

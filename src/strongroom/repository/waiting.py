@@ -1,0 +1,154 @@
+"""Step 3 of a run: which sessions are at work, and when each has come to its decision.
+
+Only a COMMIT or an ABORT ends a wait. For a session that is silent for long, by the store's clock,
+the collector puts an ABORT itself: the store lets one of the two have the key, and the loser learns
+of it. So a wrong clock costs a backup that has to be run again, never data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from strongroom.clock import rfc3339
+from strongroom.errors import BusyError, DamageError, ObjectExistsError, ObjectMissingError
+from strongroom.model.events import Notice
+from strongroom.repository import layout
+from strongroom.repository.canonical import encode
+from strongroom.repository.envelope import Kind, wrap
+from strongroom.repository.records import ABORT, Abort, AbortReason
+from strongroom.repository.repository import Repository
+
+_POLL_SECONDS: Final = 5.0
+_SHOWN: Final = 5
+
+
+class Signs(NamedTuple):
+    """What is listed of a session: its objects, and when the last of them was put, if known."""
+
+    keys: tuple[str, ...]
+    last_ns: int | None
+
+
+class Waiting:
+    """Waits for sessions of one repository, with patience for ``wait_seconds`` in all."""
+
+    def __init__(self, repository: Repository, silent_ns: int, wait_seconds: float) -> None:
+        self._repository = repository
+        self._silent_ns = silent_ns
+        self._wait_seconds = wait_seconds
+
+    def listed(self) -> dict[str, Signs]:
+        """Return the sessions that are listed now, by key."""
+        found: dict[str, Signs] = {}
+        for info in self._repository.store.list(layout.SESSIONS):
+            ids = layout.session_ids(info.key)
+            if ids is None:
+                continue  # nobody's session; 'verify' tells of it
+            key = layout.session(ids[0], ids[1])
+            before = found.get(key, Signs((), None))
+            times = [t for t in (before.last_ns, info.stored_ns) if t is not None]
+            found[key] = Signs((*before.keys, info.key), max(times, default=None))
+        return found
+
+    def objects_of(self, sessions: Collection[str]) -> list[str]:
+        """Return the keys of all objects of these sessions that are listed."""
+        wanted = set(sessions)
+        listed = self.listed() if wanted else {}
+        return [key for name, signs in listed.items() if name in wanted for key in signs.keys]
+
+    def has_ended_sessions(self) -> bool:
+        """Whether there are sessions that came to their decision, and are still listed."""
+        store = self._repository.store
+        decided = {info.key for info in store.list(layout.COMMITS)}
+        return any(_commit_key(session) in decided for session in self.listed())
+
+    def wait(self, sessions: Iterable[str], killed: Collection[str]) -> None:
+        """Wait until each has its decision; ``BusyError`` if that takes too long.
+
+        ``killed``: commits that collectors removed, which were decisions too.
+        """
+        clock = self._repository.around.clock
+        began = clock.elapsed()
+        waiting = [s for s in sessions if _commit_key(s) not in killed and not self._decided(s)]
+        told = False
+        while waiting:
+            signs = self.listed()
+            for session in self._silent(waiting, signs):
+                self._fence(session)
+            waiting = [session for session in waiting if not self._decided(session)]
+            if not waiting:
+                return
+            left = self._wait_seconds - (clock.elapsed() - began)
+            if left <= 0:
+                raise self._busy(waiting, signs)
+            if not told:
+                told = True
+                self._repository.around.sink(Notice(f"waits for {self._names(waiting, signs)}"))
+            clock.sleep(min(_POLL_SECONDS, left))
+
+    def decided(self, sessions: Iterable[str], killed: Collection[str]) -> list[str]:
+        """Return those that came to their decision; only their objects may go."""
+        return [s for s in sessions if _commit_key(s) in killed or self._decided(s)]
+
+    def _decided(self, session: str) -> bool:
+        try:
+            self._repository.store.size(_commit_key(session))
+        except ObjectMissingError:
+            return False
+        return True
+
+    def _silent(self, sessions: Sequence[str], signs: Mapping[str, Signs]) -> list[str]:
+        """Return those that gave no sign of life for long, or vanished without a decision."""
+        now_ns = self._repository.store.time_ns()
+        silent = []
+        for session in sessions:
+            if session not in signs:
+                silent.append(session)
+                continue
+            last_ns = signs[session].last_ns
+            known = now_ns is not None and last_ns is not None
+            if known and (now_ns or 0) - (last_ns or 0) > self._silent_ns:
+                silent.append(session)
+        return silent
+
+    def _fence(self, session: str) -> None:
+        repository = self._repository
+        key = _commit_key(session)
+        admin = repository.keyring.admin_signer()
+        body = encode(Abort(ABORT, AbortReason.FENCED, repository.around.clock.now_ns()))
+        try:
+            repository.store.put(key, wrap(Kind.COMMIT, repository.id, key, body, admin.sign))
+        except ObjectExistsError:
+            return  # it came to its decision in the last moment
+        name = session.rpartition("/")[2][:8]
+        repository.around.sink(Notice(f"gave up session {name}, which is silent for too long"))
+
+    def _busy(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> BusyError:
+        return BusyError(
+            f"still at work: {self._names(waiting, signs)}",
+            hint="Nothing was removed and nothing is lost: the next 'strongroom prune' goes on "
+            "from here. Wait longer with --wait.",
+        )
+
+    def _names(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> str:
+        texts = [self._name(session, signs.get(session)) for session in waiting[:_SHOWN]]
+        more = len(waiting) - _SHOWN
+        return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
+
+    def _name(self, session: str, signs: Signs | None) -> str:
+        ids = layout.session_ids(session)
+        writer = "?"
+        if ids is not None:
+            try:
+                writer = self._repository.writers.writer(ids[0]).name.decode("utf-8", "replace")
+            except DamageError:
+                writer = ids[0].hex()[:8]
+        sign = "" if signs is None or signs.last_ns is None else rfc3339(signs.last_ns)
+        since = f" (last sign of life {sign})" if sign else ""
+        return f"session {session.rpartition('/')[2][:8]} of {writer}{since}"
+
+
+def _commit_key(session: str) -> str:
+    ids = layout.session_ids(session) or (b"", b"", 0)
+    return layout.commit(ids[0], ids[1])
