@@ -71,13 +71,13 @@ def parse_amount(text: str, what: str) -> Amount:
     return found
 
 
-def parse_days(text: str, what: str) -> int:
-    """Read a number of days, 1 or more; UsageError as above."""
+def parse_whole(text: str, what: str) -> int:
+    """Read a whole number, 1 or more; UsageError as above."""
     stripped = text.strip()
     if not _COUNT.fullmatch(stripped) or not int(stripped):
         raise UsageError(
-            f"{what} {text!r} is no number of days",
-            hint="Give a whole number, 1 or more, such as 30; leave it out to keep everything.",
+            f"{what} {text!r} is no number that can be kept",
+            hint="Give a whole number, 1 or more, such as 30.",
         )
     return int(stripped)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-from calendar import monthrange
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from strongroom.clock import as_utc
@@ -81,5 +80,6 @@ def before(ns: int, duration: Duration, zone: tzinfo) -> int:
 
 def _months_before(local: datetime, months: int) -> datetime:
     year, month = divmod(12 * local.year + local.month - 1 - months, 12)
-    last = monthrange(year, month + 1)[1]
-    return local.replace(year=year, month=month + 1, day=min(local.day, last))
+    next_year, next_month = divmod(12 * year + month + 1, 12)
+    last = date(next_year, next_month + 1, 1) - timedelta(days=1)
+    return local.replace(year=year, month=month + 1, day=min(local.day, last.day))
