@@ -6,6 +6,7 @@ after one of the same name, and ``*`` stands before one of several with the same
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final, NamedTuple
 
 from strongroom.policy.amounts import ALL, Duration
@@ -97,8 +98,7 @@ class Example(NamedTuple):
             return ordered[: self.newest]
         if self.these:
             return names(self.these)
-        left = names(self.all_but)
-        return [name for name in ordered if not (name in left and left.remove(name) is None)]
+        return list((Counter(ordered) - Counter(names(self.all_but))).elements())
 
 
 def names(text: str) -> list[str]:

@@ -76,8 +76,8 @@ def parse_whole(text: str, what: str) -> int:
     stripped = text.strip()
     if not _COUNT.fullmatch(stripped) or not int(stripped):
         raise UsageError(
-            f"{what} {text!r} is no number that can be kept",
-            hint="Give a whole number, 1 or more, such as 30.",
+            f"{what} {text!r} is not a whole number of 1 or more",
+            hint="Give one such as 30.",
         )
     return int(stripped)
 

@@ -28,7 +28,7 @@ def kept_by_time(
     if policy.days:
         since = before(now_ns, Duration(days=policy.days), zone)
         young = (one for one in ordered if one.time_ns >= since)
-        yield from ((one.id, f"younger than {policy.days} days") for one in young)
+        yield from ((one.id, f"younger than {policy.days}d") for one in young)
 
 
 def kept_by_name(policy: Policy, ordered: Sequence[Candidate]) -> Iterator[Kept]:
