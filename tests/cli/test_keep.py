@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import click
@@ -12,6 +13,7 @@ from strongroom.cli.keep import keep_options, policy_from, zone_from
 from strongroom.errors import UsageError
 from strongroom.policy.amounts import ALL, Duration
 from strongroom.policy.policy import Policy
+from tests.policy.making import EVERY_RULE, EVERY_RULE_READ
 
 pytestmark = pytest.mark.spec("B6")
 
@@ -30,35 +32,11 @@ def given(*arguments: str) -> Mapping[str, object]:
 
 def test_every_option() -> None:
     """Each option is one rule."""
-    found = given(
-        *("--keep-last", "1", "--keep-hourly", "2", "--keep-daily", "3", "--keep-weekly", "4"),
-        *("--keep-monthly", "5", "--keep-quarterly", "6", "--keep-yearly", "unlimited"),
-        *("--keep-within", "1y5m", "--keep-within-hourly", "1h", "--keep-within-daily", "2h"),
-        *("--keep-within-weekly", "3h", "--keep-within-monthly", "4h"),
-        *("--keep-within-quarterly", "5h", "--keep-within-yearly", "6h"),
-        *("--keep-tag", "a", "--keep-tag", "b,c", "--keep-id", "738F", "--keep-id", "0"),
-        *("--keep-days", "30", "--keep-minimum", "2", "--timezone", "Europe/Paris"),
-    )
-    assert policy_from(found) == Policy(
-        keep_last=1,
-        keep_hourly=2,
-        keep_daily=3,
-        keep_weekly=4,
-        keep_monthly=5,
-        keep_quarterly=6,
-        keep_yearly=ALL,
-        keep_within=Duration(years=1, months=5),
-        keep_within_hourly=Duration(hours=1),
-        keep_within_daily=Duration(hours=2),
-        keep_within_weekly=Duration(hours=3),
-        keep_within_monthly=Duration(hours=4),
-        keep_within_quarterly=Duration(hours=5),
-        keep_within_yearly=Duration(hours=6),
-        keep_tags=(("a",), ("b", "c")),
-        keep_ids=("738f", "0"),
-        days=30,
-        minimum=2,
-    )
+    rules = [f"--keep-{rule.replace('_', '-')}={text}" for rule, text in EVERY_RULE.items()]
+    names = ["--keep-tag=a", "--keep-tag=b,c", "--keep-id=738F", "--keep-id=0"]
+    found = given(*rules, *names, "--timezone", "Europe/Paris")
+    wanted = replace(EVERY_RULE_READ, keep_tags=(("a",), ("b", "c")), keep_ids=("738f", "0"))
+    assert policy_from(found) == wanted
     assert zone_from(found) == ZoneInfo("Europe/Paris")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,34 +17,19 @@ from strongroom.config.settings import Flags, load_settings
 from strongroom.config.values import Level, Value
 from strongroom.config.zones import local_zone, parse_zone
 from strongroom.errors import UsageError
-from strongroom.policy.amounts import ALL, Duration
+from strongroom.policy.amounts import ALL
 from strongroom.policy.policy import Policy
 from strongroom.policy.reading import RULES
+from tests.policy.making import EVERY_RULE, EVERY_RULE_READ
 
 pytestmark = pytest.mark.spec("B6")
 
 FULL = """\
 version = 1
 [retention]
-last = 5
-hourly = "36h"
-daily = 30
-weekly = "8"
-monthly = "all"
-quarterly = 0
-yearly = -1
-within = "30d"
-within_hourly = "2d"
-within_daily = "1m"
-within_weekly = "3m"
-within_monthly = "1y"
-within_quarterly = "2y"
-within_yearly = "9y"
-days = 90
 tags = ["monthly", "full,nightly"]
-minimum = 3
 timezone = "Europe/London"
-"""
+""" + "".join(f'{rule} = "{text}"\n' for rule, text in EVERY_RULE.items())
 
 
 def settings(folder: Path, text: str = "", **variables: str) -> RetentionSettings:
@@ -55,28 +41,19 @@ def settings(folder: Path, text: str = "", **variables: str) -> RetentionSetting
 
 
 def test_every_key(tmp_path: Path) -> None:
-    """Each key is one rule; counts may be numbers or texts, durations are texts."""
+    """Each key is one rule."""
     found = settings(tmp_path, FULL)
-    assert found.policy() == Policy(
-        keep_last=5,
-        keep_hourly=Duration(hours=36),
-        keep_daily=30,
-        keep_weekly=8,
-        keep_monthly=ALL,
-        keep_yearly=ALL,
-        keep_within=Duration(days=30),
-        keep_within_hourly=Duration(days=2),
-        keep_within_daily=Duration(months=1),
-        keep_within_weekly=Duration(months=3),
-        keep_within_monthly=Duration(years=1),
-        keep_within_quarterly=Duration(years=2),
-        keep_within_yearly=Duration(years=9),
-        keep_tags=(("monthly",), ("full", "nightly")),
-        days=90,
-        minimum=3,
-    )
+    tags = (("monthly",), ("full", "nightly"))
+    assert found.policy() == replace(EVERY_RULE_READ, keep_tags=tags)
     assert found.zone() == ZoneInfo("Europe/London")
     assert set(known_keys(("retention",))) == {*RULES, "tags", "timezone"}
+
+
+def test_counts_may_be_numbers(tmp_path: Path) -> None:
+    """A count needs no quotes."""
+    text = "version = 1\n[retention]\nlast = 0\ndaily = 7\nyearly = -1\ndays = 30\nminimum = 2\n"
+    wanted = Policy(keep_daily=7, keep_yearly=ALL, days=30, minimum=2)
+    assert settings(tmp_path, text).policy() == wanted
 
 
 def test_nothing_said_keeps_everything(tmp_path: Path) -> None:

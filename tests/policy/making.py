@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from strongroom.policy.amounts import ALL, Duration
 from strongroom.policy.candidates import Candidate, Group
 from strongroom.policy.policy import Policy
 from strongroom.policy.retention import Decision, decide
@@ -15,6 +16,43 @@ APP: Final = Group("main", "app")
 SECOND: Final = 1_000_000_000
 HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
+
+EVERY_RULE: Final = {
+    "last": "1",
+    "hourly": "36h",
+    "daily": "3",
+    "weekly": "4",
+    "monthly": "5",
+    "quarterly": "6",
+    "yearly": "all",
+    "within": "1y5m",
+    "within_hourly": "1h",
+    "within_daily": "2h",
+    "within_weekly": "3h",
+    "within_monthly": "4h",
+    "within_quarterly": "5h",
+    "within_yearly": "6h",
+    "days": "30",
+    "minimum": "2",
+}
+EVERY_RULE_READ: Final = Policy(
+    keep_last=1,
+    keep_hourly=Duration(hours=36),
+    keep_daily=3,
+    keep_weekly=4,
+    keep_monthly=5,
+    keep_quarterly=6,
+    keep_yearly=ALL,
+    keep_within=Duration(years=1, months=5),
+    keep_within_hourly=Duration(hours=1),
+    keep_within_daily=Duration(hours=2),
+    keep_within_weekly=Duration(hours=3),
+    keep_within_monthly=Duration(hours=4),
+    keep_within_quarterly=Duration(hours=5),
+    keep_within_yearly=Duration(hours=6),
+    days=30,
+    minimum=2,
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -17,6 +17,7 @@ from strongroom.policy.amounts import (
 )
 from strongroom.policy.policy import Policy
 from strongroom.policy.reading import RULES, read_policy
+from tests.policy.making import EVERY_RULE, EVERY_RULE_READ
 
 pytestmark = pytest.mark.spec("B6")
 
@@ -121,28 +122,8 @@ def read(**texts: str) -> Policy:
 
 def test_every_rule_is_read_into_its_own_field() -> None:
     """No text lands in the rule of another one."""
-    periods = ["hourly", "daily", "weekly", "monthly", "quarterly", "yearly"]
-    counts = {name: str(place) for place, name in enumerate(["last", *periods], 1)}
-    lengths = {"within": "1d"} | {f"within_{one}": f"{n}h" for n, one in enumerate(periods, 1)}
-    assert set(RULES) == {*counts, *lengths, "days", "minimum"}
-    assert read(**counts, **lengths, days="30", minimum="3") == Policy(
-        keep_last=1,
-        keep_hourly=2,
-        keep_daily=3,
-        keep_weekly=4,
-        keep_monthly=5,
-        keep_quarterly=6,
-        keep_yearly=7,
-        keep_within=Duration(days=1),
-        keep_within_hourly=Duration(hours=1),
-        keep_within_daily=Duration(hours=2),
-        keep_within_weekly=Duration(hours=3),
-        keep_within_monthly=Duration(hours=4),
-        keep_within_quarterly=Duration(hours=5),
-        keep_within_yearly=Duration(hours=6),
-        days=30,
-        minimum=3,
-    )
+    assert read(**EVERY_RULE) == EVERY_RULE_READ
+    assert set(RULES) == set(EVERY_RULE)
 
 
 def test_tags_and_ids() -> None:
