@@ -83,6 +83,48 @@ def test_a_table_for_people(empty: Program) -> None:
     assert ["repository", "-", "default"] in [line.split() for line in lines]
 
 
+@pytest.mark.spec("B6")
+def test_retention_is_shown_with_its_origins(empty: Program) -> None:
+    """Each rule says where it came from; without any, that everything is kept."""
+    path = write(empty, f"{GOOD}[retention]\ndaily = 30\nwithin = '7d'\ntags = ['a,b', 'c']\n")
+    found = settings(empty, env={**NOTHING_SET, "BACKUP_RETENTION_DAYS": "90"})
+    assert found["retention.daily"] == (30, f"{path}:12")
+    assert found["retention.within"] == ("7d", f"{path}:13")
+    assert found["retention.tags"] == (["a,b", "c"], f"{path}:14")
+    assert found["retention.days"] == ("90", "BACKUP_RETENTION_DAYS")
+    assert found["retention.weekly"] == (None, "default")
+    assert "retention" not in found
+    lines = empty.good("config", "show", env=NOTHING_SET).out.splitlines()
+    assert ["retention.daily", "30", f"{path}:12"] in [line.split() for line in lines]
+    write(empty, GOOD)
+    assert settings(empty, env=NOTHING_SET)["retention"] == ("everything is kept", "default")
+
+
+@pytest.mark.spec("B6")
+@pytest.mark.parametrize(
+    ("table", "env", "where", "what"),
+    [
+        ("daily = 0", {}, "{path}", "no rule that keeps anything"),
+        ("", {"BACKUP_RETENTION_DAYS": "0"}, "BACKUP_RETENTION_DAYS", "is not a whole number"),
+        ("last = 1", {"TZ": "Mars/Phobos"}, "TZ", "TZ 'Mars/Phobos' is no known time zone"),
+        ("wekly = 1", {}, "{path}:12", "did you mean 'weekly'?"),
+        ("minimum = 0", {}, "{path}:12", "'0' is not a whole number of 1 or more"),
+    ],
+)
+def test_retention_is_checked(
+    empty: Program, table: str, env: dict[str, str | None], where: str, what: str
+) -> None:
+    """A rule, the table as a whole, the variable and the zone: each is named where it is wrong."""
+    (empty.folder / "documents").mkdir()
+    path = write(empty, f"{GOOD}[retention]\n{table}\n")
+    result = empty.run("config", "check", env={**NOTHING_SET, **env})
+    assert result.code == 2
+    (line,) = [one for one in result.out.splitlines() if ": error: " in one]
+    assert line.startswith(where.format(path=path) + ": error: ")
+    assert what in line
+    assert empty.run("config", "show", env={**NOTHING_SET, **env}).code == 2
+
+
 BAD = """\
 version = 1
 [repositories.main]

@@ -65,7 +65,7 @@ keep = 3
         "line 14: sources.App.exclude_caches: it should be true or false",
         "line 15: sources.b.type: it is missing",
         "line 15: sources.b.paths: it is missing",
-        "line 16: rentention: not a known key",
+        "line 16: rentention: not a known key; did you mean 'retention'?",
     ]
 
 

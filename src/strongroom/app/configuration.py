@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from strongroom.app.sources import exclude_lines
 from strongroom.config.effective import Effective, effective
-from strongroom.config.environment import KNOWN, Environment
+from strongroom.config.environment import KNOWN, TZ, Environment
 from strongroom.config.file import ConfigurationError, TomlFile, find_file, read_file
 from strongroom.config.settings import Flags, SecretKind, Settings, load_settings
 from strongroom.errors import UsageError
@@ -49,6 +49,7 @@ def check(flags: Flags, environment: Environment) -> tuple[Path | None, list[Fin
     else:
         found += _place(settings)
         found += _secrets(settings)
+        found += _retention(settings)
     if file is not None:
         found += _repositories(file, environment)
         found += _sources(file, environment)
@@ -115,6 +116,19 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS:
             text = f"other users of this machine may read the {secret.kind.value} {path}"
             yield Finding(where, f"{text}: chmod 600 {path}", is_error=False)
+
+
+def _retention(settings: Settings) -> Iterator[Finding]:
+    """What a variable says wrong, or the table as a whole; the values in it were checked before."""
+    retention = settings.retention
+    where = (
+        retention.days.origin if retention.days else f"{settings.config_file or 'configuration'}"
+    )
+    for wanted, place in ((retention.policy, where), (retention.zone, TZ)):
+        try:
+            wanted()
+        except UsageError as error:
+            yield _of(place, error)
 
 
 def _sources(file: TomlFile, environment: Environment) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Final, NamedTuple
 
-from strongroom.config.environment import CONFIG, Environment
+from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, find_file, read_file
-from strongroom.config.schema import FilesTable, RepositoryTable
+from strongroom.config.schema import FilesTable, RepositoryTable, RetentionTable
 from strongroom.config.settings import (
     Flags,
     SecretKind,
@@ -21,7 +21,7 @@ HIDDEN: Final = "(not shown: it may hold a secret)"
 _DEFAULT: Final = "default"
 _SECRET_KEYS: Final = frozenset({"passphrase_command"})
 
-Shown = str | bool | tuple[str, ...] | None
+Shown = str | bool | int | tuple[str, ...] | None
 
 
 class Effective(NamedTuple):
@@ -42,6 +42,7 @@ def effective(flags: Flags, environment: Environment) -> list[Effective]:
     found.append(Effective("cache folder", str(cache.value), cache.origin))
     found.append(Effective("state folder", str(state.value), state.origin))
     found.append(Effective("file", str(path) if path else None, _how_found(flags, environment)))
+    found += _retention(settings, file)
     if file is not None:
         found += _tables(file)
     return found
@@ -62,6 +63,22 @@ def _repository(settings: Settings) -> Iterator[Effective]:
         yield Effective(secret.kind.value, value, secret.setting.origin)
     if not settings.secrets:
         yield Effective("passphrase", "asked for at the terminal", _DEFAULT)
+
+
+def _retention(settings: Settings, file: ConfigurationFile | None) -> Iterator[Effective]:
+    if settings.retention.policy().is_empty:
+        yield Effective("retention", "everything is kept", _DEFAULT)
+        return
+    settings.retention.zone()  # a zone that is not known does not hold either
+    stated = file.table("retention") if file is not None else {}
+    for field in fields(RetentionTable):
+        value, origin = stated.get(field.name), _DEFAULT
+        if file is not None and field.name in stated:
+            origin = file.origin("retention", field.name)
+        if field.name == "days" and settings.retention.days is not None:
+            value, origin = settings.retention.days.value, RETENTION_DAYS
+        shown = tuple(value) if isinstance(value, list) else value
+        yield Effective(f"retention.{field.name}", shown, origin)
 
 
 def _tables(file: ConfigurationFile) -> Iterator[Effective]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.quantities import parse_size
+from strongroom.config.retention import wrong_in
 from strongroom.config.schema import VERSION, Tables, known_keys
 from strongroom.errors import UsageError
 
@@ -52,9 +53,13 @@ class TomlFile:
 
     def named(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the tables below ``kind``, as far as they are tables, with anything in them."""
-        found = self._read.get(kind)
-        tables = found.items() if isinstance(found, dict) else ()
+        tables = self.table(kind).items()
         return {name: table for name, table in tables if isinstance(table, dict)}
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return a table with anything in it; an empty one if it is not there, or is none."""
+        found = self._read.get(name)
+        return found if isinstance(found, dict) else {}
 
     def origin(self, *key: str) -> str:
         """Return the file and the line of a key, as ``FILE:LINE``."""
@@ -233,4 +238,5 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     for name, repository in file.named("repositories").items():
         if repository.get("url") == "":
             found.append((("repositories", name, "url"), "it is empty"))
+    found += [(("retention", key), what) for key, what in wrong_in(file.table("retention"))]
     return found

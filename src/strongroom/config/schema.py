@@ -40,6 +40,32 @@ class FilesTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionTable:
+    """``[retention]``; what its values mean is for ``strongroom.config.retention`` to say."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    last: object = None
+    hourly: object = None
+    daily: object = None
+    weekly: object = None
+    monthly: object = None
+    quarterly: object = None
+    yearly: object = None
+    within: object = None
+    within_hourly: object = None
+    within_daily: object = None
+    within_weekly: object = None
+    within_monthly: object = None
+    within_quarterly: object = None
+    within_yearly: object = None
+    days: object = None
+    tags: object = None
+    minimum: object = None
+    timezone: object = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """The whole file."""
 
@@ -48,6 +74,7 @@ class Tables:
     version: Literal[1]
     repositories: dict[str, RepositoryTable] = field(default_factory=dict)
     sources: dict[str, FilesTable] = field(default_factory=dict)
+    retention: RetentionTable = field(default_factory=RetentionTable)
 
 
 def known_keys(path: tuple[str, ...]) -> list[str]:
@@ -59,6 +86,8 @@ def known_keys(path: tuple[str, ...]) -> list[str]:
             table = RepositoryTable
         case ("sources", _):
             table = FilesTable
+        case ("retention",):
+            table = RetentionTable
         case _:
             return []
     return [one.name for one in fields(table)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +14,14 @@ from strongroom.config.environment import (
     PASSPHRASE_COMMAND,
     PASSPHRASE_FILE,
     REPOSITORY,
+    RETENTION_DAYS,
     STATE_DIR,
+    TZ,
     Environment,
 )
 from strongroom.config.file import ConfigurationFile, find_file, read_file
 from strongroom.config.quantities import parse_rate, parse_size
+from strongroom.config.retention import RetentionSettings, retention_settings
 from strongroom.config.schema import FilesTable, RepositoryTable
 from strongroom.config.values import Level, Value, first
 from strongroom.errors import UsageError
@@ -108,6 +111,7 @@ class Settings:
     folder: Path
     no_color: bool
     limits: Limits = NO_LIMITS
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     def require_place(self) -> Place:
         """Return where the repository is; UsageError if nobody said so."""
@@ -151,6 +155,11 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
         limits=Limits(
             _rate(flags.limit_upload, "--limit-upload"),
             _rate(flags.limit_download, "--limit-download"),
+        ),
+        retention=retention_settings(
+            file.table("retention") if file is not None else {},
+            environment.value(RETENTION_DAYS),
+            environment.value(TZ),
         ),
     )
 

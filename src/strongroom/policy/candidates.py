@@ -1,0 +1,37 @@
+"""What is decided about: snapshots as far as retention looks at them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Group(NamedTuple):
+    """What is decided together; ``source`` is an id that stays when a name changes."""
+
+    writer: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A snapshot in one of its groups: one of several sources has a candidate for each.
+
+    ``time_ns`` is the time that counts. A candidate that does not count (``counts``) takes no place
+    in any rule; it stays, unless it ``follows`` another one, as long as which it stays; ``note``
+    says why. ``young``: an agent made it too lately for it to go. The brakes compare ``files`` and
+    ``bytes``.
+    """
+
+    id: str
+    group: Group
+    time_ns: int
+    tags: tuple[str, ...] = ()
+    complete: bool = True
+    counts: bool = True
+    held: bool = False
+    young: bool = False
+    follows: str = ""
+    note: str = ""
+    files: int = 0
+    bytes: int = 0
