@@ -15,10 +15,11 @@ from strongroom.operations import listing
 from strongroom.operations.choosing import choose
 
 
-def snapshots(run: Run, chosen: Chosen) -> list[ListedSnapshot]:
-    """Return the snapshots that are meant, oldest first."""
+def snapshots(run: Run, chosen: Chosen, *, forgotten: bool = False) -> list[ListedSnapshot]:
+    """Return the snapshots that are meant, oldest first; or those that are forgotten."""
     with opened_repository(run) as opened:
-        return choose(opened.repository.snapshots(), choice_of(run, chosen))
+        found = opened.repository.list_snapshots()
+        return choose(found.forgotten if forgotten else found.found, choice_of(run, chosen))
 
 
 def entries(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 import click
 
-from strongroom.config.quantities import parse_size
+from strongroom.config.quantities import parse_seconds, parse_size
 from strongroom.errors import UsageError
 
 _LONGEST: Final = 255
+_PERCENT: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
+_WHOLE: Final = 100.0
 
 
 class _Size(click.ParamType[int]):
@@ -28,7 +31,48 @@ class _Size(click.ParamType[int]):
             raise click.UsageError(f"{error.message}. {error.hint}", ctx) from error
 
 
+class _Span(click.ParamType[int]):
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read a length of time in seconds."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_seconds(str(value), param.opts[-1] if param is not None else "time")
+        except UsageError as error:
+            raise click.UsageError(f"{error.message}. {error.hint}", ctx) from error
+
+
+class _Part(click.ParamType[float]):
+    name = "part"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a percentage as a part of 1; ``unlimited`` is all of it."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        if text == "unlimited":
+            return 1.0
+        number = text.removesuffix("%")
+        fits = text.endswith("%") and _PERCENT.fullmatch(number) is not None
+        if not fits or float(number) > _WHOLE:
+            name = param.opts[-1] if param is not None else "part"
+            raise click.UsageError(
+                f"{name} {text!r} is no percentage. Give one up to 100%, such as 5%, or "
+                "'unlimited'.",
+                ctx,
+            )
+        return float(number) / _WHOLE
+
+
 SIZE: Final = _Size()
+SPAN: Final = _Span()
+PART: Final = _Part()
 
 
 def checked_text(

@@ -33,6 +33,11 @@ VERBS: Final = {
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "tag": ("strongroom.cli.verbs.tag", "Change the tags of snapshots."),
+    "forget": ("strongroom.cli.verbs.forget", "Drop snapshots, by name or by a policy."),
+    "retention": ("strongroom.cli.verbs.retention", "Say what a policy keeps, and why."),
+    "undelete": ("strongroom.cli.verbs.undelete", "Bring forgotten snapshots back."),
+    "hold": ("strongroom.cli.verbs.hold", "Keep snapshots until they are released."),
+    "prune": ("strongroom.cli.verbs.prune", "Free the room that no snapshot needs."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

@@ -18,15 +18,16 @@ from strongroom.model.snapshot import ListedSnapshot, Status
 _HEAD: Final = ("id", "time", "host", "files", "size", "status", "tags", "paths")
 
 
-def run(*, tags: Sequence[str], hosts: Sequence[str], paths: Sequence[str]) -> int:
+def run(*, tags: Sequence[str], hosts: Sequence[str], paths: Sequence[str], forgotten: bool) -> int:
     """List the snapshots."""
     with job(stream=True) as one:
-        found = snapshots(one.run, Chosen(tags=tags, hosts=hosts, paths=paths))
+        chosen = Chosen(tags=tags, hosts=hosts, paths=paths)
+        found = snapshots(one.run, chosen, forgotten=forgotten)
         for listed in reversed(found):
             _record(one.output, listed)
         one.output.record("summary", snapshots=len(found))
         if not one.output.json_lines:
-            _table(one.output, found)
+            _table(one.output, found, "forgotten snapshot" if forgotten else "snapshot")
     return 0
 
 
@@ -56,9 +57,9 @@ def _record(output: Output, listed: ListedSnapshot) -> None:
     )
 
 
-def _table(output: Output, found: Sequence[ListedSnapshot]) -> None:
+def _table(output: Output, found: Sequence[ListedSnapshot], what: str) -> None:
     if not found:
-        output.line("no snapshots")
+        output.line(f"no {what}s")
         return
     rows = [_HEAD, *(_row(listed) for listed in reversed(found))]
     if any(listed.agent for listed in found):
@@ -66,7 +67,7 @@ def _table(output: Output, found: Sequence[ListedSnapshot]) -> None:
         rows = [(*row[:3], name, *row[3:]) for row, name in zip(rows, agents, strict=True)]
     for line in table(rows):
         output.wanted(line)
-    output.line(counted(len(found), "snapshot"))
+    output.line(counted(len(found), what))
 
 
 def _row(listed: ListedSnapshot) -> tuple[str, ...]:

@@ -16,6 +16,18 @@ _SHRUNK: Final = 2  # less than one in so many is sudden emptiness
 _ACCEPT: Final = "see what goes with --dry-run, and say --accept once if it is right"
 
 
+def emptied(decisions: Sequence[Decision], names: Mapping[Group, str] = _NO_NAMES) -> list[str]:
+    """Return a sentence for each group of which no rule keeps anything.
+
+    A misspelt tag is such a rule, so this stops also who typed it.
+    """
+    found: list[str] = []
+    for group, of_group in _groups(decisions).items():
+        if not all(one.keep for one in of_group):
+            found += _emptied(_name(group, names), of_group)
+    return found
+
+
 def brakes(
     decisions: Sequence[Decision],
     *,
@@ -28,16 +40,23 @@ def brakes(
     as well, since each new snapshot of a policy that did not change pushes out about one. ``names``
     says how a person calls a group.
     """
+    found: list[str] = []
+    for group, of_group in _groups(decisions).items():
+        if not all(one.keep for one in of_group):
+            found += _emptied(_name(group, names), of_group)
+            found += _shrunk(_name(group, names), of_group)
+    return [*found, *_many(decisions, since_ns)]
+
+
+def _groups(decisions: Sequence[Decision]) -> Mapping[Group, list[Decision]]:
     groups: dict[Group, list[Decision]] = defaultdict(list)
     for one in decisions:
         groups[one.candidate.group].append(one)
-    found: list[str] = []
-    for group, of_group in groups.items():
-        if not all(one.keep for one in of_group):
-            name = names.get(group, f"source {group.source} of writer {group.writer}")
-            found += _emptied(name, of_group)
-            found += _shrunk(name, of_group)
-    return [*found, *_many(decisions, since_ns)]
+    return groups
+
+
+def _name(group: Group, names: Mapping[Group, str]) -> str:
+    return names.get(group, f"source {group.source} of writer {group.writer}")
 
 
 def _emptied(name: str, decisions: Sequence[Decision]) -> Iterator[str]:

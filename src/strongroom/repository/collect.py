@@ -107,6 +107,11 @@ class Collector:
             hint="Nothing is lost: what they do is what this command is for.",
         )
 
+    @property
+    def pack_size(self) -> int:
+        """Bytes of a full pack."""
+        return self._repository.config.core.pack_size
+
     def look(self) -> Survey:
         """Return what a run would find now; nothing is written."""
         return self._survey()
@@ -130,7 +135,7 @@ class Collector:
 
     def _collect(self, found: Survey) -> None:
         kept = found.kept_packs()
-        self._count(found, kept)
+        self.count(found, kept)
         listed = found.listed
         again = self._shrink(found, kept)
         kept -= set(again)
@@ -149,7 +154,8 @@ class Collector:
         rules = self._removals(found.next_run, "tombs")
         self._finish(Run(found.next_run, rules, waits=None, kills=None, done=False))
 
-    def _count(self, found: Survey, kept: set[bytes]) -> None:
+    def count(self, found: Survey, kept: set[bytes]) -> None:
+        """Note in the result what stays."""
         result, listed = self.result, found.listed
         result.kept_packs = len(kept)
         result.kept_bytes = sum(listed.packs[pack] for pack in kept)
@@ -160,9 +166,8 @@ class Collector:
         """Repack what is worth it; return the old packs, which may go now."""
         uses = found.uses(kept)
         limits = self._limits
-        core = self._repository.config.core
         chosen = worth_repacking(
-            uses, ShrinkLimits(limits.max_unused, limits.max_repack_bytes, core.pack_size)
+            uses, ShrinkLimits(limits.max_unused, limits.max_repack_bytes, self.pack_size)
         )
         self.result.unused_bytes = round(sum(pack.unused for pack in uses))
         if not chosen:

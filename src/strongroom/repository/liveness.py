@@ -27,7 +27,7 @@ def group_of(listed: ListedSnapshot) -> Group:
 class Liveness:
     """``roots``: snapshots that stay, by the keys of their COMMITs. ``expired``: those that may go.
 
-    ``last_good``: roots that are forgotten, and stay only because they are the last good ones.
+    ``last_good``: roots that are forgotten, and stay only as the last good one of their source.
     """
 
     roots: Mapping[str, ListedSnapshot]
@@ -63,7 +63,7 @@ def liveness(
     ``doubtful``: those of which a run that nobody can read any more may have removed something;
     their grace was over then, and stays so.
     """
-    kept = last_good(snapshots)
+    kept = last_good(snapshots, standing)
     roots: dict[str, ListedSnapshot] = {}
     expired: dict[str, ListedSnapshot] = {}
     saved: list[ListedSnapshot] = []
@@ -83,16 +83,22 @@ def liveness(
     return Liveness(roots, expired, saved)
 
 
-def last_good(snapshots: Sequence[ListedSnapshot]) -> frozenset[str]:
-    """Return the key of the last complete snapshot of each source, given oldest first.
+def last_good(snapshots: Sequence[ListedSnapshot], standing: Standing) -> frozenset[str]:
+    """Return the last complete snapshot of each source that has none any more that is wanted.
 
-    Of a source that was never complete, the last one.
+    Of a source that was never complete, the last one. Given oldest first; keys of COMMITs.
     """
     best: dict[Group, ListedSnapshot] = {}
-    for listed in snapshots:
-        group = group_of(listed)
-        before = best.get(group)
-        complete = listed.snapshot.status is Status.COMPLETE
-        if complete or before is None or before.snapshot.status is not Status.COMPLETE:
-            best[group] = listed
+    for wanted in (False, True):  # what is wanted stands for its source before what is forgotten
+        for listed in snapshots:
+            if standing.is_forgotten(listed.key) is wanted:
+                continue
+            group = group_of(listed)
+            before = best.get(group)
+            if before is None or _is_complete(listed) or not _is_complete(before):
+                best[group] = listed
     return frozenset(listed.key for listed in best.values())
+
+
+def _is_complete(listed: ListedSnapshot) -> bool:
+    return listed.snapshot.status is Status.COMPLETE

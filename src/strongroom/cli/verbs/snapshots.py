@@ -25,6 +25,7 @@ of an id will do as well.
 
 @click.command("snapshots", help=_HELP, short_help="List the snapshots.")
 @choice_options
+@click.option("--forgotten", is_flag=True, help="List what 'undelete' can bring back.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """List the snapshots."""

@@ -1,0 +1,57 @@
+"""Free the room that nothing needs any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.app.machine import Run
+from strongroom.app.opening import opened_repository
+from strongroom.repository.collect import Collected, CollectLimits, Collector
+from strongroom.repository.shrinking import ShrinkLimits, worth_repacking
+from strongroom.repository.verdict import tombs
+
+__all__ = ["CollectLimits", "PruneReport", "prune"]
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What a collection did; sizes in bytes. With ``dry_run``: what it would do."""
+
+    collected: Collected
+    seconds: float
+    requests: int
+    dry_run: bool
+
+
+def prune(run: Run, limits: CollectLimits, *, dry_run: bool) -> PruneReport:
+    """Finish what other collectors left, then collect once; or say what would go."""
+    clock = run.machine.clock
+    began = clock.elapsed()
+    with opened_repository(run) as opened:
+        collector = Collector(opened.repository, limits)
+        found = _planned(collector, limits) if dry_run else collector.run()
+        requests = opened.store.traffic().requests
+        return PruneReport(found, clock.elapsed() - began, requests, dry_run)
+
+
+def _planned(collector: Collector, limits: CollectLimits) -> Collected:
+    found = collector.look()
+    kept = found.kept_packs()
+    names = tombs(found.listed, kept, found.liveness.expired, found.past)
+    uses = found.uses(kept)
+    chosen = worth_repacking(
+        uses, ShrinkLimits(limits.max_unused, limits.max_repack_bytes, collector.pack_size)
+    )
+    sizes = found.listed.packs
+    going = [pack for pack in sizes if pack not in kept]
+    result = collector.result
+    collector.count(found, kept)
+    result.packs = len(going) + len(chosen)
+    result.bytes = sum(sizes[pack] for pack in going) + sum(pack.size for pack in chosen)
+    result.commits = len(names.commits)
+    result.segments = len(names.index) // 32
+    result.repacked.packs = [found.census.packs[pack.number] for pack in chosen]
+    result.repacked.read = sum(pack.size for pack in chosen)
+    result.repacked.written = round(sum(pack.size * pack.needed for pack in chosen))
+    result.unused_bytes = round(sum(p.unused for p in uses if p not in chosen))
+    return result

@@ -1,0 +1,187 @@
+"""Forget snapshots by name or by policy, say what a policy would keep, and apply it unattended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final
+
+from strongroom.app.choosing import Chosen, choice_of
+from strongroom.app.machine import Run
+from strongroom.app.opening import opened_repository
+from strongroom.clock import rfc3339
+from strongroom.errors import RefusedError, UsageError
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.operations.choosing import choose
+from strongroom.operations.forget import allow_empty, forget, forget_by_policy
+from strongroom.operations.listing import refuse_unreadable
+from strongroom.operations.retention import Ruling, Verdict, judge, store_time_ns
+from strongroom.policy.policy import Policy
+from strongroom.repository.repository import Listing, Repository
+
+__all__ = ["Chosen", "ForgetReport", "ForgetRequest", "Verdict", "explain", "forget_snapshots"]
+
+HOUR_NS: Final = 3600 * 1_000_000_000
+GRACE_NS: Final = 7 * 24 * HOUR_NS
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetRequest:
+    """What the command line says. Without names it is a policy that decides.
+
+    ``policy`` is that of the options, None where the configuration is meant; ``allow_empty``: also
+    the last good snapshot of a source may go; ``accept``: the brakes do not count this time.
+    """
+
+    chosen: Chosen
+    policy: Policy | None = None
+    zone: tzinfo | None = None
+    allow_empty: bool = False
+    accept: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReport:
+    """Verdicts on the snapshots that were meant, oldest first; ``by_policy``: with reasons."""
+
+    verdicts: Sequence[Verdict]
+    by_policy: bool
+
+    @property
+    def going(self) -> list[ListedSnapshot]:
+        """The snapshots that are forgotten."""
+        return [verdict.listed for verdict in self.verdicts if not verdict.keep]
+
+
+def forget_snapshots(run: Run, request: ForgetRequest) -> ForgetReport:
+    """Forget what is named, or what a policy does not keep.
+
+    ``RefusedError`` where a brake says no; nothing was forgotten then.
+    """
+    with opened_repository(run) as opened:
+        repository = opened.repository
+        repository.keyring.admin_signer()
+        listing = repository.list_snapshots()
+        if request.chosen.names:
+            return _forget_named(run, repository, listing, request)
+        chosen = choose(listing.found, choice_of(run, request.chosen))
+        policy = request.policy or _configured(run)
+        ruling = _ruling(run, repository, policy, request.zone)
+        judged = judge(repository, listing, chosen, ruling)
+        typed = request.policy is not None
+        stops = [] if request.accept else judged.emptied if typed else judged.brakes
+        if stops:
+            raise _stopped(stops)
+        if not request.dry_run:
+            _check_clock(run, repository)
+            forget_by_policy(repository, listing, judged)
+        return ForgetReport(judged.verdicts, by_policy=True)
+
+
+def explain(
+    run: Run, chosen: Chosen, policy: Policy | None, zone: tzinfo | None, at_ns: int | None
+) -> ForgetReport:
+    """Say what a policy would keep at a moment, and why; nothing is written."""
+    with opened_repository(run) as opened:
+        repository = opened.repository
+        listing = repository.list_snapshots()
+        snapshots = choose(listing.found, choice_of(run, chosen))
+        wanted = policy or _configured(run)
+        ruling = _ruling(run, repository, wanted, zone, at_ns)
+        judged = judge(repository, listing, snapshots, ruling)
+        for sentence in judged.brakes:
+            run.tell(f"unattended, this would be refused: {sentence}")
+        return ForgetReport(judged.verdicts, by_policy=True)
+
+
+def apply_configured(run: Run, repository: Repository) -> int:
+    """After a backup, forget what the configuration does not keep; return how many went.
+
+    Whatever stops it is told of and is no failure of the backup.
+    """
+    if not repository.keyring.is_full:
+        return 0
+    policy = run.settings.retention.policy()
+    if policy.is_empty:
+        return 0
+    listing = repository.list_snapshots()
+    judged = judge(repository, listing, listing.found, _ruling(run, repository, policy))
+    if judged.brakes:
+        run.warn(f"nothing was forgotten: {judged.brakes[0]}")
+        return 0
+    _check_clock(run, repository)
+    forget_by_policy(repository, listing, judged)
+    return sum(not verdict.keep for verdict in judged.verdicts)
+
+
+def _forget_named(
+    run: Run, repository: Repository, listing: Listing, request: ForgetRequest
+) -> ForgetReport:
+    refuse_unreadable(listing, request.chosen.names)
+    held = listing.history.standing.held
+    everything = [*listing.found, *listing.forgotten] if request.allow_empty else listing.found
+    chosen = choose(everything, choice_of(run, request.chosen))
+    for listed in chosen:
+        if listed.key in held:
+            raise RefusedError(
+                f"snapshot {listed.short_id} is held",
+                hint=f"Release it first: 'strongroom hold --release {listed.short_id}'.",
+            )
+    if not request.dry_run:
+        if request.allow_empty:
+            allow_empty(repository, listing.history, chosen)
+            listing = repository.list_snapshots()
+        named = {listed.key for listed in chosen}
+        forget(repository, listing, [one for one in listing.found if one.key in named])
+    verdicts = [Verdict(listed, keep=False, reasons=()) for listed in chosen]
+    return ForgetReport(verdicts, by_policy=False)
+
+
+def _ruling(
+    run: Run,
+    repository: Repository,
+    policy: Policy,
+    zone: tzinfo | None = None,
+    at_ns: int | None = None,
+) -> Ruling:
+    now_ns = store_time_ns(repository) if at_ns is None else at_ns
+    return Ruling(policy, zone or run.settings.retention.zone(), now_ns, GRACE_NS)
+
+
+def _configured(run: Run) -> Policy:
+    policy = run.settings.retention.policy()
+    if policy.is_empty:
+        raise UsageError(
+            "nothing says what to forget",
+            hint="Name snapshots, give a policy such as --keep-daily 14 --keep-monthly 6, or "
+            "write [retention] in strongroom.toml.",
+        )
+    return policy
+
+
+def _stopped(sentences: Sequence[str]) -> RefusedError:
+    more = len(sentences) - _SHOWN
+    text = "; ".join(sentences[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    return RefusedError(
+        f"nothing was forgotten: {text}",
+        hint="'strongroom retention explain' says for each snapshot why it stays.",
+    )
+
+
+def _check_clock(run: Run, repository: Repository) -> None:
+    """``RefusedError`` if this host and the store differ by more than an hour about the time."""
+    store_ns = repository.store.time_ns()
+    if store_ns is None:
+        return
+    apart = abs(run.machine.clock.now_ns() - store_ns)
+    if apart > HOUR_NS:
+        raise RefusedError(
+            f"this machine's clock says {rfc3339(run.machine.clock.now_ns())}, that of the store "
+            f"{rfc3339(store_ns)}",
+            hint="Set the clock: what this machine backs up has times that nobody believes.",
+        )
+    if apart > HOUR_NS // 12:
+        run.warn(f"this machine's clock is {apart // 60_000_000_000} minutes off the store's")

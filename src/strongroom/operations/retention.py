@@ -1,0 +1,163 @@
+"""Which snapshots a policy keeps: from what a repository lists to decisions. Nothing is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import NamedTuple
+
+from strongroom.model.snapshot import Counts, ListedSnapshot, SourceRecord, Status
+from strongroom.policy.brakes import brakes, emptied
+from strongroom.policy.candidates import Group
+from strongroom.policy.policy import Policy
+from strongroom.policy.retention import Decision, decide
+from strongroom.policy.trust import Claim, believed
+from strongroom.repository import layout
+from strongroom.repository.records import OrderKind, Origin
+from strongroom.repository.repository import Listing, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A policy, when it is applied, and for how long a forgotten snapshot stays; nanoseconds."""
+
+    policy: Policy
+    zone: tzinfo
+    now_ns: int
+    grace_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a policy makes of one snapshot; ``reasons`` why it stays, none if it goes."""
+
+    listed: ListedSnapshot
+    keep: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdicts, oldest first; sentences that stop retention; first-seen times not yet signed."""
+
+    verdicts: Sequence[Verdict]
+    brakes: Sequence[str]
+    emptied: Sequence[str]
+    unsigned: Sequence[Origin]
+
+
+def store_time_ns(repository: Repository) -> int:
+    """What time it is by the store's clock, or by that of this host where the store has none."""
+    store_ns = repository.store.time_ns()
+    return repository.around.clock.now_ns() if store_ns is None else store_ns
+
+
+def judge(
+    repository: Repository,
+    listing: Listing,
+    chosen: Sequence[ListedSnapshot],
+    ruling: Ruling,
+) -> Judged:
+    """Apply a policy to ``chosen`` snapshots, of those that are listed and not forgotten."""
+    stored = repository.store.list(layout.COMMITS)
+    stored_ns = {info.key: info.stored_ns for info in stored if info.stored_ns is not None}
+    times = _times(listing, stored_ns)
+    held = listing.history.standing.held
+    claims = [
+        claim
+        for listed in chosen
+        for claim in _claims(listed, times[listed.key], listed.key in held)
+    ]
+    candidates = believed(claims, ruling.now_ns, ruling.grace_ns)
+    decisions = decide(candidates, ruling.policy, ruling.now_ns, ruling.zone)
+    names = {
+        Group(listed.writer, source_of(listed, one.name)): _called(listed, one)
+        for listed in chosen
+        for one in listed.snapshot.sources
+    }
+    signed = listing.history.standing.first_seen
+    return Judged(
+        verdicts=_verdicts(chosen, decisions),
+        brakes=brakes(decisions, since_ns=_last_run_ns(listing), names=names),
+        emptied=emptied(decisions, names),
+        unsigned=[
+            Origin(key, times[key].first_seen_ns, None)
+            for key in sorted(times)
+            if key not in signed and key in stored_ns
+        ],
+    )
+
+
+class _Times(NamedTuple):
+    """When a snapshot says that it was committed, and when a store first showed it."""
+
+    claimed_ns: int
+    first_seen_ns: int
+
+
+def _times(listing: Listing, stored_ns: Mapping[str, int]) -> dict[str, _Times]:
+    """Return the times of each COMMIT; where no store and no order says so, what it claims."""
+    signed = listing.history.standing.first_seen
+    found: dict[str, _Times] = {}
+    for decision in listing.history.decisions:
+        if decision.commit is not None:
+            claimed_ns = decision.commit.committed_ns
+            seen = [by[decision.key] for by in (stored_ns, signed) if decision.key in by]
+            found[decision.key] = _Times(claimed_ns, min(seen, default=claimed_ns))
+    return found
+
+
+def _claims(listed: ListedSnapshot, times: _Times, held: bool) -> Iterator[Claim]:  # noqa: FBT001
+    """Yield what is said of a snapshot, once for each of its sources."""
+    sources: dict[str, list[Counts]] = {}
+    for one in listed.snapshot.sources:
+        sources.setdefault(source_of(listed, one.name), []).append(one.counts)
+    for source, counts in sources.items():
+        yield Claim(
+            id=listed.id,
+            group=Group(listed.writer, source),
+            claimed_ns=times.claimed_ns,
+            first_seen_ns=times.first_seen_ns,
+            agent=bool(listed.agent),
+            tags=tuple(map(os.fsdecode, listed.snapshot.tags)),
+            complete=listed.snapshot.status is Status.COMPLETE,
+            held=held,
+            files=sum(one.files for one in counts),
+            bytes=sum(one.bytes for one in counts),
+        )
+
+
+def _called(listed: ListedSnapshot, source: SourceRecord) -> str:
+    """How a person calls a source of a snapshot."""
+    paths = " ".join(map(os.fsdecode, source.paths)) or os.fsdecode(source.name)
+    return f"{paths} of {os.fsdecode(listed.snapshot.host)}"
+
+
+def source_of(listed: ListedSnapshot, name: bytes) -> str:
+    """Return the id of a source of a snapshot; the same for all snapshots of it."""
+    return f"{os.fsdecode(name)} of {os.fsdecode(listed.snapshot.host)}"
+
+
+def _verdicts(chosen: Sequence[ListedSnapshot], decisions: Sequence[Decision]) -> list[Verdict]:
+    reasons: dict[str, dict[str, None]] = {listed.id: {} for listed in chosen}
+    staying = set()
+    for decision in decisions:
+        reasons[decision.candidate.id].update(dict.fromkeys(decision.reasons))
+        if decision.keep:
+            staying.add(decision.candidate.id)
+    known = {decision.candidate.id for decision in decisions}
+    return [
+        Verdict(
+            listed,
+            listed.id in staying or listed.id not in known,
+            tuple(reasons[listed.id]) or (("it has no source",) if listed.id not in known else ()),
+        )
+        for listed in chosen
+    ]
+
+
+def _last_run_ns(listing: Listing) -> int | None:
+    times = [o.body.time_ns for o in listing.history.orders if o.body.kind == OrderKind.FORGET]
+    return max(times, default=None)
