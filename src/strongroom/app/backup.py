@@ -12,6 +12,7 @@ from strongroom import __version__
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import known_config, opened_repository
+from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
 from strongroom.app.streams import StreamRequest, stream_source
@@ -22,6 +23,7 @@ from strongroom.model.source import Item, Problem
 from strongroom.operations.anomalies import Anomaly
 from strongroom.operations.backup import Circumstances, PlannedSource, back_up
 from strongroom.operations.estimate import estimate
+from strongroom.repository.repository import Repository
 from strongroom.storage.local import LocalStore
 
 
@@ -46,7 +48,8 @@ class BackupReport:
 
     ``data_added`` is the plaintext that was new, ``data_added_packed`` what it takes in the store;
     ``changed`` entries are those that the last backup knew as something else; without its memory
-    all are ``new``. ``reads``: whether the same key can restore it.
+    all are ``new``. ``reads``: whether the same key can restore it. ``forgotten`` snapshots are
+    those that the configured policy did not keep.
     """
 
     snapshot: ListedSnapshot
@@ -66,6 +69,7 @@ class BackupReport:
     seconds: float
     requests: int
     reads: bool
+    forgotten: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,11 @@ class BackupEstimate:
 
 
 def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
-    """Back up; with ``totals`` a second walk runs ahead, so that progress knows its end."""
+    """Back up, then forget what the configuration does not keep.
+
+    With ``totals`` a second walk runs ahead, so that progress knows its end.
+    """
+    run.settings.retention.policy()  # what makes no sense is said before anything is done
     with opened_repository(run) as opened:
         repository = opened.repository
         folder = opened.store.folder
@@ -106,6 +114,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                 walks_of(run, repository.id),
             )
         sweep_folders(run)
+        forgotten = _forgotten(run, repository)
         tallies, written = result.tallies, result.written
         return BackupReport(
             snapshot=result.snapshot,
@@ -125,7 +134,17 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
             seconds=result.seconds,
             requests=opened.store.traffic().requests,
             reads=repository.keyring.only_domain is None,
+            forgotten=forgotten,
         )
+
+
+def _forgotten(run: Run, repository: Repository) -> int:
+    """Apply the configured retention; the backup is done, and fails by nothing any more."""
+    try:
+        return apply_configured(run, repository)
+    except StrongroomError as error:
+        run.warn(f"nothing was forgotten: {error.message}")
+        return 0
 
 
 def estimate_backup(

@@ -107,6 +107,8 @@ def _back_up(one: Job, request: BackupRequest) -> int:
     )
     for anomaly in report.anomalies:
         one.output.notice(f"warning: unusual: {anomaly.text}")
+    if report.forgotten:
+        one.output.line(f"{counted(report.forgotten, 'snapshot')} forgotten by [retention]")
     where = "" if report.reads else ", with a full or reader key"
     one.output.line(
         f"next{where}: strongroom restore {snapshot.short_id} --to FOLDER, strongroom verify"
@@ -136,6 +138,7 @@ def _record(one: Job, report: BackupReport) -> None:
         data_added=report.data_added,
         data_added_packed=report.data_added_packed,
         problems=len(report.problems),
+        forgotten=report.forgotten,
         anomalies=[one.kind for one in report.anomalies],
         store_requests=report.requests,
     )
