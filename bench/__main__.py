@@ -7,18 +7,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import fidelity, files, growth, latency
+from bench import collection, fidelity, files, growth, latency
 
 
 def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    kinds = ["files", "growth", "latency", "fidelity"]
+    kinds = ["files", "growth", "latency", "fidelity", "collection"]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
         "--sets", nargs="+", default=None, help="of python, small, large; latency: random, python"
     )
+    parser.add_argument("--chunks", type=int, default=None, help="collection: how many")
+    parser.add_argument("--snapshots", type=int, default=None, help="collection: how many")
     parser.add_argument("--programs", nargs="+", default=None, help="default: all")
     parser.add_argument("--work", type=Path, default=None, help="folder for data and repositories")
     parser.add_argument("--no-write", action="store_true", help="print only")
@@ -39,6 +41,9 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
         return {"growth.md": page, "growth.svg": chart}
     if options.name == "latency":
         return {"latency.md": latency.run(work, sets=options.sets)}
+    if options.name == "collection":
+        page = collection.run(work, chunks=options.chunks, snapshots=options.snapshots)
+        return {"collection.md": page}
     if options.name == "fidelity":
         return {"fidelity.md": fidelity.run(work, programs=options.programs)}
     page = files.run(work, rounds=options.rounds, sets=options.sets, programs=options.programs)

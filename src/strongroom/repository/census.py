@@ -37,9 +37,9 @@ class Census:
         """The packs of the index; every other thing here is said by their numbers."""
         return self._index.pack_ids
 
-    def need(self, ids: Sequence[bytes]) -> None:
-        """Mark chunks; ``MissingObjectError`` if one is in no pack."""
-        self._needed[self._rows(ids)] = True
+    def need(self, joined: bytes) -> None:
+        """Mark chunks, their ids one after the other; ``MissingObjectError`` if one is nowhere."""
+        self._needed[self._rows(joined)] = True
 
     def enter(self, ids: Sequence[bytes], what: Way) -> list[bool]:
         """Mark chunks that are gone through as ``what``; for each, whether it is the first time.
@@ -47,7 +47,7 @@ class Census:
         That a chunk is needed does not say that what it names is: whoever can name the chunks of
         another writer must not make anybody pass by what is below them.
         """
-        rows = self._rows(ids)
+        rows = self._rows(b"".join(ids))
         if what not in self._entered:
             self._entered[what] = np.zeros(len(self._first), dtype=bool)
         fresh = ~self._entered[what][rows]
@@ -55,17 +55,11 @@ class Census:
         self._entered[what][rows] = True
         return [bool(one) for one in fresh]
 
-    def was_entered(self, chunk_id: bytes, what: Way) -> bool:
-        """Whether a chunk was gone through as ``what``."""
-        if what not in self._entered:
-            return False
-        row = self._index.rows([chunk_id])[0]
-        return bool(row >= 0 and self._entered[what][self._first[row]])
-
-    def _rows(self, ids: Sequence[bytes]) -> U32:
-        rows = self._index.rows(ids)
+    def _rows(self, joined: bytes) -> U32:
+        rows = self._index.rows_of(joined)
         if len(rows) and rows.min() < 0:
-            missing = ids[int(np.argmin(rows))]
+            place = int(np.argmin(rows)) * HASH_SIZE
+            missing = joined[place : place + HASH_SIZE]
             msg = f"chunk {missing.hex()[:16]} is needed, and is in no pack that is there"
             raise MissingObjectError(msg)
         return self._first[rows]

@@ -197,8 +197,12 @@ class Collector:
         if run.kills is None:
             if run.blind or run.tombs is None:
                 self._put(number, "kills", encode(NOTHING))
+            elif run.tombs == NOTHING:  # only the sessions that ended are to go
+                self._put_waits(run)
+                self._put(number, "kills", encode(NOTHING))
             else:
-                self._wait(run)
+                self._put_waits(run)
+                self._wait(number)
                 self._decide(number, run.tombs)
         names = self._removals(number, "kills")
         self._delete(number, names)
@@ -207,13 +211,15 @@ class Collector:
         if alarm is not None and names == NOTHING:  # else another collector found it all
             raise alarm
 
-    def _wait(self, run: Run) -> None:
-        """Step 3."""
+    def _put_waits(self, run: Run) -> None:
         if run.waits is None:
             sessions = Waits(tuple(sorted(self._waiting.listed())))
             self._put(run.number, "waits", encode(sessions))
+
+    def _wait(self, number: int) -> None:
+        """Step 3."""
         self._repository.around.sink(PhaseBegan("wait for sessions at work"))
-        self._waiting.wait(self._sessions(run.number), self._killed_commits())
+        self._waiting.wait(self._sessions(number), self._killed_commits())
 
     def _decide(self, number: int, named: Removals) -> None:
         """Step 4: look again at everything, and put what of the tombs goes in the end."""

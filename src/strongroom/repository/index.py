@@ -234,9 +234,13 @@ class ChunkIndex:
 
     def rows(self, ids: Sequence[bytes]) -> I64:
         """Return the row of ``costs`` of each chunk, -1 where it has no place."""
-        found = np.full(len(ids), -1, dtype=np.int64)
-        if ids:
-            wanted, queried = _query(ids)
+        return self.rows_of(b"".join(ids))
+
+    def rows_of(self, joined: bytes) -> I64:
+        """As ``rows``, of ids one after the other."""
+        wanted, queried = _prefixes(joined), _rows(joined)
+        found = np.full(len(wanted), -1, dtype=np.int64)
+        if len(wanted):
             start = 0
             for run in self._runs:
                 match, where = self._matches(run, wanted, queried)

@@ -1,20 +1,25 @@
 """Marking what snapshots need: every chunk of their trees, read no more than once.
 
 A part of a tree that was gone through for another snapshot is passed by, so what a thousand
-snapshots of one source share is read once.
+snapshots of one source share is read once. Whether entries are in order is for ``verify`` to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import numpy as np
 
 from strongroom.errors import DamageError
-from strongroom.model.entry import HOLE, Entry, extents
-from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
-from strongroom.repository.census import Census, Way
-from strongroom.repository.content import INLINE, MAX_DEPTH, FetchTree
-from strongroom.repository.tree import Root
-from strongroom.repository.treecursor import TreeCursor
+from strongroom.model.entry import EXTENT, Entry
+from strongroom.model.snapshot import ListedSnapshot, SourceRecord
+from strongroom.repository.census import Census
+from strongroom.repository.content import MAX_DEPTH, FetchTree
+from strongroom.repository.layout import HASH_SIZE
+from strongroom.repository.tree import MAX_LEVELS, read_branch, read_leaf
+
+_AT_ONCE: Final = 64  # chunks that are read together
 
 
 class Marker:
@@ -36,44 +41,55 @@ class Marker:
             told(listed)
 
     def _tree(self, where: str, source: SourceRecord) -> None:
-        root = Root(source.root, source.levels, source.counts.entries)
-        cursor = TreeCursor(where, root, Order(source.order), self._fetch)
-        while (part := cursor.part) is not None:
-            way: Way = ("tree", part.level)
-            if not self._census.enter([part.chunk_id], way)[0]:
-                cursor.skip()
-                continue
-            entries = cursor.enter(lambda chunk_id: self._census.was_entered(chunk_id, ("tree", 0)))
-            self._entries(where, entries or ())
+        if not source.root:
+            return
+        if not 1 <= source.levels <= MAX_LEVELS:
+            msg = f"{where} is damaged: a tree of {source.levels} levels"
+            raise DamageError(msg)
+        self._nodes(where, [source.root], source.levels - 1)
+
+    def _nodes(self, where: str, ids: Sequence[bytes], level: int) -> None:
+        """Mark nodes of one level, and all below those that were not gone through before."""
+        fresh = self._census.enter(ids, ("tree", level))
+        new = [chunk_id for chunk_id, is_new in zip(ids, fresh, strict=True) if is_new]
+        for start in range(0, len(new), _AT_ONCE):
+            for data in self._fetch(new[start : start + _AT_ONCE]):
+                if level == 0:
+                    self._entries(where, read_leaf(where, data).entries)
+                else:
+                    children = read_branch(where, data, level).children
+                    self._nodes(where, [child.chunk_id for child in children], level - 1)
 
     def _entries(self, where: str, entries: Iterable[Entry]) -> None:
-        data: list[bytes] = []
+        inline: list[bytes] = []
         for entry in entries:
             if entry.depth:
                 self._content(where, entry.content, entry.depth)
-            else:
-                data += _ids(where, entry.content)
-        self._census.need(data)
+            elif entry.content:
+                inline.append(entry.content)
+        self._content(where, b"".join(inline), 0)
 
     def _content(self, where: str, content: bytes, depth: int) -> None:
         """Mark what a list of extents names, and the lists below it."""
         if not 0 <= depth <= MAX_DEPTH:
             msg = f"{where} is damaged: a list of chunks is {depth} levels deep"
             raise DamageError(msg)
-        ids = _ids(where, content)
+        joined = _ids(where, content)
         if depth == 0:
-            self._census.need(ids)
+            self._census.need(joined)
             return
+        ids = [joined[i : i + HASH_SIZE] for i in range(0, len(joined), HASH_SIZE)]
         fresh = self._census.enter(ids, ("list", depth))
         lists = [chunk_id for chunk_id, is_new in zip(ids, fresh, strict=True) if is_new]
-        for start in range(0, len(lists), INLINE):
-            for nested in self._fetch(lists[start : start + INLINE]):
+        for start in range(0, len(lists), _AT_ONCE):
+            for nested in self._fetch(lists[start : start + _AT_ONCE]):
                 self._content(where, nested, depth - 1)
 
 
-def _ids(where: str, content: bytes) -> list[bytes]:
-    try:
-        return [extent.chunk_id for extent in extents(content) if extent.chunk_id != HOLE]
-    except ValueError as error:
-        msg = f"{where} is damaged: {error}"
-        raise DamageError(msg) from error
+def _ids(where: str, content: bytes) -> bytes:
+    """Return the ids of the chunks in a list of extents, one after the other, without holes."""
+    if len(content) % EXTENT.size:
+        msg = f"{where} is damaged: content of {len(content)} bytes is not a list of extents"
+        raise DamageError(msg)
+    ids = np.frombuffer(content, np.uint8).reshape(-1, EXTENT.size)[:, :HASH_SIZE]
+    return ids[ids.any(axis=1)].tobytes()
