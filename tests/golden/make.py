@@ -1,7 +1,8 @@
-"""How ``tests/golden/repository`` was made: ``python -m tests.golden.make`` makes it anew.
+"""How ``tests/golden/version1`` was made: ``python -m tests.golden.make`` made it.
 
-Version 0 of the format may change, and then so do these files. Randomness has a seed and the clock
-stands still; only what is sealed to a public key is another one each time.
+``tests/golden/repository`` was made so by a program that wrote version 0 of the format. Neither is
+ever written again. Randomness has a seed and the clock stands still; only what is sealed to a
+public key is another one each time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.support.kit import Kit
 from tests.support.randomness import SeededRandomness
 from tests.support.sources import SparseSource, StirringSource
 
-FOLDER = Path(__file__).parent / "repository"
+FOLDERS = {0: Path(__file__).parent / "repository", 1: Path(__file__).parent / "version1"}
 
 # More than a leaf of a tree holds, so that there is a branch above.
 MANY = {b"srv/%02d/file %04d" % (n % 10, n): b"content %d" % (n % 50) for n in range(1500)}
@@ -44,11 +45,12 @@ def _fail(_path: bytes) -> None:
     raise InterruptedError
 
 
-def stored() -> dict[str, bytes]:
-    """Return the objects that were written once, by key."""
+def stored(version: int) -> dict[str, bytes]:
+    """Return the objects of a format version that were written once, by key."""
+    folder = FOLDERS[version]
     return {
-        path.relative_to(FOLDER).as_posix(): path.read_bytes()
-        for path in sorted(FOLDER.rglob("*"))
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
 
@@ -57,6 +59,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         made = make(Path(folder))
     for info in made.list(""):
-        path = FOLDER / info.key
+        path = FOLDERS[1] / info.key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(made.get(info.key))

@@ -46,7 +46,7 @@ def changed(place: int, new: bytes, data: bytes = WRAPPED) -> bytes:
 
 def test_the_parts_lie_where_the_format_says() -> None:
     """Magic, version, kind, flags, repository, length, body, zeros, signature."""
-    assert WRAPPED[:8] == b"SRMO\0\0\3\0"
+    assert WRAPPED[:8] == b"SRMO\0\1\3\0"
     assert WRAPPED[8:24] == REPOSITORY
     assert WRAPPED[24:33] == b"\0\0\0\5\x94body"
     assert WRAPPED[33:-64] == bytes(len(WRAPPED) - 97)
@@ -96,11 +96,22 @@ def test_an_object_of_another_repository_is_told_apart() -> None:
 def test_another_version_of_config_is_refused_and_of_the_rest_is_damage() -> None:
     """Config alone decides the version; what does not share it was changed."""
     config = wrap(Kind.CONFIG, REPOSITORY, "config", b"\x92", SIGNER.sign)
-    with pytest.raises(NoRepositoryError, match="format version 1") as refused:
-        unwrap(changed(5, b"\1", config), Kind.CONFIG, "config")
+    with pytest.raises(NoRepositoryError, match="format version 2") as refused:
+        unwrap(changed(5, b"\2", config), Kind.CONFIG, "config")
     assert refused.value.code == 10
     with pytest.raises(DamageError):
-        unwrap(changed(5, b"\1"), Kind.WRITER, KEY)
+        unwrap(changed(5, b"\2"), Kind.WRITER, KEY)
+
+
+def test_an_object_of_the_older_version_is_read_as_it_was_signed() -> None:
+    """Versions 0 and 1 are the same bytes but for the number, and the number is signed."""
+    old = wrap(Kind.WRITER, REPOSITORY, KEY, b"\x94body", SIGNER.sign, version=0)
+    assert old[:8] == b"SRMO\0\0\3\0"
+    envelope = unwrap(old, Kind.WRITER, KEY, REPOSITORY)
+    envelope.check(SIGNER.public_key)
+    assert (envelope.version, envelope.body) == (0, b"\x94body")
+    with pytest.raises(DamageError):
+        unwrap(changed(5, b"\1", old), Kind.WRITER, KEY).check(SIGNER.public_key)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +153,7 @@ def test_config_and_slots_are_small(kind: Kind) -> None:
 @given(st.sampled_from(Kind), st.binary(max_size=300), st.booleans())
 def test_hostile_bytes_are_damage(kind: Kind, tail: bytes, begins_well: bool) -> None:  # noqa: FBT001
     """Whatever lies at a key is an envelope, or one of our errors says what is wrong with it."""
-    data = b"SRMO\0\0" + bytes([kind]) + b"\0" + tail if begins_well else tail
+    data = b"SRMO\0\1" + bytes([kind]) + b"\0" + tail if begins_well else tail
     try:
         envelope = unwrap(data, kind, KEY)
     except StrongroomError as error:

@@ -23,14 +23,17 @@ from strongroom.repository.keyring import (
     domain_id,
     writer_id,
 )
+from strongroom.repository.ordering import put_order
 from strongroom.repository.pack import CompressedFrame, seal_pack
 from strongroom.repository.records import (
     Abort,
     Config,
     Heartbeat,
     IndexedPack,
+    OrderKind,
     SessionBody,
     Slot,
+    Targets,
     Writer,
     read_body,
 )
@@ -46,7 +49,7 @@ pytestmark = pytest.mark.spec("B1")
 
 REPOSITORY = bytes(range(16))
 SALT = noise(32, "salt")
-OBJECTS = stored()
+OBJECTS = stored(1)
 
 
 def only(objects: dict[str, bytes], prefix: str) -> dict[str, bytes]:
@@ -54,11 +57,11 @@ def only(objects: dict[str, bytes], prefix: str) -> dict[str, bytes]:
     return {key: value for key, value in objects.items() if key.startswith(prefix)}
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Kit:
-    """A host that finds the repository that was written once."""
+@pytest.fixture(params=[0, 1])
+def old(tmp_path: Path, request: pytest.FixtureRequest) -> Kit:
+    """A host that finds a repository that was written once, of each version."""
     store = MemoryStore()
-    for key, value in OBJECTS.items():
+    for key, value in stored(request.param).items():
         store.put(key, value)
     return Kit(store, tmp_path)
 
@@ -87,6 +90,18 @@ def test_what_was_written_once_is_sound(old: Kit) -> None:
 def test_what_was_written_once_is_built_upon(old: Kit) -> None:
     """A backup of the same files into the stored repository stores nothing."""
     assert old.backup_source(SparseSource(FIRST)).written.chunks == 0
+
+
+def test_a_repository_keeps_its_version(old: Kit) -> None:
+    """Whatever is added to a repository has the format version of its config."""
+    version = old.store.get("config")[4:6]
+    old.backup({b"new": noise(1000, "new")})
+    repository = old.open()
+    listing = repository.list_snapshots()
+    put_order(repository, listing.history, OrderKind.FORGET, Targets((listing.found[0].key,)))
+    found = {info.key: old.store.get(info.key)[4:6] for info in old.store.list("")}
+    assert {key: one for key, one in found.items() if one != version} == {}
+    assert any(key.startswith("orders/") for key in found)
 
 
 def test_a_seed_gives_the_same_objects(anew: dict[str, bytes]) -> None:
@@ -168,7 +183,8 @@ def test_envelopes_never_change() -> None:
         Kind.WRITER: encode(Writer(b"main", writer.public_key, REPOSITORY, 0)),
     }
     digests = [
-        sha256(wrap(kind, REPOSITORY, key, body, writer.sign)).hex()[:32]
+        sha256(wrap(kind, REPOSITORY, key, body, writer.sign, version=version)).hex()[:32]
+        for version in (0, 1)
         for kind, body in bodies.items()
     ]
     assert digests == [
@@ -176,6 +192,10 @@ def test_envelopes_never_change() -> None:
         "d0a4c0058fb408a01d473e67151b1ec5",
         "7578966ba3fb16f3b8045721a901d042",
         "114ea76b16ae45e3db05077fec59187e",
+        "33563ddff9e6ad622e822e24af31627d",
+        "e0dd72e2284e574a6bb2b096cd6af7fa",
+        "24b77bee276a5fe79d9f49a61a4e6de9",
+        "db8eeb8abb9d544307b36711eee46b0f",
     ]
 
 
@@ -198,34 +218,45 @@ def frames() -> list[CompressedFrame]:
     ]
 
 
-def session_keys() -> SessionKeys:
+def session_keys(version: int = 1) -> SessionKeys:
     """Return the keys of a session with a fixed seed; only what is sealed is another each time."""
-    domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"))
+    domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"), version)
     return SessionKeys(domain, agreement_public_key(noise(32, "reader")), 1, SeededRandomness(5))
 
 
-def test_packs_never_change() -> None:
+@pytest.mark.parametrize(
+    ("version", "digest"),
+    [
+        (0, "ec4dbb763e9b24c8704a909708440be9c23ddd81def42c5c66b9df296d9519b1"),
+        (1, "e85a9c775c7d8b5f712c6902dcf5a6e45070d4ee4e7ae41339588722f5349737"),
+    ],
+)
+def test_packs_never_change(version: int, digest: str) -> None:
     """With fixed keys every byte of a pack is fixed but the sealed session key."""
-    sealed = seal_pack(frames(), session_keys(), SALT)
+    sealed = seal_pack(frames(), session_keys(version), SALT)
     assert len(sealed.data) == 768
     assert sealed.data[:44].hex() == (
-        "53524d5000000100000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f00000001"
+        f"53524d50000{version}0100000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f"
+        "00000001"
     )
-    assert sha256(sealed.data[:44] + sealed.data[124:]).hex() == (
-        "ec4dbb763e9b24c8704a909708440be9c23ddd81def42c5c66b9df296d9519b1"
-    )
+    assert sha256(sealed.data[:44] + sealed.data[124:]).hex() == digest
 
 
-def test_index_segments_never_change() -> None:
+@pytest.mark.parametrize(
+    ("version", "digest"),
+    [
+        (0, "5ac71eb833098e2b38a6bd6f53d28b6c69b2c1a7334b6c76a974b808e1aad559"),
+        (1, "b8cd6fcd2b444dd29e90b6618c4601add25a15d5ccddd788ec5c4d514b7f6220"),
+    ],
+)
+def test_index_segments_never_change(version: int, digest: str) -> None:
     """With fixed keys every byte of an index segment is fixed."""
     columns = encode_columns(
         [FrameRecord(188, 321, ChunkKind.DATA, (noise(32, "a"), noise(32, "b")), (100, 200))]
     )
     pack = IndexedPack(noise(32, "pack"), 1024, columns.frames, columns.ids, columns.lengths)
-    domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"))
-    assert sha256(seal_segment([pack], domain, SALT)).hex() == (
-        "5ac71eb833098e2b38a6bd6f53d28b6c69b2c1a7334b6c76a974b808e1aad559"
-    )
+    domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"), version)
+    assert sha256(seal_segment([pack], domain, SALT)).hex() == digest
 
 
 def test_sealed_snapshots_never_change() -> None:

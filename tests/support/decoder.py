@@ -90,6 +90,7 @@ class Decoder:
     def __init__(self, objects: Mapping[str, bytes], key: bytes) -> None:
         self.objects = objects
         config = objects["config"]
+        self.version = config[4:6]  # that of every object
         self.repository = config[8:24]
         (length,) = struct.unpack_from(">I", config, 24)
         core_bytes, self.slots = read(config[28 : 28 + length])
@@ -112,7 +113,7 @@ class Decoder:
         parts = key.split("/")
         name = parts[2] if parts[0] == "gc" else parts[0]
         kind = KINDS["heartbeat" if name == "sessions" and "." in key else name]
-        assert data[:8] == b"SRMO\0\0" + bytes([kind, 0])
+        assert data[:8] == b"SRMO" + self.version + bytes([kind, 0])
         assert data[8:24] == self.repository
         (length,) = struct.unpack_from(">I", data, 24)
         assert len(data) == padded(28 + length + 64)
@@ -177,7 +178,7 @@ class Decoder:
         name = sha256(data).hex()
         assert key == f"packs/{name[:2]}/{name}"
         assert len(data) == padded(len(data))
-        assert data[:8] == b"SRMP\0\0\1\0"
+        assert data[:8] == b"SRMP" + self.version + b"\1\0"
         assert data[8:24] == self.repository
         domain, (epoch,) = data[24:40], struct.unpack_from(">I", data, 40)
         secret = self.session_secret(domain, epoch, data[44:124])
@@ -213,7 +214,7 @@ class Decoder:
         data = self.objects[key]
         assert key == f"index/{sha256(data).hex()}"
         assert len(data) == padded(len(data))
-        assert data[:8] == b"SRMI\0\0\1\0"
+        assert data[:8] == b"SRMI" + self.version + b"\1\0"
         assert data[8:24] == self.repository
         index_key = derive(self.domain_secret(data[24:40]), "index")
         okm = derive(index_key, "segment", data[:40], data[40:72], length=64)

@@ -74,14 +74,17 @@ class MadeAgent(NamedTuple):
 class AgentKeyring:
     """What the holder of an agent file can do: sign its own sessions, and seal into its domain."""
 
-    def __init__(self, key: AgentKey, reader_key: bytes) -> None:
+    def __init__(self, key: AgentKey, reader_key: bytes, version: int) -> None:
+        self.version = version
         self.repository_id = key.repository_id
         self.admin_key = key.file.admin_key
         self.opened_by: bytes | None = None
         self.is_full = False
         self.name = key.file.name.decode("utf-8", "replace")
         self._writer = WriterKeys(key.file.writer_seed)
-        self._domain = DomainKeys(key.repository_id, key.file.domain_id, key.file.domain_secret)
+        self._domain = DomainKeys(
+            key.repository_id, key.file.domain_id, key.file.domain_secret, version
+        )
         self._reader_key = reader_key
 
     def __repr__(self) -> str:
@@ -185,7 +188,7 @@ def open_agent(store: StoreReading, config: OpenedConfig, key: AgentKey) -> Agen
             f"repository {config.repository_id.hex()[:8]}",
             hint="Check the address, or export an agent key of that repository.",
         )
-    keyring = AgentKeyring(key, config.core.reader_key)
+    keyring = AgentKeyring(key, config.core.reader_key, config.version)
     writer = keyring.writer()
     try:
         known = WriterDirectory(store, keyring).read(layout.writer(writer.id))
@@ -227,7 +230,9 @@ def make_agent(
         created_ns=now_ns,
     )
     key = _name_of(writer)
-    raw = wrap(Kind.AGENT, keyring.repository_id, key, encode(record), signer.sign)
+    raw = wrap(
+        Kind.AGENT, keyring.repository_id, key, encode(record), signer.sign, version=keyring.version
+    )
     text = _text_of(name, keyring.repository_id, raw)
     return MadeAgent(name, writer.id, writer.public_key, domain.domain_id, text)
 
@@ -237,7 +242,18 @@ def announce_agent(store: Store, keyring: Keys, made: MadeAgent, now_ns: int) ->
     body = Writer(made.name.encode(), made.public_key, made.domain_id, now_ns)
     key = layout.writer(made.writer_id)
     signer = keyring.admin_signer()
-    put_own(store, key, wrap(Kind.WRITER, keyring.repository_id, key, encode(body), signer.sign))
+    put_own(
+        store,
+        key,
+        wrap(
+            Kind.WRITER,
+            keyring.repository_id,
+            key,
+            encode(body),
+            signer.sign,
+            version=keyring.version,
+        ),
+    )
 
 
 def check_agent_names(directory: WriterDirectory, repository_id: bytes, names: AgentNames) -> None:

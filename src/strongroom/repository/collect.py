@@ -282,7 +282,14 @@ class Collector:
     def _put(self, number: int, part: RunPart, body: bytes) -> None:
         """Put a part; where there is one already, that one rules."""
         key = layout.run_object(number, part)
-        data = wrap(_KINDS[part], self._repository.id, key, body, self._admin.sign)
+        data = wrap(
+            _KINDS[part],
+            self._repository.id,
+            key,
+            body,
+            self._admin.sign,
+            version=self._repository.keyring.version,
+        )
         try:
             self._repository.store.put(key, data)
         except ObjectExistsError:

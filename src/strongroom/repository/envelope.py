@@ -12,7 +12,9 @@ from strongroom.errors import DamageError, NoRepositoryError
 from strongroom.repository.canonical import padme
 
 MAGIC: Final = b"SRMO"
-VERSION: Final = 0
+VERSION: Final = 1
+"""The format version of a new repository; an older one keeps its own."""
+READABLE: Final = frozenset({0, 1})
 MAX_BODY: Final = 64 << 20
 MAX_SMALL_BODY: Final = 64 << 10
 _HEADER: Final = struct.Struct(">4sHBB16sI")
@@ -50,6 +52,7 @@ Signer = Callable[[bytes], bytes]
 class Envelope(NamedTuple):
     """An envelope as read; the signature is not checked yet."""
 
+    version: int
     key: str
     repository_id: bytes
     body: bytes
@@ -69,18 +72,29 @@ def _message(key: str, signed: bytes) -> bytes:
     return label("object", key.encode()) + signed
 
 
-def wrap(kind: Kind, repository_id: bytes, key: str, body: bytes, signer: Signer) -> bytes:
-    """Return the bytes of an object to be put at ``key``."""
+def wrap(
+    kind: Kind,
+    repository_id: bytes,
+    key: str,
+    body: bytes,
+    signer: Signer,
+    *,
+    version: int = VERSION,
+) -> bytes:
+    """Return the bytes of an object to be put at ``key``; ``version`` is that of its repository."""
     used = _HEADER.size + len(body) + SIGNATURE_SIZE
-    header = _HEADER.pack(MAGIC, VERSION, kind, 0, repository_id, len(body))
+    header = _HEADER.pack(MAGIC, version, kind, 0, repository_id, len(body))
     signed = header + body + bytes(padme(used) - used)
     return signed + signer(_message(key, signed))
 
 
 def check_version(version: int, where: str) -> None:
-    """``DamageError`` unless an object has the format version of its repository's config."""
-    if version != VERSION:
-        msg = f"{where} is damaged: it has format version {version}, and config has {VERSION}"
+    """``DamageError`` unless an object has a format version that a repository can have here.
+
+    That it is the one of its repository is said by what seals or signs it.
+    """
+    if version not in READABLE:
+        msg = f"{where} is damaged: it has format version {version}, which its repository has not"
         raise DamageError(msg)
 
 
@@ -97,9 +111,9 @@ def unwrap(data: bytes, kind: Kind, key: str, repository_id: bytes | None = None
     if magic != MAGIC:
         msg = f"{key} is damaged: it does not begin as an object does"
         raise DamageError(msg)
-    if version != VERSION and kind is Kind.CONFIG:
+    if version not in READABLE and kind is Kind.CONFIG:
         raise NoRepositoryError(
-            f"{key} has format version {version}; this strongroom reads version {VERSION}",
+            f"{key} has format version {version}; this strongroom reads versions 0 to {VERSION}",
             hint="Use a strongroom release that supports this format version.",
         )
     check_version(version, key)
@@ -119,4 +133,4 @@ def unwrap(data: bytes, kind: Kind, key: str, repository_id: bytes | None = None
     if signed[_HEADER.size + length :].strip(b"\0"):
         msg = f"{key} is damaged: its padding is not empty"
         raise DamageError(msg)
-    return Envelope(key, owner, body, signed, data[-SIGNATURE_SIZE:])
+    return Envelope(version, key, owner, body, signed, data[-SIGNATURE_SIZE:])

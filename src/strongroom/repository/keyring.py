@@ -28,6 +28,7 @@ from strongroom.crypto.primitives import (
 from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import encode
+from strongroom.repository.envelope import VERSION
 from strongroom.repository.layout import ID_SIZE
 from strongroom.repository.records import Bundle, SlotRole
 
@@ -55,7 +56,11 @@ def config_digest(repository_id: bytes, core: bytes) -> bytes:
 class DomainKeys:
     """Everything that derives from a domain secret."""
 
-    def __init__(self, repository_id: bytes, domain: bytes, secret: bytes) -> None:
+    def __init__(
+        self, repository_id: bytes, domain: bytes, secret: bytes, version: int = VERSION
+    ) -> None:
+        """Take ``version`` as the format version of what is written in the domain."""
+        self.version = version
         self.repository_id = repository_id
         self.domain_id = domain
         self.secret = secret
@@ -143,6 +148,7 @@ class Keys(Protocol):
 
     repository_id: bytes
     admin_key: bytes
+    version: int
 
     @property
     def is_full(self) -> bool:
@@ -202,8 +208,12 @@ class Keys(Protocol):
 class Keyring:
     """What the holder of an opened slot can do."""
 
-    def __init__(self, bundle: Bundle, opened_by: bytes | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, opened_by: bytes | None = None, version: int = VERSION
+    ) -> None:
+        """Take ``version`` as the format version of the repository."""
         self.opened_by = opened_by
+        self.version = version
         self.repository_id = bundle.repository_id
         self.admin_key = bundle.admin_key
         self.config_digest = bundle.config_digest
@@ -249,7 +259,9 @@ class Keyring:
         keys = self._domains.get(domain)
         if keys is None:
             secret = derive(self._bundle.domain_root, "domain", self.repository_id, domain)
-            keys = self._domains[domain] = DomainKeys(self.repository_id, domain, secret)
+            keys = self._domains[domain] = DomainKeys(
+                self.repository_id, domain, secret, self.version
+            )
         return keys
 
     def begin_session(self, randomness: Randomness) -> SessionKeys:

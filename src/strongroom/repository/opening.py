@@ -27,7 +27,7 @@ from strongroom.model.randomness import Randomness
 from strongroom.model.store import Store, StoreReading
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.envelope import VERSION, Kind, unwrap, wrap
 from strongroom.repository.keyring import MAIN, Keyring, config_digest, domain_id
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
@@ -69,6 +69,7 @@ class OpenedConfig(NamedTuple):
     core: ConfigCore
     digest: bytes
     slots: dict[bytes, bytes]
+    version: int = VERSION
 
     @property
     def owner(self) -> Owner:
@@ -218,7 +219,7 @@ def read_config(store: StoreReading) -> OpenedConfig:
         raise DamageError(msg)
     digest = config_digest(envelope.repository_id, config.core)
     slots = {slot.slot_id: slot.sha256 for slot in config.slots}
-    return OpenedConfig(envelope.repository_id, core, digest, slots)
+    return OpenedConfig(envelope.repository_id, core, digest, slots, envelope.version)
 
 
 def _check_core(core: ConfigCore) -> None:
@@ -281,7 +282,9 @@ def unlock(
                 continue
             tried += 1
             try:
-                return Keyring(open_slot(slot_id, slot, secret, config.owner), slot_id)
+                return Keyring(
+                    open_slot(slot_id, slot, secret, config.owner), slot_id, config.version
+                )
             except KeyRefusedError:
                 continue
             except (DamageError, UnreadableSlotError) as error:

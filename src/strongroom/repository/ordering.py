@@ -12,9 +12,8 @@ from strongroom.repository.repository import History, Repository
 
 def put_order(repository: Repository, history: History, kind: OrderKind, payload: Payload) -> Order:
     """Put an order that seals nothing; ``KeyRefusedError`` unless the key is full."""
-    admin = repository.keyring.admin_signer()
+    writer = OrderWriter(repository.store, repository.keyring, repository.around.clock)
     repository.store.sync(repository.relied_prefixes())
-    writer = OrderWriter(repository.store, repository.id, admin, repository.around.clock)
     key = layout.order(repository.around.randomness.take(layout.ID_SIZE))
     order = writer.put(key, kind, payload, heads_of(history.seen))
     repository.remember(history, order)

@@ -13,7 +13,7 @@ from strongroom.repository.cache import ObjectCache
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.heads import check_heads
-from strongroom.repository.keyring import WriterKeys
+from strongroom.repository.keyring import Keys
 from strongroom.repository.payloads import Payload, read_payload, removal_key
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
@@ -87,10 +87,12 @@ class OrderLog(SignedLog[Order]):
 class OrderWriter:
     """Puts orders, signed by admin."""
 
-    def __init__(self, store: Store, repository_id: bytes, admin: WriterKeys, clock: Clock) -> None:
+    def __init__(self, store: Store, keyring: Keys, clock: Clock) -> None:
+        """``KeyRefusedError`` unless the key is full."""
         self._store = store
-        self._repository_id = repository_id
-        self._admin = admin
+        self._repository_id = keyring.repository_id
+        self._version = keyring.version
+        self._admin = keyring.admin_signer()
         self._clock = clock
 
     def add_slot(self, order_id: bytes, added: SlotDigest, heads: tuple[Head, ...]) -> Order:
@@ -116,6 +118,13 @@ class OrderWriter:
     ) -> Order:
         """Put an order of any kind at ``key``."""
         body = OrderBody(kind, self._clock.now_ns(), heads, encode(payload), sealed)
-        data = wrap(Kind.ORDER, self._repository_id, key, encode(body), self._admin.sign)
+        data = wrap(
+            Kind.ORDER,
+            self._repository_id,
+            key,
+            encode(body),
+            self._admin.sign,
+            version=self._version,
+        )
         put_own(self._store, key, data)
         return Order(key, sha256(data), body, payload)

@@ -26,7 +26,7 @@ from strongroom.repository.columns import (
     decode_columns,
     encode_columns,
 )
-from strongroom.repository.envelope import VERSION, check_version
+from strongroom.repository.envelope import check_version
 from strongroom.repository.keyring import (
     SEALED_SESSION_KEY_SIZE,
     DomainKeys,
@@ -244,7 +244,7 @@ def seal_pack(frames: Sequence[CompressedFrame], keys: SessionKeys, salt: bytes)
     """Seal checked frames into a pack, and prove that it opens to exactly these."""
     domain = keys.domain
     fixed = _FIXED.pack(
-        MAGIC, VERSION, SUITE, 0, domain.repository_id, domain.domain_id, keys.epoch
+        MAGIC, domain.version, SUITE, 0, domain.repository_id, domain.domain_id, keys.epoch
     )
     key, commitment = keys.secret.pack_key(fixed, salt)
     header = _HEADER.pack(fixed, keys.sealed, salt, commitment)

@@ -86,7 +86,14 @@ def _save(
     domain = repository.keyring.own_domain.domain_id
     body = encode(SessionBody(purpose, clock.now_ns(), domain, None))
     session_key = layout.session(identity.id, session)
-    opened = wrap(Kind.SESSION, repository.id, session_key, body, identity.sign)
+    opened = wrap(
+        Kind.SESSION,
+        repository.id,
+        session_key,
+        body,
+        identity.sign,
+        version=repository.keyring.version,
+    )
     put_own(repository.store, session_key, opened)
     try:
         voids = repository.checked_history().standing.voids
@@ -107,7 +114,9 @@ def _save(
 def _give_up(repository: Repository, identity: WriterKeys, key: str) -> None:
     """Put our own ABORT; the error that brought us here matters more than one on the way out."""
     end = encode(Abort(ABORT, AbortReason.FAILED, repository.around.clock.now_ns()))
-    data = wrap(Kind.COMMIT, repository.id, key, end, identity.sign)
+    data = wrap(
+        Kind.COMMIT, repository.id, key, end, identity.sign, version=repository.keyring.version
+    )
     try:
         put_own(repository.store, key, data)
     except ObjectExistsError:
@@ -143,7 +152,14 @@ def _commit(
         sealed=sealed,
     )
     identity = repository.keyring.writer()
-    data = wrap(Kind.COMMIT, repository.id, key, encode(body), identity.sign)
+    data = wrap(
+        Kind.COMMIT,
+        repository.id,
+        key,
+        encode(body),
+        identity.sign,
+        version=repository.keyring.version,
+    )
     decision = Decision(key, sha256(data), body)
     if open_saving(decision, repository.keyring) != saying:
         msg = "the new commit did not read back as it was written; nothing was stored"

@@ -19,7 +19,7 @@ from strongroom.crypto.primitives import (
 )
 from strongroom.errors import DamageError
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
-from strongroom.repository.envelope import VERSION, Signer, check_version
+from strongroom.repository.envelope import Signer, check_version
 from strongroom.repository.keyring import DomainKeys
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import SUITE, IndexBody, IndexedPack, read_body
@@ -49,7 +49,7 @@ def seal_segment(
     ``supersedes``: ids of the segments that it replaces, one after the other; then ``signer`` is
     admin's.
     """
-    fixed = _FIXED.pack(MAGIC, VERSION, SUITE, 0, domain.repository_id, domain.domain_id)
+    fixed = _FIXED.pack(MAGIC, domain.version, SUITE, 0, domain.repository_id, domain.domain_id)
     key, commitment = _segment_key(domain, fixed, salt)
     header = _HEADER.pack(fixed, salt, commitment)
     signature = b""

@@ -145,7 +145,14 @@ class BackupSession:
         self._put(Kind.SESSION, layout.session(self._identity.id, self.id), encode(body))
 
     def _put(self, kind: Kind, key: str, body: bytes) -> bytes:
-        data = wrap(kind, self._repository.id, key, body, self._identity.sign)
+        data = wrap(
+            kind,
+            self._repository.id,
+            key,
+            body,
+            self._identity.sign,
+            version=self._repository.keyring.version,
+        )
         put_own(self._repository.store, key, data)
         return data
 
@@ -187,7 +194,14 @@ class BackupSession:
             commitment=commitment,
             sealed=sealed,
         )
-        data = wrap(Kind.COMMIT, repository.id, self.key, encode(body), self._identity.sign)
+        data = wrap(
+            Kind.COMMIT,
+            repository.id,
+            self.key,
+            encode(body),
+            self._identity.sign,
+            version=repository.keyring.version,
+        )
         decision = Decision(self.key, sha256(data), body, by_agent=not repository.keyring.is_full)
         listed = unseal_snapshot(self.key, body, self._keys.secret)
         if listed.snapshot != snapshot:

@@ -56,9 +56,8 @@ class SlotChange:
     def __init__(self, repository: Repository) -> None:
         """``KeyRefusedError`` unless the key is full."""
         self._repository = repository
-        admin = repository.keyring.admin_signer()
-        self._orders = OrderWriter(repository.store, repository.id, admin, repository.around.clock)
-        self._admin = admin
+        self._admin = repository.keyring.admin_signer()
+        self._orders = OrderWriter(repository.store, repository.keyring, repository.around.clock)
 
     def add(self, secret: Secret, role: SlotRole) -> bytes:
         """Add a slot that ``secret`` opens; return its id.
@@ -162,7 +161,14 @@ class SlotChange:
         bundle = repository.keyring.bundle_bytes(role)
         body = make_slot(slot_id, secret, config.owner, role, bundle, repository.around.randomness)
         key = layout.slot(slot_id)
-        data = wrap(Kind.SLOT, repository.id, key, body, self._admin.sign)
+        data = wrap(
+            Kind.SLOT,
+            repository.id,
+            key,
+            body,
+            self._admin.sign,
+            version=repository.keyring.version,
+        )
         digest = sha256(data)
         put_own(repository.store, key, data)
         stored = config._replace(slots={slot_id: digest})

@@ -62,7 +62,7 @@ def plan_tags(found: Sequence[ListedSnapshot], additions: Additions, edit: TagEd
 
 def put_tags(repository: Repository, listing: Listing, plan: TagPlan) -> None:
     """Carry a plan out; ``KeyRefusedError`` unless the key is full."""
-    admin = repository.keyring.admin_signer()
+    writer = OrderWriter(repository.store, repository.keyring, repository.around.clock)
     if not plan.changed:
         return
     around = repository.around
@@ -72,6 +72,5 @@ def put_tags(repository: Repository, listing: Listing, plan: TagPlan) -> None:
     targets = [one.snapshot.key for one in plan.changed]
     payload, sealed = seal_change(plan.change, keys, key, targets, salt)
     repository.store.sync(repository.relied_prefixes())
-    writer = OrderWriter(repository.store, repository.id, admin, around.clock)
     order = writer.tag(key, payload, sealed, heads_of(listing.history.seen))
     repository.remember(listing.history, order)

@@ -118,7 +118,17 @@ class Waiting:
         admin = repository.keyring.admin_signer()
         body = encode(Abort(ABORT, AbortReason.FENCED, repository.around.clock.now_ns()))
         try:
-            repository.store.put(key, wrap(Kind.COMMIT, repository.id, key, body, admin.sign))
+            repository.store.put(
+                key,
+                wrap(
+                    Kind.COMMIT,
+                    repository.id,
+                    key,
+                    body,
+                    admin.sign,
+                    version=repository.keyring.version,
+                ),
+            )
         except ObjectExistsError:
             return  # it came to its decision in the last moment
         name = session.rpartition("/")[2][:8]
