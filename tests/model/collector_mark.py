@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from tests.model.collector_damage import Damage
 from tests.model.collector_memory import (
     END,
     LISTINGS,
     CollectorMemory,
-    Duty,
+    Self,
     Step,
     past,
     read,
     trusting,
 )
 from tests.model.marking import Past, Plan, compaction, garbage, graces, marks, nowhere, repacks
-from tests.model.rules import Rules
+from tests.model.store_reading import View
 from tests.model.store_state import (
     Key,
     Run,
     Segment,
     Store,
-    View,
     delete,
     names,
     put_pack,
     put_segment,
 )
+from tests.model.trouble import report, troubles
 
 
 class Marker:
     """What one collector does from the last listing before tombs to the put of tombs."""
 
-    def __init__(self, name: str, rules: Rules, does: Collection[Duty]) -> None:
-        self._name = name
-        self._rules = rules
-        self._compacts = "compact" in does
-        self._repacks = "repack" in does
-        self._damage = Damage(name, rules)
+    def __init__(self, me: Self, damage: Damage) -> None:
+        self._name = me.name
+        self._rules = me.rules
+        self._compacts = "compact" in me.does
+        self._repacks = "repack" in me.does
+        self._damage = damage
 
     def mark(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the index, the last of the four listings, and mark."""
-        view, before = read(store, memory), past(store, memory, self._rules)
+        view = read(store, memory)
+        before = past(store, memory, view, self._rules)
+        trouble = report(troubles(view, before, self._rules))
+        if trouble:
+            return [self._damage.doubt(store, memory._replace(doubts="mark"), trouble)]
         steps: list[Step] = []
         seen = set()
         for dead in graces(view, self._rules):

@@ -13,8 +13,8 @@ from tests.model.collector import Collector
 from tests.model.collector_memory import Duty
 from tests.model.durability import OnDisk
 from tests.model.explore import LIMIT, Found, Search
-from tests.model.faults import LostSegment, SentTwice
-from tests.model.orders import Forgetter, Saver
+from tests.model.faults import Lost, SentTwice
+from tests.model.orders import Saver, forgetter
 from tests.model.process import Process
 from tests.model.properties import EVERYTHING, Breach
 from tests.model.rules import ALL_RULES, Rules
@@ -24,6 +24,7 @@ from tests.model.store_state import (
     Order,
     Segment,
     Store,
+    commit_key,
     put_commit,
     put_pack,
     put_segment,
@@ -46,7 +47,7 @@ def _store(packs: str = "", *, live: str = "", dead: str = "") -> Store:
         segments=frozenset(Segment(f"i{pack[0]}", frozenset([pack])) for pack in packs.split()),
         sessions=frozenset(),
         commits=commits,
-        orders=frozenset(Order("forget", word[0], "F0") for word in dead.split()),
+        orders=frozenset(Order("forget", frozenset([commit_key(word[0])]), "F0") for word in dead.split()),
         runs=(),
         acknowledged=commits,
     )
@@ -159,7 +160,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
         ONE_DEAD,
         lambda rules: [
             Saver("U", "un-forget", "S", rules),
-            Forgetter("F", "S"),
+            forgetter("F", "S"),
             Saver("V", "un-forget", "S", rules),
             *_pair(rules),
         ],
@@ -170,7 +171,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
         EMPTY,
         lambda rules: [
             Writer("X", "c", rules),
-            Forgetter("F", "X"),
+            forgetter("F", "X"),
             Saver("U", "un-forget", "X", rules),
             Saver("K", "hold", "X", rules),
             *_pair(rules, last=1),
@@ -182,7 +183,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
         ONE_LIVE,
         lambda rules: [
             Writer("X", "c", rules),
-            Forgetter("F", "S"),
+            forgetter("F", "S"),
             Saver("K", "hold", "S", rules),
             *_pair(rules),
         ],
@@ -245,7 +246,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
         EMPTY,
         lambda rules: [
             Writer("X", "c", rules),
-            Forgetter("F", "X"),
+            forgetter("F", "X"),
             Saver("U", "un-forget", "X", rules),
             SentTwice(
                 Key("commit", "X"),
@@ -258,7 +259,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "lost segment": Configuration(
         "an index segment is lost, a writer, two collectors; the pack is needed by a live snapshot",
         _store("P:c", live="Tc", dead="Sc"),
-        lambda rules: [Writer("X", "c", rules), LostSegment("iP"), *_pair(rules)],
+        lambda rules: [Writer("X", "c", rules), Lost(Key("segment", "iP")), *_pair(rules)],
         alike=True,
     ),
     "power cut": Configuration(

@@ -11,24 +11,22 @@ from itertools import product
 from typing import NamedTuple
 
 from tests.model.rules import Rules
-from tests.model.store_state import (
-    Commit,
-    Key,
-    Segment,
+from tests.model.store_reading import (
     View,
-    chunks_of,
     indexed_packs,
     is_forgotten,
     is_held,
     superseded,
 )
+from tests.model.store_state import Commit, Key, Keys, Segment, chunks_of, commit_key
 
 
 class Past(NamedTuple):
-    """What the kills of all runs say at the moment of a decision."""
+    """What the kills of earlier runs, and orders, say at the moment of a decision."""
 
-    ended: frozenset[Key]  # named by a kills
-    gone: frozenset[Key]  # counts as absent, listed or not
+    ended: Keys  # named by a kills
+    gone: Keys  # counts as absent, listed or not
+    unsound: Keys = frozenset()  # nothing goes because these are there
 
 
 class Mark(NamedTuple):
@@ -42,7 +40,7 @@ class Plan(NamedTuple):
     """What a run puts: tombs, and before them perhaps a new segment (and pack)."""
 
     label: str
-    tombs: frozenset[Key]
+    tombs: Keys
     new_segment: Segment | None = None
     repacked: str = ""
 
@@ -74,6 +72,15 @@ def holders(view: View, past: Past, chunk: str) -> list[str]:
     ]
 
 
+def sound(packs: list[str], view: View, past: Past) -> list[str]:
+    """Return the packs of these that another may go for."""
+    if not past.unsound:
+        return packs
+    certain = [s for s in view.segments if Key("segment", s.name) not in past.unsound]
+    indexed = indexed_packs(certain, past.gone)
+    return [pack for pack in packs if pack in indexed and Key("pack", pack) not in past.unsound]
+
+
 def live_roots(view: View, past: Past, dead: frozenset[str]) -> list[Commit]:
     """Return the snapshots that count."""
     return [
@@ -81,7 +88,7 @@ def live_roots(view: View, past: Past, dead: frozenset[str]) -> list[Commit]:
         for commit in view.commits
         if commit.verb == "snapshot"
         and commit.session not in dead
-        and Key("commit", commit.session) not in past.gone
+        and commit_key(commit.session) not in past.gone
     ]
 
 
@@ -90,20 +97,23 @@ def needed_chunks(roots: list[Commit]) -> list[str]:
     return sorted({chunk for root in roots for chunk in root.chunks})
 
 
-def nowhere(view: View, past: Past, dead: frozenset[str]) -> str:
+def nowhere(view: View, past: Past, dead: frozenset[str]) -> frozenset[str]:
     """Return the needed chunks that no listed, indexed pack holds."""
     needed = needed_chunks(live_roots(view, past, dead))
-    return "".join(chunk for chunk in needed if not holders(view, past, chunk))
+    return frozenset(chunk for chunk in needed if not holders(view, past, chunk))
 
 
 def marks(view: View, past: Past, dead: frozenset[str]) -> Iterator[Mark]:
-    """Return every way to mark: of the packs that hold one chunk, one stays, or all do."""
+    """Return every way to mark: of the packs that hold one chunk, one stays, or all do.
+
+    Unsound ones go only if a sound one stays.
+    """
     needed = needed_chunks(live_roots(view, past, dead))
     choices = []
     for chunk in needed:
         packs = holders(view, past, chunk)
-        one = [frozenset([pack]) for pack in packs]
-        choices.append(one if len(packs) == 1 else [*one, frozenset(packs)])
+        one = [frozenset([pack]) for pack in sound(packs, view, past)]
+        choices.append(one if len(one) == len(packs) == 1 else [*one, frozenset(packs)])
     keeps = (frozenset[str]().union(*chosen) for chosen in product(*choices))
     for kept in dict.fromkeys(keeps):
         yield Mark(frozenset(needed), kept)
@@ -111,7 +121,7 @@ def marks(view: View, past: Past, dead: frozenset[str]) -> Iterator[Mark]:
 
 def garbage(
     view: View, past: Past, kept: frozenset[str], dead: frozenset[str], rules: Rules
-) -> frozenset[Key]:
+) -> Keys:
     """Return everything that may go when some packs are kept."""
     keys = {Key("pack", pack) for pack in view.packs if pack not in kept}
     old = superseded(view.segments, past.gone)
@@ -121,21 +131,16 @@ def garbage(
         if segment.name in old or key in past.gone or useless:
             keys.add(key)
     if rules.tombs_name_commits:
-        keys |= {key for key, about in _commits(view) if about in dead}
+        ends = past.gone | {commit_key(session) for session in dead}
         keys |= {
             key
-            for key, about in _commits(view)
-            if key in past.gone or Key("commit", about) in past.gone
+            for commit in view.commits
+            if (key := commit_key(commit.session)) in ends
+            or (commit.targets and commit.targets <= ends)
         }
-    if not rules.goes_with_target:
-        keys |= {Key("commit", commit.session) for commit in view.commits if commit.target}
+    if not rules.goes_with_targets:
+        keys |= {commit_key(commit.session) for commit in view.commits if commit.targets}
     return frozenset(keys)
-
-
-def _commits(view: View) -> Iterator[tuple[Key, str]]:
-    """Return the key of each commit and the snapshot that it is about."""
-    for commit in view.commits:
-        yield Key("commit", commit.session), commit.target or commit.session
 
 
 def entry_ends(pack: str, keys: set[Key], view: View, past: Past) -> bool:

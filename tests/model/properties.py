@@ -16,17 +16,25 @@ from typing import NamedTuple
 from tests.model.collector import Collector
 from tests.model.collector_memory import START, CollectorMemory
 from tests.model.rules import Rules
+from tests.model.store_reading import (
+    indexed_packs,
+    is_forgotten,
+    is_held,
+    killed,
+    named_heads,
+    void_of_nothing,
+    voided,
+)
 from tests.model.store_state import (
     Commit,
     Key,
     Store,
     chunks_of,
-    indexed_packs,
-    is_forgotten,
-    is_held,
+    commit_key,
+    is_listed,
     is_snapshot,
-    killed,
 )
+from tests.model.trouble import report
 
 
 class Breach(StrEnum):
@@ -59,23 +67,35 @@ class Violation(NamedTuple):
 
 def violations(store: Store, rules: Rules) -> Iterator[Violation]:
     """Return how a store breaks P1, P2 or ALARM."""
-    for promise in sorted(store.acknowledged, key=lambda commit: commit.session):
-        if promise.verb == "snapshot" and _is_promised(store, promise.session):
+    promised = _promises(store)
+    for promise in sorted(promised, key=lambda commit: commit.session):
+        if promise.verb == "snapshot" and not _may_go(promise.session, promised, store):
             yield from _broken_promise(store, promise, rules)
-    for chunk in sorted(store.alarms - store.damaged):
-        yield Violation(Breach.FALSE_ALARM, f"chunk {chunk} is there")
+    for what in sorted(store.alarms - store.damaged):
+        thing = what if " " in what else f"chunk {what}"
+        yield Violation(Breach.FALSE_ALARM, f"{thing} is there")
 
 
-def _is_promised(store: Store, snapshot: str) -> bool:
-    """Tell whether a snapshot must be there, by what was acknowledged to people."""
-    forgotten = is_forgotten(snapshot, store.acknowledged, store.orders)
-    return not forgotten or is_held(snapshot, store.acknowledged, store.orders)
+def _promises(store: Store) -> frozenset[Commit]:
+    """Return the commits that were acknowledged to people, less those that a person gave up."""
+    if not store.damaged:
+        return store.acknowledged
+    void = voided(store.orders)
+    void |= {key for key in void_of_nothing(store.orders) if not is_listed(store, key)}
+    return frozenset(c for c in store.acknowledged if commit_key(c.session) not in void)
+
+
+def _may_go(snapshot: str, commits: frozenset[Commit], store: Store) -> bool:
+    """Tell whether a snapshot is forgotten and not held."""
+    forgotten = is_forgotten(snapshot, commits, store.orders)
+    return forgotten and not is_held(snapshot, commits, store.orders)
 
 
 def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Violation]:
     name = promise.session
     gone = killed(store.runs) if rules.killed_is_absent else frozenset()
-    if not is_snapshot(store, name) or Key("commit", name) in gone:
+    there = is_snapshot(store, name) and commit_key(name) not in gone
+    if not there and f"commit {name}" not in store.damaged:
         yield Violation(Breach.LOST, f"commit of {name}")
     for chunk in promise.chunks:
         listed = {pack for pack in store.packs if chunk in chunks_of(pack)}
@@ -84,6 +104,8 @@ def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Vio
         by_index = listed & indexed_packs(store.segments)
         if not stays:
             yield Violation(Breach.LOST, f"chunk {chunk} of {name}")
+        elif chunk in promise.sound and not stays - store.rotten:
+            yield Violation(Breach.LOST, f"the last sound pack with chunk {chunk} of {name}")
         elif not (by_gc and by_index) and chunk not in store.damaged:
             yield Violation(Breach.NO_INDEX, f"chunk {chunk} of {name}")
 
@@ -124,25 +146,41 @@ class Cleaner:
 
 def _left_over(store: Store) -> Violation | None:
     """Return what a collector that has come to its end should have ended, deleted or reported."""
+    standing = _standing_damage(store)
+    if standing:  # collection has stopped, as it should
+        silent = not standing & store.alarms
+        return Violation(Breach.NO_ALARM, ", ".join(sorted(standing))) if silent else None
     if not all(run.done for run in store.runs):
         return Violation(Breach.UNDONE, "a run can never be done")
     needed = {chunk for commit in store.commits for chunk in commit.chunks}
-    found = {
-        chunk for pack in indexed_packs(store.segments) & store.packs for chunk in chunks_of(pack)
-    }
-    damage = store.damaged & needed - found
-    if damage:  # collection has stopped, as it should
-        reported = damage <= store.alarms
-        return None if reported else Violation(Breach.NO_ALARM, f"{''.join(sorted(damage))}")
     garbage = [pack for pack in store.packs if not needed & set(chunks_of(pack))]
-    garbage += [segment.name for segment in store.segments if not segment.packs & store.packs]
+    garbage += [
+        segment.name
+        for segment in store.segments
+        if not segment.packs & store.packs and Key("segment", segment.name) not in store.unreadable
+    ]
     garbage += [
         commit.session
         for commit in store.commits
-        if commit.verb == "snapshot"
-        and is_forgotten(commit.session, store.commits, store.orders)
-        and not is_held(commit.session, store.commits, store.orders)
+        if commit.verb == "snapshot" and _may_go(commit.session, store.commits, store)
     ]
     if garbage:
         return Violation(Breach.GARBAGE, f"{' '.join(sorted(garbage))} can never go")
     return None
+
+
+def _standing_damage(store: Store) -> frozenset[str]:
+    """Return the damage that nobody has lived with yet, as it should be reported."""
+    if not store.damaged:
+        return store.damaged
+    void = voided(store.orders)
+    counting = [s for s in store.segments if Key("segment", s.name) not in store.unreadable]
+    commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
+    found = {chunk for pack in indexed_packs(counting) & store.packs for chunk in chunks_of(pack)}
+    needed = {chunk for commit in commits for chunk in commit.chunks}
+    missed = {
+        key
+        for key in named_heads(commits, store.orders) - killed(store.runs) - void
+        if not is_listed(store, key) and key not in void_of_nothing(store.orders)
+    }
+    return (store.damaged & needed - found) | report((store.unreadable - void) | missed)

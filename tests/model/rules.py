@@ -25,6 +25,7 @@ class Rules:
     listed_packs_only: bool = _rule("a writer relies only on packs in its listing of packs")
     tombed_is_absent: bool = _rule("what an unfinished run tombs counts as absent for a writer")
     killed_is_absent: bool = _rule("what any kills names is absent for ever, listed or not")
+    quarantined_is_absent: bool = _rule("a writer relies on no pack that is in quarantine")
     upload_before_index: bool = _rule("a writer's index names only packs whose put returned")
     index_before_commit: bool = _rule("a writer puts its index before its COMMIT")
     commit_syncs: bool = _rule("a writer makes durable what it relies on before its COMMIT")
@@ -93,7 +94,31 @@ class Rules:
     tombed_target_refused: bool = _rule(
         "un-forget and hold are refused if an unfinished run tombs their target"
     )
-    goes_with_target: bool = _rule("the COMMIT of an un-forget or hold goes only with its target")
+    goes_with_targets: bool = _rule(
+        "the COMMIT of an un-forget or hold goes only with all of its targets"
+    )
+
+    # Damage
+    unreadable_gc_trusts_nothing: bool = _rule(
+        "a writer that cannot read all of gc relies on nothing that was there before"
+    )
+    unreadable_commit_stops: bool = _rule("a commit that cannot be read stops collection")
+    unreadable_order_stops: bool = _rule("an order that cannot be read stops collection")
+    unreadable_segment_stops: bool = _rule("an index segment that cannot be read stops collection")
+    unreadable_kills_stop: bool = _rule("kills that cannot be read stop collection")
+    empty_kills_end_a_run: bool = _rule(
+        "a run of which tombs or waits cannot be read is ended by empty kills, and not by a void"
+    )
+    void_kills_are_doubtful: bool = _rule(
+        "what the tombs of a run name whose kills are void may be deleted at any time: it is relied"
+        " on by no writer, saves no target, and nothing goes because it is there"
+    )
+    void_commit_ends_wait: bool = _rule("a void commit that stands at its key ends a wait")
+    void_takes_the_key: bool = _rule("whoever voids a commit that is gone first puts ABORT there")
+    lost_head_stops: bool = _rule(
+        "a commit or order that others name, and that is gone without a kills, stops collection"
+    )
+    quarantined_counts_not: bool = _rule("nothing goes because a pack in quarantine holds it too")
 
     def without(self, *names: str) -> Rules:
         """Return the rules that remain when some are taken away."""

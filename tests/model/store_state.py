@@ -1,9 +1,10 @@
-"""What the store holds, and what can be read out of one listing of it.
+"""What the store holds, and the requests that change it.
 
 A state of the store is one immutable value, so that two ways to the same state are seen to be the
-same.  Three notations keep it small:
+same.  A few notations keep it small:
 
-- A pack is named ``P:cd``: what put it (``P``), then the chunks in it (``c`` and ``d``).
+- A pack is named ``P:cd``: what put it (``P``), then the chunks in it (``c`` and ``d``).  Chunks of
+  the domain `main` are small letters, those of the domain of an agent capital ones.
 - A segment of the index names whole packs and the segments that it supersedes.
 - A snapshot is named by its session and needs chunks, one letter each.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Kind = Literal["segment", "pack", "commit", "session"]
+Kind = Literal["segment", "pack", "commit", "session", "order", "gc", "wal"]
 
 
 class Key(NamedTuple):
@@ -23,6 +24,9 @@ class Key(NamedTuple):
 
     kind: Kind
     name: str
+
+
+Keys = frozenset[Key]
 
 
 class Segment(NamedTuple):
@@ -34,11 +38,12 @@ class Segment(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A signed order about one snapshot."""
+    """A signed order about objects; a forget and a release name commits."""
 
-    verb: Literal["forget", "hold"]
-    target: str
+    verb: Literal["forget", "hold", "release", "quarantine", "void", "void of nothing"]
+    targets: Keys
     by: str
+    heads: Keys = frozenset()
 
 
 class Commit(NamedTuple):
@@ -47,21 +52,23 @@ class Commit(NamedTuple):
     session: str
     verb: Literal["snapshot", "un-forget", "hold", "ABORT"]
     chunks: str = ""
-    target: str = ""
+    targets: Keys = frozenset()
     cancels: frozenset[Order] = frozenset()
+    heads: Keys = frozenset()
+    sound: str = ""  # chunks that it stored anew where their pack was in quarantine
 
 
 class Run(NamedTuple):
     """One numbered collector run: the objects ``gc/<n>/...``, None where not put yet."""
 
-    tombs: frozenset[Key]
+    tombs: Keys
     waits: frozenset[str] | None = None
-    kills: frozenset[Key] | None = None
+    kills: Keys | None = None
     done: bool = False
 
 
 class Store(NamedTuple):
-    """Every object in the store; the last four fields are what is known about them."""
+    """Every object in the store; the fields after `runs` are what is known about them."""
 
     packs: frozenset[str]
     segments: frozenset[Segment]
@@ -70,18 +77,12 @@ class Store(NamedTuple):
     orders: frozenset[Order]
     runs: tuple[Run, ...]
     acknowledged: frozenset[Commit]  # every commit that was accepted, whatever becomes of it
-    alarms: frozenset[str] = frozenset()  # chunks that a collector reported as found nowhere
-    damaged: frozenset[str] = frozenset()  # chunks that real damage took the index entry of
+    alarms: frozenset[str] = frozenset()  # what collectors reported
+    damaged: frozenset[str] = frozenset()  # what real damage took
     volatile: frozenset[tuple[str, Key]] = frozenset()  # who put what, and it may not survive yet
-
-
-class View(NamedTuple):
-    """What a collector read of the store, each listing at its own time."""
-
-    packs: frozenset[str] = frozenset()
-    segments: frozenset[Segment] = frozenset()
-    commits: frozenset[Commit] = frozenset()
-    orders: frozenset[Order] = frozenset()
+    unreadable: Keys = frozenset()  # objects whose bytes have changed
+    rotten: frozenset[str] = frozenset()  # packs whose bytes have changed, whoever knows
+    missed: Keys = frozenset()  # commits and orders that vanished, and others name them as heads
 
 
 def chunks_of(pack: str) -> str:
@@ -89,14 +90,14 @@ def chunks_of(pack: str) -> str:
     return pack.split(":")[1]
 
 
-def tombed(runs: Iterable[Run]) -> frozenset[Key]:
-    """Return what unfinished runs may delete."""
-    return frozenset(key for run in runs if not run.done for key in run.tombs)
+def commit_key(session: str) -> Key:
+    """Return the key at which a session is decided."""
+    return Key("commit", session)
 
 
-def killed(runs: Iterable[Run]) -> frozenset[Key]:
-    """Return what any run, finished or not, has decided to delete."""
-    return frozenset(key for run in runs for key in run.kills or ())
+def run_key(number: int, what: str) -> Key:
+    """Return the key of an object of a run."""
+    return Key("gc", f"{number}/{what}")
 
 
 def commit_of(commits: Iterable[Commit], session: str) -> Commit | None:
@@ -108,35 +109,6 @@ def is_snapshot(store: Store, session: str) -> bool:
     """Tell whether the commit of a session is there and is a snapshot."""
     commit = commit_of(store.commits, session)
     return commit is not None and commit.verb == "snapshot"
-
-
-def superseded(segments: Iterable[Segment], gone: frozenset[Key]) -> set[str]:
-    """Return the names of segments that a segment which counts supersedes."""
-    counting = (segment for segment in segments if Key("segment", segment.name) not in gone)
-    return {name for segment in counting for name in segment.supersedes}
-
-
-def indexed_packs(segments: Iterable[Segment], gone: frozenset[Key] = frozenset()) -> set[str]:
-    """Return the packs found through segments that count and are not superseded."""
-    counting = [segment for segment in segments if Key("segment", segment.name) not in gone]
-    old = superseded(counting, gone)
-    return {pack for segment in counting if segment.name not in old for pack in segment.packs}
-
-
-def is_held(session: str, commits: Iterable[Commit], orders: Iterable[Order]) -> bool:
-    """Tell whether a hold protects a snapshot."""
-    return any(commit.verb == "hold" and commit.target == session for commit in commits) or any(
-        order.verb == "hold" and order.target == session for order in orders
-    )
-
-
-def is_forgotten(session: str, commits: Iterable[Commit], orders: Iterable[Order]) -> bool:
-    """Tell whether a forget order names a snapshot and no un-forget cancels that order."""
-    cancelled = {order for commit in commits for order in commit.cancels}
-    return any(
-        order.verb == "forget" and order.target == session and order not in cancelled
-        for order in orders
-    )
 
 
 def put_commit(store: Store, commit: Commit, *, overwrite: bool = False) -> tuple[Store, bool]:
@@ -168,6 +140,11 @@ def put_order(store: Store, order: Order) -> Store:
     return store._replace(orders=store.orders | {order})
 
 
+def put_run(store: Store, number: int, run: Run) -> Store:
+    """Put an object of a run: the run is given as it is afterwards."""
+    return store._replace(runs=(*store.runs[: number - 1], run, *store.runs[number:]))
+
+
 def is_listed(store: Store, key: Key) -> bool:
     """Tell whether a listing of the store shows a key."""
     if key.kind == "pack":
@@ -176,11 +153,19 @@ def is_listed(store: Store, key: Key) -> bool:
         return any(segment.name == key.name for segment in store.segments)
     if key.kind == "session":
         return key.name in store.sessions
+    if key.kind == "order":
+        return any(order.by == key.name for order in store.orders)
+    if key.kind == "gc":
+        number, what = key.name.split("/")
+        there = int(number) <= len(store.runs)
+        return there and getattr(store.runs[int(number) - 1], what) not in (None, False)
     return commit_of(store.commits, key.name) is not None
 
 
 def delete(store: Store, key: Key) -> Store:
     """Delete one key; nothing happens if it is not there."""
+    if key in store.unreadable:
+        store = store._replace(unreadable=store.unreadable - {key})
     if key.kind == "pack":
         return store._replace(packs=store.packs - {key.name})
     if key.kind == "segment":
@@ -188,6 +173,8 @@ def delete(store: Store, key: Key) -> Store:
         return store._replace(segments=kept)
     if key.kind == "session":
         return store._replace(sessions=store.sessions - {key.name})
+    if key.kind == "order":
+        return store._replace(orders=frozenset(o for o in store.orders if o.by != key.name))
     return store._replace(commits=frozenset(c for c in store.commits if c.session != key.name))
 
 

@@ -1,0 +1,62 @@
+"""Step 4 of a run: with everything listed again, decide, and put kills."""
+
+from __future__ import annotations
+
+from tests.model.collector_damage import Damage
+from tests.model.collector_delete import Deleter
+from tests.model.collector_memory import START, CollectorMemory, Self, Step, past, read
+from tests.model.marking import graces
+from tests.model.store_state import Store, names, put_run, run_key
+from tests.model.trouble import report, troubles
+from tests.model.verdict import decide
+
+
+class Decider:
+    """What one collector does from the last listing of step 4 to the put of kills."""
+
+    def __init__(self, me: Self, deleter: Deleter, damage: Damage) -> None:
+        self._me = me
+        self._deleter = deleter
+        self._damage = damage
+
+    def decide(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """List the index again, the last of the four listings, and decide."""
+        view, rules = read(store, memory), self._me.rules
+        before = past(store, memory, view, rules)
+        label = f"{self._me.name}: list index again"
+        tombs = memory.tombs
+        if tombs is None:
+            if run_key(memory.run, "tombs") in store.unreadable:
+                return [(f"{label}, tombs {memory.run} cannot be read", store, START)]
+            tombs = store.runs[memory.run - 1].tombs
+        doubting = memory._replace(doubts="decide")
+        trouble = report(troubles(view, before, rules))
+        if trouble:
+            return [self._damage.doubt(store, doubting, trouble)]
+        steps: list[Step] = []
+        for dead in graces(view, rules):
+            verdict = decide(tombs, view, before, dead, rules)
+            if verdict.nowhere:
+                steps.append(self._damage.doubt(store, doubting, verdict.nowhere))
+            else:
+                after = memory.then("put kills")._replace(
+                    sessions=memory.sessions, kills=verdict.kills
+                )
+                steps.append((f"{label}, decides {names(verdict.kills)}", store, after))
+        return steps
+
+    def put_kills(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """Put kills, unless another collector was faster: then those rule."""
+        assert memory.kills is not None
+        label = f"{self._me.name}: put kills {memory.run}"
+        run = store.runs[memory.run - 1]
+        kills = memory.kills
+        if run.kills is not None:
+            label += " refused"
+            if self._me.rules.first_kills_rule:
+                if run_key(memory.run, "kills") in store.unreadable:
+                    return [(label, store, START)]
+                kills = run.kills
+        else:
+            store = put_run(store, memory.run, run._replace(kills=kills))
+        return [(label, store, self._deleter.begin(store, memory, kills))]

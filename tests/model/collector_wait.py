@@ -1,0 +1,78 @@
+"""Step 3 of a run: list sessions, put waits, wait; put ABORT for a session that is silent."""
+
+from __future__ import annotations
+
+from tests.model.collector_memory import START, CollectorMemory, Self, Step
+from tests.model.store_reading import killed, voided
+from tests.model.store_state import (
+    Commit,
+    Store,
+    commit_key,
+    commit_of,
+    put_commit,
+    put_run,
+    run_key,
+)
+
+
+class Waiter:
+    """What one collector does in step 3; `again` is where it goes on."""
+
+    def __init__(self, me: Self) -> None:
+        self._me = me
+
+    def list_sessions(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """List the sessions there are, after tombs."""
+        sessions = store.sessions if memory.sessions is None else memory.sessions
+        at = "put waits" if self._me.rules.first_waits_rule else "wait"
+        after = memory._replace(at=at, sessions=sessions)
+        return [(f"{self._me.name}: list sessions", store, after)]
+
+    def put_waits(self, store: Store, memory: CollectorMemory) -> list[Step]:
+        """Put waits, unless another collector was faster."""
+        assert memory.sessions is not None
+        listed = " ".join(sorted(memory.sessions))
+        label = f"{self._me.name}: put waits {memory.run} {{{listed}}}"
+        run = store.runs[memory.run - 1]
+        if run.waits is not None:
+            label += " refused"
+        else:
+            store = put_run(store, memory.run, run._replace(waits=memory.sessions))
+        return [(label, store, memory._replace(at="wait", sessions=None))]
+
+    def fences(self, store: Store, memory: CollectorMemory) -> tuple[list[Step], bool]:
+        """Return the steps that fence an open session, and whether the wait is over.
+
+        A COMMIT that a kills names was a decision too.
+        """
+        rules = self._me.rules
+        if rules.first_waits_rule and run_key(memory.run, "waits") in store.unreadable:
+            return [(f"{self._me.name}: waits {memory.run} cannot be read", store, START)], False
+        ended = killed(store.runs)
+        if rules.void_commit_ends_wait:
+            ended |= voided(store.orders)
+        undecided = [
+            session
+            for session in sorted(waits(store, memory, self._me))
+            if not _is_decided(store, session) and commit_key(session) not in ended
+        ]
+        steps = [self._fence(store, memory, session) for session in undecided]
+        return steps, not undecided or not rules.only_decision_ends_wait
+
+    def _fence(self, store: Store, memory: CollectorMemory, session: str) -> Step:
+        put, _ = put_commit(store, Commit(session, "ABORT"))
+        return f"{self._me.name}: fence {session}", put, memory
+
+
+def _is_decided(store: Store, session: str) -> bool:
+    """Tell whether a decision can be read."""
+    there = commit_of(store.commits, session) is not None
+    return there and commit_key(session) not in store.unreadable
+
+
+def waits(store: Store, memory: CollectorMemory, me: Self) -> frozenset[str]:
+    """Return the sessions that the run waits for."""
+    found = store.runs[memory.run - 1].waits
+    if not me.rules.first_waits_rule:
+        found = memory.sessions
+    return found or frozenset()
