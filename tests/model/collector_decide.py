@@ -6,7 +6,8 @@ from tests.model.collector_damage import Damage
 from tests.model.collector_delete import Deleter
 from tests.model.collector_memory import START, CollectorMemory, Self, Step, past, read
 from tests.model.marking import graces
-from tests.model.store_state import Store, names, put_run, run_key
+from tests.model.store_reading import View, heads
+from tests.model.store_state import Keys, Store, commit_key, names, put_run, run_key
 from tests.model.trouble import report, troubles
 from tests.model.verdict import decide
 
@@ -34,16 +35,25 @@ class Decider:
         if trouble:
             return [self._damage.doubt(store, doubting, trouble)]
         steps: list[Step] = []
-        for dead in graces(view, rules):
+        for dead in graces(view, before, rules):
             verdict = decide(tombs, view, before, dead, rules)
             if verdict.nowhere:
                 steps.append(self._damage.doubt(store, doubting, verdict.nowhere))
             else:
                 after = memory.then("put kills")._replace(
-                    sessions=memory.sessions, kills=verdict.kills
+                    sessions=memory.sessions,
+                    kills=verdict.kills,
+                    heads=self._heads(view, verdict.kills),
                 )
                 steps.append((f"{label}, decides {names(verdict.kills)}", store, after))
         return steps
+
+    def _heads(self, view: View, kills: Keys) -> Keys:
+        """Return the heads of what will be there when the run is done."""
+        if "name heads" not in self._me.does or not self._me.rules.kills_name_heads:
+            return frozenset()
+        staying = [commit for commit in view.commits if commit_key(commit.session) not in kills]
+        return heads(staying, view.orders)
 
     def put_kills(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """Put kills, unless another collector was faster: then those rule."""
@@ -58,5 +68,5 @@ class Decider:
                     return [(label, store, START)]
                 kills = run.kills
         else:
-            store = put_run(store, memory.run, run._replace(kills=kills))
+            store = put_run(store, memory.run, run._replace(kills=kills, heads=memory.heads))
         return [(label, store, self._deleter.begin(store, memory, kills))]

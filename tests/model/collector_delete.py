@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tests.model.collector_memory import START, CollectorMemory, Self, Step
-from tests.model.collector_wait import waits
+from tests.model.collector_wait import is_decided, waits
 from tests.model.store_state import (
     Key,
     Keys,
@@ -56,12 +56,19 @@ class Deleter:
     def delete(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """Delete the next object that is there; without one the run is done."""
         todo = memory.todo
-        while todo and not self._deletes_unlisted and not is_listed(store, todo[0]):
+        while todo and self._passes(store, todo[0]):
             todo = todo[1:]
         if todo:
             label = f"{self._me.name}: delete {todo[0].kind} {todo[0].name}"
             return [(label, delete(store, todo[0]), memory._replace(todo=todo[1:]))]
         return self.put_done(store, memory) if self._me.rules.done_after_deletes else []
+
+    def _passes(self, store: Store, key: Key) -> bool:
+        """Tell whether there is nothing to delete at a key, or a session that is not decided."""
+        rules = self._me.rules
+        if key.kind == "session" and rules.decided_sessions_only:
+            return not (is_listed(store, key) and is_decided(store, key.name, rules))
+        return not self._deletes_unlisted and not is_listed(store, key)
 
     def put_done(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """End the run."""

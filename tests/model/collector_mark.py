@@ -49,7 +49,7 @@ class Marker:
             return [self._damage.doubt(store, memory._replace(doubts="mark"), trouble)]
         steps: list[Step] = []
         seen = set()
-        for dead in graces(view, self._rules):
+        for dead in graces(view, before, self._rules):
             missing = nowhere(view, before, dead)
             if missing and self._rules.damage_stops:
                 steps.append(self._damage.doubt(store, memory._replace(doubts="mark"), missing))

@@ -10,6 +10,7 @@ from tests.model.rules import Rules
 from tests.model.store_reading import (
     View,
     doubtful,
+    heads_of_kills,
     killed,
     quarantined,
     read_commits,
@@ -32,7 +33,7 @@ _READ: dict[str, Callable[[Store, View], View]] = {
 }
 _FIELDS = {"commits": "commits", "orders": "orders", "packs": "packs", "index": "segments"}
 
-Duty = Literal["compact", "repack", "delete what is not listed"]
+Duty = Literal["compact", "repack", "delete what is not listed", "name heads"]
 
 
 class Self(NamedTuple):
@@ -67,6 +68,7 @@ class CollectorMemory(NamedTuple):
     tombs: Keys | None = None  # its own, where they rule and not those that exist
     sessions: frozenset[str] | None = None
     kills: Keys | None = None
+    heads: Keys = frozenset()  # what its kills will name as heads
     todo: tuple[Key, ...] = ()
     doubted: frozenset[str] = frozenset()  # what it will report
     doubts: str = ""  # the step in which it found it: "mark" or "decide"
@@ -104,6 +106,8 @@ def past(store: Store, memory: CollectorMemory, view: View, rules: Rules) -> Pas
     gone = ended if rules.killed_is_absent else frozenset()
     unsound = quarantined(view.orders) if rules.quarantined_counts_not else frozenset()
     void = voided(view.orders)
+    perhaps = doubtful(before, void)
     if rules.void_kills_are_doubtful:
-        unsound |= doubtful(before, void)
-    return Past(ended, gone | void | void_of_nothing(view.orders), unsound)
+        unsound |= perhaps
+    void |= void_of_nothing(view.orders)
+    return Past(ended, gone, unsound, perhaps, void, heads_of_kills(before, memory.dark))

@@ -6,7 +6,7 @@ from tests.model.collector_damage import alarm
 from tests.model.collector_delete import Deleter
 from tests.model.collector_memory import END, START, CollectorMemory, Self, Step
 from tests.model.store_reading import voided
-from tests.model.store_state import Keys, Run, Store, put_run, run_key
+from tests.model.store_state import Keys, Store, put_run, run_key
 from tests.model.trouble import dark_kills, report
 
 
@@ -88,8 +88,3 @@ def _is_done(store: Store, number: int, void: Keys) -> bool:
     key = run_key(number, "done")
     return store.runs[number - 1].done and (key not in store.unreadable or key in void)
 
-
-def is_readable(store: Store, run: Run, number: int) -> bool:
-    """Tell whether everything that is there of a run can be read."""
-    there = {"tombs"} | {what for what in ("waits", "kills") if getattr(run, what) is not None}
-    return not any(run_key(number, what) in store.unreadable for what in there)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.model.collector_memory import START, CollectorMemory, Self, Step
-from tests.model.store_reading import killed, voided
+from tests.model.rules import Rules
+from tests.model.store_reading import killed
 from tests.model.store_state import (
     Commit,
     Store,
@@ -41,20 +42,14 @@ class Waiter:
         return [(label, store, memory._replace(at="wait", sessions=None))]
 
     def fences(self, store: Store, memory: CollectorMemory) -> tuple[list[Step], bool]:
-        """Return the steps that fence an open session, and whether the wait is over.
-
-        A COMMIT that a kills names was a decision too.
-        """
+        """Return the steps that fence an open session, and whether the wait is over."""
         rules = self._me.rules
         if rules.first_waits_rule and run_key(memory.run, "waits") in store.unreadable:
             return [(f"{self._me.name}: waits {memory.run} cannot be read", store, START)], False
-        ended = killed(store.runs)
-        if rules.void_commit_ends_wait:
-            ended |= voided(store.orders)
         undecided = [
             session
             for session in sorted(waits(store, memory, self._me))
-            if not _is_decided(store, session) and commit_key(session) not in ended
+            if not is_decided(store, session, rules)
         ]
         steps = [self._fence(store, memory, session) for session in undecided]
         return steps, not undecided or not rules.only_decision_ends_wait
@@ -64,10 +59,13 @@ class Waiter:
         return f"{self._me.name}: fence {session}", put, memory
 
 
-def _is_decided(store: Store, session: str) -> bool:
-    """Tell whether a decision can be read."""
+def is_decided(store: Store, session: str, rules: Rules) -> bool:
+    """Tell whether a decision is there, or was: a kills names it."""
+    key = commit_key(session)
     there = commit_of(store.commits, session) is not None
-    return there and commit_key(session) not in store.unreadable
+    if there and key in store.unreadable and not rules.anything_ends_wait:
+        return False
+    return there or key in killed(store.runs)
 
 
 def waits(store: Store, memory: CollectorMemory, me: Self) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from tests.model.store_reading import killed, named_heads
+from tests.model.store_reading import heads_of_kills, key_of_head, killed
 from tests.model.store_state import (
     Key,
     Store,
@@ -85,7 +85,9 @@ class Lost(_Damage):
     says = "is lost"
 
     def _harm(self, store: Store) -> Store:
-        known = named_heads(store.commits, store.orders)
+        everything = (*store.commits, *store.orders)
+        known = {key_of_head(head) for one in everything for head in one.heads}
+        known |= {key_of_head(head) for head in heads_of_kills(store.runs)}
         store = delete(store, self._key)
         if self._key.kind == "segment":
             return store

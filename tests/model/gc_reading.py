@@ -13,7 +13,7 @@ def absent(store: Store, void: Keys, rules: Rules, *, tombed_is_absent: bool) ->
     `void` is what the orders that were read say of objects that cannot be read.
     """
     unreadable = frozenset(key for key in store.unreadable if key.kind == "gc")
-    if unreadable and rules.unreadable_gc_trusts_nothing and _is_in_doubt(store, unreadable, void):
+    if unreadable and rules.unreadable_gc_trusts_nothing and _is_in_doubt(store, unreadable, void, rules):
         return None
     found: Keys = frozenset()
     if tombed_is_absent:
@@ -25,12 +25,13 @@ def absent(store: Store, void: Keys, rules: Rules, *, tombed_is_absent: bool) ->
     return found
 
 
-def _is_in_doubt(store: Store, unreadable: Keys, void: Keys) -> bool:
+def _is_in_doubt(store: Store, unreadable: Keys, void: Keys, rules: Rules) -> bool:
     """Tell whether something cannot be read that says what is absent."""
     for number, run in enumerate(store.runs, 1):
         tombs, kills = run_key(number, "tombs"), run_key(number, "kills")
         if kills in unreadable - void:
             return True
-        if tombs in unreadable and (kills in void or not (run.done or tombs in void)):
+        over = run.done or (tombs in void and not rules.empty_kills_end_a_run)
+        if tombs in unreadable and (kills in void or not over):
             return True
     return False

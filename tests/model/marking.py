@@ -25,8 +25,11 @@ class Past(NamedTuple):
     """What the kills of earlier runs, and orders, say at the moment of a decision."""
 
     ended: Keys  # named by a kills
-    gone: Keys  # counts as absent, listed or not
+    gone: Keys  # counts as absent, listed or not, and goes
     unsound: Keys = frozenset()  # nothing goes because these are there
+    doubtful: Keys = frozenset()  # may have been named by kills that are void
+    void: Keys = frozenset()  # counts as absent, and stays
+    heads: Keys = frozenset()  # what kills name as heads
 
 
 class Mark(NamedTuple):
@@ -56,10 +59,14 @@ def expired(view: View, rules: Rules) -> frozenset[str]:
     )
 
 
-def graces(view: View, rules: Rules) -> list[frozenset[str]]:
-    """Return the snapshots that count as dead: with the grace over, and before that."""
+def graces(view: View, past: Past, rules: Rules) -> list[frozenset[str]]:
+    """Return the snapshots that count as dead: with the grace over, and before that.
+
+    Of what a run has tombed whose kills are void the grace is over.
+    """
     dead = expired(view, rules)
-    return [dead, frozenset()] if dead else [dead]
+    over = frozenset(session for session in dead if commit_key(session) in past.doubtful)
+    return [dead] if dead == over else [dead, over]
 
 
 def holders(view: View, past: Past, chunk: str) -> list[str]:
@@ -88,7 +95,7 @@ def live_roots(view: View, past: Past, dead: frozenset[str]) -> list[Commit]:
         for commit in view.commits
         if commit.verb == "snapshot"
         and commit.session not in dead
-        and commit_key(commit.session) not in past.gone
+        and commit_key(commit.session) not in past.gone | past.void
     ]
 
 
@@ -136,7 +143,7 @@ def garbage(
             key
             for commit in view.commits
             if (key := commit_key(commit.session)) in ends
-            or (commit.targets and commit.targets <= ends)
+            or (commit.targets and commit.targets <= ends | past.void)
         }
     if not rules.goes_with_targets:
         keys |= {commit_key(commit.session) for commit in view.commits if commit.targets}

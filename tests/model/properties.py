@@ -17,21 +17,22 @@ from tests.model.collector import Collector
 from tests.model.collector_memory import START, CollectorMemory
 from tests.model.rules import Rules
 from tests.model.store_reading import (
+    heads_of_kills,
     indexed_packs,
     is_forgotten,
     is_held,
     killed,
-    named_heads,
+    lost_heads,
     void_of_nothing,
     voided,
 )
 from tests.model.store_state import (
     Commit,
     Key,
+    Keys,
     Store,
     chunks_of,
     commit_key,
-    is_listed,
     is_snapshot,
 )
 from tests.model.trouble import report
@@ -80,9 +81,21 @@ def _promises(store: Store) -> frozenset[Commit]:
     """Return the commits that were acknowledged to people, less those that a person gave up."""
     if not store.damaged:
         return store.acknowledged
-    void = voided(store.orders)
-    void |= {key for key in void_of_nothing(store.orders) if not is_listed(store, key)}
-    return frozenset(c for c in store.acknowledged if commit_key(c.session) not in void)
+    void, void_if_gone = voided(store.orders), void_of_nothing(store.orders)
+    given_up = {
+        commit
+        for commit in store.acknowledged
+        if (key := commit_key(commit.session)) in void
+        or (commit not in store.commits and key in void_if_gone)
+        or (commit in store.commits and _came_in_by_damage(store, key, void_if_gone))
+    }
+    return store.acknowledged - given_up
+
+
+def _came_in_by_damage(store: Store, key: Key, void: Keys) -> bool:
+    """Tell whether a COMMIT was accepted because its ABORT was lost, and before that was void."""
+    damaged = f"{key.kind} {key.name}" in store.damaged
+    return damaged and key not in store.unreadable and key not in void
 
 
 def _may_go(snapshot: str, commits: frozenset[Commit], store: Store) -> bool:
@@ -178,9 +191,15 @@ def _standing_damage(store: Store) -> frozenset[str]:
     commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
     found = {chunk for pack in indexed_packs(counting) & store.packs for chunk in chunks_of(pack)}
     needed = {chunk for commit in commits for chunk in commit.chunks}
-    missed = {
-        key
-        for key in named_heads(commits, store.orders) - killed(store.runs) - void
-        if not is_listed(store, key) and key not in void_of_nothing(store.orders)
-    }
-    return (store.damaged & needed - found) | report((store.unreadable - void) | missed)
+    by_kills = heads_of_kills(store.runs, store.unreadable)
+    missed = lost_heads(commits, store.orders, by_kills) - killed(store.runs)
+    missed -= store.unreadable | void | void_of_nothing(store.orders)
+    unread = {key for key in store.unreadable - void if key.kind != "gc" or _matters(store, key)}
+    return (store.damaged & needed - found) | report(missed | unread)
+
+
+def _matters(store: Store, key: Key) -> bool:
+    """Tell whether a run cannot go on, or others not without it, because of an object."""
+    number, what = key.name.split("/")
+    run = store.runs[int(number) - 1]
+    return what in {"kills", "done"} or (run.kills is None and not run.done)

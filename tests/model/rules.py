@@ -79,6 +79,7 @@ class Rules:
     # Step 5: delete
     index_deleted_first: bool = _rule("step 5: index segments are deleted before packs")
     sessions_deleted_last: bool = _rule("step 5: the sessions in waits are deleted last")
+    decided_sessions_only: bool = _rule("step 5: a session is deleted only if it is decided")
     done_after_deletes: bool = _rule("step 5: done is put after the deletes")
 
     # Compaction and repack
@@ -113,11 +114,15 @@ class Rules:
         "what the tombs of a run name whose kills are void may be deleted at any time: it is relied"
         " on by no writer, saves no target, and nothing goes because it is there"
     )
-    void_commit_ends_wait: bool = _rule("a void commit that stands at its key ends a wait")
+    anything_ends_wait: bool = _rule(
+        "step 3: whatever stands at its commit key decides a session, if it can be read or not"
+    )
     void_takes_the_key: bool = _rule("whoever voids a commit that is gone first puts ABORT there")
     lost_head_stops: bool = _rule(
         "a commit or order that others name, and that is gone without a kills, stops collection"
     )
+    heads_name_bytes: bool = _rule("a head is lost too if something else stands at its key")
+    kills_name_heads: bool = _rule("kills name the heads of what stays")
     quarantined_counts_not: bool = _rule("nothing goes because a pack in quarantine holds it too")
 
     def without(self, *names: str) -> Rules:

@@ -9,6 +9,7 @@ from tests.model.store_state import (
     Commit,
     Key,
     Keys,
+    Kind,
     Order,
     Run,
     Segment,
@@ -101,6 +102,16 @@ def doubtful(runs: Iterable[Run], void: Keys) -> Keys:
     )
 
 
+def heads_of_kills(runs: Iterable[Run], unreadable: Keys = frozenset()) -> Keys:
+    """Return what the kills of runs name as heads, as far as they can be read."""
+    return frozenset(
+        key
+        for number, run in enumerate(runs, 1)
+        if run.heads and run_key(number, "kills") not in unreadable
+        for key in run.heads
+    )
+
+
 # Index
 
 
@@ -162,19 +173,29 @@ def _targets(verb: str, orders: Iterable[Order]) -> Keys:
 
 
 def heads(commits: Iterable[Commit], orders: Iterable[Order]) -> Keys:
-    """Return the commits and orders that no other one names."""
+    """Return the heads: what no other commit or order names."""
     seen = list(_seen(commits, orders))
     named = {key for _, names in seen for key in names}
     return frozenset(key for key, _ in seen if key not in named)
 
 
-def named_heads(commits: Iterable[Commit], orders: Iterable[Order]) -> Keys:
-    """Return the commits and orders that some other one names."""
-    return frozenset(key for _, names in _seen(commits, orders) for key in names)
+def lost_heads(commits: Iterable[Commit], orders: Iterable[Order], by_kills: Keys) -> Keys:
+    """Return the keys of what some commit, order or kills names, and is not there as named."""
+    seen = list(_seen(commits, orders))
+    named = {key for _, names in seen for key in names} | by_kills
+    lost = named - {key for key, _ in seen}
+    return frozenset(key_of_head(head) for head in lost)
+
+
+def key_of_head(head: Key) -> Key:
+    """Return the key of an object by the name it has as a head."""
+    return commit_key(head.name) if head.kind == "abort" else head
 
 
 def _seen(commits: Iterable[Commit], orders: Iterable[Order]) -> Iterator[tuple[Key, Keys]]:
+    """Return each commit and order as a head, which names its bytes, and the heads it names."""
     for commit in commits:
-        yield commit_key(commit.session), commit.heads
+        kind: Kind = "abort" if commit.verb == "ABORT" else "commit"
+        yield Key(kind, commit.session), commit.heads
     for order in orders:
         yield Key("order", order.by), order.heads

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-Kind = Literal["segment", "pack", "commit", "session", "order", "gc", "wal"]
+Kind = Literal["segment", "pack", "commit", "session", "order", "gc", "wal", "abort"]
 
 
 class Key(NamedTuple):
@@ -65,6 +65,7 @@ class Run(NamedTuple):
     waits: frozenset[str] | None = None
     kills: Keys | None = None
     done: bool = False
+    heads: Keys = frozenset()  # what kills name as heads
 
 
 class Store(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.model.marking import Past
 from tests.model.rules import Rules
-from tests.model.store_reading import View, killed, named_heads, voided
-from tests.model.store_state import Key, Keys, Store, commit_key, is_listed, run_key
+from tests.model.store_reading import View, heads_of_kills, killed, lost_heads, voided
+from tests.model.store_state import Keys, Store, commit_key, run_key
 
 
 def troubles(view: View, past: Past, rules: Rules) -> Keys:
@@ -20,18 +20,19 @@ def troubles(view: View, past: Past, rules: Rules) -> Keys:
         if stops:
             found |= {key for key in view.unreadable - void if key.kind == kind}
     if rules.lost_head_stops:
-        found |= lost_heads(view, past)
+        found |= _lost(view, past, rules)
     return found
 
 
-def lost_heads(view: View, past: Past) -> Keys:
-    """Return what a commit or an order names, and is gone without a kills or a void."""
-    named = named_heads(view.commits, view.orders)
-    if not named:
-        return named
-    there = {commit_key(commit.session) for commit in view.commits}
-    there |= {Key("order", order.by) for order in view.orders}
-    return named - there - view.unreadable - past.ended - past.gone
+def _lost(view: View, past: Past, rules: Rules) -> Keys:
+    """Return the heads that are gone without a kills or a void.
+
+    What the tombs of a run name whose kills are void may be gone by those.
+    """
+    lost = lost_heads(view.commits, view.orders, past.heads) - view.unreadable
+    if not rules.heads_name_bytes:
+        lost -= {commit_key(commit.session) for commit in view.commits}
+    return lost - past.ended - past.void - past.doubtful
 
 
 def dark_kills(store: Store) -> Keys:
@@ -48,7 +49,7 @@ def report(keys: Keys) -> frozenset[str]:
 def is_explained(store: Store, reported: str) -> bool:
     """Tell whether an object that was missed is there after all, or a kills has named it."""
     kind, _, name = reported.partition(" ")
-    key = Key(kind, name)  # type: ignore[arg-type]
     if not name:
         return False  # a chunk
-    return key in killed(store.runs) or (is_listed(store, key) and key not in store.unreadable)
+    missed = store.unreadable | lost_heads(store.commits, store.orders, heads_of_kills(store.runs))
+    return not any((key.kind, key.name) == (kind, name) for key in missed - killed(store.runs))

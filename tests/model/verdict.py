@@ -46,7 +46,7 @@ def decide(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
         kills -= {
             commit_key(commit.session)
             for commit in view.commits
-            if not commit.targets <= kills | past.gone
+            if not commit.targets <= kills | past.gone | past.void
         }
     if rules.needed_segment_stays:
         kills -= _needed_segments(kills, tombs, view, past)
