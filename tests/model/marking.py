@@ -16,6 +16,7 @@ from tests.model.store_reading import (
     indexed_packs,
     is_forgotten,
     is_held,
+    last_good,
     superseded,
 )
 from tests.model.store_state import Commit, Key, Keys, Segment, chunks_of, commit_key
@@ -48,14 +49,35 @@ class Plan(NamedTuple):
     repacked: str = ""
 
 
-def expired(view: View, rules: Rules) -> frozenset[str]:
+def expired(view: View, past: Past, rules: Rules) -> frozenset[str]:
     """Return the snapshots that may go once their grace is over."""
-    return frozenset(
+    forgotten = frozenset(
         commit.session
         for commit in view.commits
         if commit.verb == "snapshot"
-        and is_forgotten(commit.session, view.commits, view.orders)
-        and not (rules.held_is_live and is_held(commit.session, view.commits, view.orders))
+        and _is_forgotten(commit.session, view, rules)
+        and not (rules.held_is_live and _is_held(commit.session, view, rules))
+    )
+    if rules.last_good_is_live and forgotten:
+        away = past.gone | past.void
+        counting = (c for c in view.commits if c.source and commit_key(c.session) not in away)
+        forgotten -= last_good(counting, view.orders)
+    return forgotten
+
+
+def _is_forgotten(session: str, view: View, rules: Rules) -> bool:
+    if rules.cancels_for_targets:
+        return is_forgotten(session, view.commits, view.orders)
+    cancelled = {order for commit in view.commits for order in commit.cancels}
+    return is_forgotten(session, (), view.orders - cancelled)
+
+
+def _is_held(session: str, view: View, rules: Rules) -> bool:
+    held = is_held(session, view.commits, view.orders)
+    if rules.release_names_holds:
+        return held
+    return held and not any(
+        order.verb == "release" and commit_key(session) in order.targets for order in view.orders
     )
 
 
@@ -64,7 +86,7 @@ def graces(view: View, past: Past, rules: Rules) -> list[frozenset[str]]:
 
     Of what a run has tombed whose kills are void the grace is over.
     """
-    dead = expired(view, rules)
+    dead = expired(view, past, rules)
     over = frozenset(session for session in dead if commit_key(session) in past.doubtful)
     return [dead] if dead == over else [dead, over]
 
@@ -143,11 +165,18 @@ def garbage(
             key
             for commit in view.commits
             if (key := commit_key(commit.session)) in ends
-            or (commit.targets and commit.targets <= ends | past.void)
+            or (commit.targets and ends_with_targets(commit, ends | past.void, rules))
         }
-    if not rules.goes_with_targets:
+    if not rules.goes_with_target:
         keys |= {commit_key(commit.session) for commit in view.commits if commit.targets}
     return frozenset(keys)
+
+
+def ends_with_targets(commit: Commit, ends: set[Key] | Keys, rules: Rules) -> bool:
+    """Tell whether the targets of an un-forget or hold go, or it has none."""
+    if rules.goes_with_all_targets or not commit.targets:
+        return commit.targets <= ends
+    return bool(commit.targets & ends)
 
 
 def entry_ends(pack: str, keys: set[Key], view: View, past: Past) -> bool:

@@ -121,16 +121,15 @@ class Saver:
 
 
 Waiting = Literal["waiting", "done"]
+Verb = Literal["forget", "release", "allow empty", "quarantine"]
 
 
 class Orderer:
     """Puts one order about objects, once they are there; no session, no wait."""
 
-    def __init__(
-        self, name: str, verb: Literal["forget", "release", "quarantine"], *targets: Key
-    ) -> None:
+    def __init__(self, name: str, verb: Verb, *targets: Key) -> None:
         self._name = name
-        self._verb: Literal["forget", "release", "quarantine"] = verb
+        self._verb: Verb = verb
         self._targets = frozenset(targets)
 
     def start(self) -> Waiting:

@@ -22,6 +22,7 @@ from tests.model.store_reading import (
     is_forgotten,
     is_held,
     killed,
+    last_good,
     lost_heads,
     void_of_nothing,
     voided,
@@ -72,6 +73,11 @@ def violations(store: Store, rules: Rules) -> Iterator[Violation]:
     for promise in sorted(promised, key=lambda commit: commit.session):
         if promise.verb == "snapshot" and not _may_go(promise.session, promised, store):
             yield from _broken_promise(store, promise, rules)
+    for source in sorted({commit.source for commit in promised if commit.source}):
+        theirs = [commit for commit in promised if commit.source == source]
+        there = any(_is_whole(store, commit) for commit in theirs)
+        if not there and not _is_empty_allowed(store, source):
+            yield Violation(Breach.LOST, f"every good snapshot of source {source}")
     for what in sorted(store.alarms - store.damaged):
         thing = what if " " in what else f"chunk {what}"
         yield Violation(Breach.FALSE_ALARM, f"{thing} is there")
@@ -157,6 +163,20 @@ class Cleaner:
         return None
 
 
+def _is_whole(store: Store, commit: Commit) -> bool:
+    """Tell whether a complete snapshot is there with all its chunks."""
+    gone = killed(store.runs)
+    packs = (pack for pack in store.packs if Key("pack", pack) not in gone)
+    there = {chunk for pack in packs for chunk in chunks_of(pack)}
+    listed = commit in store.commits and commit_key(commit.session) not in gone
+    return commit.complete and listed and there >= set(commit.chunks)
+
+
+def _is_empty_allowed(store: Store, source: str) -> bool:
+    keys = {commit_key(commit.session) for commit in store.acknowledged if commit.source == source}
+    return any(order.verb == "allow empty" and order.targets & keys for order in store.orders)
+
+
 def _left_over(store: Store) -> Violation | None:
     """Return what a collector that has come to its end should have ended, deleted or reported."""
     standing = _standing_damage(store)
@@ -165,6 +185,7 @@ def _left_over(store: Store) -> Violation | None:
         return Violation(Breach.NO_ALARM, ", ".join(sorted(standing))) if silent else None
     if not all(run.done for run in store.runs):
         return Violation(Breach.UNDONE, "a run can never be done")
+    commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
     needed = {chunk for commit in store.commits for chunk in commit.chunks}
     garbage = [pack for pack in store.packs if not needed & set(chunks_of(pack))]
     garbage += [
@@ -176,6 +197,7 @@ def _left_over(store: Store) -> Violation | None:
         commit.session
         for commit in store.commits
         if commit.verb == "snapshot" and _may_go(commit.session, store.commits, store)
+        if commit.session not in last_good(commits, store.orders)
     ]
     if garbage:
         return Violation(Breach.GARBAGE, f"{' '.join(sorted(garbage))} can never go")

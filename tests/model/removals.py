@@ -74,7 +74,7 @@ NEEDED: list[Removal] = [
     _one("unforget_is_commit", "un-forget", Breach.LOST, 18),
     _one("hold_is_commit", "hold", Breach.LOST, 16),
     _one("tombed_target_refused", "un-forget", Breach.LOST, 17),
-    _one("goes_with_targets", "un-forget", Breach.LOST, 33),
+    _one("goes_with_target", "un-forget", Breach.LOST, 33),
 ]
 """Rules without which something breaks."""
 

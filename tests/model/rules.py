@@ -44,6 +44,9 @@ class Rules:
     # Steps 1 and 2: mark and put tombs
     roots_before_packs: bool = _rule("steps 1, 2: commits and orders are read before packs, index")
     held_is_live: bool = _rule("step 1: a held snapshot is a live root, forgotten or not")
+    last_good_is_live: bool = _rule(
+        "steps 1, 4: the last complete snapshot of a source is live, unless an order allows empty"
+    )
     tombs_name_commits: bool = _rule("step 2: tombs name commits too, not only packs and index")
     first_tombs_rule: bool = _rule("step 2: the tombs that exist rule owner and adopter alike")
 
@@ -95,9 +98,12 @@ class Rules:
     tombed_target_refused: bool = _rule(
         "un-forget and hold are refused if an unfinished run tombs their target"
     )
-    goes_with_targets: bool = _rule(
-        "the COMMIT of an un-forget or hold goes only with all of its targets"
+    goes_with_target: bool = _rule("the COMMIT of an un-forget or hold goes only with its target")
+    goes_with_all_targets: bool = _rule(
+        "the COMMIT of an un-forget or hold of several snapshots goes only with all of them"
     )
+    cancels_for_targets: bool = _rule("an un-forget cancels a forget for its own targets alone")
+    release_names_holds: bool = _rule("a release names holds, not the snapshot that they hold")
 
     # Damage
     unreadable_gc_trusts_nothing: bool = _rule(

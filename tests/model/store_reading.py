@@ -153,6 +153,19 @@ def is_forgotten(session: str, commits: Iterable[Commit], orders: Iterable[Order
     )
 
 
+def last_good(commits: Iterable[Commit], orders: Iterable[Order]) -> frozenset[str]:
+    """Return the last complete snapshot of each source, unless an order allows that it goes.
+
+    The names of snapshots tell their order.
+    """
+    last: dict[str, str] = {}
+    for commit in commits:
+        if commit.source and commit.complete:
+            last[commit.source] = max(commit.session, last.get(commit.source, ""))
+    allowed = _targets("allow empty", orders) if last else frozenset()
+    return frozenset(name for name in last.values() if commit_key(name) not in allowed)
+
+
 def quarantined(orders: Iterable[Order]) -> Keys:
     """Return the packs that nobody may rely on."""
     return _targets("quarantine", orders)

@@ -40,7 +40,9 @@ class Segment(NamedTuple):
 class Order(NamedTuple):
     """A signed order about objects; a forget and a release name commits."""
 
-    verb: Literal["forget", "hold", "release", "quarantine", "void", "void of nothing"]
+    verb: Literal[
+        "forget", "hold", "release", "allow empty", "quarantine", "void", "void of nothing"
+    ]
     targets: Keys
     by: str
     heads: Keys = frozenset()
@@ -55,6 +57,8 @@ class Commit(NamedTuple):
     targets: Keys = frozenset()
     cancels: frozenset[Order] = frozenset()
     heads: Keys = frozenset()
+    source: str = ""
+    complete: bool = True
     sound: str = ""  # chunks that it stored anew where their pack was in quarantine
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tests.model.marking import (
     Past,
+    ends_with_targets,
     entry_ends,
     garbage,
     holders,
@@ -42,11 +43,11 @@ def decide(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
             kills -= {Key("pack", pack) for pack in packs}
     if rules.root_commit_stays:
         kills -= {commit_key(root.session) for root in roots}
-    if rules.goes_with_targets:
+    if rules.goes_with_target:
         kills -= {
             commit_key(commit.session)
             for commit in view.commits
-            if not commit.targets <= kills | past.gone | past.void
+            if not ends_with_targets(commit, kills | past.gone | past.void, rules)
         }
     if rules.needed_segment_stays:
         kills -= _needed_segments(kills, tombs, view, past)
