@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.model.collector_memory import END, START, CollectorMemory, Self, Step
+from tests.model.domains import domains_in, stopped_by
 from tests.model.store_state import Store
 from tests.model.trouble import is_explained
 
@@ -43,9 +44,14 @@ def _said(missing: frozenset[str]) -> str:
 
 
 def alarm(store: Store, memory: CollectorMemory, label: str) -> Step:
-    """Report damage; a run that has its tombs is brought to an end and kills nothing."""
+    """Report damage, and stop: a run that has its tombs is brought to an end and kills nothing.
+
+    Where it concerns some domains only, a run may begin for the others.
+    """
     said = store._replace(alarms=store.alarms | memory.doubted)
     after = END
     if memory.doubts == "decide":
         after = memory.then("put kills")._replace(kills=frozenset())
+    elif memory.doubts == "mark" and not stopped_by(memory.doubted) >= domains_in(store):
+        after = START._replace(reported=memory.doubted)
     return f"{label}, alarm: {_said(memory.doubted)}", said, after

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.model.collector_damage import Damage
 from tests.model.collector_delete import Deleter
 from tests.model.collector_memory import START, CollectorMemory, Self, Step, past, read
+from tests.model.domains import spared, stopped_by
 from tests.model.marking import graces
 from tests.model.store_reading import View, heads
 from tests.model.store_state import Keys, Store, commit_key, names, put_run, run_key
@@ -32,21 +33,20 @@ class Decider:
             tombs = store.runs[memory.run - 1].tombs
         doubting = memory._replace(doubts="decide")
         trouble = report(troubles(view, before, rules))
-        if trouble:
-            return [self._damage.doubt(store, doubting, trouble)]
+        stopped = stopped_by(memory.reported)
         steps: list[Step] = []
         for dead in graces(view, before, rules):
             verdict = decide(tombs, view, before, dead, rules)
-            if verdict.nowhere:
-                steps.append(self._damage.doubt(store, doubting, verdict.nowhere))
+            missing = trouble | verdict.nowhere
+            if not missing <= memory.reported:
+                steps.append(self._damage.doubt(store, doubting, missing))
             else:
+                kills = verdict.kills - spared(verdict.kills, stopped, view, rules)
                 after = memory.then("put kills")._replace(
-                    sessions=memory.sessions,
-                    kills=verdict.kills,
-                    heads=self._heads(view, verdict.kills),
+                    sessions=memory.sessions, kills=kills, heads=self._heads(view, kills)
                 )
-                steps.append((f"{label}, decides {names(verdict.kills)}", store, after))
-        return steps
+                steps.append((f"{label}, decides {names(kills)}", store, after))
+        return list(dict.fromkeys(steps))
 
     def _heads(self, view: View, kills: Keys) -> Keys:
         """Return the heads of what will be there when the run is done."""

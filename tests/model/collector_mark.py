@@ -15,6 +15,7 @@ from tests.model.collector_memory import (
     read,
     trusting,
 )
+from tests.model.domains import spared, stopped_by
 from tests.model.marking import Past, Plan, compaction, garbage, graces, marks, nowhere, repacks
 from tests.model.store_reading import View
 from tests.model.store_state import (
@@ -45,26 +46,28 @@ class Marker:
         view = read(store, memory)
         before = past(store, memory, view, self._rules)
         trouble = report(troubles(view, before, self._rules))
-        if trouble:
-            return [self._damage.doubt(store, memory._replace(doubts="mark"), trouble)]
         steps: list[Step] = []
         seen = set()
         for dead in graces(view, before, self._rules):
-            missing = nowhere(view, before, dead)
-            if missing and self._rules.damage_stops:
+            missing = trouble
+            if self._rules.damage_stops:
+                missing |= nowhere(view, before, dead)
+            if not missing <= memory.reported:
                 steps.append(self._damage.doubt(store, memory._replace(doubts="mark"), missing))
                 continue
+            stopped = stopped_by(memory.reported)
             for plan in self._plans(view, before, dead, memory.run):
-                if plan.new_segment is not None or plan.tombs not in seen:
-                    seen.add(plan.tombs)
-                    steps.append(self._planned(store, memory, view, plan))
-        return steps
+                tombs = plan.tombs - spared(plan.tombs, stopped, view, self._rules)
+                if plan.new_segment is not None or tombs not in seen:
+                    seen.add(tombs)
+                    steps.append(self._planned(store, memory, view, plan._replace(tombs=tombs)))
+        return list(dict.fromkeys(steps))
 
     def _plans(self, view: View, before: Past, dead: frozenset[str], number: int) -> Iterator[Plan]:
         rules, name = self._rules, f"{self._name}{number}"
         for mark in marks(view, before, dead):
             tombs = garbage(view, before, mark.kept, dead, rules)
-            yield Plan(f"marks {names(tombs)}", tombs)
+            yield Plan("marks", tombs)
             if self._compacts and len(view.segments) > 1:
                 yield compaction(name, view, before, mark, dead, rules)
             if self._repacks:
@@ -72,6 +75,8 @@ class Marker:
 
     def _planned(self, store: Store, memory: CollectorMemory, view: View, plan: Plan) -> Step:
         label = f"{self._name}: list index, {plan.label}"
+        if plan.new_segment is None:
+            label += f" {names(plan.tombs)}"
         if plan.new_segment is None and not plan.tombs:
             return label, store, END
         trusts = [name for name in LISTINGS if not getattr(self._rules, f"{name}_read_again")]

@@ -73,10 +73,11 @@ class CollectorMemory(NamedTuple):
     doubted: frozenset[str] = frozenset()  # what it will report
     doubts: str = ""  # the step in which it found it: "mark" or "decide"
     dark: Keys = frozenset()  # what of gc it could not read
+    reported: frozenset[str] = frozenset()  # what stops collection in some domains only
 
     def then(self, at: str) -> CollectorMemory:
         """Return the memory of one that goes on with this run and needs nothing of what it read."""
-        return CollectorMemory(at, self.run, dark=self.dark)
+        return CollectorMemory(at, self.run, dark=self.dark, reported=self.reported)
 
 
 Step = tuple[str, Store, CollectorMemory]

@@ -17,7 +17,7 @@ class Starter:
         self._me = me
         self._deleter = deleter
 
-    def list_gc(self, store: Store, _memory: CollectorMemory) -> list[Step]:
+    def list_gc(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """Start the next run, or adopt the one that is not done.
 
         What orders say of objects that cannot be read is read with it.
@@ -36,7 +36,9 @@ class Starter:
             doubting = CollectorMemory(doubted=report(dark - void))
             return [alarm(store, doubting, label)]
         sessions = None if me.rules.sessions_after_tombs else store.sessions
-        memory = CollectorMemory(me.reads[0], number, sessions=sessions, dark=dark)
+        memory = CollectorMemory(
+            me.reads[0], number, sessions=sessions, dark=dark, reported=memory.reported
+        )
         if number == free:
             return [(f"{label}, starts run {number}", store, memory)]
         if not me.rules.unfinished_is_finished:

@@ -8,11 +8,13 @@ from typing import Literal
 from tests.model.store_reading import heads_of_kills, key_of_head, killed
 from tests.model.store_state import (
     Key,
+    Segment,
     Store,
     chunks_of,
     commit_key,
     delete,
     is_listed,
+    put_segment,
 )
 
 Memory = Literal["not yet", "happened"]
@@ -36,6 +38,24 @@ class SentTwice:
         if memory == "happened" or not deleted:
             return []
         return [(f"{self._key.kind} {self._key.name} comes back", self._put(store), "happened")]
+
+
+class Forged:
+    """Somebody puts an index segment of his own, at any time."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+
+    def start(self) -> Memory:
+        """Return the memory before it is put."""
+        return "not yet"
+
+    def steps(self, store: Store, memory: Memory) -> list[FaultStep]:
+        """Return the one step."""
+        if memory == "happened":
+            return []
+        label = f"segment {self._segment.name} is put by a stranger"
+        return [(label, put_segment(store, self._segment), "happened")]
 
 
 class _Damage:

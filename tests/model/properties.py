@@ -186,7 +186,7 @@ def _left_over(store: Store) -> Violation | None:
     if not all(run.done for run in store.runs):
         return Violation(Breach.UNDONE, "a run can never be done")
     commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
-    needed = {chunk for commit in store.commits for chunk in commit.chunks}
+    needed = {chunk for commit in commits for chunk in commit.chunks}
     garbage = [pack for pack in store.packs if not needed & set(chunks_of(pack))]
     garbage += [
         segment.name
@@ -195,7 +195,7 @@ def _left_over(store: Store) -> Violation | None:
     ]
     garbage += [
         commit.session
-        for commit in store.commits
+        for commit in commits
         if commit.verb == "snapshot" and _may_go(commit.session, store.commits, store)
         if commit.session not in last_good(commits, store.orders)
     ]

@@ -25,6 +25,9 @@ class Rules:
     listed_packs_only: bool = _rule("a writer relies only on packs in its listing of packs")
     tombed_is_absent: bool = _rule("what an unfinished run tombs counts as absent for a writer")
     killed_is_absent: bool = _rule("what any kills names is absent for ever, listed or not")
+    chunks_of_own_domain: bool = _rule(
+        "a chunk in a pack of another domain does not count for a writer"
+    )
     quarantined_is_absent: bool = _rule("a writer relies on no pack that is in quarantine")
     upload_before_index: bool = _rule("a writer's index names only packs whose put returned")
     index_before_commit: bool = _rule("a writer puts its index before its COMMIT")
@@ -86,6 +89,7 @@ class Rules:
     done_after_deletes: bool = _rule("step 5: done is put after the deletes")
 
     # Compaction and repack
+    supersedes_in_domain: bool = _rule("a segment supersedes only segments of its own domain")
     merge_keeps_entries: bool = _rule("compaction drops an entry only if a kills names its pack")
     repack_before_tombs: bool = _rule("a repack puts its new pack and segment before tombs")
     repacked_goes_by_kills: bool = _rule("a repacked pack goes only by the kills of that run")
@@ -129,6 +133,10 @@ class Rules:
     )
     heads_name_bytes: bool = _rule("a head is lost too if something else stands at its key")
     kills_name_heads: bool = _rule("kills name the heads of what stays")
+    orphans_by_header: bool = _rule(
+        "where collection stops in one domain, a pack that no segment names is of the domain that"
+        " its header says"
+    )
     quarantined_counts_not: bool = _rule("nothing goes because a pack in quarantine holds it too")
 
     def without(self, *names: str) -> Rules:

@@ -15,6 +15,7 @@ from tests.model.store_state import (
     Segment,
     Store,
     commit_key,
+    domain_of_segment,
     run_key,
 )
 
@@ -116,9 +117,14 @@ def heads_of_kills(runs: Iterable[Run], unreadable: Keys = frozenset()) -> Keys:
 
 
 def superseded(segments: Iterable[Segment], gone: Keys) -> set[str]:
-    """Return the names of segments that a segment which counts supersedes."""
-    counting = (segment for segment in segments if Key("segment", segment.name) not in gone)
-    return {name for segment in counting for name in segment.supersedes}
+    """Return the names of segments that a segment of their domain which counts supersedes."""
+    return {
+        name
+        for segment in segments
+        if segment.supersedes and Key("segment", segment.name) not in gone
+        for name in segment.supersedes
+        if domain_of_segment(name) == domain_of_segment(segment.name)
+    }
 
 
 def indexed_packs(segments: Iterable[Segment], gone: Keys = frozenset()) -> set[str]:

@@ -27,6 +27,8 @@ class Key(NamedTuple):
 
 
 Keys = frozenset[Key]
+MAIN = "main"
+AGENT = "agent"
 
 
 class Segment(NamedTuple):
@@ -93,6 +95,11 @@ class Store(NamedTuple):
 def chunks_of(pack: str) -> str:
     """Return the chunks in a pack."""
     return pack.split(":")[1]
+
+
+def domain_of_segment(name: str) -> str:
+    """Return the domain of an index segment."""
+    return AGENT if name[1:2].islower() else MAIN
 
 
 def commit_key(session: str) -> Key:

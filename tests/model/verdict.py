@@ -34,10 +34,11 @@ def decide(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
     kills = set(tombs)
     if not rules.tombs_name_commits:
         kills |= {commit_key(session) for session in dead}
+    nowhere: frozenset[str] = frozenset()
     for chunk in needed_chunks(roots):
         packs = holders(view, past, chunk)
         if not packs and rules.damage_stops:
-            return Verdict(frozenset(), nowhere=frozenset([chunk]))
+            nowhere |= {chunk}
         stay = {Key("pack", pack) for pack in sound(packs, view, past)} - tombs
         if not stay and rules.needed_pack_stays:
             kills -= {Key("pack", pack) for pack in packs}
@@ -51,7 +52,7 @@ def decide(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
         }
     if rules.needed_segment_stays:
         kills -= _needed_segments(kills, tombs, view, past)
-    return Verdict(frozenset(kills))
+    return Verdict(frozenset(kills), nowhere)
 
 
 def _marked_again(view: View, past: Past, dead: frozenset[str], rules: Rules) -> Keys:

@@ -115,17 +115,24 @@ class Writer:
         packs = [
             pack
             for pack in sorted(indexed_packs(memory.segments, gone))
-            if chunk in chunks_of(pack)
+            if self._is_in(chunk, pack)
             and Key("pack", pack) not in away
             and (pack in memory.packs or not self._rules.listed_packs_only)
         ]
         return packs or [""]
 
+    def _is_in(self, chunk: str, pack: str) -> bool:
+        """Tell whether a pack holds a chunk: ids of chunks differ from domain to domain."""
+        if self._rules.chunks_of_own_domain:
+            return chunk in chunks_of(pack)
+        return chunk.lower() in chunks_of(pack).lower()
+
     def _chosen(
         self, label: str, store: Store, packs: list[str], memory: WriterMemory
     ) -> WriterStep:
-        found = {chunk for pack in packs for chunk in chunks_of(pack)}
-        uploads = "".join(chunk for chunk in self._chunks if chunk not in found)
+        uploads = "".join(
+            chunk for chunk in self._chunks if not any(self._is_in(chunk, pack) for pack in packs)
+        )
         if packs:
             label += f", relies on {' '.join(packs)}"
         return label, store, self._then(self._puts[0] if uploads else "COMMIT", uploads, memory)
