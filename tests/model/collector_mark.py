@@ -20,15 +20,18 @@ from tests.model.marking import Past, Plan, compaction, garbage, graces, marks, 
 from tests.model.store_reading import View
 from tests.model.store_state import (
     Key,
+    Keys,
     Run,
     Segment,
     Store,
+    commit_of,
     delete,
     names,
     put_pack,
     put_segment,
 )
 from tests.model.trouble import report, troubles
+from tests.model.wal import needs
 
 
 class Marker:
@@ -58,10 +61,26 @@ class Marker:
             stopped = stopped_by(memory.reported)
             for plan in self._plans(view, before, dead, memory.run):
                 tombs = plan.tombs - spared(plan.tombs, stopped, view, self._rules)
+                tombs -= self._protected(store, tombs)
                 if plan.new_segment is not None or tombs not in seen:
                     seen.add(tombs)
                     steps.append(self._planned(store, memory, view, plan._replace(tombs=tombs)))
         return list(dict.fromkeys(steps))
+
+    def _protected(self, store: Store, tombs: Keys) -> Keys:
+        """Return the WAL that open sessions protect by positions, or for lack of one: not needed.
+
+        And a session whose writer is dead would protect it for ever, if there is nothing else to
+        begin a run for, in which it would be fenced.
+        """
+        wal = frozenset(key for key in tombs if key.kind == "wal")
+        if not wal or self._rules.waits_protect_wal:
+            return frozenset()
+        begun = dict(store.positions)
+        starts = [begun.get(s, "") for s in store.sessions if not commit_of(store.commits, s)]
+        return frozenset(
+            key for key in wal if any(not start or needs(start, key.name) for start in starts)
+        )
 
     def _plans(self, view: View, before: Past, dead: frozenset[str], number: int) -> Iterator[Plan]:
         rules, name = self._rules, f"{self._name}{number}"

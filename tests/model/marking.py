@@ -20,6 +20,7 @@ from tests.model.store_reading import (
     superseded,
 )
 from tests.model.store_state import Commit, Key, Keys, Segment, chunks_of, commit_key
+from tests.model.wal import expired_wal
 
 
 class Past(NamedTuple):
@@ -159,6 +160,9 @@ def garbage(
         useless = all(entry_ends(pack, keys, view, past) for pack in segment.packs)
         if segment.name in old or key in past.gone or useless:
             keys.add(key)
+    if view.wal:
+        live = live_roots(view, past, dead)
+        keys |= {Key("wal", segment) for segment in expired_wal(view.wal, live, rules)}
     if rules.tombs_name_commits:
         ends = past.gone | {commit_key(session) for session in dead}
         keys |= {

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.model.collector import Collector
 from tests.model.collector_memory import START, CollectorMemory
-from tests.model.rules import Rules
+from tests.model.rules import ALL_RULES, Rules
 from tests.model.store_reading import (
     heads_of_kills,
     indexed_packs,
@@ -37,6 +37,7 @@ from tests.model.store_state import (
     is_snapshot,
 )
 from tests.model.trouble import report
+from tests.model.wal import expired_wal, missing_wal, precedes
 
 
 class Breach(StrEnum):
@@ -78,6 +79,8 @@ def violations(store: Store, rules: Rules) -> Iterator[Violation]:
         there = any(_is_whole(store, commit) for commit in theirs)
         if not there and not _is_empty_allowed(store, source):
             yield Violation(Breach.LOST, f"every good snapshot of source {source}")
+    if store.archived:
+        yield from _lost_wal(store, rules)
     for what in sorted(store.alarms - store.damaged):
         thing = what if " " in what else f"chunk {what}"
         yield Violation(Breach.FALSE_ALARM, f"{thing} is there")
@@ -116,6 +119,9 @@ def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Vio
     there = is_snapshot(store, name) and commit_key(name) not in gone
     if not there and f"commit {name}" not in store.damaged:
         yield Violation(Breach.LOST, f"commit of {name}")
+    if promise.start:
+        for segment in missing_wal(store, promise.start, gone):
+            yield Violation(Breach.LOST, f"WAL {segment} of {name}")
     for chunk in promise.chunks:
         listed = {pack for pack in store.packs if chunk in chunks_of(pack)}
         stays = {pack for pack in listed if Key("pack", pack) not in gone}
@@ -163,6 +169,15 @@ class Cleaner:
         return None
 
 
+def _lost_wal(store: Store, rules: Rules) -> Iterator[Violation]:
+    """WAL goes only when it comes before what a complete base backup needs."""
+    gone = killed(store.runs) if rules.killed_is_absent else frozenset()
+    starts = [c.start for c in store.acknowledged if c.start and c.complete]
+    for segment in missing_wal(store, "", gone):
+        if not any(precedes(segment, start) for start in starts):
+            yield Violation(Breach.LOST, f"WAL {segment}, and no base backup comes after it")
+
+
 def _is_whole(store: Store, commit: Commit) -> bool:
     """Tell whether a complete snapshot is there with all its chunks."""
     gone = killed(store.runs)
@@ -199,6 +214,8 @@ def _left_over(store: Store) -> Violation | None:
         if commit.verb == "snapshot" and _may_go(commit.session, store.commits, store)
         if commit.session not in last_good(commits, store.orders)
     ]
+    live = [c for c in commits if c.verb == "snapshot"]
+    garbage += [f"WAL {name}" for name in expired_wal(store.wal, live, ALL_RULES)]
     if garbage:
         return Violation(Breach.GARBAGE, f"{' '.join(sorted(garbage))} can never go")
     return None

@@ -109,6 +109,22 @@ class Rules:
     cancels_for_targets: bool = _rule("an un-forget cancels a forget for its own targets alone")
     release_names_holds: bool = _rule("a release names holds, not the snapshot that they hold")
 
+    # WAL
+    base_needs_its_wal: bool = _rule(
+        "a base backup commits only if the WAL from its start to its end is there, not tombed by an"
+        " unfinished run and named by no kills"
+    )
+    no_base_no_expiry: bool = _rule("without a complete live base backup no WAL is tombed")
+    complete_base_only: bool = _rule("a base backup that is not complete lets no WAL go")
+    cut_follows_history: bool = _rule(
+        "WAL is tombed that comes before the start of a live base backup in the history of its"
+        " timeline"
+    )
+    waits_protect_wal: bool = _rule(
+        "WAL that an open session may need is tombed too: the wait and step 4 protect it"
+    )
+    needed_wal_stays: bool = _rule("step 4: WAL that a root needs is left out of kills")
+
     # Damage
     unreadable_gc_trusts_nothing: bool = _rule(
         "a writer that cannot read all of gc relies on nothing that was there before"

@@ -31,6 +31,7 @@ class View(NamedTuple):
     commits: frozenset[Commit] = frozenset()
     orders: frozenset[Order] = frozenset()
     unreadable: Keys = frozenset()
+    wal: frozenset[str] = frozenset()
 
 
 def read_commits(store: Store, view: View) -> View:
@@ -52,8 +53,8 @@ def read_orders(store: Store, view: View) -> View:
 
 
 def read_packs(store: Store, view: View) -> View:
-    """Return the view after a listing of packs: they are not read."""
-    return view._replace(packs=store.packs)
+    """Return the view after a listing of packs and WAL: they are not read."""
+    return view._replace(packs=store.packs, wal=store.wal)
 
 
 def read_index(store: Store, view: View) -> View:

@@ -59,6 +59,7 @@ class Commit(NamedTuple):
     targets: Keys = frozenset()
     cancels: frozenset[Order] = frozenset()
     heads: Keys = frozenset()
+    start: str = ""  # of a base backup: the first segment of WAL that it needs
     source: str = ""
     complete: bool = True
     sound: str = ""  # chunks that it stored anew where their pack was in quarantine
@@ -89,6 +90,9 @@ class Store(NamedTuple):
     volatile: frozenset[tuple[str, Key]] = frozenset()  # who put what, and it may not survive yet
     unreadable: Keys = frozenset()  # objects whose bytes have changed
     rotten: frozenset[str] = frozenset()  # packs whose bytes have changed, whoever knows
+    wal: frozenset[str] = frozenset()  # segments of WAL
+    positions: frozenset[tuple[str, str]] = frozenset()  # session, the first segment it protects
+    archived: frozenset[str] = frozenset()  # every segment that was pushed
     missed: Keys = frozenset()  # commits and orders that vanished, and others name them as heads
 
 
@@ -147,6 +151,16 @@ def put_session(store: Store, session: str) -> Store:
     return store._replace(sessions=store.sessions | {session})
 
 
+def put_wal(store: Store, segment: str) -> Store:
+    """Push a segment of WAL."""
+    return store._replace(wal=store.wal | {segment}, archived=store.archived | {segment})
+
+
+def put_position(store: Store, session: str, segment: str) -> Store:
+    """Put the heartbeat that says from which segment on a session protects WAL."""
+    return store._replace(positions=store.positions | {(session, segment)})
+
+
 def put_order(store: Store, order: Order) -> Store:
     """Put an order."""
     return store._replace(orders=store.orders | {order})
@@ -165,6 +179,8 @@ def is_listed(store: Store, key: Key) -> bool:
         return any(segment.name == key.name for segment in store.segments)
     if key.kind == "session":
         return key.name in store.sessions
+    if key.kind == "wal":
+        return key.name in store.wal
     if key.kind == "order":
         return any(order.by == key.name for order in store.orders)
     if key.kind == "gc":
@@ -184,7 +200,10 @@ def delete(store: Store, key: Key) -> Store:
         kept = frozenset(segment for segment in store.segments if segment.name != key.name)
         return store._replace(segments=kept)
     if key.kind == "session":
-        return store._replace(sessions=store.sessions - {key.name})
+        positions = frozenset(pair for pair in store.positions if pair[0] != key.name)
+        return store._replace(sessions=store.sessions - {key.name}, positions=positions)
+    if key.kind == "wal":
+        return store._replace(wal=store.wal - {key.name})
     if key.kind == "order":
         return store._replace(orders=frozenset(o for o in store.orders if o.by != key.name))
     return store._replace(commits=frozenset(c for c in store.commits if c.session != key.name))
