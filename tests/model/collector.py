@@ -38,7 +38,7 @@ BOUND_TO_BE_REFUSED = (
     *(f"{listing}_read_again" for listing in LISTINGS),
     *("runs_in_turn", "first_tombs_rule", "first_waits_rule", "first_kills_rule"),
     *("sessions_after_tombs", "adopter_waits", "only_decision_ends_wait"),
-    *("adopter_goes_on", "done_after_deletes", "damage_is_checked"),
+    *("adopter_goes_on", "done_after_deletes", "damage_is_checked", "conditional_puts"),
 )
 """With these rules a collector whose put will be refused goes on with what stands there."""
 
@@ -51,9 +51,15 @@ class Collector:
     """
 
     def __init__(
-        self, name: str, rules: Rules, *, last: int = 2, does: Collection[Duty] = ()
+        self,
+        name: str,
+        rules: Rules,
+        *,
+        last: int = 2,
+        does: Collection[Duty] = (),
+        collectors: str = "",
     ) -> None:
-        self._me = me = Self(name, rules, last, frozenset(does))
+        self._me = me = Self(name, rules, last, frozenset(does), frozenset(collectors.split()))
         self._only_collects = not me.does & {"compact", "repack"}
         self._catches_up = all(getattr(rules, rule) for rule in BOUND_TO_BE_REFUSED)
         damage = Damage(me)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.model.collector_damage import Damage
 from tests.model.collector_delete import Deleter
 from tests.model.collector_memory import START, CollectorMemory, Self, Step, past, read
+from tests.model.collector_wait import abort_beside, waits
 from tests.model.domains import spared, stopped_by
 from tests.model.marking import graces
 from tests.model.store_reading import View, heads
@@ -42,11 +43,20 @@ class Decider:
                 steps.append(self._damage.doubt(store, doubting, missing))
             else:
                 kills = verdict.kills - spared(verdict.kills, stopped, view, rules)
+                kills |= self._fenced(store, memory, view)
                 after = memory.then("put kills")._replace(
                     sessions=memory.sessions, kills=kills, heads=self._heads(view, kills)
                 )
                 steps.append((f"{label}, decides {names(kills)}", store, after))
         return list(dict.fromkeys(steps))
+
+    def _fenced(self, store: Store, memory: CollectorMemory, view: View) -> Keys:
+        """Return the commit keys that are still free and have an ABORT beside them."""
+        if "fence beside" not in self._me.does or not self._me.rules.kills_name_fenced:
+            return frozenset()
+        taken = {commit.session for commit in view.commits}
+        sessions = waits(store, memory, self._me) - taken
+        return frozenset(commit_key(s) for s in sessions if abort_beside(s) in taken)
 
     def _heads(self, view: View, kills: Keys) -> Keys:
         """Return the heads of what will be there when the run is done."""
@@ -61,7 +71,7 @@ class Decider:
         label = f"{self._me.name}: put kills {memory.run}"
         run = store.runs[memory.run - 1]
         kills = memory.kills
-        if run.kills is not None:
+        if run.kills is not None and self._me.rules.conditional_puts:
             label += " refused"
             if self._me.rules.first_kills_rule:
                 if run_key(memory.run, "kills") in store.unreadable:

@@ -65,9 +65,8 @@ class Deleter:
 
     def _passes(self, store: Store, key: Key) -> bool:
         """Tell whether there is nothing to delete at a key, or a session that is not decided."""
-        rules = self._me.rules
-        if key.kind == "session" and rules.decided_sessions_only:
-            return not (is_listed(store, key) and is_decided(store, key.name, rules))
+        if key.kind == "session" and self._me.rules.decided_sessions_only:
+            return not (is_listed(store, key) and is_decided(store, key.name, self._me))
         return not self._deletes_unlisted and not is_listed(store, key)
 
     def put_done(self, store: Store, memory: CollectorMemory) -> list[Step]:

@@ -28,6 +28,7 @@ from tests.model.store_state import (
     delete,
     names,
     put_pack,
+    put_run,
     put_segment,
 )
 from tests.model.trouble import report, troubles
@@ -140,7 +141,10 @@ class Marker:
         assert plan is not None
         number = memory.run if self._rules.runs_in_turn else len(store.runs) + 1
         first = number > len(store.runs)
-        put = store._replace(runs=(*store.runs, Run(plan.tombs))) if first else store
+        if first:
+            put = store._replace(runs=(*store.runs, Run(plan.tombs)))
+        else:
+            put = self._put_over(store, number, plan.tombs)
         late = self._is_late(plan)
         memory = memory._replace(
             at="put new pack" if late else "list sessions",
@@ -149,7 +153,14 @@ class Marker:
             tombs=None if self._rules.first_tombs_rule else plan.tombs,
         )
         label = f"{self._name}: put tombs {number} {names(plan.tombs)}"
-        return [(label if first else f"{label} refused", put, memory)]
+        refused = not first and self._rules.conditional_puts
+        return [(f"{label} refused" if refused else label, put, memory)]
+
+    def _put_over(self, store: Store, number: int, tombs: Keys) -> Store:
+        """Put tombs where others stand: without conditional puts they are replaced."""
+        if self._rules.conditional_puts:
+            return store
+        return put_run(store, number, store.runs[number - 1]._replace(tombs=tombs))
 
 
 def _planned_segment(memory: CollectorMemory) -> tuple[Plan, Segment]:

@@ -33,7 +33,7 @@ _READ: dict[str, Callable[[Store, View], View]] = {
 }
 _FIELDS = {"commits": "commits", "orders": "orders", "packs": "packs", "index": "segments"}
 
-Duty = Literal["compact", "repack", "delete what is not listed", "name heads"]
+Duty = Literal["compact", "repack", "delete what is not listed", "name heads", "fence nobody", "fence beside"]
 
 
 class Self(NamedTuple):
@@ -43,6 +43,7 @@ class Self(NamedTuple):
     rules: Rules
     last: int
     does: frozenset[Duty]
+    collectors: frozenset[str] = frozenset()  # sessions that are collectors themselves
 
     @property
     def reads(self) -> list[str]:

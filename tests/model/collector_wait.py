@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.model.collector_memory import START, CollectorMemory, Self, Step
-from tests.model.rules import Rules
 from tests.model.store_reading import killed
 from tests.model.store_state import (
     Commit,
@@ -25,6 +24,7 @@ class Waiter:
     def list_sessions(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """List the sessions there are, after tombs."""
         sessions = store.sessions if memory.sessions is None else memory.sessions
+        sessions -= self._me.collectors
         at = "put waits" if self._me.rules.first_waits_rule else "wait"
         after = memory._replace(at=at, sessions=sessions)
         return [(f"{self._me.name}: list sessions", store, after)]
@@ -35,7 +35,7 @@ class Waiter:
         listed = " ".join(sorted(memory.sessions))
         label = f"{self._me.name}: put waits {memory.run} {{{listed}}}"
         run = store.runs[memory.run - 1]
-        if run.waits is not None:
+        if run.waits is not None and self._me.rules.conditional_puts:
             label += " refused"
         else:
             store = put_run(store, memory.run, run._replace(waits=memory.sessions))
@@ -49,21 +49,30 @@ class Waiter:
         undecided = [
             session
             for session in sorted(waits(store, memory, self._me))
-            if not is_decided(store, session, rules)
+            if not is_decided(store, session, self._me)
         ]
-        steps = [self._fence(store, memory, session) for session in undecided]
+        fenced = () if "fence nobody" in self._me.does else undecided
+        steps = [self._fence(store, memory, session) for session in fenced]
         return steps, not undecided or not rules.only_decision_ends_wait
 
     def _fence(self, store: Store, memory: CollectorMemory, session: str) -> Step:
-        put, _ = put_commit(store, Commit(session, "ABORT"))
+        key = abort_beside(session) if "fence beside" in self._me.does else session
+        put, _ = put_commit(store, Commit(key, "ABORT"))
         return f"{self._me.name}: fence {session}", put, memory
 
 
-def is_decided(store: Store, session: str, rules: Rules) -> bool:
+def abort_beside(session: str) -> str:
+    """Return where an ABORT stands in a store without conditional puts: at a key of its own."""
+    return f"{session}.abort"
+
+
+def is_decided(store: Store, session: str, me: Self) -> bool:
     """Tell whether a decision is there, or was: a kills names it."""
     key = commit_key(session)
+    if "fence beside" in me.does and commit_of(store.commits, abort_beside(session)) is not None:
+        return True
     there = commit_of(store.commits, session) is not None
-    if there and key in store.unreadable and not rules.anything_ends_wait:
+    if there and key in store.unreadable and not me.rules.anything_ends_wait:
         return False
     return there or key in killed(store.runs)
 

@@ -125,6 +125,18 @@ class Rules:
     )
     needed_wal_stays: bool = _rule("step 4: WAL that a root needs is left out of kills")
 
+    # Weaker mode
+    conditional_puts: bool = _rule("tombs, waits and kills are put-if-absent")
+    one_collector: bool = _rule("weaker mode: a collector works only while it is alone")
+    named_dead_is_dead: bool = _rule("weaker mode: a session that a person says is dead is dead")
+
+    looks_before_it_says: bool = _rule(
+        "ABORT at a key of its own: a writer looks for it after its COMMIT, before it says success"
+    )
+    kills_name_fenced: bool = _rule(
+        "ABORT at a key of its own: kills name the commit key of a session that was fenced"
+    )
+
     # Damage
     unreadable_gc_trusts_nothing: bool = _rule(
         "a writer that cannot read all of gc relies on nothing that was there before"

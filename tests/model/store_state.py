@@ -93,6 +93,7 @@ class Store(NamedTuple):
     wal: frozenset[str] = frozenset()  # segments of WAL
     positions: frozenset[tuple[str, str]] = frozenset()  # session, the first segment it protects
     archived: frozenset[str] = frozenset()  # every segment that was pushed
+    dead: frozenset[str] = frozenset()  # processes that will never move again
     missed: Keys = frozenset()  # commits and orders that vanished, and others name them as heads
 
 
