@@ -111,5 +111,5 @@ def past(store: Store, memory: CollectorMemory, view: View, rules: Rules) -> Pas
     perhaps = doubtful(before, void)
     if rules.void_kills_are_doubtful:
         unsound |= perhaps
-    void |= void_of_nothing(view.orders)
+    void = (void & view.unreadable) | void_of_nothing(view.orders)  # a void is about bytes
     return Past(ended, gone, unsound, perhaps, void, heads_of_kills(before, memory.dark))

@@ -165,6 +165,8 @@ def garbage(
         keys |= {Key("wal", segment) for segment in expired_wal(view.wal, live, rules)}
     if rules.tombs_name_commits:
         ends = past.gone | {commit_key(session) for session in dead}
+        if not rules.void_stays:
+            keys |= {key for key in view.unreadable & past.void if key.kind == "commit"}
         keys |= {
             key
             for commit in view.commits

@@ -30,7 +30,7 @@ from tests.model.store_reading import (
 from tests.model.store_state import (
     Commit,
     Key,
-    Keys,
+
     Store,
     chunks_of,
     commit_key,
@@ -90,21 +90,16 @@ def _promises(store: Store) -> frozenset[Commit]:
     """Return the commits that were acknowledged to people, less those that a person gave up."""
     if not store.damaged:
         return store.acknowledged
+    return frozenset(commit for commit in store.acknowledged if not _is_given_up(store, commit))
+
+
+def _is_given_up(store: Store, commit: Commit) -> bool:
+    """Tell whether a commit is void; or came in because its ABORT was lost, and nobody knew yet."""
+    key = commit_key(commit.session)
     void, void_if_gone = voided(store.orders), void_of_nothing(store.orders)
-    given_up = {
-        commit
-        for commit in store.acknowledged
-        if (key := commit_key(commit.session)) in void
-        or (commit not in store.commits and key in void_if_gone)
-        or (commit in store.commits and _came_in_by_damage(store, key, void_if_gone))
-    }
-    return store.acknowledged - given_up
-
-
-def _came_in_by_damage(store: Store, key: Key, void: Keys) -> bool:
-    """Tell whether a COMMIT was accepted because its ABORT was lost, and before that was void."""
-    damaged = f"{key.kind} {key.name}" in store.damaged
-    return damaged and key not in store.unreadable and key not in void
+    if commit in store.commits and key not in store.unreadable:
+        return f"commit {key.name}" in store.damaged and key not in void | void_if_gone
+    return key in void | void_if_gone
 
 
 def _may_go(snapshot: str, commits: frozenset[Commit], store: Store) -> bool:
@@ -194,6 +189,8 @@ def _is_empty_allowed(store: Store, source: str) -> bool:
 
 def _left_over(store: Store) -> Violation | None:
     """Return what a collector that has come to its end should have ended, deleted or reported."""
+    for what in sorted(store.alarms - store.damaged):
+        return Violation(Breach.FALSE_ALARM, f"{what} is reported")
     standing = _standing_damage(store)
     if standing:  # collection has stopped, as it should
         silent = not standing & store.alarms

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from tests.model.configurations import CONFIGURATIONS
 from tests.model.explore import Found
 from tests.model.properties import DATA_LOSS, Breach
-from tests.model.rules import ALL_RULES
 
 
 class Removal(NamedTuple):
@@ -24,8 +23,8 @@ class Removal(NamedTuple):
 
     def search(self) -> Found:
         """Search for a loss of data; where the breach is none, for that one too."""
-        rules = ALL_RULES.without(*self.rules)
-        return CONFIGURATIONS[self.configuration].search(rules, watch=DATA_LOSS | {self.breach})
+        configuration = CONFIGURATIONS[self.configuration]
+        return configuration.search(*self.rules, watch=DATA_LOSS | {self.breach})
 
 
 def _one(rule: str, configuration: str, breach: Breach, steps: int) -> Removal:

@@ -80,6 +80,11 @@ class Rules:
         "step 4: a chunk found nowhere is damage only if the run has not moved on meanwhile"
     )
     kills_sync: bool = _rule("step 4: a collector makes durable what stays before it puts kills")
+    kills_sync_decisions: bool = _rule(
+        "step 4: a collector makes durable the commits and orders that it goes by before it puts"
+        " kills"
+    )
+    adopter_syncs: bool = _rule("step 5: an adopter makes kills durable before it deletes")
     first_kills_rule: bool = _rule("step 4: the kills that exist rule owner and adopter alike")
 
     # Step 5: delete
@@ -155,6 +160,7 @@ class Rules:
     anything_ends_wait: bool = _rule(
         "step 3: whatever stands at its commit key decides a session, if it can be read or not"
     )
+    void_stays: bool = _rule("what is void at a commit key is never deleted")
     void_takes_the_key: bool = _rule("whoever voids a commit that is gone first puts ABORT there")
     lost_head_stops: bool = _rule(
         "a commit or order that others name, and that is gone without a kills, stops collection"

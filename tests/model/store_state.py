@@ -192,7 +192,7 @@ def is_listed(store: Store, key: Key) -> bool:
 
 
 def delete(store: Store, key: Key) -> Store:
-    """Delete one key; nothing happens if it is not there."""
+    """Delete one key, of gc only kills; nothing happens if it is not there."""
     if key in store.unreadable:
         store = store._replace(unreadable=store.unreadable - {key})
     if key.kind == "pack":
@@ -205,6 +205,10 @@ def delete(store: Store, key: Key) -> Store:
         return store._replace(sessions=store.sessions - {key.name}, positions=positions)
     if key.kind == "wal":
         return store._replace(wal=store.wal - {key.name})
+    if key.kind == "gc":
+        number = int(key.name.split("/")[0])
+        run = store.runs[number - 1]._replace(kills=None, heads=frozenset())
+        return put_run(store, number, run)
     if key.kind == "order":
         return store._replace(orders=frozenset(o for o in store.orders if o.by != key.name))
     return store._replace(commits=frozenset(c for c in store.commits if c.session != key.name))

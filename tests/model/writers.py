@@ -59,11 +59,18 @@ class Writer:
     """A session that commits a snapshot: it relies on packs where it may, and uploads the rest."""
 
     def __init__(
-        self, name: str, chunks: str, rules: Rules, *, reads_orders: bool = False
+        self,
+        name: str,
+        chunks: str,
+        rules: Rules,
+        *,
+        reads_orders: bool = False,
+        source: str = "",
     ) -> None:
         self._name = name
         self._chunks = chunks
         self._rules = rules
+        self._source = source
         self._looks = ["list orders and commits"] * reads_orders + _looks(rules)
         self._puts = ["upload", "put index", "COMMIT"]
         if not rules.upload_before_index:
@@ -190,7 +197,13 @@ class Writer:
         return self._done(f"put index {segment.name}", put_segment(store, segment), memory)
 
     def _commit(self, store: Store, memory: WriterMemory) -> list[WriterStep]:
-        commit = Commit(self._name, "snapshot", chunks=self._chunks, heads=memory.heads)
+        commit = Commit(
+            self._name,
+            "snapshot",
+            chunks=self._chunks,
+            heads=memory.heads,
+            source=self._source,
+        )
         if memory.quarantined:
             commit = commit._replace(sound=self._chunks)
         put, accepted = put_commit(store, commit, overwrite=not self._rules.one_decision)
