@@ -33,7 +33,9 @@ _READ: dict[str, Callable[[Store, View], View]] = {
 }
 _FIELDS = {"commits": "commits", "orders": "orders", "packs": "packs", "index": "segments"}
 
-Duty = Literal["compact", "repack", "delete what is not listed", "name heads", "fence nobody", "fence beside"]
+Duty = Literal[
+    "compact", "repack", "delete what is not listed", "name heads", "fence nobody", "fence beside"
+]
 
 
 class Self(NamedTuple):

@@ -89,4 +89,3 @@ class Starter:
 def _is_done(store: Store, number: int, void: Keys) -> bool:
     key = run_key(number, "done")
     return store.runs[number - 1].done and (key not in store.unreadable or key in void)
-

@@ -6,6 +6,7 @@ V voids what was damaged, Q puts a pack in quarantine.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.model.collector import Collector
 from tests.model.faults import Lost, Rots
@@ -35,7 +36,9 @@ def _rots(key: Key, rules: Rules) -> Processes:
     return [Rots(key), Voider("V", key, rules)]
 
 
-def _run(what: str, *others: Callable[[Rules], Process[object]], last: int = 2) -> Callable[[Rules], Processes]:
+def _run(
+    what: str, *others: Callable[[Rules], Process[Any]], last: int = 2
+) -> Callable[[Rules], Processes]:
     """Return two collectors and what happens to an object of run 1."""
     key = run_key(1, what)
     return lambda rules: [
@@ -103,7 +106,7 @@ DAMAGE: dict[str, Configuration] = {
     "done rots": Configuration(
         "a writer, two collectors; done 1 cannot be read and is void",
         ONE_DEAD,
-        _run("done", _seeing_writer),
+        _run("done", _seeing_writer, last=1),
         alike=True,
     ),
     "snapshot rots": Configuration(
@@ -161,14 +164,13 @@ DAMAGE: dict[str, Configuration] = {
         lambda rules: [*_quarantine(rules), Lost(Key("order", "Q")), Collector("G", rules)],
     ),
     "heads": Configuration(
-        "a writer and a forget that name heads, two collectors",
+        "a writer and a forget that name heads, a collector",
         store_with("P:c O:d", live="Sd", dead="Tc"),
         lambda rules: [
             _seeing_writer(rules),
             SeeingOrderer("F", "forget", commit_key("S")),
-            *pair(rules),
+            Collector("G", rules),
         ],
-        alike=True,
     ),
     "snapshot lost": Configuration(
         "a snapshot that another one names is lost and void, a writer, a collector",

@@ -36,7 +36,9 @@ class OnDisk:
         """Return the steps of the process, or that its last put returns."""
         synced = self._syncs.get(getattr(memory, "at", ""), ())
         returned = frozenset(
-            (who, key) for who, key in store.volatile if who != self._name and key.kind not in synced
+            (who, key)
+            for who, key in store.volatile
+            if who != self._name and key.kind not in synced
         )
         found = []
         before = _keys(store)

@@ -105,9 +105,10 @@ class Lost(_Damage):
     says = "is lost"
 
     def _harm(self, store: Store) -> Store:
-        everything = (*store.commits, *store.orders)
-        known = {key_of_head(head) for one in everything for head in one.heads}
-        known |= {key_of_head(head) for head in heads_of_kills(store.runs)}
+        heads = heads_of_kills(store.runs).union(
+            *(commit.heads for commit in store.commits), *(order.heads for order in store.orders)
+        )
+        known = {key_of_head(head) for head in heads}
         store = delete(store, self._key)
         if self._key.kind == "segment":
             return store

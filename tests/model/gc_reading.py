@@ -13,7 +13,11 @@ def absent(store: Store, void: Keys, rules: Rules, *, tombed_is_absent: bool) ->
     `void` is what the orders that were read say of objects that cannot be read.
     """
     unreadable = frozenset(key for key in store.unreadable if key.kind == "gc")
-    if unreadable and rules.unreadable_gc_trusts_nothing and _is_in_doubt(store, unreadable, void, rules):
+    if (
+        unreadable
+        and rules.unreadable_gc_trusts_nothing
+        and _is_in_doubt(store, unreadable, void, rules)
+    ):
         return None
     found: Keys = frozenset()
     if tombed_is_absent:

@@ -11,7 +11,7 @@ from tests.model.explore import LIMIT, Found, Search
 from tests.model.process import Process
 from tests.model.properties import EVERYTHING, Breach
 from tests.model.rules import ALL_RULES, Rules
-from tests.model.store_state import Commit, Key, Order, Segment, Store, commit_key
+from tests.model.store_state import Commit, Order, Segment, Store, commit_key
 
 Processes = list[Process[Any]]
 
@@ -43,9 +43,7 @@ def with_commits(store: Store, *commits: Commit) -> Store:
     """Return a store with other commits in the place of those of their sessions."""
     named = {commit.session for commit in commits}
     kept = frozenset(commit for commit in store.commits if commit.session not in named)
-    return store._replace(
-        commits=kept | frozenset(commits), acknowledged=kept | frozenset(commits)
-    )
+    return store._replace(commits=kept | frozenset(commits), acknowledged=kept | frozenset(commits))
 
 
 ONE_DEAD = store_with("P:c", dead="Sc")
@@ -67,14 +65,14 @@ class Configuration(NamedTuple):
     alike: bool = False
     rules: Rules = ALL_RULES
 
-    def search(
-        self,
-        *without: str,
-        watch: frozenset[Breach] = EVERYTHING,
-        limit: int = LIMIT,
-    ) -> Found:
-        """Search it; where a trace is expected, each of two alike collectors keeps its name."""
+    def begin(self, *without: str, watch: frozenset[Breach] = EVERYTHING) -> Search:
+        """Begin a search; where a trace is expected, two alike collectors keep their names."""
         rules = self.rules.without(*without)
         alike = self.alike and not without
-        search = Search(self.store, self.processes(rules), rules, alike=alike, watch=watch)
-        return search.run(limit)
+        return Search(self.store, self.processes(rules), rules, alike=alike, watch=watch)
+
+    def search(
+        self, *without: str, watch: frozenset[Breach] = EVERYTHING, limit: int = LIMIT
+    ) -> Found:
+        """Search it, without some rules."""
+        return self.begin(*without, watch=watch).run(limit)

@@ -13,7 +13,7 @@ What it does not hold: sizes, places in packs, contents, signatures, times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal, NamedTuple
 
 Kind = Literal["segment", "pack", "commit", "session", "order", "gc", "wal", "abort"]
@@ -174,44 +174,69 @@ def put_run(store: Store, number: int, run: Run) -> Store:
 
 def is_listed(store: Store, key: Key) -> bool:
     """Tell whether a listing of the store shows a key."""
-    if key.kind == "pack":
-        return key.name in store.packs
-    if key.kind == "segment":
-        return any(segment.name == key.name for segment in store.segments)
-    if key.kind == "session":
-        return key.name in store.sessions
-    if key.kind == "wal":
-        return key.name in store.wal
-    if key.kind == "order":
-        return any(order.by == key.name for order in store.orders)
-    if key.kind == "gc":
-        number, what = key.name.split("/")
-        there = int(number) <= len(store.runs)
-        return there and getattr(store.runs[int(number) - 1], what) not in (None, False)
-    return commit_of(store.commits, key.name) is not None
+    return key.name in _LISTINGS[key.kind](store)
+
+
+def _list_gc(store: Store) -> set[str]:
+    return {
+        f"{number}/{what}"
+        for number, run in enumerate(store.runs, 1)
+        for what in ("tombs", "waits", "kills", "done")
+        if getattr(run, what) not in (None, False)
+    }
+
+
+_LISTINGS: dict[Kind, Callable[[Store], Collection[str]]] = {
+    "pack": lambda store: store.packs,
+    "wal": lambda store: store.wal,
+    "session": lambda store: store.sessions,
+    "segment": lambda store: {segment.name for segment in store.segments},
+    "commit": lambda store: {commit.session for commit in store.commits},
+    "order": lambda store: {order.by for order in store.orders},
+    "gc": _list_gc,
+}
 
 
 def delete(store: Store, key: Key) -> Store:
     """Delete one key, of gc only kills; nothing happens if it is not there."""
     if key in store.unreadable:
         store = store._replace(unreadable=store.unreadable - {key})
-    if key.kind == "pack":
-        return store._replace(packs=store.packs - {key.name})
-    if key.kind == "segment":
-        kept = frozenset(segment for segment in store.segments if segment.name != key.name)
-        return store._replace(segments=kept)
-    if key.kind == "session":
-        positions = frozenset(pair for pair in store.positions if pair[0] != key.name)
-        return store._replace(sessions=store.sessions - {key.name}, positions=positions)
-    if key.kind == "wal":
-        return store._replace(wal=store.wal - {key.name})
-    if key.kind == "gc":
-        number = int(key.name.split("/")[0])
-        run = store.runs[number - 1]._replace(kills=None, heads=frozenset())
-        return put_run(store, number, run)
-    if key.kind == "order":
-        return store._replace(orders=frozenset(o for o in store.orders if o.by != key.name))
-    return store._replace(commits=frozenset(c for c in store.commits if c.session != key.name))
+    return _DELETES[key.kind](store, key.name)
+
+
+def _delete_segment(store: Store, name: str) -> Store:
+    kept = frozenset(segment for segment in store.segments if segment.name != name)
+    return store._replace(segments=kept)
+
+
+def _delete_session(store: Store, name: str) -> Store:
+    positions = frozenset(pair for pair in store.positions if pair[0] != name)
+    return store._replace(sessions=store.sessions - {name}, positions=positions)
+
+
+def _delete_commit(store: Store, name: str) -> Store:
+    return store._replace(commits=frozenset(c for c in store.commits if c.session != name))
+
+
+def _delete_order(store: Store, name: str) -> Store:
+    return store._replace(orders=frozenset(order for order in store.orders if order.by != name))
+
+
+def _delete_kills(store: Store, name: str) -> Store:
+    number = int(name.removesuffix("/kills"))
+    run = store.runs[number - 1]._replace(kills=None, heads=frozenset())
+    return put_run(store, number, run)
+
+
+_DELETES: dict[Kind, Callable[[Store, str], Store]] = {
+    "pack": lambda store, name: store._replace(packs=store.packs - {name}),
+    "wal": lambda store, name: store._replace(wal=store.wal - {name}),
+    "session": _delete_session,
+    "segment": _delete_segment,
+    "commit": _delete_commit,
+    "order": _delete_order,
+    "gc": _delete_kills,
+}
 
 
 def names(keys: Iterable[Key]) -> str:

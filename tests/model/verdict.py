@@ -70,9 +70,7 @@ def _marked_again(view: View, past: Past, dead: frozenset[str], rules: Rules) ->
     return garbage(view, past, kept, dead, rules)
 
 
-def _roots(
-    tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rules
-) -> list[Commit]:
+def _roots(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rules) -> list[Commit]:
     """Return the live roots, and every snapshot whose commit is not in tombs."""
     if rules.untombed_is_root:
         dead = frozenset(session for session in dead if commit_key(session) in tombs)

@@ -53,10 +53,7 @@ def expired_wal(wal: Iterable[str], live: Iterable[Commit], rules: Rules) -> fro
         segment
         for segment in wal
         if not any(needs(base.start, segment) for base in bases)
-        and (
-            not complete
-            or any(_comes_before(segment, base.start, rules) for base in complete)
-        )
+        and (not complete or any(_comes_before(segment, base.start, rules) for base in complete))
     )
 
 

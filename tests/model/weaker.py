@@ -44,11 +44,21 @@ class Alone:
 
     def steps(self, store: Store, memory: AloneMemory) -> list[AnyStep]:
         """Return the steps that it may take."""
+        if memory.at != "run":
+            return self._session_step(store, memory)
+        steps = self._collector.steps(store, memory.inner)
+        if not steps and self._rules.one_collector:
+            return self._session_step(store, memory._replace(at="ABORT"))
+        return [(label, after, memory._replace(inner=then)) for label, after, then in steps]
+
+    def _session_step(self, store: Store, memory: AloneMemory) -> list[AnyStep]:
+        """Return the step about its own session: put it, look for others, end it."""
         if memory.at == "put session":
             put = put_session(store, self._name)
             return [(f"{self._name}: put session", put, memory._replace(at="look"))]
         if memory.at == "look":
-            busy = sorted(s for s in store.sessions & self._others if not commit_of(store.commits, s))
+            others = sorted(store.sessions & self._others)
+            busy = [session for session in others if not commit_of(store.commits, session)]
             label = f"{self._name}: list sessions"
             if busy:
                 return [(f"{label}, {busy[0]} is at work", store, memory._replace(at="ABORT"))]
@@ -56,12 +66,7 @@ class Alone:
         if memory.at == "ABORT":
             put, _ = put_commit(store, Commit(self._name, "ABORT"), overwrite=True)
             return [(f"{self._name}: ABORT", put, memory._replace(at="end"))]
-        if memory.at == "end":
-            return []
-        steps = self._collector.steps(store, memory.inner)
-        if not steps and self._rules.one_collector:
-            return self.steps(store, memory._replace(at="ABORT"))
-        return [(label, after, memory._replace(inner=then)) for label, after, then in steps]
+        return []
 
 
 class Mortal:

@@ -146,9 +146,7 @@ class Writer:
 
     def _then(self, at: str, uploads: str, memory: WriterMemory) -> WriterMemory:
         """Forget everything but what the puts need."""
-        return WriterMemory(
-            at, uploads=uploads, quarantined=memory.quarantined, heads=memory.heads
-        )
+        return WriterMemory(at, uploads=uploads, quarantined=memory.quarantined, heads=memory.heads)
 
     def _list_orders(self, store: Store, memory: WriterMemory) -> list[WriterStep]:
         view = read_commits(store, read_orders(store, View()))
