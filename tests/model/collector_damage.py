@@ -1,26 +1,26 @@
-"""A collector finds a chunk nowhere: it looks at gc once more before it says so."""
+"""A collector finds that something is missing: it looks once more before it says so."""
 
 from __future__ import annotations
 
-from tests.model.collector_memory import END, START, CollectorMemory, Step
-from tests.model.rules import Rules
+from tests.model.collector_memory import END, START, CollectorMemory, Self, Step
+from tests.model.domains import domains_in, stopped_by
 from tests.model.store_state import Store
+from tests.model.trouble import is_explained
 
 
 class Damage:
-    """What one collector does about a chunk that is needed and found nowhere."""
+    """What one collector does about what is needed and not to be had."""
 
-    def __init__(self, name: str, rules: Rules) -> None:
-        self._name = name
-        self._rules = rules
+    def __init__(self, me: Self) -> None:
+        self._me = me
 
-    def doubt(self, store: Store, memory: CollectorMemory, chunk: str) -> Step:
-        """Return the step of finding a chunk nowhere."""
-        label = f"{self._name}: {memory.at}"
-        memory = memory._replace(at="list gc before an alarm", nowhere=chunk)
-        if not self._rules.damage_is_checked:
-            return _alarm(store, memory, label)
-        return f"{label}, {chunk} is nowhere", store, memory
+    def doubt(self, store: Store, memory: CollectorMemory, missing: frozenset[str]) -> Step:
+        """Return the step of finding that something is missing."""
+        label = f"{self._me.name}: {memory.at}"
+        memory = memory._replace(at="list gc before an alarm", doubted=missing)
+        if not self._me.rules.damage_is_checked:
+            return alarm(store, memory, label)
+        return f"{label}, {_said(missing)}", store, memory
 
     def list_gc(self, store: Store, memory: CollectorMemory) -> list[Step]:
         """Start over if the run has moved on meanwhile: what is missing was collected."""
@@ -28,16 +28,30 @@ class Damage:
             moved_on = memory.run <= len(store.runs)
         else:
             moved_on = store.runs[memory.run - 1].kills is not None
-        label = f"{self._name}: list gc"
+        label = f"{self._me.name}: list gc"
         if moved_on:
             return [(f"{label}, the run has moved on", store, START)]
-        return [_alarm(store, memory, label)]
+        if all(is_explained(store, one) for one in memory.doubted):
+            return [(f"{label}, and look again: it is there", store, START)]
+        return [alarm(store, memory, label)]
 
 
-def _alarm(store: Store, memory: CollectorMemory, label: str) -> Step:
-    """Report damage; a run that has its tombs is brought to an end and kills nothing."""
-    said = store._replace(alarms=store.alarms | set(memory.nowhere))
+def _said(missing: frozenset[str]) -> str:
+    chunks = "".join(sorted(one for one in missing if " " not in one))
+    parts = [f"{chunks} is nowhere"] if chunks else []
+    parts += [f"{one} is not to be had" for one in sorted(missing) if " " in one]
+    return ", ".join(parts)
+
+
+def alarm(store: Store, memory: CollectorMemory, label: str) -> Step:
+    """Report damage, and stop: a run that has its tombs is brought to an end and kills nothing.
+
+    Where it concerns some domains only, a run may begin for the others.
+    """
+    said = store._replace(alarms=store.alarms | memory.doubted)
     after = END
     if memory.doubts == "decide":
-        after = CollectorMemory("put kills", memory.run, kills=frozenset())
-    return f"{label}, alarm: {memory.nowhere} is nowhere", said, after
+        after = memory.then("put kills")._replace(kills=frozenset())
+    elif memory.doubts == "mark" and not stopped_by(memory.doubted) >= domains_in(store):
+        after = START._replace(reported=memory.doubted)
+    return f"{label}, alarm: {_said(memory.doubted)}", said, after

@@ -6,23 +6,26 @@ must hold in every state that is reached, and in what a power cut would leave of
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 from tests.model.process import Process
-from tests.model.store_state import Key, Store, delete
+from tests.model.store_state import Key, Kind, Store, commit_key, delete, run_key
 
 
 class OnDisk:
     """A process whose put has returned when it takes its next step, and not before.
 
-    At `syncs_at` it first makes durable whatever stands in the store, whoever put it.
+    Where it stands at a key of `syncs` it first makes durable whatever of those kinds is in the
+    store, whoever put it.
     """
 
-    def __init__(self, name: str, process: Process[Any], *, syncs_at: str) -> None:
+    def __init__(
+        self, name: str, process: Process[Any], syncs: Mapping[str, Collection[Kind]]
+    ) -> None:
         self._name = name
         self._process = process
-        self._syncs_at = syncs_at
+        self._syncs = syncs
 
     def start(self) -> Hashable:
         """Return the memory of the process."""
@@ -31,9 +34,12 @@ class OnDisk:
 
     def steps(self, store: Store, memory: Any) -> list[tuple[str, Store, Hashable]]:  # noqa: ANN401 - as the process has it
         """Return the steps of the process, or that its last put returns."""
-        returned = frozenset(put for put in store.volatile if put[0] != self._name)
-        if memory.at == self._syncs_at:
-            returned = frozenset()
+        synced = self._syncs.get(getattr(memory, "at", ""), ())
+        returned = frozenset(
+            (who, key)
+            for who, key in store.volatile
+            if who != self._name and key.kind not in synced
+        )
         found = []
         before = _keys(store)
         for label, after, then in self._process.steps(store, memory):
@@ -57,7 +63,11 @@ def _keys(store: Store) -> set[Key]:
     """Return the objects whose names a power cut may take."""
     keys = {Key("pack", pack) for pack in store.packs}
     keys |= {Key("segment", segment.name) for segment in store.segments}
-    keys |= {Key("commit", commit.session) for commit in store.commits}
+    keys |= {commit_key(commit.session) for commit in store.commits}
+    keys |= {Key("order", order.by) for order in store.orders}
+    for number, run in enumerate(store.runs, 1):
+        if run.kills is not None and not run.done:  # what else is put there syncs the folder
+            keys.add(run_key(number, "kills"))
     return keys
 
 
@@ -67,6 +77,6 @@ def after_power_cut(store: Store) -> Store:
     for key in sorted(volatile):
         store = delete(store, key)
     promised = frozenset(
-        commit for commit in store.acknowledged if Key("commit", commit.session) not in volatile
+        commit for commit in store.acknowledged if commit_key(commit.session) not in volatile
     )
     return store._replace(acknowledged=promised, volatile=frozenset())

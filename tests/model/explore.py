@@ -8,7 +8,7 @@ seconds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tests.model.durability import after_power_cut
@@ -130,6 +130,10 @@ class Search:
                     before[new] = (state, label)
                     queue.append(new)
         return Found(len(before), len(checked), complete=not queue)
+
+    def stores(self) -> Iterator[Store]:
+        """Return every store that was met."""
+        return (thing for thing in self._numbers.things if isinstance(thing, Store))
 
     def _violation(self, number: int) -> Violation | None:
         store: Store = self._numbers.things[number]

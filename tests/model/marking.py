@@ -11,24 +11,27 @@ from itertools import product
 from typing import NamedTuple
 
 from tests.model.rules import Rules
-from tests.model.store_state import (
-    Commit,
-    Key,
-    Segment,
+from tests.model.store_reading import (
     View,
-    chunks_of,
     indexed_packs,
     is_forgotten,
     is_held,
+    last_good,
     superseded,
 )
+from tests.model.store_state import Commit, Key, Keys, Segment, chunks_of, commit_key
+from tests.model.wal import expired_wal
 
 
 class Past(NamedTuple):
-    """What the kills of all runs say at the moment of a decision."""
+    """What the kills of earlier runs, and orders, say at the moment of a decision."""
 
-    ended: frozenset[Key]  # named by a kills
-    gone: frozenset[Key]  # counts as absent, listed or not
+    ended: Keys  # named by a kills
+    gone: Keys  # counts as absent, listed or not, and goes
+    unsound: Keys = frozenset()  # nothing goes because these are there
+    doubtful: Keys = frozenset()  # may have been named by kills that are void
+    void: Keys = frozenset()  # counts as absent, and stays
+    heads: Keys = frozenset()  # what kills name as heads
 
 
 class Mark(NamedTuple):
@@ -42,26 +45,51 @@ class Plan(NamedTuple):
     """What a run puts: tombs, and before them perhaps a new segment (and pack)."""
 
     label: str
-    tombs: frozenset[Key]
+    tombs: Keys
     new_segment: Segment | None = None
     repacked: str = ""
 
 
-def expired(view: View, rules: Rules) -> frozenset[str]:
+def expired(view: View, past: Past, rules: Rules) -> frozenset[str]:
     """Return the snapshots that may go once their grace is over."""
-    return frozenset(
+    forgotten = frozenset(
         commit.session
         for commit in view.commits
         if commit.verb == "snapshot"
-        and is_forgotten(commit.session, view.commits, view.orders)
-        and not (rules.held_is_live and is_held(commit.session, view.commits, view.orders))
+        and _is_forgotten(commit.session, view, rules)
+        and not (rules.held_is_live and _is_held(commit.session, view, rules))
+    )
+    if rules.last_good_is_live and forgotten:
+        away = past.gone | past.void
+        counting = (c for c in view.commits if c.source and commit_key(c.session) not in away)
+        forgotten -= last_good(counting, view.orders)
+    return forgotten
+
+
+def _is_forgotten(session: str, view: View, rules: Rules) -> bool:
+    if rules.cancels_for_targets:
+        return is_forgotten(session, view.commits, view.orders)
+    cancelled = {order for commit in view.commits for order in commit.cancels}
+    return is_forgotten(session, (), view.orders - cancelled)
+
+
+def _is_held(session: str, view: View, rules: Rules) -> bool:
+    held = is_held(session, view.commits, view.orders)
+    if rules.release_names_holds:
+        return held
+    return held and not any(
+        order.verb == "release" and commit_key(session) in order.targets for order in view.orders
     )
 
 
-def graces(view: View, rules: Rules) -> list[frozenset[str]]:
-    """Return the snapshots that count as dead: with the grace over, and before that."""
-    dead = expired(view, rules)
-    return [dead, frozenset()] if dead else [dead]
+def graces(view: View, past: Past, rules: Rules) -> list[frozenset[str]]:
+    """Return the snapshots that count as dead: with the grace over, and before that.
+
+    Of what a run has tombed whose kills are void the grace is over.
+    """
+    dead = expired(view, past, rules)
+    over = frozenset(session for session in dead if commit_key(session) in past.doubtful)
+    return [dead] if dead == over else [dead, over]
 
 
 def holders(view: View, past: Past, chunk: str) -> list[str]:
@@ -74,6 +102,15 @@ def holders(view: View, past: Past, chunk: str) -> list[str]:
     ]
 
 
+def sound(packs: list[str], view: View, past: Past) -> list[str]:
+    """Return the packs of these that another may go for."""
+    if not past.unsound:
+        return packs
+    certain = [s for s in view.segments if Key("segment", s.name) not in past.unsound]
+    indexed = indexed_packs(certain, past.gone)
+    return [pack for pack in packs if pack in indexed and Key("pack", pack) not in past.unsound]
+
+
 def live_roots(view: View, past: Past, dead: frozenset[str]) -> list[Commit]:
     """Return the snapshots that count."""
     return [
@@ -81,7 +118,7 @@ def live_roots(view: View, past: Past, dead: frozenset[str]) -> list[Commit]:
         for commit in view.commits
         if commit.verb == "snapshot"
         and commit.session not in dead
-        and Key("commit", commit.session) not in past.gone
+        and commit_key(commit.session) not in past.gone | past.void
     ]
 
 
@@ -90,20 +127,23 @@ def needed_chunks(roots: list[Commit]) -> list[str]:
     return sorted({chunk for root in roots for chunk in root.chunks})
 
 
-def nowhere(view: View, past: Past, dead: frozenset[str]) -> str:
+def nowhere(view: View, past: Past, dead: frozenset[str]) -> frozenset[str]:
     """Return the needed chunks that no listed, indexed pack holds."""
     needed = needed_chunks(live_roots(view, past, dead))
-    return "".join(chunk for chunk in needed if not holders(view, past, chunk))
+    return frozenset(chunk for chunk in needed if not holders(view, past, chunk))
 
 
 def marks(view: View, past: Past, dead: frozenset[str]) -> Iterator[Mark]:
-    """Return every way to mark: of the packs that hold one chunk, one stays, or all do."""
+    """Return every way to mark: of the packs that hold one chunk, one stays, or all do.
+
+    Unsound ones go only if a sound one stays.
+    """
     needed = needed_chunks(live_roots(view, past, dead))
     choices = []
     for chunk in needed:
         packs = holders(view, past, chunk)
-        one = [frozenset([pack]) for pack in packs]
-        choices.append(one if len(packs) == 1 else [*one, frozenset(packs)])
+        one = [frozenset([pack]) for pack in sound(packs, view, past)]
+        choices.append(one if len(one) == len(packs) == 1 else [*one, frozenset(packs)])
     keeps = (frozenset[str]().union(*chosen) for chosen in product(*choices))
     for kept in dict.fromkeys(keeps):
         yield Mark(frozenset(needed), kept)
@@ -111,7 +151,7 @@ def marks(view: View, past: Past, dead: frozenset[str]) -> Iterator[Mark]:
 
 def garbage(
     view: View, past: Past, kept: frozenset[str], dead: frozenset[str], rules: Rules
-) -> frozenset[Key]:
+) -> Keys:
     """Return everything that may go when some packs are kept."""
     keys = {Key("pack", pack) for pack in view.packs if pack not in kept}
     old = superseded(view.segments, past.gone)
@@ -120,22 +160,29 @@ def garbage(
         useless = all(entry_ends(pack, keys, view, past) for pack in segment.packs)
         if segment.name in old or key in past.gone or useless:
             keys.add(key)
+    if view.wal:
+        live = live_roots(view, past, dead)
+        keys |= {Key("wal", segment) for segment in expired_wal(view.wal, live, rules)}
     if rules.tombs_name_commits:
-        keys |= {key for key, about in _commits(view) if about in dead}
+        ends = past.gone | {commit_key(session) for session in dead}
+        if not rules.void_stays:
+            keys |= {key for key in view.unreadable & past.void if key.kind == "commit"}
         keys |= {
             key
-            for key, about in _commits(view)
-            if key in past.gone or Key("commit", about) in past.gone
+            for commit in view.commits
+            if (key := commit_key(commit.session)) in ends
+            or (commit.targets and ends_with_targets(commit, ends | past.void, rules))
         }
     if not rules.goes_with_target:
-        keys |= {Key("commit", commit.session) for commit in view.commits if commit.target}
+        keys |= {commit_key(commit.session) for commit in view.commits if commit.targets}
     return frozenset(keys)
 
 
-def _commits(view: View) -> Iterator[tuple[Key, str]]:
-    """Return the key of each commit and the snapshot that it is about."""
-    for commit in view.commits:
-        yield Key("commit", commit.session), commit.target or commit.session
+def ends_with_targets(commit: Commit, ends: set[Key] | Keys, rules: Rules) -> bool:
+    """Tell whether the targets of an un-forget or hold go, or it has none."""
+    if rules.goes_with_all_targets or not commit.targets:
+        return commit.targets <= ends
+    return bool(commit.targets & ends)
 
 
 def entry_ends(pack: str, keys: set[Key], view: View, past: Past) -> bool:

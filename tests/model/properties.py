@@ -15,18 +15,28 @@ from typing import NamedTuple
 
 from tests.model.collector import Collector
 from tests.model.collector_memory import START, CollectorMemory
-from tests.model.rules import Rules
+from tests.model.rules import ALL_RULES, Rules
+from tests.model.store_reading import (
+    heads_of_kills,
+    indexed_packs,
+    is_forgotten,
+    is_held,
+    killed,
+    last_good,
+    lost_heads,
+    void_of_nothing,
+    voided,
+)
 from tests.model.store_state import (
     Commit,
     Key,
     Store,
     chunks_of,
-    indexed_packs,
-    is_forgotten,
-    is_held,
+    commit_key,
     is_snapshot,
-    killed,
 )
+from tests.model.trouble import report
+from tests.model.wal import expired_wal, missing_wal, precedes
 
 
 class Breach(StrEnum):
@@ -35,6 +45,7 @@ class Breach(StrEnum):
     LOST = "LOST"  # P1
     NO_INDEX = "NO INDEX"  # P2
     UNDONE = "UNDONE"  # P3: a run can never be done
+    STOPPED = "STOPPED"  # P3: collection stops, and nothing is damaged
     GARBAGE = "GARBAGE"  # P3: what nobody needs stays
     ENDLESS = "ENDLESS"  # P3: runs without end
     FALSE_ALARM = "FALSE ALARM"  # ALARM
@@ -59,24 +70,61 @@ class Violation(NamedTuple):
 
 def violations(store: Store, rules: Rules) -> Iterator[Violation]:
     """Return how a store breaks P1, P2 or ALARM."""
-    for promise in sorted(store.acknowledged, key=lambda commit: commit.session):
-        if promise.verb == "snapshot" and _is_promised(store, promise.session):
+    promised = _promises(store)
+    for promise in sorted(promised, key=lambda commit: commit.session):
+        if promise.verb == "snapshot" and not _may_go(promise.session, promised, store):
             yield from _broken_promise(store, promise, rules)
-    for chunk in sorted(store.alarms - store.damaged):
-        yield Violation(Breach.FALSE_ALARM, f"chunk {chunk} is there")
+    for source in sorted({commit.source for commit in promised if commit.source}):
+        theirs = [commit for commit in promised if commit.source == source]
+        there = any(_is_whole(store, commit) for commit in theirs)
+        if not there and not _is_empty_allowed(store, source):
+            yield Violation(Breach.LOST, f"every good snapshot of source {source}")
+    if store.archived:
+        yield from _lost_wal(store, rules)
+    for what in _false_alarms(store):
+        thing = what if " " in what else f"chunk {what}"
+        yield Violation(Breach.FALSE_ALARM, f"{thing} is there")
 
 
-def _is_promised(store: Store, snapshot: str) -> bool:
-    """Tell whether a snapshot must be there, by what was acknowledged to people."""
-    forgotten = is_forgotten(snapshot, store.acknowledged, store.orders)
-    return not forgotten or is_held(snapshot, store.acknowledged, store.orders)
+def _promises(store: Store) -> frozenset[Commit]:
+    """Return the commits that were acknowledged to people, less those that a person gave up."""
+    if not store.damaged:
+        return store.acknowledged
+    return frozenset(commit for commit in store.acknowledged if not _is_given_up(store, commit))
+
+
+def _is_given_up(store: Store, commit: Commit) -> bool:
+    """Tell whether a commit is void; or came in because its ABORT was lost, and was not void."""
+    key = commit_key(commit.session)
+    void, void_if_gone = voided(store.orders), void_of_nothing(store.orders)
+    if commit in store.commits and key not in store.unreadable:
+        return f"commit {key.name}" in store.damaged and key not in void | void_if_gone
+    return key in void | void_if_gone
+
+
+def _false_alarms(store: Store) -> list[str]:
+    """Return what was reported and is not damaged; what a lost ABORT let in may miss chunks."""
+    alarms = store.alarms - store.damaged
+    if alarms and store.damaged:
+        alarms -= {c for one in store.commits if _is_given_up(store, one) for c in one.chunks}
+    return sorted(alarms)
+
+
+def _may_go(snapshot: str, commits: frozenset[Commit], store: Store) -> bool:
+    """Tell whether a snapshot is forgotten and not held."""
+    forgotten = is_forgotten(snapshot, commits, store.orders)
+    return forgotten and not is_held(snapshot, commits, store.orders)
 
 
 def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Violation]:
     name = promise.session
     gone = killed(store.runs) if rules.killed_is_absent else frozenset()
-    if not is_snapshot(store, name) or Key("commit", name) in gone:
+    there = is_snapshot(store, name) and commit_key(name) not in gone
+    if not there and f"commit {name}" not in store.damaged:
         yield Violation(Breach.LOST, f"commit of {name}")
+    if promise.start:
+        for segment in missing_wal(store, promise.start, gone):
+            yield Violation(Breach.LOST, f"WAL {segment} of {name}")
     for chunk in promise.chunks:
         listed = {pack for pack in store.packs if chunk in chunks_of(pack)}
         stays = {pack for pack in listed if Key("pack", pack) not in gone}
@@ -84,6 +132,8 @@ def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Vio
         by_index = listed & indexed_packs(store.segments)
         if not stays:
             yield Violation(Breach.LOST, f"chunk {chunk} of {name}")
+        elif chunk in promise.sound and not stays - store.rotten:
+            yield Violation(Breach.LOST, f"the last sound pack with chunk {chunk} of {name}")
         elif not (by_gc and by_index) and chunk not in store.damaged:
             yield Violation(Breach.NO_INDEX, f"chunk {chunk} of {name}")
 
@@ -122,27 +172,78 @@ class Cleaner:
         return None
 
 
+def _lost_wal(store: Store, rules: Rules) -> Iterator[Violation]:
+    """WAL goes only when it comes before what a complete base backup needs."""
+    gone = killed(store.runs) if rules.killed_is_absent else frozenset()
+    starts = [c.start for c in store.acknowledged if c.start and c.complete]
+    for segment in missing_wal(store, "", gone):
+        if not any(precedes(segment, start) for start in starts):
+            yield Violation(Breach.LOST, f"WAL {segment}, and no base backup comes after it")
+
+
+def _is_whole(store: Store, commit: Commit) -> bool:
+    """Tell whether a complete snapshot is there with all its chunks."""
+    gone = killed(store.runs)
+    packs = (pack for pack in store.packs if Key("pack", pack) not in gone)
+    there = {chunk for pack in packs for chunk in chunks_of(pack)}
+    listed = commit in store.commits and commit_key(commit.session) not in gone
+    return commit.complete and listed and there >= set(commit.chunks)
+
+
+def _is_empty_allowed(store: Store, source: str) -> bool:
+    keys = {commit_key(commit.session) for commit in store.acknowledged if commit.source == source}
+    return any(order.verb == "allow empty" and order.targets & keys for order in store.orders)
+
+
 def _left_over(store: Store) -> Violation | None:
     """Return what a collector that has come to its end should have ended, deleted or reported."""
+    for what in _false_alarms(store):
+        return Violation(Breach.STOPPED, f"{what} is reported, and nothing is damaged")
+    standing = _standing_damage(store)
+    if standing:  # collection has stopped, as it should
+        silent = not standing & store.alarms
+        return Violation(Breach.NO_ALARM, ", ".join(sorted(standing))) if silent else None
     if not all(run.done for run in store.runs):
         return Violation(Breach.UNDONE, "a run can never be done")
-    needed = {chunk for commit in store.commits for chunk in commit.chunks}
-    found = {
-        chunk for pack in indexed_packs(store.segments) & store.packs for chunk in chunks_of(pack)
-    }
-    damage = store.damaged & needed - found
-    if damage:  # collection has stopped, as it should
-        reported = damage <= store.alarms
-        return None if reported else Violation(Breach.NO_ALARM, f"{''.join(sorted(damage))}")
+    commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
+    needed = {chunk for commit in commits for chunk in commit.chunks}
     garbage = [pack for pack in store.packs if not needed & set(chunks_of(pack))]
-    garbage += [segment.name for segment in store.segments if not segment.packs & store.packs]
+    garbage += [
+        segment.name
+        for segment in store.segments
+        if not segment.packs & store.packs and Key("segment", segment.name) not in store.unreadable
+    ]
     garbage += [
         commit.session
-        for commit in store.commits
-        if commit.verb == "snapshot"
-        and is_forgotten(commit.session, store.commits, store.orders)
-        and not is_held(commit.session, store.commits, store.orders)
+        for commit in commits
+        if commit.verb == "snapshot" and _may_go(commit.session, store.commits, store)
+        if commit.session not in last_good(commits, store.orders)
     ]
+    live = [c for c in commits if c.verb == "snapshot"]
+    garbage += [f"WAL {name}" for name in expired_wal(store.wal, live, ALL_RULES)]
     if garbage:
         return Violation(Breach.GARBAGE, f"{' '.join(sorted(garbage))} can never go")
     return None
+
+
+def _standing_damage(store: Store) -> frozenset[str]:
+    """Return the damage that nobody has lived with yet, as it should be reported."""
+    if not store.damaged:
+        return store.damaged
+    void = voided(store.orders)
+    counting = [s for s in store.segments if Key("segment", s.name) not in store.unreadable]
+    commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
+    found = {chunk for pack in indexed_packs(counting) & store.packs for chunk in chunks_of(pack)}
+    needed = {chunk for commit in commits for chunk in commit.chunks}
+    by_kills = heads_of_kills(store.runs, store.unreadable)
+    missed = lost_heads(commits, store.orders, by_kills) - killed(store.runs)
+    missed -= store.unreadable | void | void_of_nothing(store.orders)
+    unread = {key for key in store.unreadable - void if key.kind != "gc" or _matters(store, key)}
+    return (store.damaged & needed - found) | report(missed | unread)
+
+
+def _matters(store: Store, key: Key) -> bool:
+    """Tell whether a run cannot go on, or others not without it, because of an object."""
+    number, what = key.name.split("/")
+    run = store.runs[int(number) - 1]
+    return what in {"kills", "done"} or (run.kills is None and not run.done)

@@ -25,6 +25,10 @@ class Rules:
     listed_packs_only: bool = _rule("a writer relies only on packs in its listing of packs")
     tombed_is_absent: bool = _rule("what an unfinished run tombs counts as absent for a writer")
     killed_is_absent: bool = _rule("what any kills names is absent for ever, listed or not")
+    chunks_of_own_domain: bool = _rule(
+        "a chunk in a pack of another domain does not count for a writer"
+    )
+    quarantined_is_absent: bool = _rule("a writer relies on no pack that is in quarantine")
     upload_before_index: bool = _rule("a writer's index names only packs whose put returned")
     index_before_commit: bool = _rule("a writer puts its index before its COMMIT")
     commit_syncs: bool = _rule("a writer makes durable what it relies on before its COMMIT")
@@ -43,6 +47,9 @@ class Rules:
     # Steps 1 and 2: mark and put tombs
     roots_before_packs: bool = _rule("steps 1, 2: commits and orders are read before packs, index")
     held_is_live: bool = _rule("step 1: a held snapshot is a live root, forgotten or not")
+    last_good_is_live: bool = _rule(
+        "steps 1, 4: the last complete snapshot of a source is live, unless an order allows empty"
+    )
     tombs_name_commits: bool = _rule("step 2: tombs name commits too, not only packs and index")
     first_tombs_rule: bool = _rule("step 2: the tombs that exist rule owner and adopter alike")
 
@@ -73,14 +80,21 @@ class Rules:
         "step 4: a chunk found nowhere is damage only if the run has not moved on meanwhile"
     )
     kills_sync: bool = _rule("step 4: a collector makes durable what stays before it puts kills")
+    kills_sync_decisions: bool = _rule(
+        "step 4: a collector makes durable the commits and orders that it goes by before it puts"
+        " kills"
+    )
+    adopter_syncs: bool = _rule("step 5: an adopter makes kills durable before it deletes")
     first_kills_rule: bool = _rule("step 4: the kills that exist rule owner and adopter alike")
 
     # Step 5: delete
     index_deleted_first: bool = _rule("step 5: index segments are deleted before packs")
     sessions_deleted_last: bool = _rule("step 5: the sessions in waits are deleted last")
+    decided_sessions_only: bool = _rule("step 5: a session is deleted only if it is decided")
     done_after_deletes: bool = _rule("step 5: done is put after the deletes")
 
     # Compaction and repack
+    supersedes_in_domain: bool = _rule("a segment supersedes only segments of its own domain")
     merge_keeps_entries: bool = _rule("compaction drops an entry only if a kills names its pack")
     repack_before_tombs: bool = _rule("a repack puts its new pack and segment before tombs")
     repacked_goes_by_kills: bool = _rule("a repacked pack goes only by the kills of that run")
@@ -94,6 +108,70 @@ class Rules:
         "un-forget and hold are refused if an unfinished run tombs their target"
     )
     goes_with_target: bool = _rule("the COMMIT of an un-forget or hold goes only with its target")
+    goes_with_all_targets: bool = _rule(
+        "the COMMIT of an un-forget or hold of several snapshots goes only with all of them"
+    )
+    cancels_for_targets: bool = _rule("an un-forget cancels a forget for its own targets alone")
+    release_names_holds: bool = _rule("a release names holds, not the snapshot that they hold")
+
+    # WAL
+    base_needs_its_wal: bool = _rule(
+        "a base backup commits only if the WAL from its start to its end is there, not tombed by an"
+        " unfinished run and named by no kills"
+    )
+    no_base_no_expiry: bool = _rule("without a complete live base backup no WAL is tombed")
+    complete_base_only: bool = _rule("a base backup that is not complete lets no WAL go")
+    cut_follows_history: bool = _rule(
+        "WAL is tombed that comes before the start of a live base backup in the history of its"
+        " timeline"
+    )
+    waits_protect_wal: bool = _rule(
+        "WAL that an open session may need is tombed too: the wait and step 4 protect it"
+    )
+    needed_wal_stays: bool = _rule("step 4: WAL that a root needs is left out of kills")
+
+    # Weaker mode
+    conditional_puts: bool = _rule("tombs, waits and kills are put-if-absent")
+    one_collector: bool = _rule("weaker mode: a collector works only while it is alone")
+    named_dead_is_dead: bool = _rule("weaker mode: a session that a person says is dead is dead")
+
+    looks_before_it_says: bool = _rule(
+        "ABORT at a key of its own: a writer looks for it after its COMMIT, before it says success"
+    )
+    kills_name_fenced: bool = _rule(
+        "ABORT at a key of its own: kills name the commit key of a session that was fenced"
+    )
+
+    # Damage
+    unreadable_gc_trusts_nothing: bool = _rule(
+        "a writer that cannot read all of gc relies on nothing that was there before"
+    )
+    unreadable_commit_stops: bool = _rule("a commit that cannot be read stops collection")
+    unreadable_order_stops: bool = _rule("an order that cannot be read stops collection")
+    unreadable_segment_stops: bool = _rule("an index segment that cannot be read stops collection")
+    unreadable_kills_stop: bool = _rule("kills that cannot be read stop collection")
+    empty_kills_end_a_run: bool = _rule(
+        "a run of which tombs or waits cannot be read is ended by empty kills, and not by a void"
+    )
+    void_kills_are_doubtful: bool = _rule(
+        "what the tombs of a run name whose kills are void may be deleted at any time: it is relied"
+        " on by no writer, saves no target, and nothing goes because it is there"
+    )
+    anything_ends_wait: bool = _rule(
+        "step 3: whatever stands at its commit key decides a session, if it can be read or not"
+    )
+    void_stays: bool = _rule("what is void at a commit key is never deleted")
+    void_takes_the_key: bool = _rule("whoever voids a commit that is gone first puts ABORT there")
+    lost_head_stops: bool = _rule(
+        "a commit or order that others name, and that is gone without a kills, stops collection"
+    )
+    heads_name_bytes: bool = _rule("a head is lost too if something else stands at its key")
+    kills_name_heads: bool = _rule("kills name the heads of what stays")
+    orphans_by_header: bool = _rule(
+        "where collection stops in one domain, a pack that no segment names is of the domain that"
+        " its header says"
+    )
+    quarantined_counts_not: bool = _rule("nothing goes because a pack in quarantine holds it too")
 
     def without(self, *names: str) -> Rules:
         """Return the rules that remain when some are taken away."""

@@ -1,9 +1,10 @@
-"""What the store holds, and what can be read out of one listing of it.
+"""What the store holds, and the requests that change it.
 
 A state of the store is one immutable value, so that two ways to the same state are seen to be the
-same.  Three notations keep it small:
+same.  A few notations keep it small:
 
-- A pack is named ``P:cd``: what put it (``P``), then the chunks in it (``c`` and ``d``).
+- A pack is named ``P:cd``: what put it (``P``), then the chunks in it (``c`` and ``d``).  Chunks of
+  the domain `main` are small letters, those of the domain of an agent capital ones.
 - A segment of the index names whole packs and the segments that it supersedes.
 - A snapshot is named by its session and needs chunks, one letter each.
 
@@ -12,10 +13,10 @@ What it does not hold: sizes, places in packs, contents, signatures, times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal, NamedTuple
 
-Kind = Literal["segment", "pack", "commit", "session"]
+Kind = Literal["segment", "pack", "commit", "session", "order", "gc", "wal", "abort"]
 
 
 class Key(NamedTuple):
@@ -23,6 +24,11 @@ class Key(NamedTuple):
 
     kind: Kind
     name: str
+
+
+Keys = frozenset[Key]
+MAIN = "main"
+AGENT = "agent"
 
 
 class Segment(NamedTuple):
@@ -34,11 +40,14 @@ class Segment(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A signed order about one snapshot."""
+    """A signed order about objects; a forget and a release name commits."""
 
-    verb: Literal["forget", "hold"]
-    target: str
+    verb: Literal[
+        "forget", "hold", "release", "allow empty", "quarantine", "void", "void of nothing"
+    ]
+    targets: Keys
     by: str
+    heads: Keys = frozenset()
 
 
 class Commit(NamedTuple):
@@ -47,21 +56,27 @@ class Commit(NamedTuple):
     session: str
     verb: Literal["snapshot", "un-forget", "hold", "ABORT"]
     chunks: str = ""
-    target: str = ""
+    targets: Keys = frozenset()
     cancels: frozenset[Order] = frozenset()
+    heads: Keys = frozenset()
+    start: str = ""  # of a base backup: the first segment of WAL that it needs
+    source: str = ""
+    complete: bool = True
+    sound: str = ""  # chunks that it stored anew where their pack was in quarantine
 
 
 class Run(NamedTuple):
     """One numbered collector run: the objects ``gc/<n>/...``, None where not put yet."""
 
-    tombs: frozenset[Key]
+    tombs: Keys
     waits: frozenset[str] | None = None
-    kills: frozenset[Key] | None = None
+    kills: Keys | None = None
     done: bool = False
+    heads: Keys = frozenset()  # what kills name as heads
 
 
 class Store(NamedTuple):
-    """Every object in the store; the last four fields are what is known about them."""
+    """Every object in the store; the fields after `runs` are what is known about them."""
 
     packs: frozenset[str]
     segments: frozenset[Segment]
@@ -70,18 +85,16 @@ class Store(NamedTuple):
     orders: frozenset[Order]
     runs: tuple[Run, ...]
     acknowledged: frozenset[Commit]  # every commit that was accepted, whatever becomes of it
-    alarms: frozenset[str] = frozenset()  # chunks that a collector reported as found nowhere
-    damaged: frozenset[str] = frozenset()  # chunks that real damage took the index entry of
+    alarms: frozenset[str] = frozenset()  # what collectors reported
+    damaged: frozenset[str] = frozenset()  # what real damage took
     volatile: frozenset[tuple[str, Key]] = frozenset()  # who put what, and it may not survive yet
-
-
-class View(NamedTuple):
-    """What a collector read of the store, each listing at its own time."""
-
-    packs: frozenset[str] = frozenset()
-    segments: frozenset[Segment] = frozenset()
-    commits: frozenset[Commit] = frozenset()
-    orders: frozenset[Order] = frozenset()
+    unreadable: Keys = frozenset()  # objects whose bytes have changed
+    rotten: frozenset[str] = frozenset()  # packs whose bytes have changed, whoever knows
+    wal: frozenset[str] = frozenset()  # segments of WAL
+    positions: frozenset[tuple[str, str]] = frozenset()  # session, the first segment it protects
+    archived: frozenset[str] = frozenset()  # every segment that was pushed
+    dead: frozenset[str] = frozenset()  # processes that will never move again
+    missed: Keys = frozenset()  # commits and orders that vanished, and others name them as heads
 
 
 def chunks_of(pack: str) -> str:
@@ -89,14 +102,19 @@ def chunks_of(pack: str) -> str:
     return pack.split(":")[1]
 
 
-def tombed(runs: Iterable[Run]) -> frozenset[Key]:
-    """Return what unfinished runs may delete."""
-    return frozenset(key for run in runs if not run.done for key in run.tombs)
+def domain_of_segment(name: str) -> str:
+    """Return the domain of an index segment."""
+    return AGENT if name[1:2].islower() else MAIN
 
 
-def killed(runs: Iterable[Run]) -> frozenset[Key]:
-    """Return what any run, finished or not, has decided to delete."""
-    return frozenset(key for run in runs for key in run.kills or ())
+def commit_key(session: str) -> Key:
+    """Return the key at which a session is decided."""
+    return Key("commit", session)
+
+
+def run_key(number: int, what: str) -> Key:
+    """Return the key of an object of a run."""
+    return Key("gc", f"{number}/{what}")
 
 
 def commit_of(commits: Iterable[Commit], session: str) -> Commit | None:
@@ -108,35 +126,6 @@ def is_snapshot(store: Store, session: str) -> bool:
     """Tell whether the commit of a session is there and is a snapshot."""
     commit = commit_of(store.commits, session)
     return commit is not None and commit.verb == "snapshot"
-
-
-def superseded(segments: Iterable[Segment], gone: frozenset[Key]) -> set[str]:
-    """Return the names of segments that a segment which counts supersedes."""
-    counting = (segment for segment in segments if Key("segment", segment.name) not in gone)
-    return {name for segment in counting for name in segment.supersedes}
-
-
-def indexed_packs(segments: Iterable[Segment], gone: frozenset[Key] = frozenset()) -> set[str]:
-    """Return the packs found through segments that count and are not superseded."""
-    counting = [segment for segment in segments if Key("segment", segment.name) not in gone]
-    old = superseded(counting, gone)
-    return {pack for segment in counting if segment.name not in old for pack in segment.packs}
-
-
-def is_held(session: str, commits: Iterable[Commit], orders: Iterable[Order]) -> bool:
-    """Tell whether a hold protects a snapshot."""
-    return any(commit.verb == "hold" and commit.target == session for commit in commits) or any(
-        order.verb == "hold" and order.target == session for order in orders
-    )
-
-
-def is_forgotten(session: str, commits: Iterable[Commit], orders: Iterable[Order]) -> bool:
-    """Tell whether a forget order names a snapshot and no un-forget cancels that order."""
-    cancelled = {order for commit in commits for order in commit.cancels}
-    return any(
-        order.verb == "forget" and order.target == session and order not in cancelled
-        for order in orders
-    )
 
 
 def put_commit(store: Store, commit: Commit, *, overwrite: bool = False) -> tuple[Store, bool]:
@@ -163,32 +152,91 @@ def put_session(store: Store, session: str) -> Store:
     return store._replace(sessions=store.sessions | {session})
 
 
+def put_wal(store: Store, segment: str) -> Store:
+    """Push a segment of WAL."""
+    return store._replace(wal=store.wal | {segment}, archived=store.archived | {segment})
+
+
+def put_position(store: Store, session: str, segment: str) -> Store:
+    """Put the heartbeat that says from which segment on a session protects WAL."""
+    return store._replace(positions=store.positions | {(session, segment)})
+
+
 def put_order(store: Store, order: Order) -> Store:
     """Put an order."""
     return store._replace(orders=store.orders | {order})
 
 
+def put_run(store: Store, number: int, run: Run) -> Store:
+    """Put an object of a run: the run is given as it is afterwards."""
+    return store._replace(runs=(*store.runs[: number - 1], run, *store.runs[number:]))
+
+
 def is_listed(store: Store, key: Key) -> bool:
     """Tell whether a listing of the store shows a key."""
-    if key.kind == "pack":
-        return key.name in store.packs
-    if key.kind == "segment":
-        return any(segment.name == key.name for segment in store.segments)
-    if key.kind == "session":
-        return key.name in store.sessions
-    return commit_of(store.commits, key.name) is not None
+    return key.name in _LISTINGS[key.kind](store)
+
+
+def _list_gc(store: Store) -> set[str]:
+    return {
+        f"{number}/{what}"
+        for number, run in enumerate(store.runs, 1)
+        for what in ("tombs", "waits", "kills", "done")
+        if getattr(run, what) not in (None, False)
+    }
+
+
+_LISTINGS: dict[Kind, Callable[[Store], Collection[str]]] = {
+    "pack": lambda store: store.packs,
+    "wal": lambda store: store.wal,
+    "session": lambda store: store.sessions,
+    "segment": lambda store: {segment.name for segment in store.segments},
+    "commit": lambda store: {commit.session for commit in store.commits},
+    "order": lambda store: {order.by for order in store.orders},
+    "gc": _list_gc,
+}
 
 
 def delete(store: Store, key: Key) -> Store:
-    """Delete one key; nothing happens if it is not there."""
-    if key.kind == "pack":
-        return store._replace(packs=store.packs - {key.name})
-    if key.kind == "segment":
-        kept = frozenset(segment for segment in store.segments if segment.name != key.name)
-        return store._replace(segments=kept)
-    if key.kind == "session":
-        return store._replace(sessions=store.sessions - {key.name})
-    return store._replace(commits=frozenset(c for c in store.commits if c.session != key.name))
+    """Delete one key, of gc only kills; nothing happens if it is not there."""
+    if key in store.unreadable:
+        store = store._replace(unreadable=store.unreadable - {key})
+    return _DELETES[key.kind](store, key.name)
+
+
+def _delete_segment(store: Store, name: str) -> Store:
+    kept = frozenset(segment for segment in store.segments if segment.name != name)
+    return store._replace(segments=kept)
+
+
+def _delete_session(store: Store, name: str) -> Store:
+    positions = frozenset(pair for pair in store.positions if pair[0] != name)
+    return store._replace(sessions=store.sessions - {name}, positions=positions)
+
+
+def _delete_commit(store: Store, name: str) -> Store:
+    return store._replace(commits=frozenset(c for c in store.commits if c.session != name))
+
+
+def _delete_order(store: Store, name: str) -> Store:
+    return store._replace(orders=frozenset(order for order in store.orders if order.by != name))
+
+
+def _delete_kills(store: Store, name: str) -> Store:
+    number = int(name.removesuffix("/kills"))
+    run = store.runs[number - 1]._replace(kills=None, heads=frozenset())
+    return put_run(store, number, run)
+
+
+_DELETES: dict[Kind, Callable[[Store, str], Store]] = {
+    "pack": lambda store, name: store._replace(packs=store.packs - {name}),
+    "wal": lambda store, name: store._replace(wal=store.wal - {name}),
+    "session": _delete_session,
+    "segment": _delete_segment,
+    "commit": _delete_commit,
+    "order": _delete_order,
+    "gc": _delete_kills,
+}
 
 
 def names(keys: Iterable[Key]) -> str:

@@ -1,0 +1,152 @@
+"""WAL: which segment comes before which, what a base backup needs, and who puts both.
+
+A segment is named by its timeline and number: ``a1 a2 a3``.  Timeline b began after ``a1``, so its
+history is ``a1 b2 b3``.  A base backup starts in a segment and needs every one that comes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from tests.model.gc_reading import absent
+from tests.model.rules import Rules
+from tests.model.store_state import (
+    Commit,
+    Key,
+    Keys,
+    Store,
+    put_commit,
+    put_position,
+    put_session,
+    put_wal,
+)
+
+BEGAN_AFTER = {"b": "a1"}
+
+
+def precedes(earlier: str, later: str) -> bool:
+    """Tell whether a segment comes before another in the history of the other's timeline."""
+    if earlier[1] >= later[1]:
+        return False
+    if earlier[0] == later[0]:
+        return True
+    branch = BEGAN_AFTER.get(later[0], "")
+    return branch[:1] == earlier[0] and earlier[1] <= branch[1]
+
+
+def needs(start: str, segment: str) -> bool:
+    """Tell whether a base backup that starts in a segment needs another one."""
+    return segment == start or precedes(start, segment)
+
+
+def expired_wal(wal: Iterable[str], live: Iterable[Commit], rules: Rules) -> frozenset[str]:
+    """Return the WAL that may go: it comes before what a complete live base backup needs.
+
+    And no live base backup needs it, complete or not.
+    """
+    bases = [commit for commit in live if commit.start]
+    complete = [base for base in bases if base.complete or not rules.complete_base_only]
+    if not complete and rules.no_base_no_expiry:
+        return frozenset()
+    return frozenset(
+        segment
+        for segment in wal
+        if not any(needs(base.start, segment) for base in bases)
+        and (not complete or any(_comes_before(segment, base.start, rules) for base in complete))
+    )
+
+
+def _comes_before(segment: str, start: str, rules: Rules) -> bool:
+    if rules.cut_follows_history:
+        return precedes(segment, start)
+    return segment[1] < start[1]
+
+
+class BaseBackupMemory(NamedTuple):
+    """Where a base backup stands, and what of WAL it may not rely on."""
+
+    at: str
+    absent: Keys | None = frozenset()
+
+
+BaseBackupStep = tuple[str, Store, BaseBackupMemory]
+
+
+class BaseBackup:
+    """A session that commits a base backup, if the WAL from its start to its end is there."""
+
+    def __init__(self, name: str, segments: str, rules: Rules) -> None:
+        self._name = name
+        self._segments = segments.split()
+        self._rules = rules
+        self._steps: dict[str, Callable[[Store, BaseBackupMemory], BaseBackupStep]] = {
+            "put session": self._put_session,
+            "list gc": self._list_gc,
+            "put position": self._put_position,
+            "list WAL": self._list_wal,
+            "COMMIT": self._commit,
+        }
+
+    def start(self) -> BaseBackupMemory:
+        """Return the memory of one that has done nothing."""
+        return BaseBackupMemory("put session")
+
+    def steps(self, store: Store, memory: BaseBackupMemory) -> list[BaseBackupStep]:
+        """Return the steps it may take."""
+        return [] if memory.at == "end" else [self._steps[memory.at](store, memory)]
+
+    def _go(self, label: str, store: Store, at: str, away: Keys | None) -> BaseBackupStep:
+        return f"{self._name}: {label}", store, BaseBackupMemory(at, away)
+
+    def _put_session(self, store: Store, _memory: BaseBackupMemory) -> BaseBackupStep:
+        return self._go("put session", put_session(store, self._name), "list gc", frozenset())
+
+    def _list_gc(self, store: Store, _memory: BaseBackupMemory) -> BaseBackupStep:
+        tombed = self._rules.tombed_is_absent
+        away = absent(store, frozenset(), self._rules, tombed_is_absent=tombed)
+        if away:
+            away = frozenset(key for key in away if key.kind == "wal")
+        return self._go("list gc", store, "put position", away)
+
+    def _put_position(self, store: Store, memory: BaseBackupMemory) -> BaseBackupStep:
+        put = put_position(store, self._name, self._segments[0])
+        label = f"put position {self._segments[0]}"
+        return self._go(label, put, "list WAL", memory.absent)
+
+    def _list_wal(self, store: Store, memory: BaseBackupMemory) -> BaseBackupStep:
+        there = set() if memory.absent is None else store.wal - {k.name for k in memory.absent}
+        if there >= set(self._segments) or not self._rules.base_needs_its_wal:
+            return self._go("list WAL", store, "COMMIT", frozenset())
+        put, _ = put_commit(store, Commit(self._name, "ABORT"))
+        return self._go("list WAL, gives up: ABORT", put, "end", frozenset())
+
+    def _commit(self, store: Store, _memory: BaseBackupMemory) -> BaseBackupStep:
+        commit = Commit(self._name, "snapshot", start=self._segments[0])
+        put, accepted = put_commit(store, commit, overwrite=not self._rules.one_decision)
+        return self._go(f"COMMIT{'' if accepted else ' refused'}", put, "end", frozenset())
+
+
+class Archiver:
+    """Pushes WAL, one segment after the other; no session, no wait."""
+
+    def __init__(self, name: str, segments: str) -> None:
+        self._name = name
+        self._segments = segments.split()
+
+    def start(self) -> int:
+        """Return the number of segments pushed."""
+        return 0
+
+    def steps(self, store: Store, pushed: int) -> list[tuple[str, Store, int]]:
+        """Return the push of the next segment, unless it is there already."""
+        if pushed == len(self._segments) or self._segments[pushed] in store.wal:
+            return []
+        segment = self._segments[pushed]
+        return [(f"{self._name}: push WAL {segment}", put_wal(store, segment), pushed + 1)]
+
+
+def missing_wal(store: Store, start: str, gone: Keys) -> list[str]:
+    """Return the segments that were pushed, and are missed by a base backup that starts so."""
+    there = {segment for segment in store.wal if Key("wal", segment) not in gone}
+    return sorted(s for s in store.archived - there if not start or needs(start, s))
