@@ -32,6 +32,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
+from graphlib import TopologicalSorter
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO, TypeAlias
@@ -237,9 +238,8 @@ def pack(value: Value) -> bytes:
         return _sized(0xC4, len(value), (1, 2, 4)) + value
     if isinstance(value, str):
         data = value.encode()
-        return (
-            bytes([0xA0 | len(data)]) if len(data) < 32 else _sized(0xD9, len(data), (1, 2, 4))
-        ) + data
+        size = len(data)
+        return (bytes([0xA0 | size]) if size < 32 else _sized(0xD9, size, (1, 2, 4))) + data
     head = bytes([0x90 | len(value)]) if len(value) < 16 else _sized(0xDC, len(value), (2, 4))
     return head + b"".join(map(pack, value))
 
@@ -546,6 +546,7 @@ def open_envelope(key: str, blob: bytes, home: Home | None) -> Envelope:
 
 PASSPHRASE, KEY_FILE, RECOVERY_KEY = 1, 2, 3
 FULL, READER = 1, 2
+CONFIG_HINT: Final = "Take 'config' from another copy of the repository: no key opens without it."
 
 
 class Config(NamedTuple):
@@ -577,11 +578,7 @@ def read_config(folder: Folder, report: Report) -> Config:
         envelope = open_envelope("config", blob, None)
         config = _config(envelope)
     except Damage as damage:
-        raise Trouble(
-            DAMAGED,
-            f"damage: config: {damage}",
-            "Without it no key opens anything: take it from another copy of the repository.",
-        ) from damage
+        raise Trouble(DAMAGED, f"config: {damage}", CONFIG_HINT) from damage
     with report.telling_of("config"):
         envelope.prove(config.admin)
     return config
@@ -705,6 +702,8 @@ def unlock(folder: Folder, config: Config, orders: Orders, secret: Secret, repor
                 tried += 1
                 with suppress(Damage):  # most likely it is a slot of another passphrase
                     return open_slot(slot_id, slot, secret, config)
+    if "config" in report.damaged:
+        raise Trouble(DAMAGED, "config is damaged, and so no slot opens", CONFIG_HINT)
     raise Trouble(
         KEY_REFUSED,
         f"the key opens none of the {tried} slots of its kind",
@@ -1108,8 +1107,8 @@ def read_catalog(repository: Repository) -> Catalog:
         with report.telling_of(pack_key(catalog.packs[number])):
             catalog.add(number, repository.pack(catalog.packs[number]).columns())
     if catalog.unnamed:
-        many = f"{len(catalog.unnamed):,} of {len(numbers):,} packs are in no segment"
-        report.note("index", f"{many} that can be read; their own footers were read instead")
+        many = f"{len(catalog.unnamed):,} of {len(numbers):,} packs"
+        report.note("index", f"names {many} nowhere; their own footers were read instead")
     return catalog
 
 
@@ -1277,12 +1276,12 @@ def sort_key(path: bytes, order: int) -> bytes:
 
 
 class Node(NamedTuple):
-    """A chunk of a tree as the level above names it; of the root there is only id and level."""
+    """A chunk of a tree as the part above names it; the root has no paths."""
 
     chunk_id: bytes
     level: int
+    total: int  # of entries below
     first: bytes | None = None  # path below
-    total: int | None = None  # of entries below
     end: bytes | None = None  # path where the next one begins
 
 
@@ -1313,19 +1312,21 @@ class Tree:
     def entries(self) -> Iterator[Entry]:
         """Yield the entries that are wanted."""
         if self._source.root:
-            yield from self._below(Node(self._source.root, self._source.levels - 1))
+            total = self._source.counts[0]
+            yield from self._below(Node(self._source.root, self._source.levels - 1, total))
 
     def _below(self, node: Node) -> Iterator[Entry]:
         known = (self._source.order, node)
         before = self.troubles
-        if self._sound is not None and known in self._sound:
+        in_order = node.first is None or self._key(node.first) > self._last
+        if self._sound is not None and known in self._sound and in_order:
             self._last = self._sound[known]
             return
         try:
             rows = self._rows(node)
         except Damage as damage:
-            many = "all entries" if node.total is None else f"{node.total:,} entries"
-            self._trouble(f"{many} from '{shown(node.first or b'')}' on are lost: {damage}")
+            first = f" from {shown(node.first)} on" if node.first else ""
+            self._trouble(f"{node.total:,} entries{first} are lost: {damage}")
             return
         for row in rows:
             if not isinstance(row, Node):
@@ -1339,28 +1340,24 @@ class Tree:
         """Return what is in a node: nodes of the level below, or entries as they stand there."""
         record = unpack(self._reader.chunk(node.chunk_id, TREE))
         level, rows = shaped(record, ("u8", "list"))
-        count, first = len(rows), rows[0][0] if rows and isinstance(rows[0], list) else None
-        nodes = []
+        if level != node.level:
+            raise Damage("a part of the tree is of another level than the part above says")
+        total, nodes = len(rows), []
         if level:
             found = [shaped(row, ("bin", 32, "size")) for row in rows]
-            count = sum(one[2] for one in found)
+            total = sum(one[2] for one in found)
             ends = [*(one[0] for one in found[1:]), node.end]
             for (path, chunk_id, below), end in zip(found, ends, strict=True):
-                nodes.append(Node(chunk_id, level - 1, path, below, end))
-        if (
-            level != node.level
-            or node.total not in {None, count}
-            or node.first not in {None, first}
-        ):
-            raise Damage("a part of the tree is not what the part above says")
-        if node.first is not None and sort_key(node.first, self._source.order) <= self._last:
-            raise Damage("a part of the tree is out of order")
+                nodes.append(Node(chunk_id, level - 1, below, path, end))
+        first = rows[0][0] if rows and isinstance(rows[0], list) and rows[0] else None
+        if total != node.total or (node.first is not None and node.first != first):
+            self._trouble("a part of the tree does not hold what the part above says")
         return nodes or rows
 
     def _entry(self, value: Value) -> Iterator[Entry]:
         try:
             entry = read_entry(value)
-            key = sort_key(entry.path, self._source.order)
+            key = self._key(entry.path)
             if key <= self._last:
                 raise Damage(f"it stands twice, or out of order: {shown(entry.path[:200])}")
         except Damage as damage:
@@ -1369,6 +1366,9 @@ class Tree:
         self._last = key
         if self._wanted is None or self._wanted.has(entry.path):
             yield entry
+
+    def _key(self, path: bytes) -> bytes:
+        return sort_key(path, self._source.order)
 
     def _trouble(self, text: str) -> None:
         self.troubles += 1
@@ -1390,7 +1390,7 @@ _PAYLOADS: Final[dict[int, Shape]] = {
     VOID: [("str", "bin")],
     ALLOW_EMPTY: (["str"],),
 }
-_CAN_BE_VOID: Final = re.compile(r"(commits|orders|index|gc)/.+")
+_CAN_BE_VOID: Final = re.compile(r"(commits|orders|index)/.+|gc/[0-9]{8}/(kills|done)")
 
 
 class Order(NamedTuple):
@@ -1403,6 +1403,11 @@ class Order(NamedTuple):
     heads: list[tuple[str, bytes]]
     payload: Any
     sealed: bytes
+
+    @property
+    def voids(self) -> list[tuple[str, bytes]]:
+        """Keys and digests of what a void order names."""
+        return self.payload if self.kind == VOID else []
 
 
 @dataclass
@@ -1468,8 +1473,9 @@ def read_orders(folder: Folder, config: Config, report: Report) -> Orders:
             found[key] = read_order(envelope, report)
         except Damage as damage:
             found[key] = damage
-    voids = _voids(found, orders.digests, {})
-    orders.voids = _voids(found, orders.digests, voids)
+    named = [one for order in found.values() if isinstance(order, Order) for one in order.voids]
+    for key, digest in named:
+        orders.voids.setdefault(key, set()).add(digest)
     for key, order in found.items():
         if orders.digests.get(key) in orders.voids.get(key, set()):
             continue
@@ -1484,35 +1490,26 @@ def read_orders(folder: Folder, config: Config, report: Report) -> Orders:
     return orders
 
 
-def _voids(
-    found: dict[str, Order | Damage], digests: dict[str, bytes], absent: dict[str, set[bytes]]
-) -> dict[str, set[bytes]]:
-    """Return the digests that void orders name, by key; void orders that are void count not."""
-    voids: dict[str, set[bytes]] = {}
-    for key, order in found.items():
-        counts = digests.get(key) not in absent.get(key, set())
-        if counts and isinstance(order, Order) and order.kind == VOID:
-            for named, digest in order.payload:
-                voids.setdefault(named, set()).add(digest)
-    return voids
-
-
 class Collected(NamedTuple):
     """What collectors took away, or may be taking away now."""
 
     packs: set[bytes]
     commits: set[str]
+    doubtful: set[str]  # commits that may still go, although the run is over
 
 
 def read_gc(repository: Repository) -> None:
-    """Read the collector runs; only ``kills`` takes anything away."""
+    """Read the collector runs; ``kills`` takes away, or ``tombs`` where a ``kills`` is void."""
+    collected = repository.collected
     for envelope in repository.envelopes("gc"):
         with repository.report.telling_of(envelope.key):
             envelope.prove(repository.config.admin)
-            if envelope.key.endswith("/kills"):
+            run, _, what = envelope.key.rpartition("/")
+            doubtful = what == "tombs" and f"{run}/kills" in repository.orders.voids
+            if what == "kills" or doubtful:
                 packs, commits, *_ = envelope.body
-                repository.collected.packs.update(ids(packs))
-                repository.collected.commits.update(commits)
+                collected.packs.update(ids(packs))
+                (collected.doubtful if doubtful else collected.commits).update(commits)
 
 
 @dataclass
@@ -1556,6 +1553,10 @@ class Repository:
             domain, packs = read_segment(key, blob, self.config, self.keys)
             yield from ((domain, one) for one in packs)
 
+    def commits_and_orders(self) -> list[Commit | Order]:
+        """Return everything that names heads."""
+        return [*self.commits.values(), *self.orders.found]
+
     def snapshots(self) -> list[Snapshot]:
         """Return the snapshots that no collection took, oldest first, with tags as they are now."""
         found = {}
@@ -1565,7 +1566,22 @@ class Repository:
                     found[key] = read_snapshot(commit, self.keys)
                     found[key].forgotten = self._forgotten(key)
         self._tag(found)
-        return sorted(found.values(), key=lambda one: (one.started, one.id))
+        moments = self._moments(found)
+        return sorted(found.values(), key=lambda one: (moments[one.commit.key], one.id))
+
+    def _moments(self, snapshots: dict[str, Snapshot]) -> dict[str, int]:
+        """Return when each was begun, or a moment after all that its writer had seen."""
+        digests = self.digests | self.orders.digests
+        seen = {
+            one.key: [key for key, digest in one.heads if digests.get(key) == digest]
+            for one in self.commits_and_orders()
+        }
+        moments: dict[str, int] = {}
+        for key in TopologicalSorter(seen).static_order():
+            after = [moments[head] + 1 for head in seen.get(key, ())]
+            started = snapshots[key].started if key in snapshots else 1 - (1 << 63)
+            moments[key] = max([started, *after])
+        return moments
 
     def _forgotten(self, key: str) -> bool:
         about = [commit for commit in self.commits.values() if key in commit.targets]
@@ -1596,7 +1612,7 @@ def open_repository(path: Path, secret: Secret, report: Report) -> Repository:
     config = read_config(folder, report)
     orders = read_orders(folder, config, report)
     keys = unlock(folder, config, orders, secret, report)
-    repository = Repository(folder, report, config, orders, keys, Collected(set(), set()))
+    repository = Repository(folder, report, config, orders, keys, Collected(set(), set(), set()))
     read_gc(repository)
     repository.writers = read_writers(repository)
     for envelope in repository.envelopes("commits"):
@@ -1622,14 +1638,14 @@ def check_seen(repository: Repository) -> None:
     """Tell of commits and orders that others saw and that are gone, or are others now."""
     orders, report = repository.orders, repository.report
     digests = repository.digests | orders.digests
-    heads = [(one.key, head) for one in orders.found for head in one.heads]
-    heads += [(one.key, head) for one in repository.commits.values() for head in one.heads]
+    gone = repository.collected.commits | repository.collected.doubtful
+    heads = [(one.key, head) for one in repository.commits_and_orders() for head in one.heads]
     for seen_by, (key, digest) in heads:
         if key in orders.voids or digests.get(key) == digest or key in report.damaged:
             continue
         if key in digests:
             report.damage(key, "is another object than others saw")
-        elif key not in repository.collected.commits and not orders.about(FORGET, key):
+        elif key not in gone and not orders.about(FORGET, key):
             report.damage(key, f"is gone: {seen_by} saw it, and no collection took it")
 
 
@@ -1956,6 +1972,7 @@ class Restore:
                 os.ftruncate(fd, missing.size)
                 self._settle(entry, fd)
                 missing.check(entry.size)
+                self.bytes += entry.size
                 return True
         except Damage as damage:
             self.damaged += 1
@@ -1972,7 +1989,6 @@ class Restore:
                 try:
                     chunk = self._reader.chunk(extent.chunk_id, DATA, extent.length)
                     write_at(fd, chunk, missing.size, sparse=bool(entry.flags & SPARSE))
-                    self.bytes += extent.length
                 except Damage as damage:
                     lost = str(damage)
             missing.count(extent.length, lost)
