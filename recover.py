@@ -159,7 +159,7 @@ class Folder:
             if not isinstance(error, FileNotFoundError):
                 self._report.damage(prefix, f"cannot be listed: {error.strerror}")
 
-        walk = os.walk(self.path / prefix, onerror=failed, followlinks=True)
+        walk = os.walk(self.path / prefix, onerror=failed)
         paths = (Path(parent, name) for parent, _, names in walk for name in names)
         keys = (path.relative_to(self.path).as_posix() for path in paths)
         return sorted(filter(_KEY.fullmatch, keys))
@@ -913,11 +913,11 @@ class Frame:
 
 def read_columns(frames: bytes, chunk_ids: bytes, lengths: bytes) -> list[Frame]:
     """Return the frames that a footer, or the index, says are in a pack."""
-    found: list[Frame] = []
-    chunks = list(zip(ids(chunk_ids), struct.iter_unpack(">I", lengths), strict=False))
-    first, end = 0, _PACK_HEAD.size
-    if len(frames) % _FRAME_ROW.size or not len(chunk_ids) == 32 * len(chunks) == 8 * len(lengths):
+    if len(frames) % _FRAME_ROW.size or len(chunk_ids) != 8 * len(lengths) or len(lengths) % 4:
         raise Damage("its columns do not fit together")
+    chunks = list(zip(ids(chunk_ids), struct.iter_unpack(">I", lengths), strict=True))
+    found: list[Frame] = []
+    first, end = 0, _PACK_HEAD.size
     for offset, sealed, count, kind in _FRAME_ROW.iter_unpack(frames):
         inside = [(chunk_id, length) for chunk_id, (length,) in chunks[first : first + count]]
         if offset != end or kind not in {DATA, TREE} or not 0 < len(inside) == count:
@@ -1258,10 +1258,13 @@ class Selection:
         parts = path.split(b"/")
         self._above = {b"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
         self._first = parts[0]
+        self.found = False
 
-    def has(self, path: bytes) -> bool:
+    def has(self, entry: Entry) -> bool:
         """Return whether an entry is wanted."""
-        return path in self._above or path.startswith(self.path + b"/")
+        inside = (entry.path + b"/").startswith(self.path + b"/")
+        self.found = self.found or inside
+        return inside or (entry.kind == DIRECTORY and entry.path in self._above)
 
     def may_be_in(self, node: Node, order: int) -> bool:
         """Return whether something between the first path of a node and its end may be wanted."""
@@ -1364,7 +1367,7 @@ class Tree:
             self._trouble(f"an entry is refused: {damage}")
             return
         self._last = key
-        if self._wanted is None or self._wanted.has(entry.path):
+        if self._wanted is None or self._wanted.has(entry):
             yield entry
 
     def _key(self, path: bytes) -> bytes:
@@ -1808,7 +1811,7 @@ _FILES: Final = {FILE, STREAM, RECORD}
 _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _ZEROS: Final = re.compile(rb"\0{4096,}")
 _STEM: Final = 240  # of a name of 255 bytes; leaves room for what is added to it
-_IMPLIED: Final = 1000  # directories that no entry makes, on the way to one entry
+_IMPLIED: Final = 600  # directories that no entry makes, on the way to one entry
 
 
 class Cursor:
@@ -2205,7 +2208,8 @@ def run_restore(repository: Repository, name: str, target: Path, path: str | Non
     """Restore a snapshot, or a part of it."""
     report = repository.report
     snapshot = find_snapshot(repository.snapshots(), name, report)
-    wanted = Selection(b"/".join(filter(None, os.fsencode(path).split(b"/")))) if path else None
+    part = b"/".join(filter(None, os.fsencode(path or "").split(b"/")))
+    wanted = Selection(part) if part else None
     reader = Reader(repository, read_catalog(repository))
     top = open_target(target, repository.folder.path)
     try:
@@ -2213,7 +2217,7 @@ def run_restore(repository: Repository, name: str, target: Path, path: str | Non
         restore.run(snapshot)
     finally:
         os.close(top)
-    if wanted is not None and not restore.entries and not restore.damaged:
+    if wanted is not None and not wanted.found and not restore.damaged:
         raise Trouble(NOT_FOUND, f"snapshot {snapshot.short} has no path {shown(wanted.path)}")
     if snapshot.status != "complete":
         report.note(f"snapshot {snapshot.short}", f"was {snapshot.status} when it was made")
@@ -2250,7 +2254,8 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return run(_parser().parse_args())
+        code = run(_parser().parse_args())
+        sys.stdout.flush()
     except Trouble as trouble:
         print(f"error: {trouble}", *filter(None, [trouble.hint]), sep="\n", file=sys.stderr)
         return trouble.code
@@ -2260,6 +2265,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    return code
 
 
 if __name__ == "__main__":

@@ -116,7 +116,8 @@ def test_damage_to_any_kind_of_object_is_found(
 
 
 @pytest.mark.parametrize(
-    "name", ["slot 2 of init", "writer of init", "commit of first", "pack of first", "index of first"]
+    "name",
+    ["slot 2 of init", "writer of init", "commit of first", "pack of first", "index of first"],
 )
 def test_what_is_gone_is_missed(base: Base, recovery: Recovery, name: str) -> None:
     """Slots by config, writers and packs by commits, commits by others, the index by trees."""
@@ -211,7 +212,9 @@ def test_another_pack_that_holds_a_chunk_is_asked(kit: Kit, recovery: Recovery) 
     """A chunk that was stored twice survives the damage to one of its packs."""
     files = {b"twice": noise(5000)}
     kit.backup(files)
-    hidden = {key: value for key, value in objects_of(kit.store).items() if key.startswith("index/")}
+    hidden = {
+        key: value for key, value in objects_of(kit.store).items() if key.startswith("index/")
+    }
     packs = {key for key in objects_of(kit.store) if key.startswith("packs/")}
     for key in hidden:
         kit.store.delete(key)
