@@ -1932,16 +1932,16 @@ class Restore:
         if entry.kind == DIRECTORY:
             return
         if entry.path in self._partial:
-            self._set_aside(folder, name, above)
+            other = _free(folder, name + b"+")
+            os.rename(name, other, src_dir_fd=folder, dst_dir_fd=folder)
+            self._partial.add(entry.path[: -len(name)] + other)
         self.files += entry.kind in _FILES
         if self._linked(entry, folder, name):
             return
-        if entry.kind in _FILES:
-            if not self._write(entry, folder, name):
-                self._set_aside(folder, name, above)
-                return
-        else:
+        if entry.kind not in _FILES:
             self._make_node(entry, folder, name)
+        elif not self._write(entry, folder, name):
+            return
         if entry.link:
             self._first.setdefault((entry.link, entry.kind), entry.path)
 
@@ -1967,14 +1967,18 @@ class Restore:
             os.close(fd)
 
     def _write(self, entry: Entry, folder: int, name: bytes) -> bool:
-        """Write a file; return whether it is whole."""
-        fd = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
+        """Write a file, which gets its name when it is whole; return whether it is."""
+        if _free(folder, name) != name:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        partial = _free(folder, name[:_STEM] + b".partial")
+        fd = os.open(partial, _NEW_FILE, 0o600, dir_fd=folder)
         try:
             with self._telling_of(entry.path, "is not whole: "):
                 missing = self._fill(entry, fd)
                 os.ftruncate(fd, missing.size)
                 self._settle(entry, fd)
                 missing.check(entry.size)
+                os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
                 self.bytes += entry.size
                 return True
         except Damage as damage:
@@ -1982,6 +1986,7 @@ class Restore:
             self._report.damage(shown(entry.path), damage)
         finally:
             os.close(fd)
+        self._partial.add(entry.path[: -len(name)] + partial)
         return False
 
     def _fill(self, entry: Entry, fd: int) -> Missing:
@@ -1996,15 +2001,6 @@ class Restore:
                     lost = str(damage)
             missing.count(extent.length, lost)
         return missing
-
-    def _set_aside(self, folder: int, name: bytes, above: Sequence[bytes]) -> None:
-        """Give what is not whole another name, which nothing has yet."""
-        taken = {os.fsencode(one) for one in os.listdir(folder)}
-        other = name[:_STEM] + b".partial"
-        while other in taken:
-            other += b"+"
-        os.rename(name, other, src_dir_fd=folder, dst_dir_fd=folder)
-        self._partial.add(b"/".join((*above, other)))
 
     def _settle(self, entry: Entry, where: int | str) -> None:
         """Set owner, attributes, mode and time, in this order: each may change those before."""
@@ -2039,6 +2035,14 @@ class Restore:
                     cursor.go(entry.path.split(b"/"))
                     waiting[entry.path] = entry
         cursor.close()
+
+
+def _free(folder: int, name: bytes) -> bytes:
+    """Return this name, or a longer one that nothing has."""
+    with suppress(FileNotFoundError):
+        while os.stat(name, dir_fd=folder, follow_symlinks=False):
+            name += b"+"
+    return name
 
 
 def write_at(fd: int, data: bytes, at: int, *, sparse: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 import pytest
 import zstandard
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -122,7 +123,7 @@ def test_a_frame_is_decompressed_to_the_size_that_is_known() -> None:
 @given(sealed=st.binary(max_size=100))
 def test_any_bytes_in_place_of_a_sealed_key_are_damage(sealed: bytes) -> None:
     """Too short, no point of the curve, or sealed to somebody else."""
-    private = recover.X25519PrivateKey.from_private_bytes(noise(32))
+    private = X25519PrivateKey.from_private_bytes(noise(32))
     with pytest.raises(recover.Damage):
         recover.hpke_open(private, sealed, b"info")
 

@@ -197,9 +197,9 @@ def test_what_cannot_be_written_is_told_of(saved: Recovery) -> None:
 
 def test_a_reader_that_goes_away_is_no_error_of_the_list(saved: Recovery) -> None:
     """As ``head`` does: nothing is said."""
-    command = [sys.executable, "-I", RECOVER, "list", saved.repository]
+    arguments = ("-I", RECOVER, "list", saved.repository, "--key-file", saved.key_file)
     with subprocess.Popen(
-        [*command, "--key-file", saved.key_file], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
