@@ -1,0 +1,1 @@
+"""The independent reader, ``recover.py``, run as a person runs it."""
