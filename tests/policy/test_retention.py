@@ -11,7 +11,7 @@ from strongroom.policy.amounts import ALL, Duration
 from strongroom.policy.candidates import Candidate, Group
 from strongroom.policy.policy import Policy
 from strongroom.policy.retention import decide
-from tests.policy.making import APP, HOUR, candidate, candidates, decisions, kept, ns, reasons
+from tests.policy.making import APP, DAY, HOUR, candidate, candidates, decisions, kept, ns, reasons
 
 pytestmark = pytest.mark.spec("B6")
 
@@ -174,6 +174,12 @@ def test_the_oldest_stays_while_a_duration_reaches_it() -> None:
     assert found["2026-09-10"] == ["oldest monthly within 73d"]
     assert found["2026-09-30"] == ["monthly 2026-09 within 73d"]
     assert kept(candidates(times), Policy(keep_monthly=Duration(days=72))) == times[:0:-1]
+    # one that speaks for its month needs no second reason
+    found = reasons(decisions(candidates(times[1:]), reaching))
+    assert found["2026-09-30"] == ["monthly 2026-09 within 73d"]
+    assert reasons(decisions(candidates(times[1:]), Policy(keep_monthly=3)))["2026-09-30"] == [
+        "monthly 2026-09"
+    ]
 
 
 def test_an_incomplete_one_does_not_speak_for_a_day_that_has_a_complete_one() -> None:
@@ -187,6 +193,21 @@ def test_an_incomplete_one_does_not_speak_for_a_day_that_has_a_complete_one() ->
     assert kept(given, Policy(keep_daily=Duration(days=2))) == [
         "2026-11-22 02:00",
         "2026-11-21 02:00",
+    ]
+
+
+def test_of_several_incomplete_ones_the_newest_speaks() -> None:
+    """Where a day has nothing complete, its last try is the best there is."""
+    given = [
+        candidate("2026-11-20 02:00"),
+        incomplete("2026-11-21 02:00"),
+        incomplete("2026-11-21 14:00"),
+        candidate("2026-11-22 02:00"),
+    ]
+    assert kept(given, Policy(keep_daily=3)) == [
+        "2026-11-22 02:00",
+        "2026-11-21 14:00",
+        "2026-11-20 02:00",
     ]
 
 
@@ -295,6 +316,25 @@ def test_what_follows_another_stays_as_long_as_that_one() -> None:
     }
     assert kept(given, Policy(keep_last=1)) == [last]
     assert kept([follower, candidate(last)], Policy(keep_last=1)) == [last, two]
+
+
+def test_what_follows_another_stays_with_all_of_its_sources() -> None:
+    """In one source it follows what stays, in the other what goes: it stays in both."""
+    given = [
+        Candidate(id="1", group=APP, time_ns=HOUR),
+        Candidate(id="2", group=APP, time_ns=HOUR + 1, counts=False, follows="1"),
+        Candidate(id="0", group=DB, time_ns=HOUR),
+        Candidate(id="2", group=DB, time_ns=HOUR + 1, counts=False, follows="0"),
+        Candidate(id="3", group=DB, time_ns=DAY),
+    ]
+    found = decisions(given, Policy(keep_last=1))
+    assert [(one.candidate.group.source, one.candidate.id, one.reasons) for one in found] == [
+        ("app", "2", ("goes with 1",)),
+        ("app", "1", ("last 1",)),
+        ("db", "3", ("last 1",)),
+        ("db", "2", ("another source of it stays",)),
+        ("db", "0", ()),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def test_what_is_believed_is_handed_on() -> None:
         id="a", group=APP, time_ns=NOW, tags=("x",), complete=False, held=True, files=7, bytes=9
     )
     assert believed([one], NOW, GRACE) == [wanted]
+    plain = Claim(id="b", group=APP, claimed_ns=NOW, first_seen_ns=NOW)
+    assert believed([plain], NOW, GRACE) == [Candidate(id="b", group=APP, time_ns=NOW)]
 
 
 def test_a_time_that_is_not_believed_says_both() -> None:
@@ -99,7 +101,7 @@ def test_of_an_agents_hour_one_takes_a_place() -> None:
     given = [
         claim("d", "2026-11-20 11:00"),
         claim("b", "2026-11-20 10:30"),
-        claim("a", "2026-11-20 10:10"),
+        claim("a23456789", "2026-11-20 10:10"),
         claim("c", "2026-11-20 10:59:59.999"),
         other,
         claim("f", "2026-11-20 10:20", agent=False),
@@ -108,9 +110,14 @@ def test_of_an_agents_hour_one_takes_a_place() -> None:
     listed = believed(given, NOW, GRACE)
     assert [one.id for one in listed] == [one.id for one in given]
     follows = {one.id: one.follows for one in listed}
-    assert follows == {"a": "", "b": "a", "c": "a", "d": "", "e": "", "f": "", "g": ""}
+    assert follows == {
+        "a23456789": "",
+        "b": "a23456789",
+        "c": "a23456789",
+        **dict.fromkeys("defg", ""),
+    }
     assert {one.id: one.counts for one in listed} == {key: not to for key, to in follows.items()}
-    assert {one.note for one in listed if one.follows} == {"of the same hour as a"}
+    assert {one.note for one in listed if one.follows} == {"of the same hour as a2345678"}
 
 
 def test_of_an_agents_hour_a_complete_one_takes_the_place() -> None:
