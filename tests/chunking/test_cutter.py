@@ -26,7 +26,7 @@ DATA = noise(200_000, "chunking")
 LARGE = noise(24 << 20, "golden")
 
 
-def reading(data: bytes, sizes: Iterator[int]) -> Iterator[bytes]:
+def reading(data: bytes, sizes: Iterator[int], most: int | None = None) -> Iterator[bytes]:
     """Read ``data`` in pieces of these sizes."""
     place = 0
 
@@ -37,7 +37,7 @@ def reading(data: bytes, sizes: Iterator[int]) -> Iterator[bytes]:
         place += len(piece)
         return len(piece)
 
-    yield from cut_stream(FastCdc(SMALL), readinto, size=8192)
+    yield from cut_stream(FastCdc(SMALL), readinto, 8192, most)
 
 
 def cut(cutter: Cutter, data: bytes, size: int = 8 << 20) -> list[bytes]:
@@ -169,6 +169,14 @@ def test_fixed_chunks_have_one_size(length: int, size: int) -> None:
     assert b"".join(chunks) == data
     assert all(len(chunk) == size for chunk in chunks[:-1])
     assert len(chunks) == -(-length // size)
+
+
+@pytest.mark.parametrize("length", [1, 255, 4096, 8191, 8192, 8193, 50_000])
+def test_a_small_buffer_for_a_short_stream_cuts_no_differently(length: int) -> None:
+    """Knowing how long a stream can be changes what is allocated, never where it is cut."""
+    for most in (length, length + 1, 10 * length):
+        pieces = itertools.repeat(1000)
+        assert list(reading(DATA[:length], pieces, most)) == cut(FastCdc(SMALL), DATA[:length])
 
 
 @pytest.mark.parametrize("cutter", [FastCdc(SMALL), Fixed(100)])

@@ -117,3 +117,15 @@ def test_only_the_chosen_packs_are_read(tmp_path: Path) -> None:
     assert read(Subset("100%", b"")) == packs
     assert len(read(Subset("1K", b""))) == 1
     assert sorted(read(Subset("1/2", b"")) + read(Subset("2/2", b""))) == packs
+
+
+def test_a_tree_is_checked_with_few_requests(tmp_path: Path) -> None:
+    """Neighbouring parts of a tree are asked for together: a line may be slow."""
+    recording = RecordingStore(MemoryStore())
+    kit = Kit(recording, tmp_path)
+    initialise(recording, SECRET, kit.randomness, 0)
+    kit.backup({b"d/%05d" % number: b"%d" % number for number in range(20_000)})
+    recording.requests.clear()
+    assert kit.verify(read_data=False).damage == []
+    ranges = [key for verb, key in recording.requests if verb == "get_range"]
+    assert 1 <= len(ranges) <= 5

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import ParamSpec, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +18,7 @@ from strongroom.repository.canonical import padme
 from strongroom.repository.columns import ChunkKind, decode_columns
 from strongroom.repository.keyring import Keyring
 from strongroom.repository.opening import initialise
-from strongroom.repository.pack import SealedPack, read_whole_pack
+from strongroom.repository.pack import SealedPack, compress_frame, read_whole_pack
 from strongroom.repository.packer import Packer, PackLimits, StoredPack, Workers
 from strongroom.repository.records import PackColumns
 from strongroom.storage.memory import MemoryStore
@@ -29,6 +32,8 @@ KEYRING: Keyring = initialise(MemoryStore(), SECRET, SeededRandomness(3), 0).key
 DATA = noise(100_000, "packer")
 FRAME, PACK = 1000, 10_000
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Added = Sequence[tuple[ChunkKind, bytes]]
 chunks = st.builds(
     lambda kind, place, size: (kind, DATA[place : place + size]),
@@ -76,8 +81,8 @@ def packed(
 
 def opened(pack: SealedPack) -> list[tuple[ChunkKind, list[bytes]]]:
     """Return the kind and the chunks of each frame of a pack, as a reader has them."""
-    opener, frames = read_whole_pack("a pack", pack.data, KEYRING)
-    assert tuple(frames) == pack.frames
+    opener, frames = read_whole_pack("a pack", bytes(pack.data), KEYRING)
+    assert frames == decode_columns("x", pack.columns)
     view = memoryview(pack.data)
     decompressor = Decompressor()
     return [
@@ -121,7 +126,7 @@ def test_frames_and_packs_keep_to_their_sizes(added: Added) -> None:
         for _kind, held in frames:
             assert sum(map(len, held)) <= FRAME or len(held) == 1
         columns = PackColumns(entry.entry.frames, entry.entry.ids, entry.entry.lengths)
-        assert tuple(decode_columns("x", columns)) == pack.frames
+        assert columns == pack.columns
 
 
 def test_data_and_trees_share_a_pack_where_they_fit() -> None:
@@ -151,6 +156,65 @@ def test_many_threads_store_the_same() -> None:
     assert sorted(c for p in put for _, held in opened(p) for c in held) == sorted(
         c for p in expected for _, held in opened(p) for c in held
     )
+
+
+class _Later(Executor):
+    """Does nothing until somebody waits for it, and knows what waits."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """See ``Executor``."""
+        executor = self
+        self.waiting += 1
+
+        class Waiting(Future[T]):
+            def result(self, timeout: float | None = None) -> T:
+                if not self.done():
+                    executor.waiting -= 1
+                    self.set_result(work(*args, **kwargs))
+                return super().result(timeout)
+
+        return Waiting()
+
+
+def test_what_is_on_its_way_is_bounded() -> None:
+    """However slow compressing and storing are, only so much is taken in before they are done."""
+    compute, transfer = _Later(), _Later()
+    stored = 0
+
+    def put(pack: SealedPack) -> None:
+        nonlocal stored
+        stored += pack.plain_bytes
+
+    one = packer(put, Workers(compute, transfer), in_flight=20_000)
+    taken = 0
+    for place in range(0, 90_000, 900):
+        piece = DATA[place : place + 900]
+        one.add(ChunkKind.DATA, chunk_id(ChunkKind.DATA, piece), piece)
+        taken += len(piece)
+        assert taken - stored <= 20_000 + 2 * FRAME  # one that is filling, and the last one
+    one.flush()
+    assert stored == taken
+    assert compute.waiting == transfer.waiting == 0
+
+
+def test_compressed_bytes_take_no_more_room_than_they_are_long() -> None:
+    """Zstd asks for room for the worst case; that is not kept until a pack is full."""
+    plain = bytes(1 << 20)
+    compressor, decompressor = Compressor(), Decompressor()
+    tracemalloc.start()
+    try:
+        frames = [
+            compress_frame(ChunkKind.DATA, [(bytes(32), plain)], compressor, decompressor)[0]
+            for _ in range(32)
+        ]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(len(frame.content) for frame in frames) < 10_000
+    assert held < 8 << 20
 
 
 def fails_after(count: int) -> tuple[Callable[[SealedPack], None], list[SealedPack]]:

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ import pytest
 from strongroom.model.entry import CHANGED_WHILE_READ
 from strongroom.model.fs import Fs
 from strongroom.model.source import Content, Loaded
-from strongroom.sources.files.content import MOST_EXTENTS
 from strongroom.sources.files.options import FilesOptions
 from tests.support.hook_fs import always, fails, hook_fs, once
 from tests.support.memory_backup import files_source, save, tree_path, walked
@@ -75,7 +74,7 @@ def test_holes_are_extents_without_data(tmp_path: Path) -> None:
         file.write(b"island")
         file.truncate(8 * MIB)
     with _open(tmp_path / "x") as content:
-        extents = content.extents()
+        extents = list(content.extents())
     place = 0
     for offset, length, _ in extents:
         assert offset == place
@@ -92,7 +91,7 @@ def test_without_knowledge_of_holes_all_is_data(tmp_path: Path, number: int) -> 
     with (tmp_path / "x").open("wb") as file:
         file.truncate(MIB)
     with _open(tmp_path / "x", hook_fs({"seek_data": always(fails(number))})) as content:
-        assert content.extents() == [(0, MIB, True)]
+        assert list(content.extents()) == [(0, MIB, True)]
         assert _read(content, 0, 10) == bytes(10)
 
 
@@ -100,11 +99,11 @@ def test_nonsense_about_holes_does_not_hold_us_up(tmp_path: Path) -> None:
     """A hole punched between two questions looks like data without length."""
     (tmp_path / "x").write_bytes(bytes(MIB))
     with _open(tmp_path / "x", hook_fs(changed={"seek_hole": lambda _: 0})) as content:
-        assert content.extents() == [(0, MIB, True)]
+        assert list(content.extents()) == [(0, MIB, True)]
 
 
-def test_there_is_a_bound_to_the_number_of_extents(tmp_path: Path) -> None:
-    """A file of a million islands is read as a whole from some point on."""
+def test_a_million_islands_are_given_one_by_one(tmp_path: Path) -> None:
+    """However many there are: all is not asked for before the first can be read."""
     size = 1 << 40
     with (tmp_path / "x").open("wb") as file:
         file.truncate(size)
@@ -115,8 +114,26 @@ def test_there_is_a_bound_to_the_number_of_extents(tmp_path: Path) -> None:
     }
     with _open(tmp_path / "x", hook_fs(changed=answers)) as content:
         extents = content.extents()
-    assert len(extents) <= MOST_EXTENTS + 2
-    assert extents[-1][0] + extents[-1][1] == size
+        first = list(islice(extents, 200_001))
+    assert next(islands) < 300_000
+    assert sum(is_data for _, _, is_data in first) >= 100_000
+    assert all(start + length == after for (start, length, _), (after, _, _) in pairwise(first))
+
+
+def test_reading_between_two_extents_does_not_move_the_next(tmp_path: Path) -> None:
+    """Looking for holes and reading share the position in the file."""
+    with (tmp_path / "x").open("wb") as file:
+        for number in range(1, 4):
+            file.seek(number * MIB)
+            file.write(bytes([number]) * 4096)
+        file.truncate(8 * MIB)
+    with _open(tmp_path / "x") as content:
+        read = [
+            _read(content, offset, length)
+            for offset, length, is_data in content.extents()
+            if is_data
+        ]
+    assert [set(data) - {0} for data in read] == [{1}, {2}, {3}]
 
 
 @pytest.mark.parametrize(

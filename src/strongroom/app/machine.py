@@ -17,6 +17,7 @@ from strongroom.model.fs import Fs
 from strongroom.model.randomness import Randomness
 from strongroom.model.spawn import Spawn
 from strongroom.repository.packer import Workers
+from strongroom.system.allocator import one_arena
 from strongroom.system.posix import PosixFs
 from strongroom.system.priority import lower_priority
 from strongroom.system.randomness import SystemRandomness
@@ -69,6 +70,7 @@ class Run:
 
 def this_machine(*, polite: bool = False) -> Machine:
     """Open the real doors; ``polite``: from now on others use processors and disks first."""
+    one_arena()
     if polite:
         lower_priority()
     return Machine(

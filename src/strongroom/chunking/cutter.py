@@ -74,14 +74,18 @@ class Fixed:
             yield rest
 
 
-def cut_stream(cutter: Cutter, readinto: ReadInto, size: int = READ_SIZE) -> Iterator[bytes]:
+def cut_stream(
+    cutter: Cutter, readinto: ReadInto, size: int = READ_SIZE, most: int | None = None
+) -> Iterator[bytes]:
     """Yield the chunks of a stream, each as bytes of its own.
 
     ``readinto`` fills a buffer and returns the number of bytes, 0 at the end. A cut is taken only
     while at least ``cutter.maximum`` bytes lie ahead or the stream has ended, so that it never
-    depends on how the reads fell.
+    depends on how the reads fell. ``most``: the stream is no longer than this, and a short one
+    takes a small buffer.
     """
-    buffer = bytearray(max(size, 2 * cutter.maximum))
+    whole = max(size, 2 * cutter.maximum)
+    buffer = bytearray(whole if most is None else min(whole, most + 1))  # one more sees the end
     view = memoryview(buffer)
     filled, ended = 0, False
     while True:

@@ -18,6 +18,9 @@ _TRY_FROM: Final = 256 * 1024
 _MAX_WINDOW_LOG: Final = 27
 
 
+Data = bytes | bytearray | memoryview
+
+
 class CodecError(Exception):
     """Compressed bytes do not decode to what they claim."""
 
@@ -29,8 +32,11 @@ class Compressor:
         self._level = level
         self._local = threading.local()
 
-    def compress(self, data: bytes | bytearray | memoryview) -> tuple[int, bytes]:
-        """Return (codec, payload): STORED when zstd saves less than one part in 32."""
+    def compress(self, data: Data) -> tuple[int, Data]:
+        """Return (codec, payload): STORED, and ``data`` itself, if zstd saves less than 1 in 32.
+
+        The payload of zstd keeps all the room that it might have needed: copy what is kept.
+        """
         context = getattr(self._local, "context", None)
         if context is None:
             context = zstandard.ZstdCompressor(level=self._level, write_content_size=True)
@@ -40,10 +46,10 @@ class Compressor:
             middle = size // 2
             sample = memoryview(data)[middle : middle + _SAMPLE]
             if len(context.compress(sample)) > _SAMPLE - _SAMPLE // 64:
-                return STORED, bytes(data)
+                return STORED, data
         payload: bytes = context.compress(data)
         if len(payload) > size - size // 32:
-            return STORED, bytes(data)
+            return STORED, data
         return ZSTD, payload
 
 

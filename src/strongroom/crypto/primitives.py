@@ -95,6 +95,22 @@ class Cipher:
         """Return ciphertext and tag."""
         return self._aead.encrypt(nonce, plain, associated)
 
+    def seal_into(
+        self, nonce: bytes, plain: bytes | memoryview, associated: bytes, place: memoryview
+    ) -> None:
+        """As ``seal``, into ``place``, which is ``TAG_SIZE`` bytes longer than ``plain``."""
+        self._aead.encrypt_into(nonce, plain, associated, place)
+
+    def unseal_into(
+        self, nonce: bytes, sealed: memoryview, associated: bytes, place: memoryview
+    ) -> None:
+        """As ``unseal``, into ``place``, which is ``TAG_SIZE`` bytes shorter than ``sealed``."""
+        try:
+            self._aead.decrypt_into(nonce, sealed, associated, place)
+        except (InvalidTag, ValueError) as error:
+            msg = "sealed bytes do not open"
+            raise OpenError(msg) from error
+
     def unseal(self, nonce: bytes, sealed: bytes | memoryview, associated: bytes = b"") -> bytes:
         """Inverse of ``seal``; ``OpenError``."""
         try:

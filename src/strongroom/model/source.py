@@ -6,7 +6,7 @@ the entry and its bytes. A ``Target`` is where entries are restored to. Neither 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -59,8 +59,11 @@ class Loaded(NamedTuple):
 class Content(Protocol):
     """An open item too large to be loaded whole."""
 
-    def extents(self) -> Sequence[tuple[int, int, bool]]:
-        """Return (offset, length, is data) from 0 to the end without gaps; the rest is holes."""
+    def extents(self) -> Iterable[tuple[int, int, bool]]:
+        """Give (offset, length, is data) from 0 to the end without gaps; the rest is holes.
+
+        Each may be read before the next is asked for.
+        """
         ...
 
     def readinto(self, offset: int, buffer: memoryview) -> int:

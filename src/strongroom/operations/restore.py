@@ -6,7 +6,6 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
@@ -14,12 +13,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.errors import DamageError, NotFoundError
-from strongroom.model.entry import HOLE, Entry, EntryKind, Extent, extents, sort_key
+from strongroom.model.entry import HOLE, Entry, EntryKind, sort_key
 from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import Extra, Problem, Target
 from strongroom.operations.restore_window import LargeFile, Piece, Window, is_small
-from strongroom.repository.content import flatten
+from strongroom.repository.content import FetchTree, flatten, lists_ahead
 from strongroom.repository.reader import Reader, Stream
 from strongroom.repository.repository import Repository
 from strongroom.repository.tree import Root, TreeReader
@@ -32,7 +31,6 @@ PLACED_AT_ONCE: Final = 1000
 _OTHER_SIZE: Final = "one of its chunks has another size"
 
 Wanted = Callable[[Entry], bool]
-Fetch = Callable[[list[bytes]], list[bytes]]
 
 
 @dataclass(slots=True)
@@ -110,7 +108,7 @@ class Restore:
                     window.small.setdefault(entry.content[:32], []).append(entry)
                 else:
                     large.append(entry)
-            fetch = self._lists_of(large)
+            fetch = lists_ahead(large, self._reader.fetch)
             for entry in large:
                 self._open(entry, window, fetch)
             self._count(self._target.write(empty), 0)
@@ -147,23 +145,7 @@ class Restore:
         if size:
             self._sink(Advanced(0, size))
 
-    def _lists_of(self, files: Sequence[Entry]) -> Fetch:
-        """Read the first lists of all these files at once; the rest is read when it is needed."""
-        ids = [e.chunk_id for f in files if f.depth == 1 for e in _extents(f)]
-        fetch = self._reader.fetch
-        known: dict[bytes, bytes] = {}
-        with suppress(DamageError):  # whose list it is, is seen when they are read one by one
-            known = dict(zip(ids, fetch(ids), strict=True)) if ids else {}
-
-        def fetch_lists(wanted: list[bytes]) -> list[bytes]:
-            found = [known.get(chunk_id) for chunk_id in wanted]
-            missing = [i for i, one in zip(wanted, found, strict=True) if one is None]
-            more = iter(fetch(missing) if missing else ())
-            return [next(more) if one is None else one for one in found]
-
-        return fetch_lists
-
-    def _open(self, entry: Entry, window: Window, fetch: Fetch) -> None:
+    def _open(self, entry: Entry, window: Window, fetch: FetchTree) -> None:
         try:
             pieces_of = list(flatten(_shown(entry.path), entry.content, entry.depth, fetch))
         except DamageError as error:
@@ -231,13 +213,6 @@ class Restore:
                 return
             self.result.damaged.append(problem)
         self._sink(ProblemFound(problem))
-
-
-def _extents(entry: Entry) -> list[Extent]:
-    """Return the extents of an entry; none if they are damaged, which is told of elsewhere."""
-    with suppress(ValueError):
-        return extents(entry.content)
-    return []
 
 
 def _shown(path: bytes) -> str:

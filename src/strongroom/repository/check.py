@@ -41,7 +41,7 @@ from strongroom.repository.standing import voids_of
 from strongroom.repository.tags import additions
 from strongroom.repository.treecheck import TreeCheck
 
-_AHEAD: Final = 4
+_BYTES_AHEAD: Final = 128 << 20  # of packs
 _KNOWN: Final = (
     layout.SLOTS,
     layout.WRITERS,
@@ -252,10 +252,14 @@ class Check:
     # -- bytes
 
     def _read_packs(self, chosen: Sequence[bytes]) -> None:
+        """Read packs, as many at once as there are threads for and ``_BYTES_AHEAD`` leaves room."""
         running: deque[tuple[bytes, Future[int]]] = deque()
         executor = self._repository.around.workers.transfer
+        ahead = 0
         for pack_id in chosen:
-            if len(running) >= _AHEAD:
+            ahead += self._listed[pack_id]
+            while running and ahead > _BYTES_AHEAD:
+                ahead -= self._listed[running[0][0]]
                 self._take(*running.popleft())
             running.append((pack_id, executor.submit(self._read_pack, pack_id)))
         while running:

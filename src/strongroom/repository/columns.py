@@ -56,6 +56,16 @@ class FrameRecord(NamedTuple):
         return FrameSpan(self.offset, self.sealed_length, self.plain_length, self.kind)
 
 
+def pack_lengths(lengths: Sequence[int]) -> bytes:
+    """Return lengths as a column has them."""
+    return struct.pack(f">{len(lengths)}I", *lengths)
+
+
+def unpack_lengths(column: bytes) -> tuple[int, ...]:
+    """Inverse of ``pack_lengths``."""
+    return struct.unpack(f">{len(column) // LENGTH_SIZE}I", column)
+
+
 def encode_columns(frames: Sequence[FrameRecord]) -> PackColumns:
     """Turn frames into columns."""
     lengths = [length for frame in frames for length in frame.lengths]
@@ -65,7 +75,7 @@ def encode_columns(frames: Sequence[FrameRecord]) -> PackColumns:
             for frame in frames
         ),
         ids=b"".join(b"".join(frame.ids) for frame in frames),
-        lengths=struct.pack(f">{len(lengths)}I", *lengths),
+        lengths=pack_lengths(lengths),
     )
 
 
@@ -76,7 +86,7 @@ def decode_columns(where: str, columns: PackColumns) -> list[FrameRecord]:
     if rest or fraction or len(columns.lengths) != count * LENGTH_SIZE or number > MAX_FRAMES:
         msg = f"{where} is damaged: its columns are not of one length"
         raise DamageError(msg)
-    lengths = struct.unpack(f">{count}I", columns.lengths)
+    lengths = unpack_lengths(columns.lengths)
     frames: list[FrameRecord] = []
     done, place = 0, 0
     for offset, sealed, chunks, kind in FRAME.iter_unpack(columns.frames):

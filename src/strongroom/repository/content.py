@@ -6,11 +6,12 @@ one list on each level.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from strongroom.errors import DamageError
-from strongroom.model.entry import EXTENT, HOLE, Extent, extents
+from strongroom.model.entry import EXTENT, HOLE, Entry, Extent, extents
 from strongroom.repository.layout import HASH_SIZE
 
 INLINE: Final = 64
@@ -73,6 +74,34 @@ class ContentBuilder:
         list_id = self._save_tree(b"".join(records))
         self._list_ids.append(list_id)
         self._append(depth + 1, EXTENT.pack(list_id, length))
+
+
+def lists_ahead(entries: Iterable[Entry], fetch: FetchTree) -> FetchTree:
+    """Read the first lists of all these entries at once; the rest is read when it is needed."""
+    ids = [
+        extent.chunk_id
+        for entry in entries
+        if entry.depth == 1
+        for extent in _extents_if_any(entry.content)
+    ]
+    known: dict[bytes, bytes] = {}
+    with suppress(DamageError):  # whose list it is, is seen when they are read one by one
+        known = dict(zip(ids, fetch(ids), strict=True)) if ids else {}
+
+    def fetch_lists(wanted: list[bytes]) -> list[bytes]:
+        found = [known.get(chunk_id) for chunk_id in wanted]
+        missing = [i for i, one in zip(wanted, found, strict=True) if one is None]
+        more = iter(fetch(missing) if missing else ())
+        return [next(more) if one is None else one for one in found]
+
+    return fetch_lists
+
+
+def _extents_if_any(content: bytes) -> list[Extent]:
+    """Return extents; none if they are damaged, which is told of where they are used."""
+    with suppress(ValueError):
+        return extents(content)
+    return []
 
 
 def flatten(where: str, content: bytes, depth: int, fetch: FetchTree) -> Iterator[Extent]:

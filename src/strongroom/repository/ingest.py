@@ -18,12 +18,13 @@ from strongroom.chunking.cutter import ChunkerParameters, FastCdc, cut_stream
 from strongroom.clock import Clock
 from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind
 from strongroom.model.events import Advanced, ProblemFound
+from strongroom.model.fs import Buffer
 from strongroom.model.snapshot import Counts, Order, SourceRecord, Status, Stream
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
 from strongroom.repository.canonical import encode
 from strongroom.repository.columns import MAX_CHUNK
 from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, WalkWriter
-from strongroom.repository.planning import Planner, Small, Step
+from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS, Planner, Small, Step
 from strongroom.repository.repository import Surroundings
 from strongroom.repository.session import BackupSession
 
@@ -300,18 +301,25 @@ class Ingest:
     def _stream_content(self, content: Content, item: Item) -> _Streamed:
         builder = self._writer.new_content()
         ids: list[bytes] = []
+        waiting: list[tuple[bytes, Buffer]] = []
+        size = 0
         for offset, length, is_data in content.extents():
             if not is_data:
                 builder.add(HOLE, length)
                 continue
             for chunk in self._chunks(content, offset, length):
                 chunk_id = self._hash(chunk)
-                self._writer.save_data([(chunk_id, chunk)])
                 builder.add(chunk_id, len(chunk))
                 ids.append(chunk_id)
+                waiting.append((chunk_id, chunk))
+                size += len(chunk)
+                if size >= BATCH_BYTES or len(waiting) >= BATCH_ITEMS:
+                    self._writer.save_data(waiting)
+                    waiting, size = [], 0
                 self.tally.bytes_read += len(chunk)
                 self._sink(Advanced(0, len(chunk), item.path))
                 self._session.beat()
+        self._writer.save_data(waiting)
         references, depth = builder.finish()
         loaded = content.finish(builder.size)
         if loaded.entry is None:
@@ -329,7 +337,7 @@ class Ingest:
             place += count
             return count
 
-        yield from cut_stream(FastCdc(self._parameters), readinto)
+        yield from cut_stream(FastCdc(self._parameters), readinto, most=length)
 
     def _save_problems(self, problems: Sequence[Problem]) -> Stream:
         if not problems:

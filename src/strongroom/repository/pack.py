@@ -2,7 +2,7 @@
 
 What is written is verified in two steps before it leaves. A frame is decompressed as soon as it is
 compressed, and the ids of its chunks are computed again from what came out (``check_frame``). A
-sealed pack is opened again, and each payload compared with the one that was checked, by its digest
+sealed pack is opened again, and each frame compared with the one that was checked, by its digest
 (``seal_pack``). ``PackOpener`` reads frames and footers, and recomputes ids.
 """
 
@@ -18,13 +18,15 @@ from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.fs import Buffer
 from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.columns import (
+    FRAME,
     MAX_FRAME_PLAIN,
     MAX_PACK,
     ChunkKind,
     FrameRecord,
     FrameSpan,
     decode_columns,
-    encode_columns,
+    pack_lengths,
+    unpack_lengths,
 )
 from strongroom.repository.envelope import check_version
 from strongroom.repository.keyring import (
@@ -34,6 +36,7 @@ from strongroom.repository.keyring import (
     SessionKeys,
     SessionSecret,
 )
+from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import SUITE, PackColumns, read_body
 
 MAGIC: Final = b"SRMP"
@@ -43,7 +46,6 @@ HEADER_SIZE: Final = _HEADER.size
 _TRAILER: Final = struct.Struct(">II")
 TRAILER_SIZE: Final = _TRAILER.size + TAG_SIZE
 _PREFIX: Final = struct.Struct(">BI")
-FRAME_OVERHEAD: Final = _PREFIX.size + TAG_SIZE
 _NONCE: Final = struct.Struct(">B3xQ")
 _FRAME, _FOOTER, _END = 1, 2, 3
 _PER_FRAME, _PER_CHUNK = 13, 36
@@ -51,27 +53,47 @@ _FOOTER_OVERHEAD: Final = 64 + TAG_SIZE
 
 
 class CompressedFrame(NamedTuple):
-    """Chunks on their way into a pack: one codec, one payload and its SHA-256."""
+    """Chunks on their way into a pack.
+
+    ``content``: codec, length and payload, as they are sealed; ``digest``: SHA-256 of the payload.
+    ``ids`` of the chunks one after the other, ``lengths`` as the columns of a pack have them.
+    """
 
     kind: ChunkKind
-    codec: int
-    payload: bytes
+    content: bytes
     digest: bytes
-    ids: tuple[bytes, ...]
-    lengths: tuple[int, ...]
+    ids: bytes
+    lengths: bytes
+
+    @property
+    def seen(self) -> tuple[bytes, bytes]:
+        """What tells this content from any other: its head, and the digest of its payload."""
+        return self.content[: _PREFIX.size], self.digest
+
+    @property
+    def chunks(self) -> int:
+        """The number of chunks."""
+        return len(self.ids) // HASH_SIZE
+
+    @property
+    def plain_length(self) -> int:
+        """Bytes of all its chunks."""
+        length: int = _PREFIX.unpack_from(self.content)[1]
+        return length
 
     @property
     def weight(self) -> int:
         """Bytes that the frame adds to a pack, its part of the footer included."""
-        return FRAME_OVERHEAD + len(self.payload) + _PER_FRAME + _PER_CHUNK * len(self.ids)
+        return TAG_SIZE + len(self.content) + _PER_FRAME + _PER_CHUNK * self.chunks
 
 
 class SealedPack(NamedTuple):
-    """A finished pack, verified."""
+    """A finished pack, verified; ``plain_bytes`` of all its chunks."""
 
     pack_id: bytes
-    data: bytes
-    frames: tuple[FrameRecord, ...]
+    data: bytearray
+    columns: PackColumns
+    plain_bytes: int
 
 
 EMPTY_WEIGHT: Final = HEADER_SIZE + TRAILER_SIZE + _FOOTER_OVERHEAD
@@ -115,12 +137,17 @@ class PackOpener:
         except CodecError as error:
             raise self._damage(f"the frame at {place.offset}: {error}") from error
 
-    def check_payload(
-        self, place: FrameSpan, sealed: bytes | memoryview, frame: CompressedFrame
+    def check_sealed(
+        self, place: FrameSpan, sealed: memoryview, seen: tuple[bytes, bytes], scratch: memoryview
     ) -> None:
-        """``DamageError`` unless the sealed frame opens to the payload of ``frame``."""
-        codec, payload = self._payload(place, sealed)
-        if codec != frame.codec or sha256(payload) != frame.digest:
+        """``DamageError`` unless a frame opens to what was ``seen``; ``scratch``: room for it."""
+        nonce = _NONCE.pack(_FRAME, place.offset)
+        content = scratch[: len(sealed) - TAG_SIZE]
+        try:
+            self._cipher.unseal_into(nonce, sealed, bytes([place.kind]), content)
+        except OpenError as error:
+            raise self._damage(f"the frame at {place.offset} does not open") from error
+        if (bytes(content[: _PREFIX.size]), sha256(content[_PREFIX.size :])) != seen:
             raise self._damage(f"the frame at {place.offset} is not what was sealed")
 
     def check(self, kind: ChunkKind, chunk_id: bytes, chunk: memoryview) -> None:
@@ -153,13 +180,17 @@ class PackOpener:
             raise self._damage("its footer does not lie where its end says")
         return offset, length
 
-    def footer(self, offset: int, sealed: bytes | memoryview) -> list[FrameRecord]:
-        """Return the frames that the footer lists; ``DamageError``."""
+    def columns(self, offset: int, sealed: bytes | memoryview) -> PackColumns:
+        """Return what the footer lists, as it stands there; ``DamageError``."""
         try:
             plain = unpad(self._cipher.unseal(_NONCE.pack(_FOOTER, offset), sealed))
         except (OpenError, FormatError) as error:
             raise self._damage("its footer does not open") from error
-        frames = decode_columns(self._where, read_body(self._where, plain, PackColumns))
+        return read_body(self._where, plain, PackColumns)
+
+    def footer(self, offset: int, sealed: bytes | memoryview) -> list[FrameRecord]:
+        """Return the frames that the footer lists; ``DamageError``."""
+        frames = decode_columns(self._where, self.columns(offset, sealed))
         if frames and frames[-1].offset + frames[-1].sealed_length != offset:
             raise self._damage("its frames do not end where its footer begins")
         return frames
@@ -218,13 +249,16 @@ def compress_frame(
     decompressor: Decompressor,
 ) -> tuple[CompressedFrame, memoryview]:
     """Compress chunks, given with their ids; also what decompressing gives back, to be checked."""
-    lengths = tuple(len(chunk) for _, chunk in chunks)
+    lengths = pack_lengths([len(chunk) for _, chunk in chunks])
     plain = chunks[0][1] if len(chunks) == 1 else b"".join([chunk for _, chunk in chunks])
     codec, payload = compressor.compress(plain)
-    ids = tuple(chunk_id for chunk_id, _ in chunks)
-    frame = CompressedFrame(kind, codec, payload, sha256(payload), ids, lengths)
+    # a copy: what zstd returns keeps all the room that it might have needed
+    content = b"".join((_PREFIX.pack(codec, len(plain)), payload))
+    kept = memoryview(content)[_PREFIX.size :]
+    ids = b"".join([chunk_id for chunk_id, _ in chunks])
+    frame = CompressedFrame(kind, content, sha256(kept), ids, lengths)
     try:
-        back = decompressor.decompress(codec, memoryview(payload), len(plain))
+        back = decompressor.decompress(codec, kept, len(plain))
     except CodecError as error:
         raise _broken_machine() from error
     return frame, memoryview(back)
@@ -233,48 +267,80 @@ def compress_frame(
 def check_frame(frame: CompressedFrame, back: memoryview, domain: DomainKeys) -> None:
     """``DamageError`` unless what was decompressed is the chunks that the ids name."""
     hasher = domain.data_hasher if frame.kind is ChunkKind.DATA else domain.tree_hasher
+    found = []
     place = 0
-    for chunk_id, size in zip(frame.ids, frame.lengths, strict=True):
-        if hasher(back[place : place + size]) != chunk_id:
-            raise _broken_machine()
+    for size in unpack_lengths(frame.lengths):
+        found.append(hasher(back[place : place + size]))
         place += size
+    if b"".join(found) != frame.ids or place != len(back):
+        raise _broken_machine()
 
 
-def seal_pack(frames: Sequence[CompressedFrame], keys: SessionKeys, salt: bytes) -> SealedPack:
-    """Seal checked frames into a pack, and prove that it opens to exactly these."""
+def seal_pack(frames: list[CompressedFrame], keys: SessionKeys, salt: bytes) -> SealedPack:
+    """Seal checked frames into a pack, and prove that it opens to exactly these.
+
+    Each frame is taken out of ``frames`` when it is sealed, so that memory holds it once.
+    """
     domain = keys.domain
     fixed = _FIXED.pack(
         MAGIC, domain.version, SUITE, 0, domain.repository_id, domain.domain_id, keys.epoch
     )
     key, commitment = keys.secret.pack_key(fixed, salt)
     header = _HEADER.pack(fixed, keys.sealed, salt, commitment)
+    columns, spans, end = _laid_out(frames)
+    footer = pad(encode(columns), around=end + TAG_SIZE + TRAILER_SIZE)
+    trailer = _TRAILER.pack(end, len(footer) + TAG_SIZE)
+    size = end + len(footer) + TAG_SIZE + TRAILER_SIZE
+    data = bytearray(size)
+    data[:HEADER_SIZE] = header
+    view = memoryview(data)
     cipher = Cipher(key)
-    parts: list[bytes] = [header]
-    records: list[FrameRecord] = []
+    seen = list(zip(spans, (frame.seen for frame in frames), strict=True))
+    frames.reverse()
+    for span in spans:
+        place = view[span.offset : span.offset + span.sealed_length]
+        nonce = _NONCE.pack(_FRAME, span.offset)
+        cipher.seal_into(nonce, frames.pop().content, bytes([span.kind]), place)
+    cipher.seal_into(_NONCE.pack(_FOOTER, end), footer, b"", view[end : size - TRAILER_SIZE])
+    nonce = _NONCE.pack(_END, size - TRAILER_SIZE)
+    cipher.seal_into(nonce, trailer, b"", view[size - TRAILER_SIZE :])
+    _check_pack(_opener("the new pack", header, keys.secret, domain), view, columns, seen)
+    return SealedPack(sha256(data), data, columns, sum(span.plain_length for span in spans))
+
+
+def _laid_out(frames: Sequence[CompressedFrame]) -> tuple[PackColumns, list[FrameSpan], int]:
+    """Return what the footer of a pack lists, where each frame lies, and where they end."""
+    spans = []
     offset = HEADER_SIZE
     for frame in frames:
-        plain = _PREFIX.pack(frame.codec, sum(frame.lengths)) + frame.payload
-        sealed = cipher.seal(_NONCE.pack(_FRAME, offset), plain, bytes([frame.kind]))
-        parts.append(sealed)
-        records.append(FrameRecord(offset, len(sealed), frame.kind, frame.ids, frame.lengths))
-        offset += len(sealed)
-    footer = cipher.seal(
-        _NONCE.pack(_FOOTER, offset),
-        pad(encode(encode_columns(records)), around=offset + TAG_SIZE + TRAILER_SIZE),
+        length = len(frame.content) + TAG_SIZE
+        spans.append(FrameSpan(offset, length, frame.plain_length, frame.kind))
+        offset += length
+    columns = PackColumns(
+        frames=b"".join(
+            FRAME.pack(span.offset, span.sealed_length, frame.chunks, frame.kind)
+            for span, frame in zip(spans, frames, strict=True)
+        ),
+        ids=b"".join(frame.ids for frame in frames),
+        lengths=b"".join(frame.lengths for frame in frames),
     )
-    parts.append(footer)
-    end = offset + len(footer)
-    parts.append(cipher.seal(_NONCE.pack(_END, end), _TRAILER.pack(offset, len(footer))))
-    data = b"".join(parts)
-    opener = _opener("the new pack", header, keys.secret, domain)
-    view = memoryview(data)
-    offset, length = opener.footer_place(data[-TRAILER_SIZE:], len(data))
-    if opener.footer(offset, view[offset : offset + length]) != records:
+    return columns, spans, offset
+
+
+def _check_pack(
+    opener: PackOpener,
+    pack: memoryview,
+    columns: PackColumns,
+    frames: Sequence[tuple[FrameSpan, tuple[bytes, bytes]]],
+) -> None:
+    """``DamageError`` unless a sealed pack opens to what was sealed."""
+    offset, length = opener.footer_place(bytes(pack[-TRAILER_SIZE:]), len(pack))
+    if opener.columns(offset, pack[offset : offset + length]) != columns:
         raise _broken_machine()
-    for frame, record in zip(frames, records, strict=True):
-        sealed_frame = view[record.offset : record.offset + record.sealed_length]
-        opener.check_payload(record.span, sealed_frame, frame)
-    return SealedPack(sha256(data), data, tuple(records))
+    scratch = memoryview(bytearray(max((span.sealed_length for span, _ in frames), default=0)))
+    for span, seen in frames:
+        sealed = pack[span.offset : span.offset + span.sealed_length]
+        opener.check_sealed(span, sealed, seen, scratch)
 
 
 def _broken_machine() -> DamageError:

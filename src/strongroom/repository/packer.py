@@ -1,8 +1,9 @@
 """From chunks to packs: frames are compressed on worker threads, packed in order, sealed, stored.
 
-One thread adds, and checks what comes back from the compressor: many short calls belong on one
-thread. Workers compress, decompress and seal; transfer threads put. What is in flight is
-bounded in bytes. A failure anywhere is raised by the next call.
+One thread adds. Workers compress, decompress, check what came back, and seal; transfer threads put.
+Of frames of many chunks the one thread checks what came back: many short calls on several threads
+fight for the interpreter. What is in flight is bounded in bytes: plaintext until it is compressed,
+then the frame until its pack is stored. A failure anywhere is raised by the next call.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from strongroom.crypto.primitives import sha256
 from strongroom.model.fs import Buffer
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import padme
-from strongroom.repository.columns import ChunkKind, encode_columns
+from strongroom.repository.columns import ChunkKind
 from strongroom.repository.keyring import SessionKeys
 from strongroom.repository.pack import (
     EMPTY_WEIGHT,
@@ -31,7 +32,10 @@ from strongroom.repository.pack import (
 )
 from strongroom.repository.records import IndexedPack
 
-DEFAULT_BUDGET: Final = 192 << 20
+DEFAULT_BUDGET: Final = 128 << 20
+_CHECKED_HERE: Final = 16  # chunks of a frame: more are too many calls for a worker
+
+_Compressed = tuple[CompressedFrame, memoryview | None]
 
 
 class Workers(NamedTuple):
@@ -96,7 +100,7 @@ class Packer:
         self._compressor = compressor
         self._decompressor = Decompressor()
         self._filling = {kind: _Frame() for kind in ChunkKind}
-        self._compressing: deque[tuple[Future[tuple[CompressedFrame, memoryview]], int]] = deque()
+        self._compressing: deque[tuple[Future[_Compressed], int]] = deque()
         self._packs = {kind: _OpenPack() for kind in ChunkKind}
         self._storing: deque[tuple[Future[Future[StoredPack]], int]] = deque()
         self._stored: list[StoredPack] = []
@@ -156,14 +160,21 @@ class Packer:
         filled, self._filling[kind] = self._filling[kind], _Frame()
         self._make_room()
         self._in_flight += filled.size
-        future = self._workers.compute.submit(
-            compress_frame, kind, filled.chunks, self._compressor, self._decompressor
-        )
+        future = self._workers.compute.submit(self._compress, kind, filled.chunks)
         self._compressing.append((future, filled.size))
         self._collect()
 
+    def _compress(self, kind: ChunkKind, chunks: list[tuple[bytes, Buffer]]) -> _Compressed:
+        """Return a frame, and what it decompresses to if that is not checked yet."""
+        frame, back = compress_frame(kind, chunks, self._compressor, self._decompressor)
+        if len(chunks) > _CHECKED_HERE:
+            return frame, back
+        check_frame(frame, back, self._keys.domain)
+        return frame, None
+
     def _make_room(self) -> None:
-        while self._in_flight > self._limits.in_flight:
+        """Wait until what is in flight is within its limit, or nothing else can be waited for."""
+        while self._in_flight > self._limits.in_flight and (self._storing or self._compressing):
             if self._storing:
                 self._take_pack()
             else:
@@ -182,29 +193,29 @@ class Packer:
         future, size = self._compressing.popleft()
         self._in_flight -= size
         frame, back = future.result()
-        check_frame(frame, back, self._keys.domain)
+        if back is not None:
+            check_frame(frame, back, self._keys.domain)
         pack = self._packs[frame.kind]
         if pack.frames and padme(pack.weight + frame.weight) > self._limits.pack:
             self._close_pack(frame.kind)
             pack = self._packs[frame.kind]
         pack.frames.append(frame)
         pack.weight += frame.weight
+        self._in_flight += frame.weight
 
     def _join_packs(self) -> None:
         data, tree = self._packs[ChunkKind.DATA], self._packs[ChunkKind.TREE]
         if padme(data.weight + tree.weight) <= self._limits.pack:
             data.frames += tree.frames
-            data.weight += tree.weight
+            data.weight += tree.weight - EMPTY_WEIGHT
             self._packs[ChunkKind.TREE] = _OpenPack()
 
     def _close_pack(self, kind: ChunkKind) -> None:
         pack, self._packs[kind] = self._packs[kind], _OpenPack()
         if pack.frames:
-            content = (b"".join((frame.digest, *frame.ids)) for frame in pack.frames)
-            salt = self.fresh_salt(b"".join(content))
-            self._in_flight += pack.weight
+            salt = self.fresh_salt(b"".join(frame.digest + frame.ids for frame in pack.frames))
             future = self._workers.compute.submit(self._seal, pack.frames, salt)
-            self._storing.append((future, pack.weight))
+            self._storing.append((future, pack.weight - EMPTY_WEIGHT))
 
     def _seal(self, frames: list[CompressedFrame], salt: bytes) -> Future[StoredPack]:
         sealed = seal_pack(frames, self._keys, salt)
@@ -212,11 +223,11 @@ class Packer:
 
     def _store(self, sealed: SealedPack) -> StoredPack:
         self._put(sealed)
-        columns = encode_columns(sealed.frames)
+        columns = sealed.columns
         entry = IndexedPack(
             sealed.pack_id, len(sealed.data), columns.frames, columns.ids, columns.lengths
         )
-        return StoredPack(entry, sum(frame.plain_length for frame in sealed.frames))
+        return StoredPack(entry, sealed.plain_bytes)
 
     def _take_pack(self) -> None:
         future, size = self._storing.popleft()

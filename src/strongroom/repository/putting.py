@@ -6,7 +6,7 @@ from strongroom.errors import ObjectExistsError, ObjectMissingError
 from strongroom.model.store import Store
 
 
-def put_own(store: Store, key: str, data: bytes) -> None:
+def put_own(store: Store, key: str, data: bytes | bytearray) -> None:
     """Put ``data``; if the key is taken, by ``data`` itself, the request came twice: all is well.
 
     "Exists already" proves nothing, so what is there is read and compared.

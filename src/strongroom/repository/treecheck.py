@@ -7,19 +7,21 @@ is, so that each snapshot it touches is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from operator import lt
 from typing import Final, NamedTuple
 
 from strongroom.errors import DamageError
-from strongroom.model.entry import HOLE, Entry, EntryKind, Extent, sort_key
+from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, sort_key
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
-from strongroom.repository.content import flatten
+from strongroom.repository.content import FetchTree, flatten, lists_ahead
 from strongroom.repository.findings import CheckResult, Finding, Severity
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.reader import Reader
 from strongroom.repository.tree import MAX_LEVELS, Child, read_branch, read_leaf
 
 _WITH_CONTENT: Final = frozenset({EntryKind.FILE, EntryKind.STREAM})
+
+_AHEAD: Final = 64  # leaves of some 60 KB, of 1 MiB at most
 
 SortKey = Callable[[bytes], bytes]
 
@@ -44,6 +46,7 @@ class TreeCheck:
         self._usable = usable
         self._result = result
         self._good: dict[bytes, _Part] = {}
+        self._ahead: dict[bytes, bytes] = {}
         self.chunks_seen = 0
 
     def snapshot(self, listed: ListedSnapshot) -> None:
@@ -73,7 +76,7 @@ class TreeCheck:
             self._damage(name, b"", f"its tree has {source.levels} levels")
             return
         key = sort_key if source.order == Order.COMPONENTS else bytes
-        part = self._node(name, source.root, source.levels - 1, b"", key)
+        part = self._node(name, source.root, source.levels - 1, b"", key, ())
         stated = source.counts.entries
         if part is not None and part.entries != stated:
             self._damage(name, b"", f"its tree has {part.entries} entries, {stated} are stated")
@@ -82,14 +85,23 @@ class TreeCheck:
         self._result.add(Finding(Severity.DAMAGE, f"snapshot {name}", text, name, path))
 
     def _node(
-        self, name: str, chunk_id: bytes, level: int, first: bytes, key: SortKey
+        self,
+        name: str,
+        chunk_id: bytes,
+        level: int,
+        first: bytes,
+        key: SortKey,
+        beside: Sequence[Child],
     ) -> _Part | None:
-        """Return what lies below; None if something of it is damaged."""
+        """Return what lies below; None if something of it is damaged.
+
+        ``beside``: leaves that are checked next, and may be read together with this one.
+        """
         known = self._good.get(chunk_id)
         if known is not None and known.level == level:
             return known
         try:
-            (data,) = self._reader.fetch([chunk_id])
+            data = self._read(chunk_id, beside)
             if level == 0:
                 part = self._leaf(name, data, key)
             else:
@@ -102,12 +114,27 @@ class TreeCheck:
             self._good[chunk_id] = part
         return part
 
+    def _read(self, chunk_id: bytes, beside: Sequence[Child]) -> bytes:
+        """Read a node, and those beside it for later; ``DamageError`` if it is the damaged one."""
+        data = self._ahead.pop(chunk_id, None)
+        if data is None:
+            unknown = [c.chunk_id for c in beside if c.chunk_id not in self._good]
+            ids = list(dict.fromkeys([chunk_id, *unknown]))
+            try:
+                self._ahead = dict(zip(ids, self._reader.fetch(ids), strict=True))
+            except DamageError:
+                (data,) = self._reader.fetch([chunk_id])
+            else:
+                data = self._ahead.pop(chunk_id)
+        return data
+
     def _branch(
         self, name: str, children: Sequence[Child], level: int, key: SortKey
     ) -> _Part | None:
         parts: list[_Part] = []
-        for child in children:
-            part = self._node(name, child.chunk_id, level - 1, child.path, key)
+        for at, child in enumerate(children):
+            beside = children[at + 1 : at + _AHEAD] if level == 1 else ()
+            part = self._node(name, child.chunk_id, level - 1, child.path, key, beside)
             if part is None:
                 continue
             if (part.first, part.entries) != (child.path, child.count):
@@ -124,7 +151,7 @@ class TreeCheck:
         entries = read_leaf(f"snapshot {name}", data).entries
         first, last = entries[0].path, entries[-1].path
         paths = [key(entry.path) for entry in entries]
-        if any(later <= earlier for earlier, later in pairwise(paths)):
+        if not all(map(lt, paths, paths[1:])):
             self._damage(name, first, "a part of its tree is out of order")
             return None
         return _Part(0, first, last, len(entries)) if self._contents(name, entries) else None
@@ -133,27 +160,51 @@ class TreeCheck:
         self, name: str, entries: tuple[Entry, ...] | list[Entry], *, sized: bool = True
     ) -> bool:
         sound = True
-        wanted: list[tuple[Entry, Extent]] = []
+        owners: list[Entry] = []
+        ids: list[bytes] = []
+        stated: list[int] = []
+        fetch = lists_ahead(entries, self._reader.fetch)
         for entry in entries:
             if not entry.content and (entry.kind not in _WITH_CONTENT or not entry.size):
                 continue
             try:
-                extents = list(
-                    flatten(repr(entry.path), entry.content, entry.depth, self._reader.fetch)
-                )
+                pieces = _pieces(entry, fetch)
             except DamageError as error:
                 self._damage(name, entry.path, error.message)
                 sound = False
                 continue
-            if sized and sum(extent.length for extent in extents) != entry.size:
+            if sized and sum(length for _, length in pieces) != entry.size:
                 self._damage(name, entry.path, "its chunks do not add up to its size")
                 sound = False
-            wanted += [(entry, extent) for extent in extents if extent.chunk_id != HOLE]
-        self.chunks_seen += len(wanted)
-        lengths = self._usable.lengths([extent.chunk_id for _, extent in wanted])
-        for (entry, extent), length in zip(wanted, lengths, strict=True):
-            if length != extent.length:
+            for chunk_id, length in pieces:
+                if chunk_id != HOLE:
+                    owners.append(entry)
+                    ids.append(chunk_id)
+                    stated.append(length)
+        self.chunks_seen += len(ids)
+        found = self._usable.lengths(ids)
+        return self._compared(name, owners, ids, stated, found) and sound
+
+    def _compared(
+        self,
+        name: str,
+        owners: Sequence[Entry],
+        ids: Sequence[bytes],
+        stated: Sequence[int],
+        found: Sequence[int | None],
+    ) -> bool:
+        """Whether every chunk is there and as long as its entry states."""
+        if found == stated:
+            return True
+        for entry, chunk_id, wanted, length in zip(owners, ids, stated, found, strict=True):
+            if length != wanted:
                 what = "cannot be had" if length is None else f"is {length} bytes long"
-                self._damage(name, entry.path, f"chunk {extent.chunk_id.hex()[:16]} {what}")
-                sound = False
-        return sound
+                self._damage(name, entry.path, f"chunk {chunk_id.hex()[:16]} {what}")
+        return False
+
+
+def _pieces(entry: Entry, fetch: FetchTree) -> Sequence[tuple[bytes, int]]:
+    """Return chunk ids and lengths of what an entry contains; ``DamageError``."""
+    if entry.depth == 0 and len(entry.content) == EXTENT.size:
+        return (EXTENT.unpack(entry.content),)
+    return list(flatten(repr(entry.path), entry.content, entry.depth, fetch))

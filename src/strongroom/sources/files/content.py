@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
 
 from strongroom.model.entry import CHANGED_WHILE_READ
 from strongroom.model.fs import Fs
@@ -12,8 +12,6 @@ from strongroom.sources.files.loading import CHANGED, attributes, current_link, 
 from strongroom.sources.files.opening import Opened, said
 from strongroom.sources.files.tokens import settled, token_of
 from strongroom.sources.files.walk import Found
-
-MOST_EXTENTS: Final = 100_000
 
 
 class FileContent:
@@ -31,14 +29,20 @@ class FileContent:
         self._began_ns = opened.began_ns
         self._position = 0
 
-    def extents(self) -> list[tuple[int, int, bool]]:
-        """See ``Content``; where the file system knows no holes, all is data."""
+    def extents(self) -> Iterator[tuple[int, int, bool]]:
+        """See ``Content``; where the file system knows no holes, all is data.
+
+        One after the other, as they are asked for: a file may have millions.
+        """
         size = self._before.size
-        self._position = -1
-        try:
-            return self._extents(size)
-        except OSError:  # what is wrong with the file itself, reading it will tell
-            return [(0, size, True)]
+        position = 0
+        while position < size:
+            start, end = self._data_from(position, size)
+            if start > position:
+                yield position, start - position, False
+            if end > start:
+                yield start, end - start, True
+            position = end
 
     def readinto(self, offset: int, buffer: memoryview) -> int:
         """See ``Content``."""
@@ -76,19 +80,16 @@ class FileContent:
         token = token_of(after, link) if settled(after, self._began_ns) else b""
         return Loaded(item, entry, b"", token)
 
-    def _extents(self, size: int) -> list[tuple[int, int, bool]]:
-        found = []
-        position = 0
-        while position < size:
+    def _data_from(self, position: int, size: int) -> tuple[int, int]:
+        """Return where data begins and ends, from ``position`` on and up to ``size``."""
+        self._position = -1
+        try:
             data = self._fs.seek_data(self._fd, position)
-            start = size if data is None else min(data, size)
-            if start > position:
-                found.append((position, start - position, False))
-            if start == size:
-                break
-            end = min(self._fs.seek_hole(self._fd, start), size)
-            if end <= start or len(found) >= MOST_EXTENTS:
-                end = size
-            found.append((start, end - start, True))
-            position = end
-        return found
+            if data is None or data >= size:
+                return size, size
+            end = self._fs.seek_hole(self._fd, data)
+        except OSError:  # what is wrong with the file itself, reading it will tell
+            return position, size
+        if not position <= data < end:
+            return position, size
+        return data, min(end, size)
