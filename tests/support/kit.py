@@ -39,6 +39,7 @@ from strongroom.repository.repository import Listing, Repository, Surroundings
 from strongroom.repository.saving import Saved, hold, unforget
 from strongroom.repository.slots import Secret
 from strongroom.repository.slotset import with_orders
+from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.support.fakes import MemorySource, MemoryTarget
@@ -183,6 +184,14 @@ class Kit:
     def verify(self, *, read_data: bool = True) -> CheckResult:
         """Verify everything."""
         return verify(self.open(), None, None, read_data=read_data)
+
+
+def timed_kit(state: Path) -> Kit:
+    """Return a host with a repository in memory, in which storage goes by the clock of the host."""
+    kit = Kit(MemoryStore(), state)
+    kit.store = MemoryStore(clock=kit.clock)
+    kit.init()
+    return kit
 
 
 @contextmanager

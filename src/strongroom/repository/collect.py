@@ -97,10 +97,9 @@ class Collector:
                 self.result.finished += 1
                 continue
             try:
-                found = self._survey()
+                self._collect(self._survey())
             except MovedOnError:
                 continue
-            self._collect(found)
             return self.result
         raise FencedError(
             "other hosts collect at the same time, and this one never came to a run of its own",
@@ -137,7 +136,10 @@ class Collector:
         segments = list(listed.segments)
         ended = found.past.killed_packs - listed.packs.keys()
         for group in worth_compacting(segments, ended, found.past.doubtful.index):
-            segments.append(compact(self._repository, group, ended))
+            try:
+                segments.append(compact(self._repository, group, ended))
+            except ObjectMissingError as error:
+                raise MovedOnError from error
             self.result.compacted += len(group)
         after = listed._replace(segments=segments)
         named = tombs(after, kept, found.liveness.expired, found.past)
@@ -208,7 +210,9 @@ class Collector:
             sessions = Waits(tuple(sorted(self._waiting.listed())))
             self._put(run.number, "waits", encode(sessions))
         self._repository.around.sink(PhaseBegan("wait for sessions at work"))
-        self._waiting.wait(self._sessions(run.number), self._killed_commits())
+        waits = self._part(run.number, "waits")  # unreadable is not nobody
+        sessions = waits.sessions if isinstance(waits, Waits) else ()
+        self._waiting.wait(sessions, self._killed_commits())
 
     def _decide(self, number: int, named: Removals) -> None:
         """Step 4: look again at everything, and put what of the tombs goes in the end."""
@@ -251,6 +255,7 @@ class Collector:
         segments = split(names.index, layout.HASH_SIZE, "kills")
         total = len(packs) + len(segments) + len(names.commits)
         repository.around.sink(PhaseBegan("remove", total))
+        repository.store.sync([layout.GC])  # whoever put the kills may have died before that
         sizes = {i.key: i.size for i in repository.store.list(layout.PACKS)} if packs else {}
         for keys in (
             [layout.index_segment(name) for name in segments],

@@ -64,7 +64,9 @@ def _cut(segments: Sequence[ListedSegment]) -> list[list[ListedSegment]]:
 def compact(
     repository: Repository, group: Sequence[ListedSegment], ended: Collection[bytes]
 ) -> ListedSegment:
-    """Put one segment in the place of a group; return it. ``DamageError`` if one is not to be had.
+    """Put one segment in the place of a group; return it.
+
+    ``DamageError`` or ``ObjectMissingError`` if one is not to be had.
 
     Segments that list nothing any more are replaced by one that lists nothing.
     """

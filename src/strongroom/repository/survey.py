@@ -107,6 +107,8 @@ def survey(
     """
     history = repository.read_history()
     _refuse_unreadable(history)
+    if within is None and history.runs.unfinished is not None:
+        raise MovedOnError  # a run begins only when the one before is done
     store = repository.store
     stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if i.stored_ns is not None}
     commits = [info.key for info in store.list(layout.COMMITS)]
