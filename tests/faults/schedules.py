@@ -113,13 +113,15 @@ class Known:
     """What was acknowledged while a schedule ran.
 
     ``files`` of every session that began to decide, by id; ``forgets``: how many orders began to
-    forget a snapshot; ``saved``: those that a hold or an un-forget keeps.
+    forget a snapshot; ``held``: those that a hold keeps; ``undeleted``: how many of these orders an
+    un-forget cancelled.
     """
 
     files: dict[str, Files]
     acknowledged: set[str]
     forgets: Counter[str]
-    saved: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    undeleted: dict[str, int] = field(default_factory=dict)
 
     @property
     def wanted(self) -> dict[str, Files]:
@@ -127,7 +129,7 @@ class Known:
         return {
             one: self.files[one]
             for one in sorted(self.acknowledged)
-            if not self.forgets[one] or one in self.saved
+            if one in self.held or self.forgets[one] == self.undeleted.get(one, 0)
         }
 
 
@@ -263,12 +265,11 @@ class Schedule:
         targets = rng.sample(forgotten, min(len(forgotten), rng.choice([1, 1, 2])))
         if rng.random() < 0.5:
             kit.hold(*[*targets, *rng.sample(wanted, min(1, len(wanted)))])
-            self.known.saved.update(targets)
+            self.known.held.update(targets)
         elif targets:
             before = {one: self.known.forgets[one] for one in targets}
             kit.undelete(*targets)
-            if before == {one: self.known.forgets[one] for one in targets}:
-                self.known.saved.update(targets)
+            self.known.undeleted |= before
 
     def _read(self, kit: Kit, process: Process) -> None:
         rng = random.Random(f"{self.seed} {process.name}")
