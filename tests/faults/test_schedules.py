@@ -31,11 +31,14 @@ def test_whatever_happens_at_once_loses_nothing_and_leaves_nothing(
     assert tally.network > 0
 
 
-def test_a_seed_repeats_its_schedule(tmp_path: Path) -> None:
-    """The same seed makes the same requests in the same order, with the same names."""
+@pytest.mark.parametrize("seed", range(5))
+def test_a_seed_repeats_its_schedule(seed: int, tmp_path: Path) -> None:
+    """The same seed makes the same processes do the same in the same order. (Packs, and what names
+    them, get other names each time: keys are sealed with the randomness of OpenSSL, not of the seed.)
+    """
     traces = []
     for number in range(2):
-        schedule = Schedule(7, tmp_path / str(number))
+        schedule = Schedule(seed, tmp_path / str(number))
         schedule.run()
-        traces.append(schedule.trace)
+        traces.append([line.partition("/")[0] for line in schedule.trace])
     assert traces[0] == traces[1]
