@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.errors import RefusedError
+from strongroom.errors import BusyError, RefusedError
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.forwarding import Verb
 from tests.faults.workloads import FIRST, SECOND, THIRD, Base, Files, make_base, undecided
@@ -99,6 +99,46 @@ def test_a_backup_beside_it_harms_no_command(
             check_invariants(Kit(store, kit.state_path), {**base.acknowledged, **made})
         except BaseException as error:
             error.add_note(f"REPRO: {work.__name__}, a backup before request {nth}")
+            raise
+        if meanwhile.seen < nth:
+            break
+    assert nth > LEAST_REQUESTS
+
+
+@pytest.mark.spec("B2")
+@pytest.mark.parametrize("work", [_verify, _restore, _list, _back_up])
+@pytest.mark.parametrize("knows", [True, False], ids=["host that knows", "new host"])
+def test_a_collection_beside_it_harms_no_command(
+    work: Callable[[Kit, Mapping[str, Files]], dict[str, Files]],
+    tmp_path: Path,
+    *,
+    knows: bool,
+) -> None:
+    """A whole collection, as far as it gets, between any two requests of a command: with packs
+    written anew and old ones removed. No damage appears, and the command does not fail.
+    """
+    made = make_base(tmp_path, [FIRST, SECOND, THIRD])
+    forgotten, *wanted = made.acknowledged
+    nth = 0
+    while True:
+        nth += 1
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        store, state = made.again(folder)
+        acknowledged = {one: made.acknowledged[one] for one in wanted}
+        Kit(store, state).forget(forgotten)
+
+        def collect(store: MemoryStore = store, folder: Path = folder) -> None:
+            with suppress(BusyError):
+                Kit(store, folder / "collector").prune(max_unused=0)
+
+        meanwhile = _Meanwhile(nth, collect)
+        kit = Kit(FaultyStore(store, meanwhile), state if knows else folder / "new")
+        try:
+            acknowledged |= work(kit, acknowledged)
+            check_invariants(Kit(store, kit.state_path), acknowledged)
+        except BaseException as error:
+            error.add_note(f"REPRO: {work.__name__}, a collection before request {nth}")
             raise
         if meanwhile.seen < nth:
             break

@@ -8,7 +8,7 @@ import pytest
 
 from strongroom.repository.keyring import Keyring
 from strongroom.storage.memory import MemoryStore
-from tests.support.kit import Kit
+from tests.support.kit import Kit, timed_kit
 
 
 @pytest.fixture
@@ -17,6 +17,12 @@ def kit(tmp_path: Path) -> Kit:
     kit = Kit(MemoryStore(), tmp_path / "state")
     kit.init()
     return kit
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Kit:
+    """A host with a repository in memory, whose storage has a time."""
+    return timed_kit(tmp_path / "host")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,11 @@ class HookedStore:
         """Run ``hook`` after the next such request; a listing shows the moment before."""
         self._after.append((verb, prefix, hook))
 
+    def after_nth(self, nth: int, verb: str, prefix: str, hook: Hook) -> None:
+        """Run ``hook`` after the ``nth`` such request from now, counted from 1."""
+        again = hook if nth == 1 else lambda: self.after_nth(nth - 1, verb, prefix, hook)
+        self.after(verb, prefix, again)
+
     @staticmethod
     def _run(hooks: list[tuple[str, str, Hook]], verb: str, key: str) -> None:
         due = [one for one in hooks if one[0] == verb and key.startswith(one[1])]

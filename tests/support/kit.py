@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from strongroom.clock import ManualClock
 from strongroom.model.events import Event
@@ -21,21 +22,31 @@ from strongroom.operations.backup import BackupResult, Circumstances, PlannedSou
 from strongroom.operations.init import Initialised, init
 from strongroom.operations.restore import RestoreResult, restore
 from strongroom.operations.verify import verify
+from strongroom.repository import layout
 from strongroom.repository.agent import AgentKey, open_agent
 from strongroom.repository.cache import NoCache
+from strongroom.repository.collect import Collected, CollectLimits, Collector
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.keyring import Keys
 from strongroom.repository.localfiles import FileCache, LocalFiles
 from strongroom.repository.opening import OpenedConfig, read_config, unlock
+from strongroom.repository.ordering import put_order
+from strongroom.repository.orders import Order
 from strongroom.repository.packer import Workers
-from strongroom.repository.records import SlotKind
-from strongroom.repository.repository import Repository, Surroundings
+from strongroom.repository.payloads import Payload
+from strongroom.repository.records import OrderKind, Saving, SlotKind, Targets
+from strongroom.repository.repository import Listing, Repository, Surroundings
+from strongroom.repository.saving import Saved, hold, unforget
 from strongroom.repository.slots import Secret
 from strongroom.repository.slotset import with_orders
+from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.support.fakes import MemorySource, MemoryTarget
 
+HOUR_NS: Final = 3_600_000_000_000
+DAY_NS: Final = 24 * HOUR_NS
+SAYING: Final = Saving(b"host", b"user", b"strongroom test", b"because")
 SECRET = Secret(SlotKind.KEY_FILE, b"a key of thirty-two bytes, fixed")
 
 
@@ -108,15 +119,79 @@ class Kit:
         return self.open().snapshots()
 
     def restore(self, snapshot_id: str) -> tuple[RestoreResult, dict[bytes, bytes]]:
-        """Restore a snapshot into memory."""
+        """Restore a snapshot into memory; it may be forgotten."""
         repository = self.open()
-        (listed,) = [s for s in repository.snapshots() if s.id == snapshot_id]
+        listing = repository.list_snapshots()
+        (listed,) = [s for s in [*listing.found, *listing.forgotten] if s.id == snapshot_id]
         target = MemoryTarget()
         return restore(repository, listed, target), target.files
+
+    def order(self, kind: OrderKind, payload: Payload) -> Order:
+        """Put an order."""
+        repository = self.open()
+        return put_order(repository, repository.list_snapshots().history, kind, payload)
+
+    def forget(self, *ids: str, allow_empty: bool = False) -> Order:
+        """Forget snapshots, even the last good one of a source if ``allow_empty``."""
+        targets = Targets(tuple(sorted(self.keys_of(ids))))
+        if allow_empty:
+            self.order(OrderKind.ALLOW_EMPTY, targets)
+        return self.order(OrderKind.FORGET, targets)
+
+    def hold(self, *ids: str) -> Saved:
+        """Keep snapshots."""
+        return hold(self.open(), self.keys_of(ids), SAYING)
+
+    def release(self, saved: Saved) -> Order:
+        """End a hold."""
+        return self.order(OrderKind.RELEASE, Targets((saved.key,)))
+
+    def undelete(self, *ids: str) -> Saved:
+        """Cancel what forgot these snapshots."""
+        return unforget(self.open(), self.keys_of(ids), SAYING)
+
+    def prune(
+        self,
+        *,
+        grace_ns: int = 0,
+        silent_ns: int = DAY_NS,
+        wait_seconds: float = 0,
+        max_unused: float = 0.05,
+    ) -> Collected:
+        """Collect, by default without grace and without waiting for sessions at work."""
+        limits = CollectLimits(
+            grace_ns=grace_ns,
+            silent_ns=silent_ns,
+            wait_seconds=wait_seconds,
+            max_unused=max_unused,
+        )
+        return Collector(self.open(), limits).run()
+
+    def listing(self) -> Listing:
+        """List the snapshots, those that are forgotten beside the others."""
+        return self.open().list_snapshots()
+
+    def keys_of(self, ids: Sequence[str]) -> list[str]:
+        """Return the keys of the COMMITs of snapshots of a full key; they need not be there."""
+        writer = self.open().keyring.writer().id
+        known = {}
+        for info in self.store.list(layout.COMMITS):
+            found = layout.commit_ids(info.key)
+            if found is not None:
+                known[found[1].hex()] = info.key
+        return [known.get(one, layout.commit(writer, bytes.fromhex(one))) for one in ids]
 
     def verify(self, *, read_data: bool = True) -> CheckResult:
         """Verify everything."""
         return verify(self.open(), None, None, read_data=read_data)
+
+
+def timed_kit(state: Path) -> Kit:
+    """Return a host with a repository in memory, in which storage goes by the clock of the host."""
+    kit = Kit(MemoryStore(), state)
+    kit.store = MemoryStore(clock=kit.clock)
+    kit.init()
+    return kit
 
 
 @contextmanager

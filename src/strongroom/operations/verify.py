@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from strongroom.errors import UsageError
+from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository.check import Check
 from strongroom.repository.findings import CheckResult
@@ -19,6 +20,7 @@ _PERCENT: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)%")
 _SIZE: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([KMGT]?)(?:iB|B)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _HUNDRED: Final = 100.0
+_TRIES: Final = 3
 
 
 class Subset:
@@ -73,7 +75,22 @@ def no_packs(_packs: Sequence[tuple[bytes, int]]) -> Sequence[bytes]:
 def verify(
     repository: Repository, choice: Subset | None, only: ListedSnapshot | None, *, read_data: bool
 ) -> CheckResult:
-    """Check the repository, and the bytes of all packs or of the subset."""
-    if choice is not None:
-        return Check(repository).run(choice, only)
-    return Check(repository).run(all_packs if read_data else no_packs, only)
+    """Check the repository, and the bytes of all packs or of the subset.
+
+    What is missing because a collector removed it meanwhile is no damage: then all is looked at
+    again.
+    """
+    packs = choice or (all_packs if read_data else no_packs)
+    killed = _killed(repository)
+    for _ in range(_TRIES):
+        result, before = Check(repository).run(packs, only), killed
+        killed = _killed(repository) if result.damage else before
+        if killed == before:
+            return result
+        repository.around.sink(Notice("a collector removed something meanwhile: looking again"))
+    return Check(repository).run(packs, only)
+
+
+def _killed(repository: Repository) -> tuple[frozenset[bytes], frozenset[bytes], frozenset[str]]:
+    absent = repository.read_history(cached=False).runs.absent()
+    return absent.killed_packs, absent.killed_index, absent.killed_commits

@@ -30,6 +30,7 @@ class Census:
         self._index = index
         self._first = _first_rows(index)
         self._needed: Bools = np.zeros(len(self._first), dtype=bool)
+        self._taken: Bools = np.zeros(len(self._first), dtype=bool)
         self._entered: dict[Way, Bools] = {}
 
     @property
@@ -69,6 +70,37 @@ class Census:
         rows = self._index.rows(ids)
         found = self._needed[self._first[rows]] if len(self._first) else np.zeros(len(ids), bool)
         return [bool(one) for one in found & (rows >= 0)]
+
+    def take(self, ids: Sequence[bytes]) -> list[bool]:
+        """Tell for each chunk whether it is needed and was never taken; it is taken now.
+
+        Of chunks that lie twice, also in ``ids``, the first one is taken.
+        """
+        taken = []
+        for is_needed, row in zip(self.are_needed(ids), self._index.rows(ids), strict=True):
+            first = self._first[row] if is_needed else 0
+            taken.append(is_needed and not self._taken[first])
+            self._taken[first] |= is_needed
+        return taken
+
+    def covering(self, tombed: Bools, staying: Bools) -> dict[bytes, set[bytes]]:
+        """Return the staying packs that alone keep a needed chunk of a tombed one.
+
+        With each all chunks that the index says it holds.
+        """
+        shared: Bools = np.zeros(len(self._first), dtype=bool)
+        for first, packs in self._needed_places():
+            shared[first[tombed[packs]]] = True
+        covering = np.zeros(len(self.packs), dtype=bool)
+        for first, packs in self._needed_places():
+            covering[packs[shared[first] & staying[packs]]] = True
+        names = {self.packs[int(number)] for number in np.flatnonzero(covering)}
+        wanted: Bools = np.array([name in names for name in self.packs], dtype=bool)
+        claims: dict[bytes, set[bytes]] = {name: set() for name in names}
+        for run in self._index.columns() if names else ():
+            for row in np.flatnonzero(wanted[run.pack]):
+                claims[self.packs[int(run.pack[row])]].add(run.ids[row].tobytes())
+        return claims
 
     def needed_ids(self) -> Iterator[list[bytes]]:
         """Yield the ids of the needed chunks, in batches, each once or more often."""

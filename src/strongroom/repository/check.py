@@ -271,7 +271,8 @@ class Check:
         try:
             size = future.result()
         except ObjectMissingError:
-            self.result.damaged(key, f"{key} is missing")
+            if pack_id not in self._absent().killed_packs:
+                self.result.damaged(key, f"{key} is missing")
             self._bad_packs.add(pack_id)
         except DamageError as error:
             self.result.damaged(key, error.message)

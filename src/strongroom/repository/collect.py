@@ -19,6 +19,7 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.compacting import compact, worth_compacting
 from strongroom.repository.envelope import Kind, wrap
+from strongroom.repository.proving import Prover
 from strongroom.repository.records import Done, Removals, Waits, split
 from strongroom.repository.removing import remove
 from strongroom.repository.repacking import Repacked, Repacker
@@ -81,6 +82,7 @@ class Collector:
         self._limits = limits
         self._admin = repository.keyring.admin_signer()
         self._waiting = Waiting(repository, limits.silent_ns, limits.wait_seconds)
+        self._prover = Prover(repository)
         self._alarm: DamageError | None = None
         self.result = Collected()
 
@@ -97,10 +99,9 @@ class Collector:
                 self.result.finished += 1
                 continue
             try:
-                found = self._survey()
+                self._collect(self._survey())
             except MovedOnError:
                 continue
-            self._collect(found)
             return self.result
         raise FencedError(
             "other hosts collect at the same time, and this one never came to a run of its own",
@@ -134,7 +135,7 @@ class Collector:
     # -- steps 1 and 2
 
     def _collect(self, found: Survey) -> None:
-        kept = found.kept_packs()
+        kept = found.kept_packs(self._prover)
         self.count(found, kept)
         listed = found.listed
         again = self._shrink(found, kept)
@@ -142,7 +143,10 @@ class Collector:
         segments = list(listed.segments)
         ended = found.past.killed_packs - listed.packs.keys()
         for group in worth_compacting(segments, ended, found.past.doubtful.index):
-            segments.append(compact(self._repository, group, ended))
+            try:
+                segments.append(compact(self._repository, group, ended))
+            except ObjectMissingError as error:
+                raise MovedOnError from error
             self.result.compacted += len(group)
         after = listed._replace(segments=segments)
         named = tombs(after, kept, found.liveness.expired, found.past)
@@ -181,11 +185,13 @@ class Collector:
 
         sizes = sum(pack.size for pack in chosen)
         self._repository.around.sink(PhaseBegan("write packs anew", len(chosen), sizes))
-        names = [found.census.packs[pack.number] for pack in chosen]
-        done = Repacker(self._repository, found.census.are_needed).run(names, may_go_on)
+        names = list(dict.fromkeys(found.census.packs[pack.number] for pack in chosen))
+        census = found.census
+        done = Repacker(self._repository, census.are_needed, census.take).run(names, may_go_on)
+        self._prover.know(done.made)
         self.result.repacked = done
         gone = set(done.packs)
-        rest = [pack for pack, name in zip(chosen, names, strict=True) if name not in gone]
+        rest = [pack for pack in chosen if found.census.packs[pack.number] not in gone]
         untouched = [pack for pack in uses if pack not in chosen]
         self.result.unused_bytes = round(sum(pack.unused for pack in [*untouched, *rest]))
         return done.packs
@@ -219,7 +225,9 @@ class Collector:
     def _wait(self, number: int) -> None:
         """Step 3."""
         self._repository.around.sink(PhaseBegan("wait for sessions at work"))
-        self._waiting.wait(self._sessions(number), self._killed_commits())
+        waits = self._part(number, "waits")  # unreadable is not nobody
+        listed = waits.sessions if isinstance(waits, Waits) else ()
+        self._waiting.wait(listed, self._killed_commits())
 
     def _decide(self, number: int, named: Removals) -> None:
         """Step 4: look again at everything, and put what of the tombs goes in the end."""
@@ -235,8 +243,8 @@ class Collector:
                 self._put(number, "kills", encode(NOTHING))
                 self._alarm = error
                 return
-            tombed = split(named.packs, layout.HASH_SIZE, "tombs")
-            names = kills(named, found.listed, found.spared(tombed), found.roots, found.past)
+            spared = found.spared(split(named.packs, layout.HASH_SIZE, "tombs"), self._prover)
+            names = kills(named, found.listed, spared, found.roots, found.past)
             repository.store.sync([*repository.relied_prefixes(), layout.GC])
             self._put(number, "kills", encode(names))
             return
@@ -262,6 +270,7 @@ class Collector:
         segments = split(names.index, layout.HASH_SIZE, "kills")
         total = len(packs) + len(segments) + len(names.commits)
         repository.around.sink(PhaseBegan("remove", total))
+        repository.store.sync([layout.GC])  # whoever put the kills may have died before that
         sizes = {i.key: i.size for i in repository.store.list(layout.PACKS)} if packs else {}
         for keys in (
             [layout.index_segment(name) for name in segments],

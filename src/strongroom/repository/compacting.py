@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import msgspec
+
 from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.loading import ListedSegment, read_segment, superseded_by
@@ -64,20 +66,23 @@ def _cut(segments: Sequence[ListedSegment]) -> list[list[ListedSegment]]:
 def compact(
     repository: Repository, group: Sequence[ListedSegment], ended: Collection[bytes]
 ) -> ListedSegment:
-    """Put one segment in the place of a group; return it. ``DamageError`` if one is not to be had.
+    """Put one segment in the place of a group; return it.
+
+    ``DamageError`` or ``ObjectMissingError`` if one is not to be had.
 
     Segments that list nothing any more are replaced by one that lists nothing.
     """
-    packs: dict[bytes, IndexedPack] = {}
+    packs: set[IndexedPack] = set()  # two that differ about one pack both stay: one is right
     for segment in group:
         info = ObjectInfo(layout.index_segment(segment.name), segment.size)
         _domain, body = read_segment(
             repository.store, repository.keyring, repository.around.cache, info
         )
-        packs |= {pack.pack_id: pack for pack in body.packs if pack.pack_id not in ended}
+        packs |= {pack for pack in body.packs if pack.pack_id not in ended}
     domain = group[0].domain
     names = sorted(segment.name for segment in group)
-    kept = [packs[pack_id] for pack_id in sorted(packs)]
+    kept = sorted(packs, key=msgspec.structs.astuple)
     name = put_segment(repository, domain, kept, names)
     size = repository.store.size(layout.index_segment(name))
-    return ListedSegment(name, size, domain, tuple(sorted(packs)), tuple(names))
+    listed = tuple(pack.pack_id for pack in kept)
+    return ListedSegment(name, size, domain, listed, tuple(names))

@@ -7,7 +7,7 @@ twice, and the next run keeps the fuller pack. Every chunk is verified on its wa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from strongroom.compression.codec import Compressor, Decompressor
@@ -30,19 +30,30 @@ Needed = Callable[[Sequence[bytes]], list[bool]]
 
 @dataclass(slots=True)
 class Repacked:
-    """What was written anew: the old packs that are not needed any more, bytes read and written."""
+    """What was written anew: old packs that are not needed any more, new ones; in bytes."""
 
     packs: list[bytes]
+    made: list[IndexedPack] = field(default_factory=list)
     read: int = 0
     written: int = 0
 
+    def add(self, packs: Sequence[bytes], made: Sequence[IndexedPack]) -> None:
+        """Take in old packs, and the new ones that hold what is needed of them."""
+        self.packs += packs
+        self.made += made
+        self.written += sum(pack.size for pack in made)
+
 
 class Repacker:
-    """Repacks; ``needed`` tells for chunk ids whether somebody needs them."""
+    """Repacks; ``needed`` tells for chunk ids whether somebody needs them.
 
-    def __init__(self, repository: Repository, needed: Needed) -> None:
+    ``take`` tells it as well, and of each chunk only once, however often it lies somewhere.
+    """
+
+    def __init__(self, repository: Repository, needed: Needed, take: Needed) -> None:
         self._repository = repository
         self._needed = needed
+        self._take_once = take
         self._decompressor = Decompressor()
         self._domains: dict[bytes, _Domain] = {}
 
@@ -65,11 +76,9 @@ class Repacker:
             since += size
             self._repository.around.sink(Advanced(1, size))
             if since >= _CHECKPOINT:
-                done.written += self._checkpoint()
-                done.packs += pending
+                done.add(pending, self._checkpoint())
                 pending, since = [], 0
-        done.written += self._checkpoint()
-        done.packs += pending
+        done.add(pending, self._checkpoint())
         return done
 
     def _take(self, pack_id: bytes) -> int:
@@ -86,13 +95,13 @@ class Repacker:
         view = memoryview(data)
         packer = self._domain(stated_pack_domain(data)).packer
         for frame in frames:
-            needed = self._needed(frame.ids)
-            if not any(needed):
+            if not any(self._needed(frame.ids)):
                 continue
             sealed = view[frame.offset : frame.offset + frame.sealed_length]
             opened = opener.frame(frame, sealed, self._decompressor)
-            for chunk_id, chunk, is_needed in zip(frame.ids, opened, needed, strict=True):
-                if is_needed:
+            mine = self._take_once(frame.ids)  # only now: what is taken is written in any case
+            for chunk_id, chunk, is_mine in zip(frame.ids, opened, mine, strict=True):
+                if is_mine:
                     packer.add(frame.kind, chunk_id, chunk)
         return len(data)
 
@@ -101,8 +110,8 @@ class Repacker:
             self._domains[domain_id] = _Domain(self._repository, domain_id)
         return self._domains[domain_id]
 
-    def _checkpoint(self) -> int:
-        return sum(domain.finish() for domain in self._domains.values())
+    def _checkpoint(self) -> list[IndexedPack]:
+        return [pack for domain in self._domains.values() for pack in domain.finish()]
 
 
 class _Domain:
@@ -122,13 +131,13 @@ class _Domain:
             Compressor(),
         )
 
-    def finish(self) -> int:
-        """Store what is on its way and list it; return how many bytes were stored."""
+    def finish(self) -> list[IndexedPack]:
+        """Store what is on its way and list it; return it."""
         self.packer.flush()
         entries = [stored.entry for stored in self.packer.take_stored()]
         if entries:
             put_segment(self._repository, self._keys.domain.domain_id, entries)
-        return sum(entry.size for entry in entries)
+        return entries
 
     def _put_pack(self, sealed: SealedPack) -> None:
         put_own(self._repository.store, layout.pack(sealed.pack_id), sealed.data)

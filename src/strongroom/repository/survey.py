@@ -20,6 +20,7 @@ from strongroom.repository.commits import oldest_first, open_snapshot
 from strongroom.repository.liveness import GraceTime, Liveness, liveness
 from strongroom.repository.loading import Choice
 from strongroom.repository.marking import Marker
+from strongroom.repository.proving import Prover
 from strongroom.repository.reader import Reader
 from strongroom.repository.records import Removals
 from strongroom.repository.repository import History, Repository
@@ -66,24 +67,36 @@ class Survey:
         roots = self.liveness.roots.values()
         return [one for one in roots if forgotten(one.key) and one.key not in good]
 
-    def kept_packs(self) -> set[bytes]:
-        """Return packs that hold all that is needed, the fullest where a chunk lies twice."""
-        names = self.census.packs
-        weak: Bools = np.array([name in self.weak for name in names], dtype=bool)
-        order = np.lexsort((-self.census.shares(), weak))
-        rank = np.empty(len(names), dtype=np.int64)
-        rank[order] = np.arange(len(names))
-        kept = self.census.keepers(rank)
-        return {name for name, is_kept in zip(names, kept, strict=True) if is_kept}
+    def kept_packs(self, prover: Prover | None = None) -> set[bytes]:
+        """Return packs that hold all that is needed, the fullest where a chunk lies twice.
 
-    def spared(self, tombed: Collection[bytes]) -> set[bytes]:
-        """Return the tombed packs that hold what no staying pack holds."""
+        With a ``prover``, what takes the place of others is proven.
+        """
+        unproven: set[bytes] = set()
+        while True:
+            weak = self._among([*self.weak, *unproven])
+            rank = np.empty(len(weak), dtype=np.int64)
+            rank[np.lexsort((-self.census.shares(), weak))] = np.arange(len(weak))
+            kept = self.census.keepers(rank)
+            names = {name for name, stays in zip(self.census.packs, kept, strict=True) if stays}
+            kept = self._among(names)  # a pack that is listed twice is one pack
+            covering = self.census.covering(~kept, kept & ~weak) if prover else {}
+            more = prover.unproven(covering) if prover else set()
+            if not more:
+                return names
+            unproven |= more
+
+    def spared(self, tombed: Collection[bytes], prover: Prover) -> set[bytes]:
+        """Return the tombed packs that hold what no staying pack is proven to hold."""
         names = self.census.packs
-        going = set(tombed)
-        gone: Bools = np.array([name in going for name in names], dtype=bool)
-        weak: Bools = np.array([name in self.weak for name in names], dtype=bool)
-        spared = self.census.spared(gone, ~gone & ~weak)
+        gone, staying = self._among(tombed), ~self._among([*tombed, *self.weak])
+        unproven = prover.unproven(self.census.covering(gone, staying))
+        spared = self.census.spared(gone, staying & ~self._among(unproven))
         return {name for name, stays in zip(names, spared, strict=True) if stays}
+
+    def _among(self, chosen: Collection[bytes]) -> Bools:
+        wanted = frozenset(chosen)
+        return np.array([name in wanted for name in self.census.packs], dtype=bool)
 
     def uses(self, kept: Collection[bytes]) -> list[PackUse]:
         """Return how much of each kept pack is needed."""
@@ -107,6 +120,8 @@ def survey(
     """
     history = repository.read_history()
     _refuse_unreadable(history)
+    if within is None and history.runs.unfinished is not None:
+        raise MovedOnError  # a run begins only when the one before is done
     store = repository.store
     stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if i.stored_ns is not None}
     commits = [info.key for info in store.list(layout.COMMITS)]
@@ -168,7 +183,9 @@ def _census(
     }
     doubtful = past.doubtful.packs | history.standing.quarantined
     weak = frozenset(name for name in census.packs if name in doubtful or name not in sound)
-    found = Listed(packs, loaded.segments, commits, history.decisions, history.orders)
+    named = (layout.segment_id(info.key) for info in repository.store.list(layout.INDEX))
+    index = [name for name in named if name is not None]
+    found = Listed(packs, loaded.segments, commits, history.decisions, history.orders, index)
     return found, census, weak
 
 

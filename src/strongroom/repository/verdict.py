@@ -19,13 +19,17 @@ from strongroom.repository.runs import NOTHING, Absent
 
 
 class Listed(NamedTuple):
-    """What a collector found: packs with their sizes, segments, keys of commits, decisions."""
+    """What a collector found: packs with their sizes, segments, keys of commits, decisions.
+
+    ``segment_names``: those of all segments, also of those that do not count any more.
+    """
 
     packs: Mapping[bytes, int]
     segments: Sequence[ListedSegment]
     commits: Collection[str]
     decisions: Sequence[Decision]
     orders: Sequence[Order]
+    segment_names: Collection[bytes]
 
     @property
     def seen(self) -> list[Seen]:
@@ -60,10 +64,11 @@ def tombs(
     index = {
         segment.name
         for segment in listed.segments
-        if segment.name in old
-        or segment.name in past.killed_index
-        or all(pack in packs or pack in ended for pack in segment.packs)
+        if segment.name in old or all(pack in packs or pack in ended for pack in segment.packs)
     }
+    index |= (
+        set(listed.segment_names) & past.killed_index
+    )  # a request that came twice brought it back
     dead = {*expired, *(set(listed.commits) & past.killed_commits)}
     dead |= _savers_of(listed.decisions, dead | past.killed_commits)
     return removals(packs, dead, index)
@@ -90,32 +95,37 @@ def kills(
     segments = index - _needed_segments(index, packs, listed, past)
     if not (packs or commits or segments):
         return NOTHING
-    staying = [one for one in listed.seen if one.key not in going]
+    staying = [one for one in listed.seen if one.key not in commits | past.killed_commits]
     return removals(packs, commits, segments, heads_of(staying))
 
 
 def _needed_segments(
     tombed: Collection[bytes], killed: Collection[bytes], listed: Listed, past: Absent
 ) -> set[bytes]:
-    """Return the tombed segments with an entry that is needed and that no staying segment has."""
+    """Return the tombed segments with an entry that may be needed and that nothing has instead.
+
+    Only a staying segment of the same domain that replaces others has it: that a writer lists the
+    same pack does not say that it lists the same of it.
+    """
     gone = set(tombed) | past.killed_index
     old = superseded_by(listed.segments)
     doubtful = past.doubtful.index
-    has = {
-        pack
+    has = {  # what a writer lists is its word alone; what replaces segments has admin's
+        (segment.domain, pack)
         for segment in listed.segments
-        if segment.name not in gone | old | doubtful
+        if segment.supersedes and segment.name not in gone | old | doubtful
         for pack in segment.packs
     }
     ended = past.killed_packs - listed.packs.keys()
-    stays: set[bytes] = set()
-    for segment in sorted(listed.segments, key=lambda one: one.name):
-        if segment.name not in tombed or segment.name in past.killed_index:
-            continue
-        if any(p not in killed and p not in ended and p not in has for p in segment.packs):
-            stays.add(segment.name)
-            has.update(segment.packs)
-    return stays
+    return {
+        segment.name
+        for segment in listed.segments
+        if segment.name in tombed
+        and any(
+            pack not in killed and pack not in ended and (segment.domain, pack) not in has
+            for pack in segment.packs
+        )
+    }
 
 
 def _targets(decision: Decision) -> list[str]:
