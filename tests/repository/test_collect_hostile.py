@@ -193,18 +193,22 @@ def test_what_lies_below_the_chunks_of_another_is_not_passed_by(
     assert host.restore(kept.snapshot.id)[1] == A | B
 
 
-def test_numbers_that_lie_stop_the_collector(host: Kit, tmp_path: Path) -> None:
-    """A tree that states more entries than it has is damage, and nothing is removed."""
+def test_numbers_that_lie_do_not_disturb_the_collector(host: Kit, tmp_path: Path) -> None:
+    """A tree that states more entries than it has needs what it names, and no more: what verify
+    calls damage stops nobody here, and what is wanted stays.
+    """
     agent = later(host, agent_host(host, tmp_path))
     kept = agent.backup(A)
-    host.forget(host.backup(B).snapshot.id, allow_empty=True)
+    gone = host.backup(B)
+    host.backup(A)
+    host.forget(gone.snapshot.id, allow_empty=True)
     session = begun(agent)
     tree = session.writer.new_tree()
     tree.add(file_entry(b"x", 10))
     root = tree.finish()
     commit(session, source_record(Root(root.chunk_id, root.levels, 1 << 60)))
-    before = [info.key for info in host.store.list(layout.PACKS)]
-    with pytest.raises(DamageError, match="states"):
-        host.prune()
-    assert [info.key for info in host.store.list(layout.PACKS)] == before
+    before = len(list(host.store.list(layout.PACKS)))
+    host.prune()
+    assert len(list(host.store.list(layout.PACKS))) < before
     assert host.restore(kept.snapshot.id)[1] == A
+    assert host.verify().damage
