@@ -15,21 +15,18 @@ whose reply was lost is sent again, and arrives late, is in ``faults``; a power 
 
 Time.  No clock is read.  A session may be fenced, and a grace may be over, at any moment.
 
-Not modelled, and to be modelled before it is coded:
-
-- domains, and who may sign what (a superseding segment counts only with the admin's signature)
-- expiry of WAL; manifests
-- objects that cannot be read: unreadable is not absent, and an order voids them
-- the weaker mode of stores without conditional puts
-- heads that are missing, and what excuses them
+``docs/protocol.md`` has the protocol in prose, and the tables that ``--tables`` prints.
 
 Not modelled, because it changes nothing here:
 
-- retention and the last good snapshot of a source, which only add live roots
-- a hold that is released: the collector treats it like an un-forgotten snapshot forgotten again
+- retention, which only puts forgets
 - revoked writers, who are fenced like silent ones
+- tags, slots and origins: orders of which nothing but their names as heads matters to a collector
+- an unreadable session, which is waited for and fenced by its key
 - that a pack is verified before it leaves, and that a COMMIT waits for every producer
 - index checkpoints: a session with one pack and one segment stands for one with many
 - readers, who open no session: P2 says that at every moment some entry leads to a pack
-- names under ``gc/`` after a power cut: one folder holds a run, and its next put syncs it
+- ledger, units and manifests: no decision reads them
+- that an expired forget explains a head that is gone: whatever a collector deletes, a kills names
+- names under ``gc/`` but kills after a power cut: one folder holds a run, and its next put syncs it
 """

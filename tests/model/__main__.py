@@ -1,8 +1,9 @@
 """Print what the model finds: ``python -m tests.model [CONFIGURATION...]``.
 
 First every configuration with all rules, then every rule taken away and the shortest way to what
-follows.  With names of configurations, only what is about them.  The output depends on nothing but
-the model.
+follows.  With names of configurations, only what is about them; with ``--tables`` nothing is
+searched, and the tables of ``docs/protocol.md`` are printed.  The output depends on nothing but the
+model.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator
 
+from tests.model import tables
 from tests.model.configurations import CONFIGURATIONS
 from tests.model.explore import Found
 from tests.model.removals import COVERED, NEEDED, NOT_NEEDED, Removal
@@ -56,7 +58,11 @@ def _trace(found: Found) -> Iterator[str]:
 
 
 def main(names: list[str]) -> int:
-    """Print the report."""
+    """Print the report, or the tables."""
+    if names == ["--tables"]:
+        for line in (*tables.rules(), "", *tables.configurations()):
+            sys.stdout.write(f"{line}\n")
+        return 0
     unknown = sorted(set(names) - set(CONFIGURATIONS))
     if unknown:
         known = "\n  ".join(CONFIGURATIONS)

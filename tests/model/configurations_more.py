@@ -151,12 +151,12 @@ DOMAINS: dict[str, Configuration] = {
         alike=True,
     ),
     "foreign pack": Configuration(
-        "an agent's segment names a pack of main, a writer, two collectors, one run",
-        store_with("P:c q:C O:d", live="Sc qC", dead="Td"),
+        "an agent puts a segment that names a pack of main, a writer relies on it, two collectors",
+        ONE_DEAD,
         lambda rules: [
             Forged(Segment("ie", frozenset(["P:c"]))),
             Writer("X", "c", rules),
-            *pair(rules, last=1),
+            *pair(rules),
         ],
         alike=True,
     ),

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from tests.model.rules import Rules
 from tests.model.store_reading import View
-from tests.model.store_state import AGENT, MAIN, Key, Keys, Store, chunks_of, domain_of_segment
+from tests.model.store_state import (
+    AGENT,
+    MAIN,
+    Key,
+    Keys,
+    Store,
+    chunks_of,
+    domain_of_chunk,
+    domain_of_segment,
+)
 
 EVERY = frozenset([MAIN, AGENT])
-
-
-def domain_of_chunk(chunk: str) -> str:
-    """Return the domain of a chunk."""
-    return AGENT if chunk.isupper() else MAIN
 
 
 def domains_in(store: Store) -> frozenset[str]:

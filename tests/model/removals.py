@@ -81,6 +81,7 @@ NEEDED: list[Removal] = [
     _one("adopter_syncs", "power cut, adoption", Breach.STOPPED, 17),
     _one("decided_sessions_only", "tombs rot, un-forget", Breach.LOST, 30),
     _one("merge_keeps_entries", "compaction", Breach.NO_INDEX, 26),
+    _one("entries_of_own_domain", "foreign pack", Breach.NO_INDEX, 19),
     _one("supersedes_in_domain", "foreign index", Breach.NO_INDEX, 1),
     _one("repacked_goes_by_kills", "repack", Breach.LOST, 13),
     _one("unforget_is_commit", "un-forget", Breach.LOST, 18),
@@ -139,7 +140,7 @@ NOT_NEEDED: dict[str, str] = {
     "packs_before_index": "either order will do: what is relied on must be in both listings",
     "first_waits_rule": "each collector could wait for its own list; waits end the list",
     "index_deleted_first": "what a kills names counts as deleted; the order spares readers a miss",
-    "sessions_deleted_last": "a session in waits is decided; waits name it until done",
+    "sessions_deleted_last": "only a decided session is deleted; waits name it until done",
     "repack_before_tombs": "step 4 spares the old pack as long as the new one is not there",
 }
 """Rules that are no matter of safety, and why."""

@@ -77,7 +77,8 @@ class Rules:
     )
     damage_stops: bool = _rule("step 4: a chunk found nowhere stops the run: it kills nothing")
     damage_is_checked: bool = _rule(
-        "step 4: a chunk found nowhere is damage only if the run has not moved on meanwhile"
+        "what is missed is damage only if, looked at again, the run has not moved on and it is"
+        " missed still"
     )
     kills_sync: bool = _rule("step 4: a collector makes durable what stays before it puts kills")
     kills_sync_decisions: bool = _rule(
@@ -94,6 +95,9 @@ class Rules:
     done_after_deletes: bool = _rule("step 5: done is put after the deletes")
 
     # Compaction and repack
+    entries_of_own_domain: bool = _rule(
+        "step 4: a staying segment has an entry only if it is of the same domain"
+    )
     supersedes_in_domain: bool = _rule("a segment supersedes only segments of its own domain")
     merge_keeps_entries: bool = _rule("compaction drops an entry only if a kills names its pack")
     repack_before_tombs: bool = _rule("a repack puts its new pack and segment before tombs")

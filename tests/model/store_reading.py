@@ -14,7 +14,9 @@ from tests.model.store_state import (
     Run,
     Segment,
     Store,
+    chunks_of,
     commit_key,
+    domain_of_chunk,
     domain_of_segment,
     run_key,
 )
@@ -128,11 +130,22 @@ def superseded(segments: Iterable[Segment], gone: Keys) -> set[str]:
     }
 
 
-def indexed_packs(segments: Iterable[Segment], gone: Keys = frozenset()) -> set[str]:
-    """Return the packs found through segments that count and are not superseded."""
+def indexed_packs(
+    segments: Iterable[Segment], gone: Keys = frozenset(), *, foreign: bool = False
+) -> set[str]:
+    """Return the packs found through segments that count and are not superseded.
+
+    What a segment of another domain says of a pack does not count, unless `foreign`.
+    """
     counting = [segment for segment in segments if Key("segment", segment.name) not in gone]
     old = superseded(counting, gone)
-    return {pack for segment in counting if segment.name not in old for pack in segment.packs}
+    return {
+        pack
+        for segment in counting
+        if segment.name not in old
+        for pack in segment.packs
+        if foreign or domain_of_segment(segment.name) == domain_of_chunk(chunks_of(pack)[0])
+    }
 
 
 # Commits and orders

@@ -107,6 +107,11 @@ def domain_of_segment(name: str) -> str:
     return AGENT if name[1:2].islower() else MAIN
 
 
+def domain_of_chunk(chunk: str) -> str:
+    """Return the domain of a chunk."""
+    return AGENT if chunk.isupper() else MAIN
+
+
 def commit_key(session: str) -> Key:
     """Return the key at which a session is decided."""
     return Key("commit", session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Hashable, Iterable
@@ -15,6 +16,7 @@ from tests.model.__main__ import main
 from tests.model.configurations import CONFIGURATIONS
 from tests.model.explore import Search
 from tests.model.process import Process
+from tests.model.reached import REACHED
 from tests.model.removals import COVERED, NEEDED, NOT_NEEDED, Removal
 from tests.model.rules import SENTENCES
 from tests.model.store_reading import killed
@@ -22,72 +24,6 @@ from tests.model.store_state import Key, Store, is_listed
 
 ROOT = Path(__file__).parents[2]
 
-# States and stores: a search that reaches fewer shows less.
-REACHED = {
-    "writer": (2_102, 578),
-    "writer, two collectors": (9_200, 578),
-    "two writers": (12_818, 2_080),
-    "two writers, two collectors": (609_931, 18_172),
-    "two writers, two chunks": (15_167, 2_272),
-    "partly known": (14_720, 1_008),
-    "session gives up": (15_411, 318),
-    "un-forget": (106_997, 2_883),
-    "un-forget, shared pack": (101_049, 2_720),
-    "un-forget twice": (79_997, 1_625),
-    "un-forget and hold": (64_445, 893),
-    "hold": (118_591, 2_892),
-    "repack": (523_230, 8_859),
-    "compaction": (59_591, 1_703),
-    "two compactions": (34_911, 1_080),
-    "compaction and repack": (33_771, 1_527),
-    "upload sent twice": (219_571, 3_767),
-    "index sent twice": (28_059, 1_071),
-    "COMMIT sent twice": (7_138, 218),
-    "lost segment": (20_594, 803),
-    "power cut": (8_556, 2_162),
-    "power cut, forget": (47, 14),
-    "power cut, last good": (192, 64),
-    "power cut, adoption": (92, 12),
-    "power cut, compaction": (300, 32),
-    "one of two targets": (24_121, 758),
-    "two targets": (6_766, 271),
-    "release": (2_322, 92),
-    "last good": (565, 50),
-    "allow empty": (1_918, 154),
-    "kills rot": (1_120, 83),
-    "kills rot, writer": (5_519, 608),
-    "kills rot, un-forget": (30_355, 529),
-    "tombs rot": (4_406, 149),
-    "tombs rot, writer": (18_963, 454),
-    "tombs rot, un-forget": (35_541, 408),
-    "waits rot": (14_986, 418),
-    "done rots": (2_645, 239),
-    "snapshot rots": (25_749, 2_800),
-    "decision rots": (8_564, 2_141),
-    "hold rots": (1_970, 253),
-    "index rots": (61_207, 1_829),
-    "quarantine": (2_041, 86),
-    "quarantine rots": (1_157, 222),
-    "quarantine lost": (1_113, 226),
-    "heads": (19_258, 4_183),
-    "snapshot lost": (29_009, 2_970),
-    "snapshot lost, its witness goes": (7_524, 476),
-    "ABORT lost": (1_609, 381),
-    "index of one domain rots": (7_560, 261),
-    "snapshot of one domain rots": (9_372, 535),
-    "writers of two domains": (15_167, 2_272),
-    "foreign index": (4_332, 186),
-    "foreign pack": (2_430, 102),
-    "base backup": (3_821, 176),
-    "archive": (16_550, 715),
-    "WAL pushed again": (10_471, 252),
-    "timelines": (1_074, 48),
-    "incomplete base backup": (3_517, 177),
-    "un-forget of a base backup": (40_557, 685),
-    "weaker mode": (41_937, 8_202),
-    "weaker mode, two packs": (860, 170),
-    "ABORT beside COMMIT": (48_722, 6_417),
-}
 TAKES_LONG = ["two writers, two collectors", "repack"]
 UNSKIPPED = ["COMMIT sent twice", "compaction and repack", "kills rot", "quarantine", "timelines"]
 UNSKIPPED_TAKES_LONG = [
@@ -95,7 +31,7 @@ UNSKIPPED_TAKES_LONG = [
     *("kills rot, un-forget", "tombs rot, un-forget", "snapshot lost, its witness goes"),
     *("index of one domain rots", "base backup", "WAL pushed again", "two targets"),
 ]
-ENOUGH = 100_000
+ENOUGH = 20_000
 
 
 def _is_deleted_in_part(store: Store) -> bool:
@@ -226,6 +162,23 @@ def test_the_report_shows_the_losing_traces(capsys: pytest.CaptureFixture[str]) 
     assert f"not: {SENTENCES['commit_syncs']}" in report
     assert "NO INDEX: chunk c of Y after a power cut, in 12 steps" in report
     assert " 11  Y: COMMIT\n" in report
+
+
+def test_the_page_of_the_protocol_has_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tables of ``docs/protocol.md`` are those of ``python -m tests.model --tables``."""
+    assert main(["--tables"]) == 0
+    rules, configurations = capsys.readouterr().out.strip().split("\n\n")
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert rules in page
+    assert configurations in page
+
+
+def test_the_page_of_the_protocol_names_rules_that_there_are() -> None:
+    """The text of ``docs/protocol.md`` names no rule that there is not."""
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    text = page.partition("## Rules")[0]
+    named = {word for word in re.findall(r"`([a-z_]+)`", text) if "_" in word}
+    assert named <= set(SENTENCES)
 
 
 def test_the_report_knows_its_configurations(capsys: pytest.CaptureFixture[str]) -> None:

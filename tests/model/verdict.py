@@ -59,7 +59,7 @@ def decide(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
             if not ends_with_targets(commit, kills | past.gone | past.void, rules)
         }
     if rules.needed_segment_stays:
-        kills -= _needed_segments(kills, tombs, view, past)
+        kills -= _needed_segments(kills, tombs, view, past, rules)
     return Verdict(frozenset(kills), nowhere)
 
 
@@ -77,7 +77,9 @@ def _roots(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
     return live_roots(view, past, dead)
 
 
-def _needed_segments(kills: set[Key], tombs: Keys, view: View, past: Past) -> set[Key]:
+def _needed_segments(
+    kills: set[Key], tombs: Keys, view: View, past: Past, rules: Rules
+) -> set[Key]:
     """Return the segments in kills with an entry that would be lost with them."""
     staying: list[Segment] = []
     doubtful: list[Segment] = []
@@ -92,7 +94,7 @@ def _needed_segments(kills: set[Key], tombs: Keys, view: View, past: Past) -> se
             doubtful.append(segment)
     needed = set()
     for segment in doubtful:
-        indexed = indexed_packs(staying)
+        indexed = indexed_packs(staying, foreign=not rules.entries_of_own_domain)
         if not all(
             pack in indexed or entry_ends(pack, kills, view, past) for pack in segment.packs
         ):
