@@ -105,6 +105,7 @@ class Report:
         """Tell something that is no damage."""
         if (where, str(what)) not in self._told:
             self._told.add((where, str(what)))
+            progress("")
             print(f"{where}: {what}", file=self._stream, flush=True)
 
     @contextmanager
@@ -114,6 +115,11 @@ class Report:
             yield
         except Damage as damage:
             self.damage(where, damage)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things for people."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def shown(name: bytes) -> str:
@@ -143,7 +149,9 @@ class Folder:
 
     def piece(self, key: str, offset: int, length: int) -> bytes:
         """Return ``length`` bytes from ``offset``; whoever asks has checked the length."""
-        with self._open(key) as (file, _):
+        with self._open(key) as (file, size):
+            if offset + length > size:
+                raise Damage("ends too early")
             file.seek(offset)
             return file.read(length)
 
@@ -457,21 +465,10 @@ class Keys:
 # --- 3. The envelope ------------------------------------------------------------------------------
 
 _HEADS: Final[Shape] = [("str", 32)]
-_LOST_AND_FOUND: Final[Shape] = ("bin", ["str"], "bin", ["str"], ["str"])
+_REMOVALS: Final[Shape] = ("bin", ["str"], "bin", ["str"], ["str"])
 _COMMIT_BODY: Final[Shape] = (
-    "u8",
-    "u8",
-    "time",
-    16,
-    "u32",
-    _HEADS,
-    "bin",
-    ["str"],
-    80,
-    32,
-    32,
-    "bin",
-)
+    "u8", "u8", "time", 16, "u32", _HEADS, "bin", ["str"], 80, 32, 32, "bin",
+)  # fmt: skip
 _OBJECTS: Final[dict[str, tuple[int, Shape]]] = {  # by key: the kind, and the shape of the body
     r"config": (1, ("bin", [(16, 32)])),
     r"slots/(ID)": (2, ("u8", "u8", "list", 32, 32, 32, 48, "bin")),
@@ -480,9 +477,9 @@ _OBJECTS: Final[dict[str, tuple[int, Shape]]] = {  # by key: the kind, and the s
     r"sessions/(ID)/(ID)\.[1-9][0-9]*": (5, ("time", "any")),
     r"commits/(ID)/(ID)": (6, "list"),  # COMMIT or ABORT
     r"orders/(ID)": (7, ("u8", "time", _HEADS, "bin", "bin")),
-    r"gc/[0-9]{8}/tombs": (8, _LOST_AND_FOUND),
+    r"gc/[0-9]{8}/tombs": (8, _REMOVALS),
     r"gc/[0-9]{8}/waits": (9, (["str"],)),
-    r"gc/[0-9]{8}/kills": (10, _LOST_AND_FOUND),
+    r"gc/[0-9]{8}/kills": (10, _REMOVALS),
     r"gc/[0-9]{8}/done": (11, ("time",)),
 }
 _HEAD: Final = struct.Struct(">4sHBB16sI")
@@ -820,17 +817,8 @@ class Source(NamedTuple):
 
 
 _SNAPSHOT: Final[Shape] = (
-    "bin",
-    "bin",
-    "bin",
-    "bin",
-    "bin",
-    ["bin"],
-    "time",
-    "time",
-    "bin",
-    ["list"],
-)
+    "bin", "bin", "bin", "bin", "bin", ["bin"], "time", "time", "bin", ["list"],
+)  # fmt: skip
 _SOURCE: Final[Shape] = (
     "bin", "bin", "u8", ["bin"], "bin", "u8", "u8", "bin", ("u64",) * 5, ("bin", "u8"),
 )  # fmt: skip
@@ -998,8 +986,6 @@ def inflate(payload: bytes, size: int) -> bytes:
 # --- 7. Index -------------------------------------------------------------------------------------
 
 _SEGMENT_HEAD: Final = struct.Struct(">4sHBB16s16s32s32s")
-_INDEX_KEY: Final = re.compile(r"index/[0-9a-f]{64}")
-_INDEXED: Final[Shape] = (32, "u32", "bin", "bin", "bin")
 
 
 class Indexed(NamedTuple):
@@ -1071,7 +1057,6 @@ class Catalog:
         self.packs: list[bytes] = []
         self.places = Places()
         self.said: dict[bytes, dict[str, bytes]] = {}  # of a pack: segment, print of what it says
-        self.missing: set[bytes] = set()  # packs that a segment names, and that are not there
         self.unnamed: set[int] = set()  # packs that no segment names that can be read
 
     def add(self, number: int, columns: Sequence[bytes]) -> None:
@@ -1096,13 +1081,12 @@ def read_catalog(repository: Repository) -> Catalog:
         with report.telling_of(key):
             for domain, indexed in repository.segment(key):
                 pack_id = indexed.pack_id
-                said = catalog.said.setdefault(pack_id, {})
-                said[key] = fingerprint(domain, indexed.size, indexed.columns)
-                if pack_id not in numbers:
-                    catalog.missing.add(pack_id)
-                elif list(said.values()).count(said[key]) == 1:
+                said = catalog.said.get(pack_id, {})
+                now = fingerprint(domain, indexed.size, indexed.columns)
+                if pack_id in numbers and now not in said.values():
                     catalog.add(numbers[pack_id], indexed.columns)
-    catalog.unnamed = {number for pack_id, number in numbers.items() if pack_id not in catalog.said}
+                catalog.said[pack_id] = said | {key: now}
+    catalog.unnamed = {numbers[pack_id] for pack_id in numbers.keys() - catalog.said.keys()}
     for number in sorted(catalog.unnamed):
         with report.telling_of(pack_key(catalog.packs[number])):
             catalog.add(number, repository.pack(catalog.packs[number]).columns())
@@ -1268,9 +1252,10 @@ class Selection:
 
     def may_be_in(self, node: Node, order: int) -> bool:
         """Return whether something between the first path of a node and its end may be wanted."""
-        after = sort_key(self.path + b"/", order) + b"\xff" * 8
-        low, high = sort_key(node.first or b"", order), sort_key(node.end or after, order)
-        return low < after and sort_key(self._first, order) < high
+        below = sort_key(self.path + b"/", order)
+        after = below[:-1] + bytes([below[-1] + 1])
+        ends_before = node.end is not None and sort_key(node.end, order) <= self._first
+        return sort_key(node.first or b"", order) < after and not ends_before
 
 
 def sort_key(path: bytes, order: int) -> bytes:
@@ -1694,7 +1679,7 @@ class Verification:
 
     def _check_missing(self) -> None:
         written = {pack_id for one in self._repository.commits.values() for pack_id in one.packs}
-        missing = (written | self._catalog.missing) - set(self._catalog.packs)
+        missing = (written | self._catalog.said.keys()) - set(self._catalog.packs)
         for pack_id in missing - self._repository.collected.packs:
             self._report.damage(pack_key(pack_id), "is not there, and no collection took it")
 
@@ -1935,15 +1920,14 @@ class Restore:
             other = _free(folder, name + b"+")
             os.rename(name, other, src_dir_fd=folder, dst_dir_fd=folder)
             self._partial.add(entry.path[: -len(name)] + other)
+        if not self._linked(entry, folder, name):
+            if entry.kind not in _FILES:
+                self._make_node(entry, folder, name)
+            elif not self._write(entry, folder, name):
+                return
+            if entry.link:
+                self._first[entry.link, entry.kind] = entry.path
         self.files += entry.kind in _FILES
-        if self._linked(entry, folder, name):
-            return
-        if entry.kind not in _FILES:
-            self._make_node(entry, folder, name)
-        elif not self._write(entry, folder, name):
-            return
-        if entry.link:
-            self._first.setdefault((entry.link, entry.kind), entry.path)
 
     def _linked(self, entry: Entry, folder: int, name: bytes) -> bool:
         """Make another name of what was made before; what ``link`` names is never opened."""
@@ -2097,7 +2081,7 @@ exit codes:
 
 
 def progress(text: str) -> None:
-    """Show how far it is, on a terminal only."""
+    """Show how far it is in place of what was shown before, on a terminal only."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -2187,9 +2171,8 @@ def _text(name: bytes) -> str:
 
 def _as_line(one: Snapshot) -> str:
     paths = " ".join(shown(path) for source in one.sources for path in source.paths)
-    words = [one.short, moment(one.started), shown(one.host), f"{one.count(1):,} files"]
-    words.append(f"{one.count(3):,} bytes")
-    words += [one.status, *(["forgotten"] if one.forgotten else [])]
+    words = [one.short, moment(one.started), shown(one.host), counted(one.count(1), "file")]
+    words += [counted(one.count(3), "byte"), one.status, *(["forgotten"] * one.forgotten)]
     words += [f"[{', '.join(shown(tag) for tag in one.tags)}]"] if one.tags else []
     return "  ".join([*words, paths])
 
@@ -2200,9 +2183,11 @@ def run_verify(repository: Repository, name: str | None) -> int:
     if name is not None:
         snapshots = [find_snapshot(snapshots, name, repository.report)]
     packs = Verification(repository, snapshots).run(everything=name is None)
-    done = f"{len(snapshots):,} snapshots, {packs:,} packs, every byte of them read"
+    progress("")
+    looked_at = f"{counted(len(snapshots), 'snapshot')}, {counted(packs, 'pack')}"
+    done = f"{looked_at}, every byte of them read"
     if repository.report.damaged:
-        print(f"damage found, in {len(repository.report.damaged):,} places: {done}")
+        print(f"damage found in {counted(len(repository.report.damaged), 'place')}: {done}")
         return DAMAGED
     print(f"no damage found: {done}")
     return DONE
@@ -2221,6 +2206,7 @@ def run_restore(repository: Repository, name: str, target: Path, path: str | Non
         restore.run(snapshot)
     finally:
         os.close(top)
+    progress("")
     if wanted is not None and not wanted.found and not restore.damaged:
         raise Trouble(NOT_FOUND, f"snapshot {snapshot.short} has no path {shown(wanted.path)}")
     if snapshot.status != "complete":
@@ -2228,12 +2214,13 @@ def run_restore(repository: Repository, name: str, target: Path, path: str | Non
     if restore.not_owned:
         report.note("owners", f"of {restore.not_owned:,} entries are not set: that takes root")
     print(f"snapshot {snapshot.short} of {moment(snapshot.started)} from {shown(snapshot.host)}")
-    print(f"restored {restore.files:,} files, {restore.bytes:,} bytes into {target}")
+    print(f"restored {counted(restore.files, 'file')}, {restore.bytes:,} bytes, into {target}")
     if restore.damaged:
         print("not all of it: see what is told of damage; files with holes are called .partial")
         return DAMAGED
     if restore.problems:
-        print(f"not all of it could be made here: {restore.problems:,} problems are told of above")
+        problems = counted(restore.problems, "problem")
+        print(f"not all of it could be made here: see the {problems} that are told of")
         return INCOMPLETE
     return DONE
 

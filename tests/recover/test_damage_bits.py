@@ -85,6 +85,16 @@ def test_a_flipped_bit_is_found_wherever_it_is(base: Base, name: str, tmp_path: 
         assert key in reading.verify(), f"bit {bit} of byte {place}"
 
 
+@pytest.mark.parametrize("name", SAMPLE)
+def test_an_object_of_another_length_is_found(base: Base, name: str, tmp_path: Path) -> None:
+    """Cut anywhere, or with something behind it."""
+    reading, key = Reading(tmp_path, base), base.key(name)
+    value = base.objects[key]
+    for changed in (*(value[:size] for size in range(0, len(value), 97)), value + bytes(1)):
+        (reading.repository / key).write_bytes(changed)
+        assert key in reading.verify(), f"{len(changed)} of {len(value)} bytes"
+
+
 @pytest.mark.parametrize("name", ["commit of second", "index of first", "pack of second"])
 def test_after_a_flipped_bit_no_wrong_byte_is_restored(
     base: Base, name: str, tmp_path: Path

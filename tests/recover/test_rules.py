@@ -145,3 +145,34 @@ def test_the_derivations_are_those_of_the_standards() -> None:
     assert expanded.hex() == (
         "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
     )
+
+
+_PATHS = st.lists(
+    st.sampled_from([b"a", b"b", b"a-", b"a0", b"\xff" * 9, b"\x01"]), min_size=1, max_size=4
+)
+
+
+@given(
+    paths=st.sets(_PATHS.map(b"/".join), min_size=1, max_size=30),
+    wanted=_PATHS.map(b"/".join),
+    order=st.sampled_from([recover.BY_COMPONENTS, recover.RAW]),
+    size=st.integers(1, 5),
+)
+def test_no_part_of_a_tree_is_passed_by_that_holds_something_wanted(
+    paths: set[bytes], wanted: bytes, order: int, size: int
+) -> None:
+    """Whatever the order of its paths, and where it was cut."""
+    ordered = sorted(paths, key=lambda path: recover.sort_key(path, order))
+    selection = recover.Selection(wanted)
+    for start in range(0, len(ordered), size):
+        end = ordered[start + size] if start + size < len(ordered) else None
+        node = recover.Node(bytes(32), 0, size, ordered[start], end)
+        inside = [selection.has(entry(path)) for path in ordered[start : start + size]]
+        assert selection.may_be_in(node, order) or not any(inside)
+
+
+def entry(path: bytes) -> recover.Entry:
+    """Return a directory."""
+    return recover.Entry(
+        path, recover.DIRECTORY, 0, 0, 0, b"", b"", 0, 0, b"", 0, b"", b"", (0, 0), [], 0
+    )
