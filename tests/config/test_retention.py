@@ -80,6 +80,15 @@ def test_a_variable_that_is_no_number_of_days(tmp_path: Path, text: str) -> None
         found.policy()
 
 
+def test_what_is_wrong_is_called_as_it_was_said() -> None:
+    """The variable by its name, a key of the table by its own."""
+    days = Value("30", "BACKUP_RETENTION_DAYS", Level.ENVIRONMENT)
+    with pytest.raises(UsageError, match=r"^retention\.last 'x' is neither"):
+        RetentionSettings(texts={"last": "x"}, days=days).policy()
+    with pytest.raises(UsageError, match=r"^retention\.days 'x' is not a whole number"):
+        RetentionSettings(texts={"days": "x"}).policy()
+
+
 @pytest.mark.parametrize("text", ["daily = 0", "minimum = 3", "minimum = 3\nlast = 0"])
 def test_a_table_that_keeps_nothing_by_itself(tmp_path: Path, text: str) -> None:
     """Only zeros, or only a minimum, are refused; with the variable a minimum is enough."""

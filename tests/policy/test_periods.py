@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.policy.amounts import Duration
-from strongroom.policy.periods import BEGINNING_NS, Period, before, name_of
+from strongroom.policy.periods import BEGINNING_NS, before, name_of
+from strongroom.policy.policy import Period
 from tests.policy.making import DAY, HOUR, ns
 
 pytestmark = pytest.mark.spec("B6")

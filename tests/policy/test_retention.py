@@ -337,6 +337,27 @@ def test_what_follows_another_stays_with_all_of_its_sources() -> None:
     ]
 
 
+def test_what_stays_for_one_source_is_followed_in_another() -> None:
+    """A chain over two sources, in whatever order it is come upon: all of it stays."""
+    chain = [
+        Candidate(id="a", group=DB, time_ns=HOUR),
+        Candidate(id="b", group=DB, time_ns=HOUR + 1, counts=False, follows="a"),
+        Candidate(id="b", group=APP, time_ns=HOUR + 1),
+        Candidate(id="c", group=APP, time_ns=HOUR + 2, counts=False, follows="b"),
+        Candidate(id="d", group=APP, time_ns=DAY),
+    ]
+    found = decisions(chain, Policy(keep_last=1))
+    assert [(one.candidate.id, one.reasons) for one in found] == [
+        ("d", ("last 1",)),
+        ("c", ("goes with b",)),
+        ("b", ("another source of it stays",)),
+        ("b", ("goes with a",)),
+        ("a", ("last 1",)),
+    ]
+    newer = Candidate(id="e", group=DB, time_ns=DAY)
+    assert kept([*chain, newer], Policy(keep_last=1)) == ["d", "e"]
+
+
 @pytest.mark.parametrize(
     ("more", "policy", "reason"),
     [

@@ -77,10 +77,9 @@ def _check(key: str, value: object) -> None:
     if key == "tags":
         _check_tags(value)
     elif key == "timezone":
-        parse_zone(value if isinstance(value, str) else repr(value), "")
+        parse_zone(str(value), "")
     elif key in RULES:
-        is_plain = isinstance(value, str | int) and not isinstance(value, bool)
-        RULES[key](str(value) if is_plain else repr(value), "")
+        RULES[key](str(value), "")  # what is neither text nor number is no rule as text either
 
 
 def _check_tags(value: object) -> None:

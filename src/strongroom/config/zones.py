@@ -6,7 +6,6 @@ import difflib
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
 
 from strongroom.config.environment import TZ
 from strongroom.config.values import Value
@@ -20,6 +19,8 @@ def parse_zone(text: str, what: str) -> tzinfo:
     """Read a name such as Europe/London; UsageError names ``what`` it is for, and the nearest."""
     if text == "UTC":
         return UTC  # needs no file
+    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415 - few commands need zones
+
     try:
         return ZoneInfo(text)
     except _UNKNOWN as error:
@@ -39,6 +40,8 @@ def local_zone(named: Value[str] | None, local: Path = _LOCAL) -> tzinfo:
     name = None if named is None else named.value.removeprefix(":")
     if name is not None and not name.startswith("/"):
         return parse_zone(name, TZ)
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - as above
+
     path = local if name is None else Path(name)
     try:
         with path.open("rb") as file:

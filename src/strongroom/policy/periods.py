@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from strongroom.clock import as_utc
 from strongroom.policy.amounts import Duration
+from strongroom.policy.policy import Period
 
 HOUR_NS: Final = 3_600 * 1_000_000_000
 BEGINNING_NS: Final = -(1 << 63)
 """Before every time that a snapshot can have."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Period(enum.StrEnum):
-    """What snapshots are told apart by; of ``LAST`` each one is its own."""
-
-    LAST = "last"
-    HOURLY = "hourly"
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    QUARTERLY = "quarterly"
-    YEARLY = "yearly"
 
 
 def name_of(period: Period, ns: int, zone: tzinfo) -> str:

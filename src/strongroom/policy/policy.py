@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from strongroom.policy.amounts import ALL, Amount, Duration
-from strongroom.policy.periods import Period
+
+
+class Period(enum.StrEnum):
+    """What snapshots are told apart by; of ``LAST`` each one is its own."""
+
+    LAST = "last"
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from strongroom.errors import UsageError
 from strongroom.policy.amounts import Amount, parse_amount, parse_duration, parse_whole
-from strongroom.policy.periods import Period
-from strongroom.policy.policy import Policy
+from strongroom.policy.policy import Period, Policy
 
 _PERIODS: Final = tuple(period.value for period in Period if period is not Period.LAST)
 _DIGITS: Final = re.compile(r"[0-9a-f]{1,64}")

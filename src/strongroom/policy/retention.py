@@ -112,14 +112,20 @@ def _spared(counted: Sequence[Candidate], minimum: int) -> Iterator[Kept]:
 
 
 def _stand_together(members: Mapping[_Key, Candidate], found: dict[_Key, _Reasons]) -> None:
-    """Keep what follows one that stays or that is unknown, then every source of what stays."""
+    """Keep what follows one that stays or that is unknown, and every source of what stays.
+
+    Each may be the cause of the other: what stays for one source is followed in another.
+    """
     known = {id_ for _, id_ in members}
     staying = {id_ for (_, id_), reasons in found.items() if reasons}
-    together = set()
-    for key, one in members.items():
-        if one.follows in staying or (one.follows and one.follows not in known):
-            found[key][one.note or f"goes with {one.follows}"] = None
-            together.add(one.id)
+    following = {key: one for key, one in members.items() if one.follows}
+    before = -1
+    while before < len(staying):
+        before = len(staying)
+        for key, one in following.items():
+            if one.follows in staying or one.follows not in known:
+                found[key][one.note or f"goes with {one.follows}"] = None
+                staying.add(one.id)
     for (_, id_), reasons in found.items():
-        if id_ in staying | together and not reasons:
+        if id_ in staying and not reasons:
             reasons["another source of it stays"] = None

@@ -7,8 +7,8 @@ from datetime import tzinfo
 
 from strongroom.policy.amounts import ALL, Duration
 from strongroom.policy.candidates import Candidate
-from strongroom.policy.periods import Period, before, name_of
-from strongroom.policy.policy import Policy
+from strongroom.policy.periods import before, name_of
+from strongroom.policy.policy import Period, Policy
 
 Kept = tuple[str, str]
 """An id, and why a rule keeps it."""
