@@ -20,7 +20,7 @@ from strongroom.crypto.primitives import sha256
 from strongroom.model.fs import Buffer
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import padme
-from strongroom.repository.columns import ChunkKind
+from strongroom.repository.columns import MAX_FRAME_PLAIN, ChunkKind
 from strongroom.repository.keyring import SessionKeys
 from strongroom.repository.pack import (
     EMPTY_WEIGHT,
@@ -33,6 +33,7 @@ from strongroom.repository.pack import (
 from strongroom.repository.records import IndexedPack
 
 DEFAULT_BUDGET: Final = 128 << 20
+_DATA_FRAMES: Final = 4  # times the size of a frame of trees
 _CHECKED_HERE: Final = 16  # chunks of a frame: more are too many calls for a worker
 
 _Compressed = tuple[CompressedFrame, memoryview | None]
@@ -73,11 +74,21 @@ class _OpenPack:
 
 
 class PackLimits(NamedTuple):
-    """Sizes in bytes: plaintext of a frame, a padded pack, everything in flight."""
+    """Sizes in bytes: plaintext of a frame of trees, a padded pack, everything in flight."""
 
     frame: int
     pack: int
     in_flight: int = DEFAULT_BUDGET
+
+    def of(self, kind: ChunkKind) -> int:
+        """Return the size of a frame of a kind.
+
+        A frame of data is larger, since that makes it smaller in the end. Whoever looks for a path
+        reads one piece of a tree on each level, so those frames are small.
+        """
+        if kind is ChunkKind.TREE:
+            return self.frame
+        return max(self.frame, min(_DATA_FRAMES * self.frame, MAX_FRAME_PLAIN))
 
 
 class Packer:
@@ -110,12 +121,13 @@ class Packer:
     def add(self, kind: ChunkKind, chunk_id: bytes, chunk: Buffer) -> None:
         """Take a chunk that is to be stored; waits while too much is in flight."""
         filling = self._filling[kind]
-        if filling.size and filling.size + len(chunk) > self._limits.frame:
+        limit = self._limits.of(kind)
+        if filling.size and filling.size + len(chunk) > limit:
             self._close_frame(kind)
             filling = self._filling[kind]
         filling.chunks.append((chunk_id, chunk))
         filling.size += len(chunk)
-        if filling.size >= self._limits.frame:
+        if filling.size >= limit:
             self._close_frame(kind)
 
     def take_stored(self) -> list[StoredPack]:
@@ -159,9 +171,11 @@ class Packer:
     def _close_frame(self, kind: ChunkKind) -> None:
         filled, self._filling[kind] = self._filling[kind], _Frame()
         self._make_room()
-        self._in_flight += filled.size
+        is_kept = len(filled.chunks) > _CHECKED_HERE  # what came back, until it is checked
+        size = 2 * filled.size if is_kept else filled.size
+        self._in_flight += size
         future = self._workers.compute.submit(self._compress, kind, filled.chunks)
-        self._compressing.append((future, filled.size))
+        self._compressing.append((future, size))
         self._collect()
 
     def _compress(self, kind: ChunkKind, chunks: list[tuple[bytes, Buffer]]) -> _Compressed:
