@@ -33,6 +33,7 @@ VERBS: Final = {
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "tag": ("strongroom.cli.verbs.tag", "Change the tags of snapshots."),
+    "copy": ("strongroom.cli.verbs.copy", "Copy snapshots into another repository."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

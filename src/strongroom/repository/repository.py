@@ -248,7 +248,7 @@ class Repository:
         counting = additions(found, history.orders, self.keyring, self._tell_of_damage)
         tagged = [with_tags(listed, counting) for listed in found]
         doubtful = sum(not self.writers.is_of_agent(key) for key in unreadable)
-        ordered = oldest_first(tagged, history.seen)
+        ordered = oldest_first(tagged, history.seen, history.standing.copied)
         forgotten = history.standing.is_forgotten
         return Listing(
             [one for one in ordered if not forgotten(one.key)],

@@ -11,6 +11,7 @@ from strongroom.crypto.primitives import sha256
 from strongroom.errors import (
     DamageError,
     ObjectExistsError,
+    StrongroomError,
 )
 from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot, Snapshot
@@ -208,6 +209,13 @@ class BackupSession:
         finally:
             with contextlib.suppress(ObjectExistsError):
                 self._put(Kind.COMMIT, self.key, encode(body))
+
+    def give_up(self) -> None:
+        """As ``abort``, on the way out of an error that matters more than one of ours."""
+        try:
+            self.abort()
+        except StrongroomError as error:
+            self._repository.around.sink(Notice(f"the session could not be closed: {error}"))
 
 
 def _begun(part: Part | None) -> Part:

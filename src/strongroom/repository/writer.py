@@ -8,6 +8,7 @@ from typing import Final
 
 from strongroom.clock import Clock
 from strongroom.model.fs import Buffer
+from strongroom.model.snapshot import Order
 from strongroom.repository.columns import ChunkKind
 from strongroom.repository.content import ContentBuilder
 from strongroom.repository.index import ChunkIndex
@@ -86,9 +87,9 @@ class ChunkWriter:
         """Begin the list of what one file contains."""
         return ContentBuilder(self.save_tree)
 
-    def new_tree(self) -> TreeWriter:
-        """Begin the tree of one source."""
-        return TreeWriter(self.save_tree)
+    def new_tree(self, order: Order = Order.COMPONENTS) -> TreeWriter:
+        """Begin the tree of one source, whose entries come in this order."""
+        return TreeWriter(self.save_tree, order)
 
     def _save(self, kind: ChunkKind, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
         known = self.relies_on([chunk_id for chunk_id, _ in chunks])
