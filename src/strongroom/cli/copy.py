@@ -110,7 +110,8 @@ def _tell_failed(output: Output, failed: NotCopied) -> None:
         error={"message": failed.error.message},
     )
     if not output.json_lines:
-        say(f"damage: {harmless(failed.error.message)}")
+        what = harmless(failed.error.message)
+        say(f"damage: snapshot {failed.snapshot.short_id} was not copied: {what}")
 
 
 def _name(listed: ListedSnapshot) -> str:

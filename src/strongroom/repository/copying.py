@@ -138,7 +138,7 @@ class SourceCopier:
     def _damage(self, path: bytes, what: str) -> DamageError:
         shown = f"/{path.decode('utf-8', 'backslashreplace')} in " if path else ""
         return DamageError(
-            f"{shown}{self._where} cannot be copied: {what}",
+            f"{shown}{self._where}: {what}",
             hint="Nothing was committed of this snapshot. Run 'strongroom verify' and "
             "'strongroom repair' on the repository that it comes from.",
         )
