@@ -34,6 +34,7 @@ VERBS: Final = {
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "tag": ("strongroom.cli.verbs.tag", "Change the tags of snapshots."),
     "copy": ("strongroom.cli.verbs.copy", "Copy snapshots into another repository."),
+    "repair": ("strongroom.cli.verbs.repair", "Make good what is damaged."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -22,14 +22,27 @@ from strongroom.model.snapshot import Counts, Order, SourceRecord, Stream
 from strongroom.repository.content import flatten
 from strongroom.repository.reader import Lost, Reader
 from strongroom.repository.reader import Stream as Reading
-from strongroom.repository.session import BackupSession
 from strongroom.repository.translating import CopiedLeaf, Translation
 from strongroom.repository.tree import Root
 from strongroom.repository.treecursor import Part, TreeCursor
+from strongroom.repository.writer import ChunkWriter
 
 WINDOW: Final = 32 << 20
 _CHUNKS: Final = 20_000
 _AT_ONCE: Final = 4096
+
+
+class Destination(Protocol):
+    """A session that has begun, as far as copying goes."""
+
+    @property
+    def writer(self) -> ChunkWriter:
+        """Where chunks are saved."""
+        ...
+
+    def beat(self) -> None:
+        """Show a sign of life; called now and then."""
+        ...
 
 
 class _Leaf(NamedTuple):
@@ -84,7 +97,7 @@ class SourceCopier:
         self,
         where: str,
         reader: Reader,
-        session: BackupSession,
+        session: Destination,
         translation: Translation,
         sink: Sink,
     ) -> None:

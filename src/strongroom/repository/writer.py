@@ -75,12 +75,12 @@ class ChunkWriter:
 
     def save_data(self, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
         """Store data chunks, given with their ids."""
-        self._save(ChunkKind.DATA, chunks)
+        self.save(ChunkKind.DATA, chunks)
 
     def save_tree(self, chunk: bytes) -> bytes:
         """Store a tree chunk and return its id."""
         chunk_id = self._domain.tree_hasher(chunk)
-        self._save(ChunkKind.TREE, [(chunk_id, chunk)])
+        self.save(ChunkKind.TREE, [(chunk_id, chunk)])
         return chunk_id
 
     def new_content(self) -> ContentBuilder:
@@ -91,7 +91,8 @@ class ChunkWriter:
         """Begin the tree of one source, whose entries come in this order."""
         return TreeWriter(self.save_tree, order)
 
-    def _save(self, kind: ChunkKind, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
+    def save(self, kind: ChunkKind, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
+        """Store chunks of one kind, given with their ids."""
         known = self.relies_on([chunk_id for chunk_id, _ in chunks])
         for (chunk_id, chunk), is_known in zip(chunks, known, strict=True):
             if not is_known and chunk_id not in self._on_the_way:
