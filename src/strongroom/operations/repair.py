@@ -8,9 +8,10 @@ the next one finds what is left to do.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from strongroom.errors import DamageError, RefusedError
+from strongroom.errors import DamageError, ObjectExistsError, RefusedError
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.copy import CopyPlan, copy
@@ -40,6 +41,7 @@ from strongroom.repository.repairing import InDomain, RepairSession
 from strongroom.repository.repairplan import RepairPlan, Step, plan_repair
 from strongroom.repository.replica import Replica
 from strongroom.repository.repository import Listing, Repository
+from strongroom.repository.runs import NOTHING
 from strongroom.repository.session import BackupSession
 from strongroom.repository.translating import Translation
 from strongroom.repository.writer import Written
@@ -149,6 +151,7 @@ class _Repair:
 
     def run(self) -> Written:
         """Do it; the order is that of ``Step``, and what may be lost comes before what decides."""
+        self._end_runs()
         session = RepairSession(self._repository)
         try:
             commits = self._put_back_all_but_commits()
@@ -163,6 +166,17 @@ class _Repair:
             raise
         session.end()
         return written
+
+    def _end_runs(self) -> None:
+        """Put an empty ``kills``: of any run that is safe. If one is there, that one rules."""
+        repository = self._repository
+        admin = repository.keyring.admin_signer()
+        for key in self._plan.keys(Step.END_RUN):
+            body = encode(NOTHING)
+            with suppress(ObjectExistsError):
+                put_own(
+                    repository.store, key, wrap(Kind.KILLS, repository.id, key, body, admin.sign)
+                )
 
     # -- what a replica gives back
 
@@ -191,7 +205,9 @@ class _Repair:
         readers = [holdings.reader(repository)]
         if self._replica is not None:
             readers.append(self._replica.repository.reader())
-        snapshots = self._doctor.snapshots(history, found.back)
+        here = self._doctor.snapshots(history)
+        keys = {listed.key for listed in here}
+        snapshots = [*here, *(one for one in found.elsewhere if one.key not in keys)]
         repository.around.sink(PhaseBegan("give every chunk a place", len(snapshots)))
         healed = Healer(holdings, readers, session.writer).run(snapshots, repository.around.sink)
         for listed in healed.broken:
@@ -260,7 +276,9 @@ class _Repair:
     # -- snapshots whose commit cannot be read
 
     def _commit_again(self) -> None:
-        keys = self._plan.keys(Step.COMMIT)
+        decisions = self._repository.read_history(cached=False).decisions
+        readable = {one.key for one in decisions if one.commit is not None}
+        keys = [key for key in self._plan.keys(Step.COMMIT) if key not in readable]
         if not keys or self._other is None:
             return
         try:

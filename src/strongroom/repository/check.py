@@ -238,10 +238,11 @@ class Check:
                 self._listed[pack_id] = info.size
         self.result.packs = len(self._listed)
         missing = self._indexed.keys() - self._listed.keys()
-        killed = self._absent().killed_packs if missing else frozenset()
+        absent = self._absent() if missing else Absent()
+        gone = absent.killed_packs | absent.doubtful.packs
         for pack_id in sorted(missing):
             key = layout.pack(pack_id)
-            if pack_id in killed:
+            if pack_id in gone:
                 self.result.note(key, "an index entry of a pack that was collected")
             else:
                 self._bad_pack(pack_id, f"{key} is missing", missing=True)

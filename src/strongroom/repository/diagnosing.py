@@ -49,7 +49,10 @@ class Ailing:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was found; ``voids``: what a person named, with the digest of what is there."""
+    """What was found; ``voids``: what a person named, with the digest of what is there.
+
+    ``elsewhere``: snapshots that a replica can give back, whose commits cannot be read here.
+    """
 
     check: CheckResult
     history: History
@@ -57,6 +60,7 @@ class Diagnosis:
     holdings: Holdings
     healed: Healed
     back: Sequence[Back]
+    elsewhere: Sequence[ListedSnapshot]
     commit_again: Sequence[str]
     voids: Mapping[str, Voided]
 
@@ -71,6 +75,11 @@ class Diagnosis:
             chunks=len(self.healed.chunks | self.healed.lost),
             put_back={one.key: one.reason for one in self.back},
             commit_again=self.commit_again,
+            blind=[
+                layout.run_object(run.number, "kills")
+                for run in self.history.runs.runs
+                if run.blind and not run.done
+            ],
             void=tuple(self.voids),
             damage=tuple(self.check.damage),
         )
@@ -108,17 +117,20 @@ class Diagnostician:
         theirs = self._replica
         replica = Replica(repository, theirs, history) if theirs is not None else None
         back = replica.missing(missed) if replica is not None else []
-        snapshots = self.snapshots(history, back)
+        again = self._to_commit_again(history, replica, void)
+        elsewhere = self._elsewhere(replica, back, again) if replica is not None else []
+        snapshots = [*self.snapshots(history), *elsewhere]
         holdings, healed = self._walk(history, snapshots)
         self._ailing.bad.update(holdings.unreadable)
-        again = self._to_commit_again(history, replica, void)
         voids = {key: self._void(key, history, missed) for key in sorted(set(void))}
-        return Diagnosis(check, history, self._ailing, holdings, healed, back, again, voids)
+        return Diagnosis(
+            check, history, self._ailing, holdings, healed, back, elsewhere, again, voids
+        )
 
-    def snapshots(self, history: History, back: Sequence[Back]) -> list[ListedSnapshot]:
-        """Return all snapshots that can be read, and those that can be put back."""
+    def snapshots(self, history: History) -> list[ListedSnapshot]:
+        """Return all snapshots that can be read."""
         found = []
-        for decision in [*history.decisions, *(b.decision for b in back if b.decision is not None)]:
+        for decision in history.decisions:
             try:
                 listed = open_snapshot(decision, self._repository.keyring)
             except DamageError:
@@ -126,6 +138,14 @@ class Diagnostician:
             if listed is not None:
                 found.append(listed)
         return found
+
+    @staticmethod
+    def _elsewhere(
+        replica: Replica, back: Sequence[Back], again: Sequence[str]
+    ) -> list[ListedSnapshot]:
+        keys = [*(one.key for one in back if one.key.startswith(layout.COMMITS)), *again]
+        found = (replica.snapshot(key) for key in keys)
+        return [listed for listed in found if listed is not None]
 
     def as_void(self, key: str) -> Voided:
         """Return what declares void what is at a key now."""

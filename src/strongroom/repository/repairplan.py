@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from strongroom.repository.findings import Finding
 class Step(enum.Enum):
     """What is done, in the order in which it is done."""
 
+    END_RUN = "end a run"
     PUT_BACK = "put back"
     LIST = "list again"
     WRITE = "write anew"
@@ -38,6 +39,7 @@ class Facts:
     ``listed_again``: packs that are in no index although snapshots need them. ``chunks``: how many
     that snapshots need have no sound place. ``put_back``: what a replica can give back.
     ``commit_again``: commits that cannot be read, whose snapshots somebody else has.
+    ``blind``: keys of the ``kills`` that end runs of collectors which cannot be read.
     ``void``: what a person names. ``damage``: all that a check found.
     """
 
@@ -48,6 +50,7 @@ class Facts:
     listed_again: Sequence[bytes] = ()
     chunks: int = 0
     put_back: Mapping[str, str]
+    blind: Sequence[str] = ()
     commit_again: Sequence[str] = ()
     void: Sequence[str] = ()
     damage: Sequence[Finding] = ()
@@ -75,6 +78,8 @@ def plan_repair(facts: Facts) -> RepairPlan:
 
 
 def _actions(facts: Facts) -> Iterator[Action]:
+    for key in sorted(facts.blind):
+        yield Action(Step.END_RUN, key, "its tombs or waits cannot be read, so it removes nothing")
     for key, reason in sorted(facts.put_back.items()):
         yield Action(Step.PUT_BACK, key, f"{reason}; the copy has it")
     for pack_id in sorted(facts.listed_again):
@@ -111,12 +116,13 @@ _ADVICE: Final[Mapping[str, str]] = {
 
 def _left(facts: Facts) -> Iterator[Action]:
     """Yield what only a person can decide, each object once."""
-    handled = {*facts.put_back, *facts.void, *facts.bad_segments}
-    seen = set(handled)
+    seen = {*facts.put_back, *facts.void, *facts.bad_segments}
+    damaged = {finding.subject for finding in facts.damage}
+    ended = {_run_of(key) for key in facts.blind}
     for finding in facts.damage:
         key = finding.subject
-        advice = _advice(key)
-        if finding.snapshot or not advice or key in seen:
+        advice = _advice(key, damaged)
+        if finding.snapshot or not advice or key in seen or _run_of(key) in ended:
             continue
         seen.add(key)
         if key in facts.commit_again:
@@ -124,10 +130,18 @@ def _left(facts: Facts) -> Iterator[Action]:
         yield Action(Step.LEFT, key, f"{finding.text}; {advice.format(key=key)}")
 
 
-def _advice(key: str) -> str:
+def _run_of(key: str) -> str:
+    """Return the part of a key that all objects of one run share; empty for other keys."""
+    return key.rpartition("/")[0] if layout.run_part(key) is not None else ""
+
+
+def _advice(key: str, damaged: Collection[str]) -> str:
     run = layout.run_part(key)
-    if run is not None and run[1] in {"tombs", "waits"}:
-        return "nothing is lost with it: 'strongroom prune' ends this run"
+    if run is not None and f"{_run_of(key)}/tombs" in damaged:
+        return (
+            "nobody knows any more what this run may remove: copy the snapshots into a new "
+            "repository with 'strongroom copy'"
+        )
     if run is not None:
         return "nobody knows what this run removed: 'repair --void {key}' ends it"
     found = [text for prefix, text in _ADVICE.items() if key.startswith(prefix)]

@@ -25,11 +25,10 @@ from strongroom.repository.repository import History, Repository
 
 
 class Back(NamedTuple):
-    """An object that can be put back, and why; ``decision`` where it is a commit."""
+    """An object that can be put back, and why."""
 
     key: str
     reason: str
-    decision: Decision | None = None
 
 
 class Replica:
@@ -89,7 +88,7 @@ class Replica:
     def _logs(self, missed: Collection[str]) -> Iterator[Back]:
         for key in sorted(missed):
             if layout.can_be_head(key) and self._is_missing(key) and self._good(key) is not None:
-                yield Back(key, "it was seen before, and is missing", self._decision(key))
+                yield Back(key, "it was seen before, and is missing")
         killed = self._history.runs.absent()
         gone = killed.commits | {one.key for one in self._history.standing.voids}
         for info in self._theirs.store.list(layout.COMMITS):
@@ -98,11 +97,9 @@ class Replica:
             decision = self._decision(info.key)
             commit = decision.commit if decision is not None else None
             if commit is not None and commit.purpose == Purpose.BACKUP:
-                yield Back(info.key, "a snapshot that is missing", decision)
+                yield Back(info.key, "a snapshot that is missing")
 
     def _decision(self, key: str) -> Decision | None:
-        if not key.startswith(layout.COMMITS):
-            return None
         try:
             return self._theirs.log.read(key, cached=False)
         except (DamageError, ObjectMissingError):
