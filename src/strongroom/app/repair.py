@@ -6,18 +6,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from strongroom.app.folders import state_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.other import opened_other
-from strongroom.app.verify import Finding, Severity
+from strongroom.app.stores import opened_store
+from strongroom.app.verify import Finding
 from strongroom.config.settings import Settings
+from strongroom.errors import MissingObjectError
 from strongroom.operations.repair import Other, lost_snapshots
 from strongroom.operations.repair import repair as mend
 from strongroom.operations.verify import all_packs, no_packs
+from strongroom.repository.remembered import Memory
 from strongroom.repository.repairplan import Action, Step
+from strongroom.repository.replica import can_give_config, give_config
 from strongroom.repository.repository import Repository
 
-__all__ = ["OPTION", "Action", "Finding", "RepairReport", "RepairRequest", "Severity", "Step"]
+__all__ = [
+    "OPTION",
+    "Action",
+    "Finding",
+    "RepairReport",
+    "RepairRequest",
+    "Step",
+    "repair",
+]
 
 OPTION = "--from"
 
@@ -54,6 +67,8 @@ def repair(run: Run, request: RepairRequest) -> RepairReport:
     clock = run.machine.clock
     began = clock.elapsed()
     alone = replace(run, person=None)
+    if request.source is not None:
+        _bring_config_back(alone, request.source, dry_run=request.dry_run)
     with (
         opened_repository(alone) as opened,
         _other(alone, opened.repository, request.source) as other,
@@ -71,6 +86,22 @@ def repair(run: Run, request: RepairRequest) -> RepairReport:
             stored=written.stored_bytes if written is not None else 0,
             seconds=clock.elapsed() - began,
         )
+
+
+def _bring_config_back(run: Run, settings: Settings, *, dry_run: bool) -> None:
+    """Put ``config`` back if it is gone, and the other one is proven to be a replica."""
+    with opened_store(run) as ours, opened_other(run, settings, OPTION, asks=False) as other:
+        store, theirs = ours.store, other.repository
+        known = Memory(state_of(run)).load(store.url)
+        if not can_give_config(store, theirs, known):
+            return
+        if dry_run:
+            raise MissingObjectError(
+                f"config is missing in {store.url}, and nothing can be looked at without it",
+                hint=f"{theirs.store.url} has it: without --dry-run it is put back first.",
+            )
+        give_config(store, theirs)
+        run.tell(f"config was missing, and is put back from {theirs.store.url}")
 
 
 @contextmanager

@@ -122,6 +122,11 @@ class Diagnostician:
         snapshots = [*self.snapshots(history), *elsewhere]
         holdings, healed = self._walk(history, snapshots)
         self._ailing.bad.update(holdings.unreadable)
+        if replica is not None and healed.chunks:
+            index = replica.repository.load_index().index
+            known = {one.key for one in back}
+            more = replica.packs_with(sorted(healed.chunks), index)
+            back += [one for one in more if one.key not in known]
         voids = {key: self._void(key, history, missed) for key in sorted(set(void))}
         return Diagnosis(
             check, history, self._ailing, holdings, healed, back, elsewhere, again, voids

@@ -86,7 +86,8 @@ def _actions(facts: Facts) -> Iterator[Action]:
         yield Action(Step.LIST, layout.pack(pack_id), "snapshots need it, and no index lists it")
     if facts.chunks:
         many = f"{facts.chunks:,} chunk(s) that snapshots need have no sound place"
-        yield Action(Step.WRITE, "", f"{many}; those that can be read anywhere are written anew")
+        text = f"{many}; what is not back with a pack is written anew from wherever it can be read"
+        yield Action(Step.WRITE, "", text)
     unusable = {**facts.missing_packs, **facts.bad_packs}
     for pack_id, reason in sorted(unusable.items()):
         key = layout.pack(pack_id)

@@ -10,17 +10,20 @@ replica that was used on its own could forget snapshots here. Nothing below ``gc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from strongroom.crypto.primitives import sha256
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.store import Store, StoreReading
 from strongroom.repository import layout
 from strongroom.repository.commits import Decision, open_snapshot
+from strongroom.repository.index import ChunkIndex
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import Purpose
+from strongroom.repository.remembered import Remembered
 from strongroom.repository.repository import History, Repository
 
 
@@ -47,6 +50,15 @@ class Replica:
     def missing(self, missed: Collection[str]) -> list[Back]:
         """Return what can be put back; ``missed``: keys that a check misses."""
         return [*self._slots(), *self._writers(), *self._packs(missed), *self._logs(missed)]
+
+    def packs_with(self, ids: Sequence[bytes], index: ChunkIndex) -> list[Back]:
+        """Return the packs that are missing here, and of which ``index`` says that they hold these.
+
+        ``index`` is the replica's: ours may have been lost with them.
+        """
+        frames = {place.frame for place in index.find(ids) if place is not None}
+        packs = {layout.pack(index.frame(frame).pack_id) for frame in frames}
+        return list(self._packs(packs))
 
     def put_back(self, key: str) -> bool:
         """Put an object under its name, if it is free; False if the replica's is not good."""
@@ -106,11 +118,7 @@ class Replica:
             return None
 
     def _is_missing(self, key: str) -> bool:
-        try:
-            self._ours.store.size(key)
-        except ObjectMissingError:
-            return True
-        return False
+        return not _is_there(self._ours.store, key)
 
     def _good(self, key: str) -> bytes | None:
         """Return the replica's object if it is proven to be what belongs at this key."""
@@ -151,3 +159,32 @@ def expected_digests(history: History) -> Mapping[str, set[bytes]]:
         for key, digest in history.known.heads.items():
             found.setdefault(key, set()).add(bytes.fromhex(digest))
     return found
+
+
+def can_give_config(store: StoreReading, theirs: Repository, known: Remembered | None) -> bool:
+    """Whether ``config`` is missing in a store that ``theirs`` is proven to be a replica of.
+
+    By what this host remembers of the store, or by a key slot there that ``theirs`` names.
+    """
+    if _is_there(store, layout.CONFIG):
+        return False
+    if known is not None:
+        return known.repository_id == theirs.id.hex()
+    for slot_id, digest in theirs.config.slots.items():
+        key = layout.slot(slot_id)
+        if _is_there(store, key) and sha256(store.get(key)) == digest:
+            return True
+    return False
+
+
+def give_config(store: Store, theirs: Repository) -> None:
+    """Put ``config`` back: without it nothing else can be looked at."""
+    put_own(store, layout.CONFIG, theirs.store.get(layout.CONFIG))
+
+
+def _is_there(store: StoreReading, key: str) -> bool:
+    try:
+        store.size(key)
+    except ObjectMissingError:
+        return False
+    return True
