@@ -49,13 +49,17 @@ class Person(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one command works with; ``person`` is None where nobody can be asked."""
+    """What one command works with; ``person`` is None where nobody can be asked.
+
+    ``other``: the option that names the repository, where it is a second one.
+    """
 
     settings: Settings
     machine: Machine
     sink: Sink
     person: Person | None = None
     warned: set[str] = field(default_factory=set)
+    other: str = ""
 
     def tell(self, text: str) -> None:
         """Say one line to whoever watches."""

@@ -97,7 +97,7 @@ def _unlocked(run: Run, store: Store, config: OpenedConfig) -> Keyring:
     if secrets is not None:
         return unlock(store, config, secrets, run.warn)
     if run.person is None:
-        raise no_secret()
+        raise no_secret(run)
     question = f"passphrase for {store.url}"
     for _ in range(_TRIES - 1):
         try:
@@ -109,5 +109,5 @@ def _unlocked(run: Run, store: Store, config: OpenedConfig) -> Keyring:
 
 def _asked(run: Run, question: str) -> list[Secret]:
     if run.person is None:
-        raise no_secret()
+        raise no_secret(run)
     return passphrase_secrets(run.person.passphrase(question, twice=False))

@@ -82,8 +82,15 @@ def given_agent(run: Run) -> AgentKey | None:
     return read_agent(data, path)
 
 
-def no_secret() -> UsageError:
+def no_secret(run: Run) -> UsageError:
     """Return what to raise where there is no secret and nobody to ask."""
+    option = run.other
+    if option:
+        return UsageError(
+            f"no passphrase or key is given for the repository of {option}",
+            hint=f"Give {option}-passphrase-file, {option}-passphrase-command or "
+            f"{option}-key-file.",
+        )
     return UsageError(
         "no passphrase or key is given, and there is no terminal to ask at",
         hint=f"Set {PASSPHRASE_FILE}, {PASSPHRASE_COMMAND} or {KEY_FILE}.",
@@ -115,7 +122,7 @@ def secret_for_init(run: Run) -> NewSecret:
         read, _ = _read_all(run, passphrases)
         return NewSecret(read[0].secret)
     if run.person is None:
-        raise no_secret()
+        raise no_secret(run)
     passphrase = run.person.passphrase("passphrase for the new repository", twice=True)
     return NewSecret(Secret(SlotKind.PASSPHRASE, _not_empty(passphrase, "it")))
 

@@ -38,6 +38,8 @@ VERBS: Final = {
     "undelete": ("strongroom.cli.verbs.undelete", "Bring forgotten snapshots back."),
     "hold": ("strongroom.cli.verbs.hold", "Keep snapshots until they are released."),
     "prune": ("strongroom.cli.verbs.prune", "Free the room that no snapshot needs."),
+    "copy": ("strongroom.cli.verbs.copy", "Copy snapshots into another repository."),
+    "repair": ("strongroom.cli.verbs.repair", "Make good what is damaged."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

@@ -77,7 +77,10 @@ def _summarise(output: Output, report: VerifyReport) -> None:
     )
     if report.damaged:
         output.wanted(f"{counted(report.damaged, 'damage', 'damages')} found: {checked}")
-        output.wanted("next: keep the repository as it is, and back up again what still exists")
+        output.wanted(
+            "next: strongroom repair says what can be made good, also --from a copy; "
+            "and back up again what still exists"
+        )
         return
     output.line(f"no damage found: {checked}")
     if not report.packs_read and report.packs:

@@ -145,7 +145,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
     cache, state = folders(flags, environment)
     return Settings(
         place=place,
-        secrets=_secrets(flags, environment, file, table),
+        secrets=secrets_of(flags, environment, file, table),
         cache_dir=cache,
         state_dir=state,
         config_file=path,
@@ -200,28 +200,33 @@ def _flag(text: str, name: str) -> Value[str]:
     return Value(text, name, Level.FLAG)
 
 
-def _secrets(
-    flags: Flags, environment: Environment, file: ConfigurationFile | None, table: str | None
+def secrets_of(
+    flags: Flags,
+    environment: Environment,
+    file: ConfigurationFile | None,
+    table: str | None,
+    option: str = "-",
 ) -> tuple[SecretSetting, ...]:
     """Return what was given; of flags, environment and file, the first that gives anything.
 
     What a flag gives, the environment may give as well: it must then be the same secret.
+    ``option``: what the names of the flags begin with.
     """
     found = []
     for kind, flag, flag_name, variable in (
         (
             SecretKind.PASSPHRASE_FILE,
             flags.passphrase_file,
-            "--passphrase-file",
+            f"{option}-passphrase-file",
             PASSPHRASE_FILE,
         ),
         (
             SecretKind.PASSPHRASE_COMMAND,
             flags.passphrase_command,
-            "--passphrase-command",
+            f"{option}-passphrase-command",
             PASSPHRASE_COMMAND,
         ),
-        (SecretKind.KEY_FILE, flags.key_file, "--key-file", KEY_FILE),
+        (SecretKind.KEY_FILE, flags.key_file, f"{option}-key-file", KEY_FILE),
     ):
         values = [None if flag is None else _flag(flag, flag_name), environment.value(variable)]
         found += [_secret(kind, v, environment, environment.folder) for v in values if v]

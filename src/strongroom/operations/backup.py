@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.chunking.cutter import ChunkerParameters
-from strongroom.errors import StrongroomError
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
 from strongroom.model.source import Problem, Source
@@ -102,7 +101,7 @@ def back_up(
         repository.around.sink(PhaseBegan("commit"))
         listed = session.commit(snapshot)
     except BaseException:
-        _give_up(session, repository)
+        session.give_up()
         raise
     written = session.writer.written
     recent = repository.recent_snapshots(session.history, _COMPARED)
@@ -145,14 +144,6 @@ def _unusual(
 def _bytes(text: str) -> bytes:
     """Encode what a person or the system said, which need not be UTF-8."""
     return text.encode("utf-8", "surrogateescape")
-
-
-def _give_up(session: BackupSession, repository: Repository) -> None:
-    """Put our own ABORT; the error that brought us here matters more than one on the way out."""
-    try:
-        session.abort()
-    except StrongroomError as error:
-        repository.around.sink(Notice(f"the session could not be closed: {error}"))
 
 
 def _capture(

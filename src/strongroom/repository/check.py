@@ -40,6 +40,7 @@ from strongroom.repository.runs import Absent
 from strongroom.repository.standing import voids_of
 from strongroom.repository.tags import additions
 from strongroom.repository.treecheck import TreeCheck
+from strongroom.repository.voids import void_segments
 
 _BYTES_AHEAD: Final = 128 << 20  # of packs
 _KNOWN: Final = (
@@ -68,6 +69,8 @@ class Check:
         self._listed: dict[bytes, int] = {}
         self._indexed: dict[bytes, IndexedPack] = {}
         self._bad_packs: set[bytes] = set()
+        self._quarantined: frozenset[bytes] = frozenset()
+        self._void: frozenset[bytes] = frozenset()
         self._decompressor = Decompressor()
 
     def run(self, choose: PackChoice, only: ListedSnapshot | None = None) -> CheckResult:
@@ -153,7 +156,7 @@ class Check:
         try:
             read()
         except ObjectMissingError:
-            self.result.damaged(key, f"{key} is missing")
+            self.result.damaged(key, f"{key} is missing", missing=True)
         except DamageError as error:
             self.result.damaged(key, error.message)
 
@@ -180,10 +183,15 @@ class Check:
         for key, error in history.damaged.items():
             self.result.damaged(key, error.message)
         for key in history.lost:
-            self.result.damaged(key, f"{key} is gone, and it was seen before")
+            self.result.damaged(key, f"{key} is gone, and it was seen before", missing=True)
         for claim in history.claimed:
             text = f"{claim.key} is not there, and an agent's commit says it was: {claim.said_by}"
-            self.result.damaged(claim.key, text)
+            self.result.damaged(claim.key, text, missing=True)
+        standing = history.standing
+        self._quarantined = standing.quarantined
+        self._void = void_segments(self._store, standing.voids)
+        for one in sorted(standing.voids, key=lambda void: void.key):
+            self.result.note(one.key, "an order declared it void: it counts as absent")
         snapshots = []
         for decision in history.decisions:
             try:
@@ -204,6 +212,8 @@ class Check:
 
     def _index(self) -> None:
         for info in self._store.list(layout.INDEX):
+            if layout.segment_id(info.key) in self._void:
+                continue
             try:
                 _domain, body = read_segment(self._store, self._repository.keyring, NoCache(), info)
                 ChunkIndex().add(info.key, body.packs)
@@ -228,26 +238,38 @@ class Check:
                 self._listed[pack_id] = info.size
         self.result.packs = len(self._listed)
         missing = self._indexed.keys() - self._listed.keys()
-        killed = self._absent().killed_packs if missing else frozenset()
+        absent = self._absent() if missing else Absent()
+        gone = absent.killed_packs | absent.doubtful.packs
         for pack_id in sorted(missing):
             key = layout.pack(pack_id)
-            if pack_id in killed:
+            if pack_id in gone:
                 self.result.note(key, "an index entry of a pack that was collected")
             else:
-                self.result.damaged(key, f"{key} is missing")
-        self._bad_packs |= missing
+                self._bad_pack(pack_id, f"{key} is missing", missing=True)
+        self._bad_packs |= missing | self._quarantined
         for pack_id in sorted(self._indexed.keys() & self._listed.keys()):
             key, size = layout.pack(pack_id), self._listed[pack_id]
             stated = self._indexed[pack_id].size
             if size != stated:
-                self.result.damaged(key, f"{key} is {size} bytes long, the index says {stated}")
-                self._bad_packs.add(pack_id)
+                self._bad_pack(pack_id, f"{key} is {size} bytes long, the index says {stated}")
         orphans = self._listed.keys() - self._indexed.keys()
         self.result.unreferenced_packs = len(orphans)
         if orphans:
             self.result.note(
                 layout.PACKS, f"{len(orphans)} pack(s) of unfinished sessions, in no index"
             )
+
+    def _bad_pack(self, pack_id: bytes, text: str, *, missing: bool = False) -> None:
+        """Tell of a pack that cannot be used.
+
+        It is no damage if an order says so already: what is lost with it is said by the trees.
+        """
+        key = layout.pack(pack_id)
+        self._bad_packs.add(pack_id)
+        if pack_id in self._quarantined:
+            self.result.note(key, f"{text}; it is quarantined, so nobody relies on it")
+        else:
+            self.result.damaged(key, text, missing=missing)
 
     # -- bytes
 
@@ -266,17 +288,16 @@ class Check:
             self._take(*running.popleft())
 
     def _take(self, pack_id: bytes, future: Future[int]) -> None:
-        key = layout.pack(pack_id)
         size = 0
         try:
             size = future.result()
         except ObjectMissingError:
-            if pack_id not in self._absent().killed_packs:
-                self.result.damaged(key, f"{key} is missing")
-            self._bad_packs.add(pack_id)
+            if pack_id in self._absent().killed_packs:
+                self._bad_packs.add(pack_id)  # collected meanwhile
+            else:
+                self._bad_pack(pack_id, f"{layout.pack(pack_id)} is missing", missing=True)
         except DamageError as error:
-            self.result.damaged(key, error.message)
-            self._bad_packs.add(pack_id)
+            self._bad_pack(pack_id, error.message)
         self.result.packs_read += 1
         self.result.bytes_read += size
         self._repository.around.sink(Advanced(1, size))
@@ -316,7 +337,7 @@ class Check:
             self._store,
             repository.keyring,
             repository.around.cache,
-            Choice(usable=lambda pack: pack.pack_id not in self._bad_packs),
+            Choice(usable=lambda pack: pack.pack_id not in self._bad_packs, absent=self._void),
             repository.index_memory,
         )
         check = TreeCheck(reader, usable.index, self.result)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from strongroom.crypto.primitives import Cipher, OpenError, same, sha256
 from strongroom.errors import DamageError, ObjectMissingError
@@ -38,6 +38,7 @@ from strongroom.repository.records import (
 from strongroom.repository.signedlog import SignedLog
 from strongroom.repository.tree import MAX_LEVELS
 
+NO_COPIES: Final[Mapping[str, int]] = {}
 _NONCE = bytes(12)
 _LONG_AGO = -(1 << 64)
 LATEST_NS = (1 << 63) - 1
@@ -194,11 +195,17 @@ def _check_purpose(key: str, commit: Commit, *, by_agent: bool) -> None:
         raise DamageError(msg)
 
 
-def oldest_first(found: Sequence[ListedSnapshot], history: Sequence[Seen]) -> list[ListedSnapshot]:
+def oldest_first(
+    found: Sequence[ListedSnapshot],
+    history: Sequence[Seen],
+    copied: Mapping[str, int] = NO_COPIES,
+) -> list[ListedSnapshot]:
     """Sort snapshots by when they began, but each after all that its writer had seen.
 
     So that a host whose clock was wrong for a day does not own the latest snapshot for years.
-    Orders are part of the ``history``: what a writer saw may lie behind one.
+    Orders are part of the ``history``: what a writer saw may lie behind one. ``copied``: by the key
+    of a copy, when its original was first seen. Whoever copied it had seen newer ones, so a copy
+    stands where its original would, and no later than when that was seen.
     """
     there = {(one.key, one.sha256) for one in history}
     seen = {
@@ -210,6 +217,9 @@ def oldest_first(found: Sequence[ListedSnapshot], history: Sequence[Seen]) -> li
     for key in TopologicalSorter(seen).static_order():
         after = [moments[head] + 1 for head in seen.get(key, ())]
         moments[key] = max([claimed.get(key, _LONG_AGO), *after])
+    for listed in found:
+        if listed.key in copied:
+            moments[listed.key] = min(claimed[listed.key], copied[listed.key])
     return sorted(found, key=lambda listed: (moments[listed.key], listed.id))
 
 

@@ -16,13 +16,17 @@ class Severity(enum.Enum):
 
 
 class Finding(NamedTuple):
-    """One thing found; ``snapshot`` and ``path`` where it touches one."""
+    """One thing found; ``snapshot`` and ``path`` where it touches one.
+
+    ``missing``: the object is not there; else, if it is damage, there is something else.
+    """
 
     severity: Severity
     subject: str
     text: str
     snapshot: str = ""
     path: bytes = b""
+    missing: bool = False
 
 
 Found = Callable[[Finding], None]
@@ -50,9 +54,9 @@ class CheckResult:
         if finding not in self.findings[-64:]:
             self.findings.append(finding)
 
-    def damaged(self, subject: str, text: str) -> None:
-        """Note damage to an object."""
-        self.add(Finding(Severity.DAMAGE, subject, text))
+    def damaged(self, subject: str, text: str, *, missing: bool = False) -> None:
+        """Note damage to an object, or that it is missing."""
+        self.add(Finding(Severity.DAMAGE, subject, text, missing=missing))
 
     def note(self, subject: str, text: str) -> None:
         """Note something harmless."""

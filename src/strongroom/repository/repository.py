@@ -148,13 +148,15 @@ class Repository:
         decisions = list(self.log.read_all(damaged.__setitem__, cached=cached))
         heads = {k: bytes.fromhex(d) for k, d in known.heads.items()} if known else {}
         voids = voids_of(orders)
-        for one in voids:
-            if one.key in damaged and is_void(self.store, one):
-                del damaged[one.key]
+        everything: list[Seen] = [*orders, *decisions]
+        read = damaged.keys() | {one.key for one in everything}
+        void = {one.key for one in voids if one.key in read and is_void(self.store, one)}
+        damaged = {key: error for key, error in damaged.items() if key not in void}
+        orders = [one for one in orders if one.key not in void]
         runs = self.read_runs(voids, cached=cached)
         absent = runs.absent()
         killed = absent.killed_commits
-        decisions = [one for one in decisions if one.key not in killed]
+        decisions = [one for one in decisions if one.key not in killed | void]
         excused = killed | absent.doubtful.commits | damaged.keys() | {one.key for one in voids}
         seen: list[Seen] = [*orders, *decisions]
         present = {one.key for one in seen}
@@ -248,7 +250,7 @@ class Repository:
         counting = additions(found, history.orders, self.keyring, self._tell_of_damage)
         tagged = [with_tags(listed, counting) for listed in found]
         doubtful = sum(not self.writers.is_of_agent(key) for key in unreadable)
-        ordered = oldest_first(tagged, history.seen)
+        ordered = oldest_first(tagged, history.seen, history.standing.copied)
         forgotten = history.standing.is_forgotten
         return Listing(
             [one for one in ordered if not forgotten(one.key)],

@@ -11,6 +11,7 @@ from strongroom.crypto.primitives import sha256
 from strongroom.errors import (
     DamageError,
     ObjectExistsError,
+    StrongroomError,
 )
 from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot, Snapshot
@@ -39,6 +40,7 @@ from strongroom.repository.records import (
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.runs import Absent
 from strongroom.repository.segment import seal_segment
+from strongroom.repository.voids import void_segments
 from strongroom.repository.writer import ChunkWriter
 
 HEARTBEAT_SECONDS: Final = 3600.0
@@ -89,15 +91,16 @@ class BackupSession:
         """Steps 1 to 4: announce the session, then read what it may rely on."""
         repository = self._repository
         history = repository.checked_history()
-        self._put_session()
+        self.announce()
         absent = repository.read_runs(history.standing.voids).absent()
         self._tell_of(absent.unreadable)
+        void = void_segments(repository.store, history.standing.voids)
         self._seen = _Seen(history, absent, self._listed_packs())
         loaded = load_index(
             repository.store,
             repository.keyring,
             repository.around.cache,
-            Choice(self._domain.domain_id, self._may_rely_on, absent.index),
+            Choice(self._domain.domain_id, self._may_rely_on, absent.index | void),
             repository.index_memory,
         )
         self._tell_of(tuple(map(str, loaded.damaged)))
@@ -137,7 +140,8 @@ class BackupSession:
                 Notice(f"warning: {what}; this backup does not rely on it. Run 'strongroom verify'")
             )
 
-    def _put_session(self) -> None:
+    def announce(self) -> None:
+        """Put the session, so that collectors wait for its decision."""
         body = SessionBody(
             Purpose.BACKUP, self._repository.around.clock.now_ns(), self._domain.domain_id, None
         )
@@ -222,6 +226,13 @@ class BackupSession:
         finally:
             with contextlib.suppress(ObjectExistsError):
                 self._put(Kind.COMMIT, self.key, encode(body))
+
+    def give_up(self) -> None:
+        """As ``abort``, on the way out of an error that matters more than one of ours."""
+        try:
+            self.abort()
+        except StrongroomError as error:
+            self._repository.around.sink(Notice(f"the session could not be closed: {error}"))
 
 
 def _begun(part: Part | None) -> Part:

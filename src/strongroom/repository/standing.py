@@ -97,6 +97,15 @@ class Standing:
         return {one.key: one.copy_of for one in self._origins() if one.copy_of is not None}
 
     @cached_property
+    def copied(self) -> dict[str, int]:
+        """By key of a copy, when its original was first seen."""
+        return {key: self.first_seen[key] for key in self.copies}
+
+    def identity(self, repository_id: bytes, key: str) -> CopyOf:
+        """Return where a snapshot was first made; for one that is no copy, that is here."""
+        return self.copies.get(key) or CopyOf(repository_id, key)
+
+    @cached_property
     def quarantined(self) -> frozenset[bytes]:
         """The packs that nobody relies on."""
         size = layout.HASH_SIZE

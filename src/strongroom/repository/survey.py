@@ -151,7 +151,8 @@ def survey(
 
 def _opened(repository: Repository, history: History) -> list[ListedSnapshot]:
     opened = [open_snapshot(one, repository.keyring) for one in history.decisions]
-    return oldest_first([one for one in opened if one is not None], history.seen)
+    found = [one for one in opened if one is not None]
+    return oldest_first(found, history.seen, history.standing.copied)
 
 
 def _census(

@@ -95,8 +95,9 @@ def _is_cut(level: int, path: bytes) -> bool:
 class TreeWriter:
     """Takes entries in order; ``save_tree`` stores a chunk and returns its id."""
 
-    def __init__(self, save_tree: SaveTree) -> None:
+    def __init__(self, save_tree: SaveTree, order: Order = Order.COMPONENTS) -> None:
         self._save_tree = save_tree
+        self._key = key_of(order)
         self._levels = [_Level()]
         self._last = b""
         self._count = 0
@@ -106,7 +107,7 @@ class TreeWriter:
 
         ``ValueError`` if it does not belong here.
         """
-        key = sort_key(entry.path)
+        key = self._key(entry.path)
         if self._count and key <= self._last:
             msg = "entry out of order"
             raise ValueError(msg)
@@ -128,9 +129,9 @@ class TreeWriter:
 
     def add_leaf(self, chunk_id: bytes, first: bytes, last: bytes, count: int) -> None:
         """Append a stored leaf that ``add`` completed once, with its first and last path."""
-        if not self.is_between_leaves or (self._count and sort_key(first) <= self._last):
+        if not self.is_between_leaves or (self._count and self._key(first) <= self._last):
             raise ValueError("leaf out of order")
-        self._last = sort_key(last)
+        self._last = self._key(last)
         self._count += count
         self._append_child(1, Child(first, chunk_id, count))
 

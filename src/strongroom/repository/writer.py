@@ -8,6 +8,7 @@ from typing import Final
 
 from strongroom.clock import Clock
 from strongroom.model.fs import Buffer
+from strongroom.model.snapshot import Order
 from strongroom.repository.columns import ChunkKind
 from strongroom.repository.content import ContentBuilder
 from strongroom.repository.index import ChunkIndex
@@ -74,23 +75,24 @@ class ChunkWriter:
 
     def save_data(self, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
         """Store data chunks, given with their ids."""
-        self._save(ChunkKind.DATA, chunks)
+        self.save(ChunkKind.DATA, chunks)
 
     def save_tree(self, chunk: bytes) -> bytes:
         """Store a tree chunk and return its id."""
         chunk_id = self._domain.tree_hasher(chunk)
-        self._save(ChunkKind.TREE, [(chunk_id, chunk)])
+        self.save(ChunkKind.TREE, [(chunk_id, chunk)])
         return chunk_id
 
     def new_content(self) -> ContentBuilder:
         """Begin the list of what one file contains."""
         return ContentBuilder(self.save_tree)
 
-    def new_tree(self) -> TreeWriter:
-        """Begin the tree of one source."""
-        return TreeWriter(self.save_tree)
+    def new_tree(self, order: Order = Order.COMPONENTS) -> TreeWriter:
+        """Begin the tree of one source, whose entries come in this order."""
+        return TreeWriter(self.save_tree, order)
 
-    def _save(self, kind: ChunkKind, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
+    def save(self, kind: ChunkKind, chunks: Sequence[tuple[bytes, Buffer]]) -> None:
+        """Store chunks of one kind, given with their ids."""
         known = self.relies_on([chunk_id for chunk_id, _ in chunks])
         for (chunk_id, chunk), is_known in zip(chunks, known, strict=True):
             if not is_known and chunk_id not in self._on_the_way:
