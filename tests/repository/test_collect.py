@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from strongroom.crypto.primitives import sha256
-from strongroom.errors import BusyError, DamageError, NotFoundError, RefusedError
+from strongroom.errors import BusyError, DamageError, FencedError, NotFoundError, RefusedError
 from strongroom.model.snapshot import Status
-from strongroom.model.store import Store
+from strongroom.model.store import ObjectInfo, Store
 from strongroom.repository import layout
 from strongroom.repository.records import OrderKind, PackIds, Targets, Voided
 from strongroom.storage.memory import MemoryStore
+from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.faults.workloads import die_at_put, undecided
 from tests.repository.test_collect_races import keys, other_host, stop_at
 from tests.support.agents import agent_host
@@ -573,3 +574,38 @@ def test_the_store_of_another_clock(tmp_path: Path) -> None:
     assert kit.prune(grace_ns=7 * DAY_NS).commits == 0
     days(kit, 2)
     assert kit.prune(grace_ns=7 * DAY_NS).commits == 1
+
+
+class Hiding(ForwardingStore):
+    """A store whose listings lack one object that is there, ``times`` often."""
+
+    def __init__(self, within: Store, key: str, times: int) -> None:
+        super().__init__(within)
+        self._key = key
+        self._left = times
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See ``Store``."""
+        found = list(super().list(prefix))
+        if self._left > 0 and any(info.key == self._key for info in found):
+            self._left -= 1
+            found = [info for info in found if info.key != self._key]
+        return iter(found)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4, 1000])
+def test_a_listing_that_lacks_a_commit_is_no_evidence(host: Kit, times: int) -> None:
+    """A store forgets to list a commit that is there, once or always. Others name it, so nothing of
+    it is removed: the collector looks again, and gives up if it stays so.
+    """
+    gone, kept = (host.backup(files).snapshot.id for files in (A, B))
+    host.forget(gone)
+    (key,) = host.keys_of([kept])
+    stranger = Kit(Hiding(host.store, key, times), host.state_path.parent / "stranger")
+    if times > 100:
+        with pytest.raises(FencedError, match="is not listed"):
+            stranger.prune()
+    else:
+        stranger.prune()
+    check_nothing_left(host)
+    check_invariants(host, {kept: B})
