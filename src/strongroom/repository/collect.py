@@ -92,6 +92,7 @@ class Collector:
         ``BusyError`` if a session does not end in time, ``DamageError`` if something that decides
         cannot be read or is missing; in both cases nothing is lost, and the next run goes on.
         """
+        reason = "other collectors began one run after the other"
         for _ in range(_TRIES):
             unfinished = self._next_unfinished()
             if unfinished is not None:
@@ -100,13 +101,11 @@ class Collector:
                 continue
             try:
                 self._collect(self._survey())
-            except MovedOnError:
+            except MovedOnError as error:
+                reason = str(error)
                 continue
             return self.result
-        raise FencedError(
-            "other hosts collect at the same time, and this one never came to a run of its own",
-            hint="Nothing is lost: what they do is what this command is for.",
-        )
+        raise _gave_up(reason)
 
     @property
     def pack_size(self) -> int:
@@ -146,7 +145,7 @@ class Collector:
             try:
                 segments.append(compact(self._repository, group, ended))
             except ObjectMissingError as error:
-                raise MovedOnError from error
+                raise MovedOnError(error.message) from error
             self.result.compacted += len(group)
         after = listed._replace(segments=segments)
         named = tombs(after, kept, found.liveness.expired, found.past)
@@ -232,12 +231,14 @@ class Collector:
     def _decide(self, number: int, named: Removals) -> None:
         """Step 4: look again at everything, and put what of the tombs goes in the end."""
         repository = self._repository
+        reason = ""
         for _ in range(_TRIES):
             try:
                 found = survey(repository, self._limits.grace_ns, within=(number, named))
-            except MovedOnError:
+            except MovedOnError as error:
                 if self._has_kills(number):
                     return
+                reason = str(error)
                 continue
             except DamageError as error:
                 self._put(number, "kills", encode(NOTHING))
@@ -248,10 +249,7 @@ class Collector:
             repository.store.sync([*repository.relied_prefixes(), layout.GC])
             self._put(number, "kills", encode(names))
             return
-        raise FencedError(
-            "the repository changes faster than this collector can look at it",
-            hint="Nothing is lost: run the same command again.",
-        )
+        raise _gave_up(reason)
 
     def _killed_commits(self) -> frozenset[str]:
         return self._repository.read_history().runs.absent().killed_commits
@@ -317,3 +315,11 @@ class Collector:
         except (ObjectMissingError, DamageError):
             return ()  # it ended without waiting; sessions are left to a later run
         return found.sessions if isinstance(found, Waits) else ()
+
+
+def _gave_up(reason: str) -> FencedError:
+    return FencedError(
+        f"the repository does not hold still for a collector: {reason}",
+        hint="Nothing is lost. Run the same command again; if it stays so, the listings of the "
+        "store are not to be trusted: run 'strongroom verify'.",
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from strongroom.model.snapshot import ListedSnapshot, Status
 from strongroom.repository.orders import Order
 from strongroom.repository.standing import Standing
+
+_LONG_AGO: Final = -(1 << 64)
 
 Group = tuple[str, bytes, tuple[tuple[bytes, bytes], ...]]
 
@@ -46,10 +48,17 @@ class GraceTime(NamedTuple):
     now_ns: int
     grace_ns: int
 
-    def is_over(self, forgets: Sequence[Order]) -> bool:
-        """Whether the grace of a snapshot that these orders forgot is over."""
-        since = min(self.stored_ns.get(order.key, order.body.time_ns) for order in forgets)
+    def is_over(self, forgets: Sequence[Order], releases: Sequence[Order] = ()) -> bool:
+        """Whether the grace of a snapshot is over, which these orders forgot, and let go of.
+
+        It begins with the first forget, and anew when a hold is released, so that whoever does that
+        by mistake has time to notice.
+        """
+        since = max(min(map(self._put_ns, forgets)), *map(self._put_ns, releases), _LONG_AGO)
         return self.now_ns - since >= self.grace_ns
+
+    def _put_ns(self, order: Order) -> int:
+        return self.stored_ns.get(order.key, order.body.time_ns)
 
 
 def liveness(
@@ -73,7 +82,7 @@ def liveness(
             roots[key] = listed
         elif key in doubtful:
             expired[key] = listed
-        elif not time.is_over(standing.forgets[key]):
+        elif not time.is_over(standing.forgets[key], standing.releases.get(key, ())):
             roots[key] = listed
         elif key in kept and key not in standing.may_be_empty:
             roots[key] = listed

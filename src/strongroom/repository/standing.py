@@ -68,6 +68,16 @@ class Standing:
         ]
 
     @cached_property
+    def releases(self) -> dict[str, list[Order]]:
+        """By key of a snapshot, the orders that released a hold of it."""
+        about = {one.key: _below(one, layout.COMMITS) for one in self._saving(Purpose.HOLD)}
+        found: dict[str, list[Order]] = {}
+        for order, targets in self._targets(OrderKind.RELEASE):
+            for key in (snapshot for hold in targets for snapshot in about.get(hold, ())):
+                found.setdefault(key, []).append(order)
+        return found
+
+    @cached_property
     def held(self) -> frozenset[str]:
         """The snapshots that a hold keeps."""
         return frozenset(key for hold in self.holds for key in hold.targets)

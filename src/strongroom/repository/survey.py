@@ -17,6 +17,7 @@ from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.census import Bools, Census
 from strongroom.repository.commits import oldest_first, open_snapshot
+from strongroom.repository.heads import lost_heads
 from strongroom.repository.liveness import GraceTime, Liveness, liveness
 from strongroom.repository.loading import Choice
 from strongroom.repository.marking import Marker
@@ -31,7 +32,7 @@ from strongroom.repository.voids import void_segments
 
 
 class MovedOnError(Exception):
-    """Another collector went on meanwhile, so what was read does not fit together."""
+    """What was read does not fit together: somebody went on meanwhile, so it is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ def survey(
     history = repository.read_history()
     _refuse_unreadable(history)
     if within is None and history.runs.unfinished is not None:
-        raise MovedOnError  # a run begins only when the one before is done
+        raise MovedOnError("another collector began a run")  # which has to be done first
+    _refuse_unlisted(history)
     store = repository.store
     stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if i.stored_ns is not None}
     commits = [info.key for info in store.list(layout.COMMITS)]
@@ -144,7 +146,7 @@ def survey(
         listed, census, weak = _census(repository, history, packs, commits, list(roots.values()))
     except DamageError:
         if _moved_on(repository, history, within):
-            raise MovedOnError from None
+            raise MovedOnError("another collector went on") from None
         raise
     return Survey(history, listed, census, alive, frozenset(roots), weak)
 
@@ -207,6 +209,22 @@ def _refuse_unreadable(history: History) -> None:
             f"({claim.said_by}) says that it was",
             hint=hint,
         )
+
+
+def _refuse_unlisted(history: History) -> None:
+    """``MovedOnError`` if something is there, others name it, and the listing did not show it.
+
+    It was put while the listing went on, or the store lists less than it has: a shorter list is
+    never evidence that something is gone.
+    """
+    remembered = history.known.heads if history.known is not None else {}
+    heads = {key: bytes.fromhex(digest) for key, digest in remembered.items()}
+    past = history.runs.absent()
+    void = {one.key for one in history.standing.voids}
+    explained = past.killed_commits | past.doubtful.commits | void
+    for key in lost_heads(history.seen, heads, history.runs.heads):
+        if key not in explained:
+            raise MovedOnError(f"{key} is there, and is not listed")
 
 
 def _moved_on(repository: Repository, before: History, within: tuple[int, Removals] | None) -> bool:

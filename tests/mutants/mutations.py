@@ -1,0 +1,229 @@
+"""Small faults in a module, made in its syntax tree: each gives a program that is wrong somewhere."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+READINGS: Final = {
+    "checked_history",
+    "list",
+    "load_index",
+    "read_history",
+    "read_runs",
+    "survey",
+    "_listed_packs",
+    "_put_session",
+    "put_own",
+    "put_decision",
+    "sync",
+    "_put",
+    "_wait",
+    "_decide",
+    "_delete",
+}
+"""What a protocol orders: two such statements beside each other are swapped."""
+UNIMPORTANT: Final = {"sink", "_tell"}
+"""Calls that only tell somebody something."""
+_BOUNDARIES: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+}
+_SETS: Final = (ast.BitOr, ast.BitAnd, ast.Sub)
+Edit = Callable[[ast.AST], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault: in which function of which file, what was there, what is there instead."""
+
+    path: Path
+    function: str
+    line: int
+    before: str
+    after: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """What a list of mutants calls it; the same as long as the code around it is."""
+        return f"{self.path.name}:{self.function}: {self.before} -> {self.after}"
+
+
+def mutants_of(path: Path, only: Collection[str] = ()) -> Iterator[Mutant]:
+    """Yield every fault for a module, or for some of its functions."""
+    tree = ast.parse(path.read_text())
+    for function, within in _functions(tree):
+        if only and function not in only:
+            continue
+        for number, node in enumerate(ast.walk(within)):
+            for before, after, edit in _edits(node):
+                yield _mutant(path, tree, function, (number, node), (before, after, edit))
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+
+
+def _mutant(
+    path: Path,
+    tree: ast.Module,
+    function: str,
+    where: tuple[int, ast.AST],
+    what: tuple[str, str, Edit],
+) -> Mutant:
+    number, node = where
+    before, after, edit = what
+    changed = copy.deepcopy(tree)
+    originals = [within for name, within in _functions(tree) if name == function]
+    copies = [within for name, within in _functions(changed) if name == function]
+    for original, again in zip(originals, copies, strict=True):
+        if number < len(list(ast.walk(original))) and list(ast.walk(original))[number] is node:
+            edit(list(ast.walk(again))[number])
+    line = getattr(node, "lineno", 0)
+    ast.fix_missing_locations(changed)
+    return Mutant(path, function, line, before, after, ast.unparse(changed))
+
+
+def _edits(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
+    """Yield (before, after, edit) for a node; an edit changes a copy of it in place."""
+    for field in ("body", "orelse", "finalbody"):
+        body = getattr(node, field, None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
+            yield from _in_body(body, field)
+    if isinstance(node, ast.If | ast.While | ast.IfExp):
+        yield _text(node.test), f"not ({_text(node.test)})", _negate
+    if isinstance(node, ast.comprehension):
+        for place, test in enumerate(node.ifs):
+            yield f"if {_text(test)}", "", _without("ifs", place)
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in _BOUNDARIES:
+        other = _BOUNDARIES[type(node.ops[0])]
+        yield _text(node), f"with {other.__name__}", _with_operator(other)
+    if isinstance(node, ast.BoolOp):
+        for place, value in enumerate(node.values):
+            yield _text(node), f"without {_text(value)}", _without("values", place)
+    if isinstance(node, ast.Set | ast.Dict | ast.List | ast.Tuple):
+        yield from _of_display(node)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, _SETS) and not _is_annotation(node):
+        yield _text(node), _text(node.left), _only("left")
+        if not isinstance(node.op, ast.Sub):
+            yield _text(node), _text(node.right), _only("right")
+    if isinstance(node, ast.Constant) and type(node.value) in {int, bool}:
+        value = (not node.value) if isinstance(node.value, bool) else node.value + 1
+        yield _text(node), repr(value), _with_value(value)
+
+
+def _in_body(body: list[ast.stmt], field: str) -> Iterator[tuple[str, str, Edit]]:
+    for place, statement in enumerate(body):
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            if _called(statement.value) not in UNIMPORTANT:
+                yield _text(statement), "", _dropped(field, place)
+        elif isinstance(statement, ast.Continue | ast.Raise) and len(body) == 1:
+            yield _text(statement), "", _dropped(field, place)
+        elif isinstance(statement, ast.AugAssign) and not isinstance(statement.op, ast.Add):
+            yield _text(statement), "", _dropped(field, place)
+    for place, (first, second) in enumerate(zip(body, body[1:], strict=False)):
+        if _reads(first) and _reads(second) and not _needs(second, first):
+            texts = f"{_text(first)}; {_text(second)}"
+            yield texts, "the other way round", _swapped(field, place)
+
+
+def _of_display(node: ast.Set | ast.Dict | ast.List | ast.Tuple) -> Iterator[tuple[str, str, Edit]]:
+    if isinstance(node, ast.Set):
+        for place, element in enumerate(node.elts):
+            if len(node.elts) > 1:
+                yield _text(node), f"without {_text(element)}", _without("elts", place)
+    elif isinstance(node, ast.List) and isinstance(getattr(node, "ctx", None), ast.Load):
+        for place, element in enumerate(node.elts):
+            if isinstance(element, ast.Starred):
+                yield _text(node), f"without {_text(element)}", _without("elts", place)
+
+
+def _is_annotation(node: ast.BinOp) -> bool:
+    """Whether this is ``X | None``."""
+    return isinstance(node.right, ast.Constant) and node.right.value is None
+
+
+def _text(node: ast.AST) -> str:
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 90 else text[:87] + "..."
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return getattr(function, "attr", None) or getattr(function, "id", "")
+
+
+def _reads(statement: ast.stmt) -> bool:
+    simple = isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr)
+    calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    return simple and any(_called(call) in READINGS for call in calls)
+
+
+def _needs(second: ast.stmt, first: ast.stmt) -> bool:
+    stored = {
+        node.id
+        for node in ast.walk(first)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return any(isinstance(node, ast.Name) and node.id in stored for node in ast.walk(second))
+
+
+def _negate(node: ast.AST) -> None:
+    assert isinstance(node, ast.If | ast.While | ast.IfExp)
+    node.test = ast.UnaryOp(ast.Not(), node.test)
+
+
+def _without(field: str, place: int) -> Edit:
+    def edit(node: ast.AST) -> None:
+        del getattr(node, field)[place]
+
+    return edit
+
+
+def _with_operator(other: type[ast.cmpop]) -> Edit:
+    def edit(node: ast.AST) -> None:
+        assert isinstance(node, ast.Compare)
+        node.ops[0] = other()
+
+    return edit
+
+
+def _only(side: str) -> Edit:
+    def edit(node: ast.AST) -> None:
+        kept = getattr(node, side)
+        assert isinstance(node, ast.BinOp)
+        node.left, node.op, node.right = kept, ast.BitOr(), copy.deepcopy(kept)
+
+    return edit
+
+
+def _with_value(value: int) -> Edit:
+    def edit(node: ast.AST) -> None:
+        assert isinstance(node, ast.Constant)
+        node.value = value
+
+    return edit
+
+
+def _dropped(field: str, place: int) -> Edit:
+    def edit(node: ast.AST) -> None:
+        getattr(node, field)[place] = ast.Pass()
+
+    return edit
+
+
+def _swapped(field: str, place: int) -> Edit:
+    def edit(node: ast.AST) -> None:
+        body = getattr(node, field)
+        body[place], body[place + 1] = body[place + 1], body[place]
+
+    return edit
