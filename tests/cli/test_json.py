@@ -22,7 +22,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("total_files_processed", "total_bytes_processed", "directories", "entries"),
         *("entries_new", "entries_changed", "entries_unmodified", "anomalies"),
         *("bytes_read", "data_blobs", "data_added"),
-        *("data_added_packed", "problems", "store_requests"),
+        *("data_added_packed", "problems", "store_requests", "forgotten"),
     },
     ("backup", "error"): {"during", "error", "missing", "item"},
     ("backup", "status"): {
@@ -105,6 +105,23 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     ("verify", "summary"): {
         *("num_errors", "snapshots", "packs", "packs_read", "bytes_read", "chunks"),
         *("unreferenced_packs", "total_duration", "store_requests"),
+        *("packs_overdue", "bytes_overdue"),
+    },
+    ("forget", "snapshot"): {"id", "time", "hostname", "paths", "keep", "reasons"},
+    ("forget", "forgotten"): {"dry_run", "snapshots", "forgotten"},
+    ("retention explain", "snapshot"): {"id", "time", "hostname", "paths", "keep", "reasons"},
+    ("retention explain", "summary"): {"snapshots", "forgotten"},
+    ("undelete", "snapshot"): {"id"},
+    ("undelete", "summary"): {"dry_run", "snapshots"},
+    ("hold", "snapshot"): {"id"},
+    ("hold", "summary"): {"dry_run", "released", "snapshots"},
+    ("holds", "hold"): {"id", "since", "by", "note"},
+    ("holds", "summary"): {"holds"},
+    ("prune", "summary"): {
+        *("dry_run", "runs_finished_for_others", "packs_removed", "bytes_removed"),
+        *("commits_removed", "segments_removed", "packs_repacked", "bytes_repacked"),
+        *("segments_joined", "packs_kept", "bytes_kept", "bytes_unused", "snapshots_in_grace"),
+        *("last_good_kept", "total_duration", "store_requests"),
     },
 }
 _FLOATS = {"total_duration", "percent_done", "deduplication", "compression"}
@@ -162,6 +179,25 @@ def test_every_verb_prints_json_lines(empty: Program) -> None:
     _check("restore", empty.good(*to, "--dry-run"), "plan")
     _check("restore", empty.good(*to), "plan", "summary")
     _check("verify", empty.good("verify", "--read-data", "--json"), "summary")
+
+
+@pytest.mark.spec("B6")
+def test_every_command_about_old_snapshots_prints_json_lines(program: Program) -> None:
+    """As above, for forgetting, holding and freeing room."""
+    documents = program.make_files(a="1")
+    program.good("backup", "./documents")
+    (documents / "b").write_text("2")
+    program.good("backup", "./documents")
+    explained = program.good("retention", "explain", "--keep-last", "1", "--json")
+    _check("retention explain", explained, "snapshot", "summary")
+    forgotten = program.good("forget", "--keep-last", "1", "--json")
+    _check("forget", forgotten, "snapshot", "forgotten")
+    gone = forgotten.records[1]["id"]
+    _check("undelete", program.good("undelete", gone, "--json"), "snapshot", "summary")
+    _check("hold", program.good("hold", gone, "--json"), "snapshot", "summary")
+    _check("holds", program.good("hold", "--json"), "hold", "summary")
+    _check("hold", program.good("hold", "--release", gone, "--json"), "snapshot", "summary")
+    _check("prune", program.good("prune", "--json"), "summary")
 
 
 @pytest.mark.spec("B3")

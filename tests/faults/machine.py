@@ -224,9 +224,7 @@ class Life(RuleBasedStateMachine):
         if self._do(host, act):
             assert refused or self.known[one].since_ns is None
 
-    @rule(
-        host=FULL, grace=st.sampled_from([0, 0, 7]), unused=st.sampled_from([0, 0.05, 1])
-    )
+    @rule(host=FULL, grace=st.sampled_from([0, 0, 7]), unused=st.sampled_from([0, 0.05, 1]))
     def prune(self, host: str, grace: int, unused: float) -> None:
         """A collection, which may find somebody at work."""
         for known in self.known.values():

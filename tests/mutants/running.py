@@ -178,7 +178,9 @@ def _function(live: object) -> types.FunctionType:
     return live
 
 
-def _wait_for_one(running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]) -> None:
+def _wait_for_one(
+    running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]
+) -> None:
     while True:
         for child, (mutant, began) in list(running.items()):
             ended, status = os.waitpid(child, os.WNOHANG)

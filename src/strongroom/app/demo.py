@@ -13,7 +13,7 @@ from strongroom.app.backup import BackupReport, BackupRequest, backup
 from strongroom.app.init import init
 from strongroom.app.machine import Run
 from strongroom.app.restore import RestoreReport, RestoreRequest, restore
-from strongroom.app.verify import verify
+from strongroom.app.verify import Wanted, verify
 from strongroom.config.settings import Place, SecretKind, SecretSetting
 from strongroom.config.values import Level, Value
 from strongroom.errors import RefusedError, StrongroomError
@@ -138,7 +138,7 @@ class _Demo:
         again = self._restore(2, second_snapshot, project, second)
         earlier = self._place / "as it was first"
         before = self._restore(1, first_snapshot, earlier, first)
-        checked = verify(self._run, None, None, read_data=True)
+        checked = verify(self._run, None, Wanted(read_data=True))
         self._tell(Verified(checked.packs_read, checked.damaged))
         return again and before and not checked.damaged
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.repository.collect import Collected, CollectLimits, Collector
+from strongroom.repository.removing import drop_old_ledgers
 from strongroom.repository.shrinking import ShrinkLimits, worth_repacking
 from strongroom.repository.verdict import tombs
 
@@ -30,6 +31,8 @@ def prune(run: Run, limits: CollectLimits, *, dry_run: bool) -> PruneReport:
     with opened_repository(run) as opened:
         collector = Collector(opened.repository, limits)
         found = _planned(collector, limits) if dry_run else collector.run()
+        if not dry_run:
+            drop_old_ledgers(opened.repository)
         requests = opened.store.traffic().requests
         return PruneReport(found, clock.elapsed() - began, requests, dry_run)
 

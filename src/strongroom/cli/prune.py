@@ -69,8 +69,8 @@ def _record(one: Job, report: PruneReport) -> None:
         bytes_unused=done.unused_bytes,
         snapshots_in_grace=done.in_grace,
         last_good_kept=[listed.id for listed in done.last_good],
-        duration=report.seconds,
-        requests=report.requests,
+        total_duration=round(report.seconds, 6),
+        store_requests=report.requests,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from strongroom.app.verify import Finding, Severity, VerifyReport, verify
+from strongroom.app.verify import Finding, Severity, VerifyReport, Wanted, verify
 from strongroom.cli.job import job
 from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.output import Output
@@ -16,13 +16,23 @@ DAMAGED: Final = 4
 _MOST_SHOWN: Final = 50
 
 
-def run(snapshot: str | None, *, read_data: bool, read_data_subset: str | None) -> int:
+def run(
+    snapshot: str | None,
+    *,
+    read_data: bool,
+    read_data_subset: str | None,
+    every: int | None,
+    budget: int | None,
+) -> int:
     """Check a repository."""
-    if read_data and read_data_subset is not None:
-        raise click.UsageError("--read-data reads everything; give it or --read-data-subset")
+    if sum((read_data, read_data_subset is not None, every is not None)) > 1:
+        raise click.UsageError("give one of --read-data, --read-data-subset and --every")
+    if budget is not None and every is None:
+        raise click.UsageError("--budget says how much of --every is read; give both")
+    wanted = Wanted(read_data=read_data, subset=read_data_subset, every=every, budget=budget)
     with job(progress=True) as one:
         with one.progress:
-            report = verify(one.run, snapshot, read_data_subset, read_data=read_data)
+            report = verify(one.run, snapshot, wanted)
         _tell(one.output, report)
         _summarise(one.output, report)
         return DAMAGED if report.damaged else 0
@@ -63,6 +73,8 @@ def _summarise(output: Output, report: VerifyReport) -> None:
         bytes_read=report.bytes_read,
         chunks=report.chunks,
         unreferenced_packs=report.unreferenced_packs,
+        packs_overdue=report.packs_overdue,
+        bytes_overdue=report.bytes_overdue,
         total_duration=round(report.seconds, 6),
         store_requests=report.requests,
     )
@@ -83,5 +95,10 @@ def _summarise(output: Output, report: VerifyReport) -> None:
         )
         return
     output.line(f"no damage found: {checked}")
-    if not report.packs_read and report.packs:
+    if report.packs_overdue:
+        output.wanted(
+            f"{counted(report.packs_overdue, 'pack')} ({size(report.bytes_overdue)}) are overdue "
+            "and were not read: the budget is used up"
+        )
+    if not report.packs_read and report.packs and not report.by_age:
         output.line("next: strongroom verify --read-data reads every byte as well")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from strongroom.errors import UsageError
+from strongroom.errors import StoreError, StoreFullError, UsageError
 from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.repository.check import Check
+from strongroom.operations.retention import store_time_ns
+from strongroom.repository.check import Check, PackChoice
 from strongroom.repository.findings import CheckResult
+from strongroom.repository.ledger import last_read, put_ledger, read_ledgers
 from strongroom.repository.repository import Repository
 
 _SHARE: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
@@ -72,25 +75,101 @@ def no_packs(_packs: Sequence[tuple[bytes, int]]) -> Sequence[bytes]:
     return []
 
 
-def verify(
-    repository: Repository, choice: Subset | None, only: ListedSnapshot | None, *, read_data: bool
-) -> CheckResult:
-    """Check the repository, and the bytes of all packs or of the subset.
+class Overdue:
+    """The packs that were not read since a moment, those first that were not for the longest.
 
-    What is missing because a collector removed it meanwhile is no damage: then all is looked at
-    again.
+    ``last_read``: when each was, as far as anybody noted it; of the ``budget`` (bytes; None: all)
+    not more is read than the pack with which it is used up.
     """
-    packs = choice or (all_packs if read_data else no_packs)
+
+    def __init__(self, last_read: Mapping[bytes, int], since_ns: int, budget: int | None) -> None:
+        self._last_read = last_read
+        self._since_ns = since_ns
+        self._budget = budget
+        self.left = 0
+        self.bytes_left = 0
+
+    def __call__(self, packs: Sequence[tuple[bytes, int]]) -> Sequence[bytes]:
+        """Choose among (id, size); what is overdue and not chosen is ``left``."""
+        self.left = self.bytes_left = 0
+        times = self._last_read
+        due = [(times.get(pack, -1), pack, size) for pack, size in packs]
+        due = sorted(one for one in due if one[0] < self._since_ns)
+        chosen: list[bytes] = []
+        room = self._budget
+        for _time, pack, size in due:
+            if room is not None and room <= 0:
+                self.left += 1
+                self.bytes_left += size
+                continue
+            chosen.append(pack)
+            room = None if room is None else room - size
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check found, and why nobody will know which packs it read, or an empty text."""
+
+    result: CheckResult
+    unnoted: str
+
+
+def verify(
+    repository: Repository,
+    choice: PackChoice | None,
+    only: ListedSnapshot | None,
+    *,
+    read_data: bool,
+) -> CheckResult:
+    """Check the repository, and the bytes of all packs or of those that are chosen."""
+    return verify_and_note(repository, choice, only, read_data=read_data).result
+
+
+def verify_and_note(
+    repository: Repository,
+    choice: PackChoice | None,
+    only: ListedSnapshot | None,
+    *,
+    read_data: bool,
+) -> Verified:
+    """As ``verify``; with a full key it is noted in the repository which packs were read."""
+    check = _checked(repository, choice or (all_packs if read_data else no_packs), only)
+    if not repository.keyring.is_full:
+        return Verified(check.result, "the key only reads")
+    if not check.read:
+        return Verified(check.result, "")
+    try:
+        put_ledger(repository, check.read, store_time_ns(repository))
+    except (StoreError, StoreFullError) as error:
+        return Verified(check.result, error.message)
+    return Verified(check.result, "")
+
+
+def _checked(repository: Repository, packs: PackChoice, only: ListedSnapshot | None) -> Check:
+    """Check; what is missing because a collector removed it meanwhile is no damage.
+
+    Then all is looked at again.
+    """
     killed = _killed(repository)
     for _ in range(_TRIES):
-        result, before = Check(repository).run(packs, only), killed
+        check, before = Check(repository), killed
+        result = check.run(packs, only)
         killed = _killed(repository) if result.damage else before
         if killed == before:
-            return result
+            return check
         repository.around.sink(Notice("a collector removed something meanwhile: looking again"))
-    return Check(repository).run(packs, only)
+    check = Check(repository)
+    check.run(packs, only)
+    return check
 
 
 def _killed(repository: Repository) -> tuple[frozenset[bytes], frozenset[bytes], frozenset[str]]:
     absent = repository.read_history(cached=False).runs.absent()
     return absent.killed_packs, absent.killed_index, absent.killed_commits
+
+
+def overdue(repository: Repository, every_ns: int, budget: int | None) -> Overdue:
+    """Return the choice of packs that nobody read within ``every_ns``."""
+    times = last_read(read_ledgers(repository))
+    return Overdue(times, store_time_ns(repository) - every_ns, budget)

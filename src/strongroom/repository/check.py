@@ -52,6 +52,7 @@ _KNOWN: Final = (
     layout.COMMITS,
     layout.ORDERS,
     layout.GC,
+    layout.LEDGER,
 )
 
 
@@ -69,6 +70,7 @@ class Check:
         self._listed: dict[bytes, int] = {}
         self._indexed: dict[bytes, IndexedPack] = {}
         self._bad_packs: set[bytes] = set()
+        self.read: dict[bytes, bool] = {}  # the packs that were read, and whether they were good
         self._quarantined: frozenset[bytes] = frozenset()
         self._void: frozenset[bytes] = frozenset()
         self._decompressor = Decompressor()
@@ -298,6 +300,7 @@ class Check:
                 self._bad_pack(pack_id, f"{layout.pack(pack_id)} is missing", missing=True)
         except DamageError as error:
             self._bad_pack(pack_id, error.message)
+        self.read[pack_id] = pack_id not in self._bad_packs
         self.result.packs_read += 1
         self.result.bytes_read += size
         self._repository.around.sink(Advanced(1, size))

@@ -114,6 +114,10 @@ class WriterDirectory:
                 found[writer] = error
         return found
 
+    def is_main(self, writer: bytes) -> bool:
+        """Whether an id is that of the writer that full keys share; ``DamageError``."""
+        return self.writer(writer).name == MAIN
+
     def is_of_agent(self, key: str) -> bool:
         """Whether a key of a commit is below the name of an agent that ``writers/`` knows."""
         ids = layout.commit_ids(key)

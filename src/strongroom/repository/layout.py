@@ -14,6 +14,7 @@ INDEX: Final = "index/"
 COMMITS: Final = "commits/"
 ORDERS: Final = "orders/"
 GC: Final = "gc/"
+LEDGER: Final = "ledger/"
 
 ID_SIZE: Final = 16
 HASH_SIZE: Final = 32
@@ -23,7 +24,7 @@ _SESSION = re.compile(r"sessions/([0-9a-f]{32})/([0-9a-f]{32})(?:\.([1-9][0-9]*)
 _PACK = re.compile(r"packs/([0-9a-f]{2})/([0-9a-f]{64})")
 _INDEX = re.compile(r"index/([0-9a-f]{64})")
 _RUN = re.compile(r"gc/([0-9]{8})/(tombs|waits|kills|done)")
-_ID = re.compile(r"(?:slots|writers|orders)/([0-9a-f]{32})")
+_ID = re.compile(r"(?:slots|writers|orders|ledger)/([0-9a-f]{32})")
 
 
 def slot(slot_id: bytes) -> str:
@@ -60,6 +61,11 @@ def index_segment(segment_id: bytes) -> str:
 def order(order_id: bytes) -> str:
     """Key of an order."""
     return ORDERS + order_id.hex()
+
+
+def ledger(ledger_id: bytes) -> str:
+    """Key of what one check read."""
+    return LEDGER + ledger_id.hex()
 
 
 def run_object(number: int, part: str) -> str:
@@ -105,6 +111,6 @@ def run_part(key: str) -> tuple[int, str] | None:
 
 
 def object_id(key: str) -> bytes | None:
-    """Id in the key of a slot, writer or order; None if it is not one."""
+    """Id in the key of a slot, writer, order or ledger; None if it is not one."""
     match = _ID.fullmatch(key)
     return bytes.fromhex(match[1]) if match else None

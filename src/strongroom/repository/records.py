@@ -337,6 +337,15 @@ class Done(_Record, frozen=True):
     time_ns: int
 
 
+class LedgerBody(_Record, frozen=True):
+    """Body of ``ledger/<id>``: packs that were read whole, and 0 for each that was good."""
+
+    writer_id: bytes
+    time_ns: int
+    packs: bytes
+    results: bytes
+
+
 class PackColumns(_Record, frozen=True):
     """What is in one pack, as three columns (``docs/format.md`` 6)."""
 

@@ -19,7 +19,6 @@ Drop snapshots, by name or by a policy.
 Examples:
   strongroom -r /backup/app forget 738fc472
   strongroom forget --keep-daily 14 --keep-weekly 8 --keep-monthly 12 --dry-run
-  strongroom forget                    (the policy of strongroom.toml)
 
 A forgotten snapshot is not listed any more, and 'strongroom undelete' brings it
 back until 'strongroom prune' removes it, a week later at the earliest. The last

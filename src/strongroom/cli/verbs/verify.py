@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from strongroom.cli.arguments import SIZE, SPAN
 from strongroom.cli.common import common_options
 from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
@@ -23,6 +24,9 @@ signature and every tree. With SNAP, only the tree of that snapshot.
 
 --read-data reads every byte; --read-data-subset a part of them: 10% of the packs,
 3/7 for the third of seven parts, or 5G. The exit code is 4 if damage was found.
+
+--every 30d reads what nobody read for so long, the longest first, and with
+--budget 20G no more than that; run daily, every byte is read within that time.
 """
 
 
@@ -30,6 +34,12 @@ signature and every tree. With SNAP, only the tree of that snapshot.
 @click.argument("snapshot", required=False, metavar="[SNAP]", shell_complete=snapshots)
 @click.option("--read-data", is_flag=True, help="Read and check every byte.")
 @click.option("--read-data-subset", metavar="PART", help="Read a part: 10%, 3/7 or 5G.")
+@click.option(
+    "--every", type=SPAN, metavar="TIME", help="Read what was not read for so long (30d)."
+)
+@click.option(
+    "--budget", type=SIZE, metavar="SIZE", help="With --every: read at most so much (20G)."
+)
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Check a repository."""
