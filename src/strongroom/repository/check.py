@@ -21,7 +21,7 @@ from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.cache import NoCache
 from strongroom.repository.columns import MAX_PACK, FrameRecord, decode_columns
-from strongroom.repository.commits import open_snapshot
+from strongroom.repository.commits import open_saving, open_snapshot
 from strongroom.repository.envelope import ForeignObjectError, Kind, unwrap
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.index import ChunkIndex
@@ -195,13 +195,15 @@ class Check:
         for one in sorted(standing.voids, key=lambda void: void.key):
             self.result.note(one.key, "an order declared it void: it counts as absent")
         snapshots = []
+        doubtful = history.runs.absent().doubtful.commits  # somebody may have begun to remove them
         for decision in history.decisions:
             try:
                 listed = open_snapshot(decision, self._repository.keyring)
+                open_saving(decision, self._repository.keyring)
             except DamageError as error:
                 self.result.damaged(decision.key, error.message)
                 continue
-            if listed is not None:
+            if listed is not None and listed.key not in doubtful:
                 snapshots.append(listed)
         additions(snapshots, history.orders, self._repository.keyring, self._unopened)
         self.result.snapshots = len(snapshots)

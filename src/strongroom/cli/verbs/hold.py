@@ -20,7 +20,8 @@ Examples:
   strongroom -r /backup/app hold 738fc472 --note 'before the migration'
   strongroom hold --release 738fc472
 
-Without a snapshot it lists what is held, since when and why. A held snapshot is never forgotten and never removed, until it is released.
+Without a snapshot it lists what is held, since when and why. A held snapshot is
+never forgotten and never removed, until it is released.
 
 A full key is needed.
 """
