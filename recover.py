@@ -1163,7 +1163,7 @@ class Reader:
         self._repository = repository
         self._catalog = catalog
         self._pack = lru_cache(16)(self._open)
-        self._unsealed = lru_cache(32)(self._unseal)
+        self._unsealed = lru_cache(16)(self._unseal)
         self.used: set[int] = set()  # numbers of the packs that gave something
 
     def chunk(self, chunk_id: bytes, kind: int, length: int | None = None) -> bytes:

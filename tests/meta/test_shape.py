@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).parents[2] / "src" / "strongroom"
-MODULES = sorted(SRC.rglob("*.py"))
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src" / "strongroom"
+RECOVER = ROOT / "recover.py"  # stands alone, so all of it is one file
+MODULES = [*sorted(SRC.rglob("*.py")), RECOVER]
 VERB_TABLE = SRC / "cli" / "loading.py"  # loads a verb's module by name, so that --help stays fast
 MAX_MODULE_LINES = 400
+MAX_RECOVER_LINES = 2300
 MAX_FUNCTION_LINES = 60
 MAX_PUBLIC_METHODS = 15
 
@@ -21,8 +24,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def _problems(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
-    if (lines := text.count("\n")) > MAX_MODULE_LINES:
-        yield f"{lines} lines, at most {MAX_MODULE_LINES}"
+    most = MAX_RECOVER_LINES if path == RECOVER else MAX_MODULE_LINES
+    if (lines := text.count("\n")) > most:
+        yield f"{lines} lines, at most {most}"
     if not ast.get_docstring(tree):
         yield "no module docstring"
     for node in ast.walk(tree):
@@ -61,7 +65,7 @@ def _imports_by_name(call: ast.Call) -> bool:
     return name in {"import_module", "__import__"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SRC)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_shape(path: Path) -> None:
     """A module is short, says in its first line what it is for, and imports at the top."""
     assert list(_problems(path)) == []

@@ -85,6 +85,7 @@ def kit_text(kit: Kit, keys: Sequence[KitKey], recovery_id: str, version: str) -
         "4. Prove that all of it is sound:",
         f"     {opens} verify --read-data",
         "If the repository lies in another place by then, give that place after -r.",
+        "Without strongroom, its one file recover.py does the same: see its --help.",
         "",
     ]
     return "\n".join(lines)
