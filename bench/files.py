@@ -26,24 +26,6 @@ pages back, so part of it comes from the disk, for every program alike. Every pr
 tar; strongroom verifies each pack before it leaves and syncs it to disk. Seconds are wall time;
 peak memory is that of the largest process.
 """
-_NOTES = """## What is missed, and why
-
-Measured on 2026-11-22 on the machine above. The aims are a first backup never slower than
-`tar | zstd -3 -T2` and twice as fast as restic on the trees, 1.7 times on the large files; restores
-twice and 1.5 times as fast; a check 2.5 times; at most 1.03 times the bytes of the `tar.zst`.
-Missed: the first backup takes 1.06 to 1.36 times what tar takes, and restic takes 1.2 to 1.4 times
-what strongroom takes; restores are 1.2 to 1.7 times as fast as restic's, a check 1.6 to 2 times;
-small files take 1.10 times the `tar.zst` (36 bytes for each chunk stand in the pack, the index and
-the tree, and do not compress); memory is three to five times restic's.
-
-Part of that is the disk: with every byte of the source in memory, a first backup of the 50,000
-files took 4.9 to 6.1 s where tar took 2.8 to 3.4 s (three runs each in turn, by hand). Both
-processors were 80 % busy then, with 8.2 s of work, by sampling: compressing 3.1 s, the interpreter
-1.8 s, the kernel 2 s (reading, writing, clearing pages), decompressing to verify 0.7 s, hashing
-twice 0.5 s, sealing and its check 0.4 s. tar and zstd had 4.6 s of work in all. A process of its
-own for walking and reading was tried: it keeps both processors busy, and costs as much in handing
-over as it gains.
-"""
 
 
 class Run(NamedTuple):
@@ -131,7 +113,7 @@ def run(
                 print(f"{name} round {number + 1} {program.name}: backup {first:.2f} s", flush=True)
         parts.append(_table(name, described, results))
         shutil.rmtree(source)
-    return "\n".join([*parts, _NOTES])
+    return "\n".join(parts)
 
 
 def head(programs: Sequence[Program]) -> str:
