@@ -118,17 +118,12 @@ def repair(
     doctor = Diagnostician(repository, theirs, available)
     found = doctor.look(choose, void)
     plan = plan_repair(found.facts())
-    if dry_run or not (plan.does_something or _could_help(found, other)):
+    if dry_run or not plan.does_something:
         return RepairResult(plan, found.check)
     work = _Repair(repository, other, doctor, found, plan)
     written = work.run()
     repository.around.sink(PhaseBegan("check again"))
     return RepairResult(plan, found.check, Check(repository).run(choose), written)
-
-
-def _could_help(found: Diagnosis, other: Other | None) -> bool:
-    """Whether a copy may have what is lost of a snapshot."""
-    return other is not None and not other.is_replica and bool(found.healed.broken)
 
 
 class _Repair:
