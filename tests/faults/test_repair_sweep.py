@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from strongroom.errors import StrongroomError
+from strongroom.repository import layout
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.repairplan import Step
+from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
 from tests.faults.damage import NOWHERE, Base, Damage, Judge, build
 from tests.faults.workloads import objects_of, store_of
+from tests.support.agents import agent_host
 from tests.support.kit import Kit
-from tests.support.mending import copy_of, files_of, flipped, mended
+from tests.support.mending import copied, copy_of, files_of, flipped, mended, replica_of
+from tests.support.mending import spoil as spoil_object
 
 pytestmark = pytest.mark.spec("B8")
 
@@ -215,3 +220,46 @@ def test_a_damaged_replica_gives_what_it_has_and_nothing_wrong(base: Base, tmp_p
     assert named
     assert named <= {one[:8] for one in base.acknowledged}
     Judge(base, tmp_path).check_restores(kit, deleted)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_damage_to_many_objects_comes_back(
+    base: Base, copy: Mapping[str, bytes], seed: int, tmp_path: Path
+) -> None:
+    """Half of all packs, segments and commits are damaged, each in its own way; a replica and a
+    copy make the repository whole, once a person names the commits that cannot be read.
+    """
+    draw = random.Random(seed)
+    names = [n for n in kinds(base, "pack", "index", "commit") if draw.random() < 0.5]
+    objects = dict(base.objects)
+    for name in names:
+        key = base.key(name)
+        data = SPOILS[draw.choice(list(SPOILS))](objects.pop(key))
+        if data is not None:
+            objects[key] = data
+    for source in (base.objects, copy):
+        kit, other = host(base, objects, tmp_path), host(base, source, tmp_path)
+        if source is copy:
+            other.secrets = Kit(store_of({}), tmp_path).secrets
+        sick = [base.key(name) for name in names if name.startswith("commit")]
+        missed = {finding.subject for finding in kit.verify().damage}
+        void = [key for key in sick if key in missed and (key in objects or source is copy)]
+        unmissed = [key for key in sick if key not in missed]
+        result = mended(kit, other, void=void)
+        assert result.left.damage == [], names
+        if source is copy and unmissed:  # nobody knows of them: 'copy' brings them back
+            assert copied(other, kit).failed == []
+        whole(base, kit, names)
+
+
+def test_commits_of_an_agent_count_again_when_its_writer_is_back(tmp_path: Path) -> None:
+    """They could not be checked while it was gone; they are not committed a second time."""
+    kit = Kit(MemoryStore(), tmp_path / "kit")
+    kit.init()
+    made = agent_host(kit, tmp_path).backup({b"a": b"1"}).snapshot
+    replica = replica_of(kit, tmp_path / "replica")
+    key = layout.writer(bytes.fromhex(made.writer))
+    spoil_object(kit, key, None)
+    assert mended(kit).left.damage
+    assert mended(kit, replica).left.damage == []
+    assert [listed.id for listed in kit.snapshots()] == [made.id]

@@ -29,6 +29,7 @@ from strongroom.repository.records import (
 from strongroom.repository.repairplan import Step
 from strongroom.repository.slots import Secret
 from strongroom.storage.memory import MemoryStore
+from strongroom.storage.wrappers.metered import MeteredStore
 from tests.faults.workloads import objects_of
 from tests.support.agents import agent_host
 from tests.support.hooks import HookedStore
@@ -462,6 +463,20 @@ def test_a_snapshot_is_made_whole_from_its_copy_in_either_direction(
             spoil(hurt, layout.pack(pack), flipped(hurt.store.get(layout.pack(pack))))
         assert mended(hurt, source).left.damage == []
         assert files_of(hurt) == wanted
+
+
+def test_of_a_copy_only_what_is_lost_is_read(kit: Kit, tmp_path: Path) -> None:
+    """Both trees say which chunks are the same, so what has a place here is not read there."""
+    kit.backup({b"kept": noise(3_000_000, "kept")})
+    before = set(pack_ids(kit))
+    kit.clock.sleep(60)
+    kit.backup({b"kept": noise(3_000_000, "kept"), b"lost": noise(200_000, "lost")})
+    other = copy_of(kit, tmp_path / "other")
+    (pack,) = set(pack_ids(kit)) - before
+    spoil(kit, layout.pack(pack), flipped(kit.store.get(layout.pack(pack)), 1000))
+    other.store = metered = MeteredStore(other.store)
+    assert mended(kit, other).left.damage == []
+    assert metered.snapshot()["get_range"].received_bytes < 1_000_000
 
 
 def test_a_repository_that_shares_nothing_gives_nothing(kit: Kit, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from strongroom.errors import DamageError, ObjectExistsError, RefusedError
-from strongroom.model.events import Notice, PhaseBegan
+from strongroom.model.events import Advanced, Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.copy import CopyPlan, copy
 from strongroom.repository import layout
@@ -43,6 +43,7 @@ from strongroom.repository.replica import Replica
 from strongroom.repository.repository import Listing, Repository
 from strongroom.repository.runs import NOTHING
 from strongroom.repository.session import BackupSession
+from strongroom.repository.teaching import Side, teach
 from strongroom.repository.translating import Translation
 from strongroom.repository.writer import Written
 
@@ -117,17 +118,12 @@ def repair(
     doctor = Diagnostician(repository, theirs, available)
     found = doctor.look(choose, void)
     plan = plan_repair(found.facts())
-    if dry_run or not (plan.does_something or _could_help(found, other)):
+    if dry_run or not plan.does_something:
         return RepairResult(plan, found.check)
     work = _Repair(repository, other, doctor, found, plan)
     written = work.run()
     repository.around.sink(PhaseBegan("check again"))
     return RepairResult(plan, found.check, Check(repository).run(choose), written)
-
-
-def _could_help(found: Diagnosis, other: Other | None) -> bool:
-    """Whether a copy may have what is lost of a snapshot."""
-    return other is not None and not other.is_replica and bool(found.healed.broken)
 
 
 class _Repair:
@@ -191,7 +187,7 @@ class _Repair:
 
     def _put_back(self, key: str) -> None:
         if self._replica is not None and not self._replica.put_back(key):
-            self._tell(f"warning: {key} cannot be put back: the copy has it no more")
+            self._tell(f"warning: {key} is not put back: somebody changed one of the two meanwhile")
 
     # -- chunks and index
 
@@ -209,9 +205,14 @@ class _Repair:
         keys = {listed.key for listed in here}
         snapshots = [*here, *(one for one in found.elsewhere if one.key not in keys)]
         repository.around.sink(PhaseBegan("give every chunk a place", len(snapshots)))
-        healed = Healer(holdings, readers, session.writer).run(snapshots, repository.around.sink)
+
+        def told(event: Advanced) -> None:
+            session.beat()
+            repository.around.sink(event)
+
+        healed = Healer(holdings, readers, session.writer).run(snapshots, told)
         for listed in healed.broken:
-            self._from_copy(session, listed)
+            self._from_copy(session, listed, readers[0])
         written = session.finish()
         session.list_again(holdings.adopted.values())
         return written
@@ -219,8 +220,11 @@ class _Repair:
     def _is_back(self, pack_id: bytes) -> bool:
         return layout.pack(pack_id) in self._plan.keys(Step.PUT_BACK)
 
-    def _from_copy(self, session: RepairSession, listed: ListedSnapshot) -> None:
-        """Make a snapshot anew from its copy: the same bytes have the same ids here again."""
+    def _from_copy(self, session: RepairSession, listed: ListedSnapshot, here: Reader) -> None:
+        """Make a snapshot anew from its copy: the same bytes have the same ids here again.
+
+        Of what has a place ``here``, nothing is read there.
+        """
         if self._other is None or self._other.is_replica:
             return
         copies = self._other.copies()
@@ -236,6 +240,7 @@ class _Repair:
         into = InDomain(session, listed.domain)
         try:
             for ours, theirs in zip(listed.snapshot.sources, copy_of.snapshot.sources, strict=True):
+                teach(translation, Side(theirs, reader.fetch), Side(ours, here.fetch))
                 copier = SourceCopier(where, reader, into, translation, sink)
                 made = copier.copy(theirs)
                 if (made.root, made.levels) != (ours.root, ours.levels):

@@ -145,5 +145,7 @@ def _advice(key: str, damaged: Collection[str]) -> str:
         )
     if run is not None:
         return "nobody knows what this run removed: 'repair --void {key}' ends it"
+    if key == layout.ORDERS:
+        return "'repair --from' a replica that has the order puts it back"
     found = [text for prefix, text in _ADVICE.items() if key.startswith(prefix)]
     return found[0] if found else ""

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from strongroom.crypto.primitives import sha256
-from strongroom.errors import DamageError, ObjectMissingError
+from strongroom.errors import DamageError, ObjectExistsError, ObjectMissingError
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.store import Store, StoreReading
 from strongroom.repository import layout
@@ -61,11 +61,14 @@ class Replica:
         return list(self._packs(packs))
 
     def put_back(self, key: str) -> bool:
-        """Put an object under its name, if it is free; False if the replica's is not good."""
+        """Put an object under its name; False if the replica's is not good, or the name taken."""
         data = self._good(key)
         if data is None:
             return False
-        put_own(self._ours.store, key, data)
+        try:
+            put_own(self._ours.store, key, data)
+        except ObjectExistsError:
+            return False
         return True
 
     def snapshot(self, key: str) -> ListedSnapshot | None:
