@@ -40,6 +40,9 @@ MODULES: Final[dict[str, Sequence[str]]] = {
     "session.py": ("begin", "commit", "_may_rely_on", "abort"),
 }
 """Modules, and the functions of them that matter here; all of them where none is named."""
+_SCHEDULES: Final = (
+    "tests/faults/test_schedules.py::test_whatever_happens_at_once_loses_nothing_and_leaves_nothing"
+)
 STAGES: Final = (
     [
         "tests/repository/test_collect.py",
@@ -50,8 +53,7 @@ STAGES: Final = (
     ["tests/repository/test_reliance.py", "tests/repository/test_session.py"],
     [
         "tests/faults/test_crash_at_collections.py::test_stopped_at_some_requests",
-        "tests/faults/test_schedules.py::"
-        "test_whatever_happens_at_once_loses_nothing_and_leaves_nothing[0]",
+        f"{_SCHEDULES}[0]",
     ],
 )
 LONGEST: Final = 600.0  # seconds; a mutant that takes longer hangs, and is noticed
@@ -178,7 +180,9 @@ def _function(live: object) -> types.FunctionType:
     return live
 
 
-def _wait_for_one(running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]) -> None:
+def _wait_for_one(
+    running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]
+) -> None:
     while True:
         for child, (mutant, began) in list(running.items()):
             ended, status = os.waitpid(child, os.WNOHANG)

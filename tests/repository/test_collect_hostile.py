@@ -4,6 +4,7 @@ its own host saved before.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,7 @@ FAKES = 6  # of several that list the same, some are read before what is true, a
 def listed_packs(kit: Kit) -> list[IndexedPack]:
     """Return what the index lists, as a full key reads it."""
     repository = kit.open()
-    found = []
+    found: list[IndexedPack] = []
     for info in kit.store.list(layout.INDEX):
         data = kit.store.get(info.key)
         domain = repository.keyring.domain(stated_domain(data))
@@ -151,7 +152,7 @@ def test_lists_that_differ_are_both_kept_when_they_are_joined(host: Kit, tmp_pat
         files = {b"f": noise(700, f"f{number}")}
         wanted[later(host, agents[0]).backup(files).snapshot.id] = files
     packs = listed_packs(host)
-    for number, (pack, other) in enumerate(zip(packs, packs[1:], strict=False)):
+    for number, (pack, other) in enumerate(pairwise(packs)):
         size = max(pack.size, other.size)
         false = msgspec.structs.replace(other, pack_id=pack.pack_id, size=size)
         put_segment(agents[1], [false], str(number))

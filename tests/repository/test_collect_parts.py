@@ -17,7 +17,9 @@ class TestWorthRepacking:
     @staticmethod
     def chosen(packs: list[PackUse], unused: float, most: int | None = None) -> list[int]:
         """Return the numbers of those that are chosen, with full packs of 16 MiB."""
-        return [pack.number for pack in worth_repacking(packs, ShrinkLimits(unused, most, 16 * MIB))]
+        return [
+            pack.number for pack in worth_repacking(packs, ShrinkLimits(unused, most, 16 * MIB))
+        ]
 
     def test_those_with_the_most_to_gain_come_first(self) -> None:
         """Until what is unused in the others is within the limit."""

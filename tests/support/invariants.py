@@ -9,7 +9,6 @@ unacknowledged is listed. (I6 is about commands and is checked where commands ru
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
 
 from strongroom.model.entry import HOLE, extents
 from strongroom.model.snapshot import ListedSnapshot, Order

@@ -192,9 +192,7 @@ class Network:
 class SteppedStore:
     """The store as one process sees it; ``trace`` gets a line for every request."""
 
-    def __init__(
-        self, within: Store, process: Process, network: Network, trace: list[str]
-    ) -> None:
+    def __init__(self, within: Store, process: Process, network: Network, trace: list[str]) -> None:
         self._within = within
         self._process = process
         self._network = network
