@@ -47,6 +47,7 @@ STAGES: Final = (
     [
         "tests/repository/test_collect.py",
         "tests/repository/test_collect_races.py",
+        "tests/repository/test_collect_repack.py",
         "tests/repository/test_collect_parts.py",
         "tests/repository/test_collect_hostile.py",
     ],
