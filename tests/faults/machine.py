@@ -14,7 +14,6 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
-    initialize,
     invariant,
     precondition,
     rule,
@@ -62,6 +61,8 @@ class Life(RuleBasedStateMachine):
         self.holds: list[Saved] = []
         self.files: dict[bytes, bytes] = {}
         self.fault: Fault | None = None
+        self.about: set[str] = set()
+        self.saving: Files = {}
 
     def teardown(self) -> None:
         """Look at everything once more, and collect until nothing is left."""
@@ -130,14 +131,6 @@ class Life(RuleBasedStateMachine):
                 assert known.may_go, "a snapshot is gone"
         for one in found | forgotten:
             self.known.setdefault(one, Known(dict(self.saving)))
-        self.about: set[str] = set()
-
-    about: set[str]
-    saving: Files = {}
-
-    @initialize()
-    def begin(self) -> None:
-        """Nobody knows anything."""
         self.about = set()
 
     @rule(name=NUMBERS, content=NUMBERS)

@@ -1,9 +1,10 @@
-"""Schedules that a seed repeats: hosts that back up, forget, keep, restore and collect, all at once.
+"""Schedules that a seed repeats: hosts back up, forget, keep, restore and collect, all at once.
 
 Every process stands still before each request to the store, and the seed says who goes on, who
-stops for ever, who sleeps while days pass, and which requests come late or twice. After each schedule
-everything that was acknowledged and is still wanted must be there, and two collections must leave
-nothing else. ``run_schedules`` runs as many as it is given; a failing one says how to see it again.
+stops for ever, who sleeps while days pass, and which requests come late or twice. After each
+schedule everything that was acknowledged and is still wanted must be there, and two collections
+must leave nothing else. ``run_schedules`` runs as many as it is given; a failing one says how to
+see it again.
 """
 
 from __future__ import annotations

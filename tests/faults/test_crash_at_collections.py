@@ -23,8 +23,8 @@ EVERY = {"prune": 30, "forget": 9, "hold": 12, "undelete": 12}
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("how", STOPS)
 def test_stopped_at_some_requests(act: str, how: str, tmp_path: Path) -> None:
-    """Stopped at some requests in each way: all that is wanted restores, verify finds no damage, the
-    next backup works, the next collections end everything and leave only what is referenced.
+    """Stopped at some requests in each way: all that is wanted restores, verify finds no damage,
+    the next backup works, the next collections end everything and leave only what is referenced.
     """
     count = requests_of(act, tmp_path / "counted")
     first = 1 + list(STOPS).index(how) * EVERY[act] // len(STOPS)

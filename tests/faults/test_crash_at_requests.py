@@ -84,22 +84,24 @@ def test_a_backup_stopped_at_any_request_loses_nothing(
     listed, verify finds no damage, the next backup works, and an error leaves no open session.
     """
     before, files = base
-    for nth in range(1, _requests_of_backup(before, files, tmp_path) + 1):
+    for nth in range(1, requests_of_backup(before, files, tmp_path) + 1):
         try:
-            _stop_backup(before, files, stop, nth, tmp_path)
+            stop_backup(before, files, stop, nth, tmp_path)
         except BaseException as error:
             error.add_note(f"REPRO: {stop}, request {nth}")
             raise
 
 
-def _requests_of_backup(base: Base, files: Files, folder: Path) -> int:
+def requests_of_backup(base: Base, files: Files, folder: Path) -> int:
+    """Return how many requests a backup makes when nothing goes wrong."""
     store, state = base.again(folder)
     counted = FaultyStore(store, Script())
     Kit(counted, state).backup(files)
     return sum(counted.requests.values())
 
 
-def _stop_backup(base: Base, files: Files, stop: str, nth: int, folder: Path) -> None:
+def stop_backup(base: Base, files: Files, stop: str, nth: int, folder: Path) -> None:
+    """Stop a backup at its n-th request, and look at what is left."""
     store, state = base.again(folder)
     faulty = FaultyStore(store, Script(*STOPS[stop](nth)))
     acknowledged = dict(base.acknowledged)
@@ -130,7 +132,7 @@ def test_a_request_that_arrives_twice_does_no_harm(
     there already is read back and found to be its own.
     """
     before, files = base
-    for nth in range(1, _requests_of_backup(before, files, tmp_path) + 1):
+    for nth in range(1, requests_of_backup(before, files, tmp_path) + 1):
         store, state = before.again(tmp_path)
         faulty = FaultyStore(store, Script(Fault(kind, nth=nth, later=2)))
         try:

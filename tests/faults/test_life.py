@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.faults.machine import Life
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.spec("B1", "B2")(Life.TestCase)
 TestLife.settings = settings(
     max_examples=40,
     stateful_step_count=25,
@@ -15,4 +15,3 @@ TestLife.settings = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-TestLife.pytestmark = [pytest.mark.spec("B1", "B2")]

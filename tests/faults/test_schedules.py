@@ -17,9 +17,9 @@ PARTS, SCHEDULES = 6, 50
 def test_whatever_happens_at_once_loses_nothing_and_leaves_nothing(
     part: int, tmp_path: Path
 ) -> None:
-    """Writers, collectors, forgets, holds, un-forgets and restores, some of them stopped for ever or
-    asleep for days: all that was acknowledged and is wanted restores, verify finds no damage, and
-    two collections leave only what is referenced.
+    """Writers, collectors, forgets, holds, un-forgets and restores, some of them stopped for ever
+    or asleep for days: all that was acknowledged and is wanted restores, verify finds no damage,
+    and two collections leave only what is referenced.
     """
     tally = run_schedules(range(part * SCHEDULES, (part + 1) * SCHEDULES), tmp_path)
     assert tally.schedules == SCHEDULES
@@ -33,8 +33,9 @@ def test_whatever_happens_at_once_loses_nothing_and_leaves_nothing(
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_seed_repeats_its_schedule(seed: int, tmp_path: Path) -> None:
-    """The same seed makes the same processes do the same in the same order. (Packs, and what names
-    them, get other names each time: keys are sealed with the randomness of OpenSSL, not of the seed.)
+    """The same seed makes the same processes do the same in the same order.
+
+    Packs, and what names them, get other names each time: what seals keys has its own randomness.
     """
     traces = []
     for number in range(2):

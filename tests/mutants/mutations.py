@@ -1,4 +1,4 @@
-"""Small faults in a module, made in its syntax tree: each gives a program that is wrong somewhere."""
+"""Small faults in a module, made in its syntax tree: each gives a program that is wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -99,49 +100,63 @@ def _edits(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
         body = getattr(node, field, None)
         if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
             yield from _in_body(body, field)
-    if isinstance(node, ast.If | ast.While | ast.IfExp):
-        yield _text(node.test), f"not ({_text(node.test)})", _negate
-    if isinstance(node, ast.comprehension):
-        for place, test in enumerate(node.ifs):
-            yield f"if {_text(test)}", "", _without("ifs", place)
-    if isinstance(node, ast.Compare) and type(node.ops[0]) in _BOUNDARIES:
-        other = _BOUNDARIES[type(node.ops[0])]
-        yield _text(node), f"with {other.__name__}", _with_operator(other)
-    if isinstance(node, ast.BoolOp):
-        for place, value in enumerate(node.values):
-            yield _text(node), f"without {_text(value)}", _without("values", place)
-    if isinstance(node, ast.Set | ast.Dict | ast.List | ast.Tuple):
-        yield from _of_display(node)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, _SETS) and not _is_annotation(node):
-        yield _text(node), _text(node.left), _only("left")
-        if not isinstance(node.op, ast.Sub):
-            yield _text(node), _text(node.right), _only("right")
-    if isinstance(node, ast.Constant) and type(node.value) in {int, bool}:
-        value = (not node.value) if isinstance(node.value, bool) else node.value + 1
-        yield _text(node), repr(value), _with_value(value)
+    yield from _of_condition(node)
+    match node:
+        case ast.Set() | ast.List():
+            yield from _of_display(node)
+        case ast.BinOp() if isinstance(node.op, _SETS) and not _is_annotation(node):
+            yield _text(node), _text(node.left), _only("left")
+            if not isinstance(node.op, ast.Sub):
+                yield _text(node), _text(node.right), _only("right")
+        case ast.Constant(value=int()):
+            assert isinstance(node.value, int)
+            number = not node.value if isinstance(node.value, bool) else node.value + 1
+            yield _text(node), repr(number), _with_value(number)
+        case _:
+            pass
+
+
+def _of_condition(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
+    match node:
+        case ast.If() | ast.While() | ast.IfExp():
+            yield _text(node.test), f"not ({_text(node.test)})", _negate
+        case ast.comprehension():
+            for place, test in enumerate(node.ifs):
+                yield f"if {_text(test)}", "", _without("ifs", place)
+        case ast.Compare() if type(node.ops[0]) in _BOUNDARIES:
+            other = _BOUNDARIES[type(node.ops[0])]
+            yield _text(node), f"with {other.__name__}", _with_operator(other)
+        case ast.BoolOp():
+            for place, value in enumerate(node.values):
+                yield _text(node), f"without {_text(value)}", _without("values", place)
+        case _:
+            pass
 
 
 def _in_body(body: list[ast.stmt], field: str) -> Iterator[tuple[str, str, Edit]]:
     for place, statement in enumerate(body):
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            if _called(statement.value) not in UNIMPORTANT:
-                yield _text(statement), "", _dropped(field, place)
-        elif isinstance(statement, ast.Continue | ast.Raise) and len(body) == 1:
+        if _is_droppable(statement, alone=len(body) == 1):
             yield _text(statement), "", _dropped(field, place)
-        elif isinstance(statement, ast.AugAssign) and not isinstance(statement.op, ast.Add):
-            yield _text(statement), "", _dropped(field, place)
-    for place, (first, second) in enumerate(zip(body, body[1:], strict=False)):
+    for place, (first, second) in enumerate(pairwise(body)):
         if _reads(first) and _reads(second) and not _needs(second, first):
             texts = f"{_text(first)}; {_text(second)}"
             yield texts, "the other way round", _swapped(field, place)
 
 
-def _of_display(node: ast.Set | ast.Dict | ast.List | ast.Tuple) -> Iterator[tuple[str, str, Edit]]:
+def _is_droppable(statement: ast.stmt, *, alone: bool) -> bool:
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return _called(statement.value) not in UNIMPORTANT
+    if isinstance(statement, ast.AugAssign):
+        return not isinstance(statement.op, ast.Add)
+    return isinstance(statement, ast.Continue | ast.Raise) and alone
+
+
+def _of_display(node: ast.Set | ast.List) -> Iterator[tuple[str, str, Edit]]:
     if isinstance(node, ast.Set):
         for place, element in enumerate(node.elts):
             if len(node.elts) > 1:
                 yield _text(node), f"without {_text(element)}", _without("elts", place)
-    elif isinstance(node, ast.List) and isinstance(getattr(node, "ctx", None), ast.Load):
+    elif isinstance(node.ctx, ast.Load):
         for place, element in enumerate(node.elts):
             if isinstance(element, ast.Starred):
                 yield _text(node), f"without {_text(element)}", _without("elts", place)
@@ -159,7 +174,7 @@ def _text(node: ast.AST) -> str:
 
 def _called(call: ast.Call) -> str:
     function = call.func
-    return getattr(function, "attr", None) or getattr(function, "id", "")
+    return str(getattr(function, "attr", None) or getattr(function, "id", ""))
 
 
 def _reads(statement: ast.stmt) -> bool:

@@ -40,18 +40,21 @@ MODULES: Final[dict[str, Sequence[str]]] = {
     "session.py": ("begin", "commit", "_may_rely_on", "abort"),
 }
 """Modules, and the functions of them that matter here; all of them where none is named."""
+_SCHEDULES: Final = (
+    "tests/faults/test_schedules.py::test_whatever_happens_at_once_loses_nothing_and_leaves_nothing"
+)
 STAGES: Final = (
     [
         "tests/repository/test_collect.py",
         "tests/repository/test_collect_races.py",
+        "tests/repository/test_collect_repack.py",
         "tests/repository/test_collect_parts.py",
         "tests/repository/test_collect_hostile.py",
     ],
     ["tests/repository/test_reliance.py", "tests/repository/test_session.py"],
     [
         "tests/faults/test_crash_at_collections.py::test_stopped_at_some_requests",
-        "tests/faults/test_schedules.py::"
-        "test_whatever_happens_at_once_loses_nothing_and_leaves_nothing[0]",
+        f"{_SCHEDULES}[0]",
     ],
 )
 LONGEST: Final = 600.0  # seconds; a mutant that takes longer hangs, and is noticed

@@ -45,7 +45,7 @@ class TestGrace:
     """How long what is forgotten stays."""
 
     def test_it_stays_until_its_grace_is_over(self, host: Kit) -> None:
-        """A forgotten snapshot restores for seven days; the first collection after that takes it."""
+        """A forgotten snapshot restores for seven days; the next collection takes it."""
         gone, kept = (host.backup(files).snapshot.id for files in (A, B))
         host.forget(gone)
         days(host, 6.9)
@@ -90,7 +90,7 @@ class TestGrace:
         assert host.prune(grace_ns=7 * DAY_NS).commits == 2
 
     def test_it_begins_anew_when_the_last_hold_is_released(self, host: Kit) -> None:
-        """Who releases a hold by mistake has the grace to notice, however long ago the forget was."""
+        """Who releases a hold by mistake has the grace to notice, however old the forget is."""
         gone = host.backup(A).snapshot.id
         host.backup(B)
         saved = host.hold(gone)

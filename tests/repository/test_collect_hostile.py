@@ -4,6 +4,7 @@ its own host saved before.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -151,7 +152,7 @@ def test_lists_that_differ_are_both_kept_when_they_are_joined(host: Kit, tmp_pat
         files = {b"f": noise(700, f"f{number}")}
         wanted[later(host, agents[0]).backup(files).snapshot.id] = files
     packs = listed_packs(host)
-    for number, (pack, other) in enumerate(zip(packs, packs[1:], strict=False)):
+    for number, (pack, other) in enumerate(pairwise(packs)):
         size = max(pack.size, other.size)
         false = msgspec.structs.replace(other, pack_id=pack.pack_id, size=size)
         put_segment(agents[1], [false], str(number))

@@ -1,5 +1,4 @@
-"""Packs that are to take the place of others: each is read whole first, and must hold what it is
-said to hold.
+"""Packs that are to take the place of others are read whole first, and hold what is said of them.
 
 Before the second last copy of a chunk is removed, the last one is proven. What an index says of a
 pack is the word of whoever may write into that domain, and a pack that was sound may have rotted.

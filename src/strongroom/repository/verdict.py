@@ -66,9 +66,7 @@ def tombs(
         for segment in listed.segments
         if segment.name in old or all(pack in packs or pack in ended for pack in segment.packs)
     }
-    index |= (
-        set(listed.segment_names) & past.killed_index
-    )  # a request that came twice brought it back
+    index |= set(listed.segment_names) & past.killed_index  # that a late request brought back
     dead = {*expired, *(set(listed.commits) & past.killed_commits)}
     dead |= _savers_of(listed.decisions, dead | past.killed_commits)
     return removals(packs, dead, index)
