@@ -244,14 +244,18 @@ def _page(chunks: int, snapshots: int, size: int, steps: Sequence[Step]) -> str:
         [
             "# Collection at scale",
             "",
-            ("Made by `./run bench collection`: a repository of "
-            f"{chunks:,} chunks of files in {snapshots:,} snapshots, each of which has 100 files "
-            f"of its own; {size / 1e9:.1f} GB at the end, on a local disk. One run. Private memory "
-            "is what the program holds itself; mapped pages the system takes back when it "
-            "needs them."),
+            (
+                "Made by `./run bench collection`: a repository of "
+                f"{chunks:,} chunks of files in {snapshots:,} snapshots, each of which has 100 files "
+                f"of its own; {size / 1e9:.1f} GB at the end, on a local disk. One run. Private memory "
+                "is what the program holds itself; mapped pages the system takes back when it "
+                "needs them."
+            ),
             "",
-            (f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Linux "
-            f"{platform.release()}, Python {platform.python_version()}."),
+            (
+                f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Linux "
+                f"{platform.release()}, Python {platform.python_version()}."
+            ),
             "",
             "| step | seconds | private MB at most | mapped MB at most |",
             "|---|---|---|---|",

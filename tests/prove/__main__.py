@@ -23,8 +23,8 @@ from typing import Final
 from tests.faults.stopping import ACTS, REPEATS
 from tests.faults.test_crash_at_requests import STOPS
 from tests.model.configurations import CONFIGURATIONS
-from tests.model.removals import COVERED, NEEDED
 from tests.model.reached import REACHED
+from tests.model.removals import COVERED, NEEDED
 from tests.mutants.running import Outcome, every_mutant
 from tests.prove import tasks
 from tests.prove.report import Proof, page
