@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -241,3 +243,32 @@ def test_a_reader_key_forgets_nothing(saved: Program, tmp_path: Path) -> None:
         result = saved.run(*arguments, env=env)
         assert result.code == 12, (arguments, result)
     assert len(ids(saved)) == 5
+
+
+def test_copies_are_as_old_as_their_originals(saved: Program) -> None:
+    """A policy applied to copies keeps what it keeps of the originals: the times go with them."""
+    second, key = saved.folder / "second", saved.folder / "second-key"
+    env: dict[str, str | None] = {
+        "STRONGROOM_REPOSITORY": str(second),
+        "STRONGROOM_KEY_FILE": str(key),
+    }
+    old_ns = 1_500_000_000_000_000_000
+    for path in saved.repository.glob("commits/*/*"):
+        os.utime(path, ns=(old_ns, old_ns))
+    saved.good("init", env=env)
+    saved.good("copy", "--to", second, "--to-key-file", key)
+    records = saved.good("forget", "--keep-last", "2", "-n", "--json", env=env).records
+    assert [(one["keep"], one["reasons"]) for one in records[:2]] == [
+        (True, ["its time is not believed: " + records[0]["reasons"][0].partition(": ")[2]]),
+        (True, ["its time is not believed: " + records[1]["reasons"][0].partition(": ")[2]]),
+    ], "the store of the originals says another time than they"
+    now = time.time()
+    for age, name in enumerate(ids(saved)):
+        (path,) = saved.repository.glob(f"commits/*/{name}")
+        os.utime(path, (now - age, now - age))
+    third = saved.folder / "third"
+    env["STRONGROOM_REPOSITORY"] = str(third)
+    saved.good("init", env=env)
+    saved.good("copy", "--to", third, "--to-key-file", key)
+    records = saved.good("forget", "--keep-last", "2", "-n", "--json", env=env).records
+    assert [one["keep"] for one in records[:-1]] == [True, True, False, False, False]

@@ -64,11 +64,15 @@ def judge(
     stored = repository.store.list(layout.COMMITS)
     stored_ns = {info.key: info.stored_ns for info in stored if info.stored_ns is not None}
     times = _times(listing, stored_ns)
-    held = listing.history.standing.held
+    standing = listing.history.standing
+    for listed in chosen:  # a copy was committed late, and claims the time of its original
+        if listed.key in standing.copies:
+            claimed = times[listed.key]._replace(claimed_ns=listed.snapshot.ended_ns)
+            times[listed.key] = claimed
     claims = [
         claim
         for listed in chosen
-        for claim in _claims(listed, times[listed.key], listed.key in held)
+        for claim in _claims(listed, times[listed.key], listed.key in standing.held)
     ]
     candidates = believed(claims, ruling.now_ns, ruling.grace_ns)
     decisions = decide(candidates, ruling.policy, ruling.now_ns, ruling.zone)
@@ -77,7 +81,7 @@ def judge(
         for listed in chosen
         for one in listed.snapshot.sources
     }
-    signed = listing.history.standing.first_seen
+    signed = standing.first_seen
     return Judged(
         verdicts=_verdicts(chosen, decisions),
         brakes=brakes(decisions, since_ns=_last_run_ns(listing), names=names),
