@@ -102,7 +102,8 @@ def _summarise(output: Output, report: RepairReport, request: RepairRequest) -> 
     lost = report.lost_snapshots
     if lost:
         names = ", ".join(lost[:_MOST_SHOWN])
-        output.wanted(f"something is lost of {counted(len(lost), 'snapshot')}: {names}")
+        state = "damaged as it is" if request.dry_run else "something is lost of"
+        output.wanted(f"{state}: {counted(len(lost), 'snapshot')}: {names}")
     output.wanted(_next(report, request))
 
 
