@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 
 from strongroom.errors import KeyRefusedError, UsageError
 from strongroom.model.entry import Entry
-from strongroom.model.snapshot import Counts, Order, Status
+from strongroom.model.snapshot import Counts, ListedSnapshot, Order, Status
 from strongroom.model.source import Item, Problem, Report
 from strongroom.operations.copy import CopyPlan, CopyResult, copy, plan_copy, refuse_same
 from strongroom.operations.keys import add_key
 from strongroom.operations.listing import entries_below
 from strongroom.repository import layout
+from strongroom.repository.copying import WINDOW
 from strongroom.repository.envelope import Kind as ObjectKind
 from strongroom.repository.ordering import put_order
 from strongroom.repository.records import CopyOf, OrderKind, SlotKind, SlotRole, Targets
@@ -244,12 +246,15 @@ def test_trees_in_the_order_of_raw_bytes(kit: Kit, other: Kit) -> None:
     commit(session, msgspec.structs.replace(record, counts=Counts(entries=3, files=3)))
     assert copied(kit, other).failed == []
     assert other.verify().damage == []
-    assert [entry.path for entry in restored_entries(other)] == [b"a", b"a-b", b"a/b"]
+    assert [entry.path for entry in restored_entries(other, other.snapshots()[0])] == [
+        b"a",
+        b"a-b",
+        b"a/b",
+    ]
 
 
-def restored_entries(kit: Kit) -> list[Entry]:
-    """Return the entries of the only snapshot."""
-    (listed,) = kit.snapshots()
+def restored_entries(kit: Kit, listed: ListedSnapshot) -> list[Entry]:
+    """Return the entries of a snapshot."""
     return [entry for batch in entries_below(kit.open(), listed, b"") for entry in batch]
 
 
@@ -305,3 +310,25 @@ def test_a_copy_stopped_at_any_request_goes_on_where_it_was(
         assert [again.restore(one)[1] for one in copies] == wanted, (stop, nth)
         assert set(base.acknowledged) <= set(listed)
         assert again.verify().damage == []
+
+
+def test_lists_of_extents_are_written_anew(kit: Kit, other: Kit) -> None:
+    """A file of so many pieces and holes that its list lies in chunks, and whose lists change."""
+    blocks = [noise(4096, str(n)) if n % 2 else bytes(4096) for n in range(1200)]
+    for files in ({b"holes": b"".join(blocks)}, {b"holes": b"".join(blocks[:-7])}):
+        kit.backup_source(SparseSource(files))
+        copied(kit, other)
+        (*_, ours), (*_, theirs) = kit.snapshots(), other.snapshots()
+        assert max(entry.depth for entry in restored_entries(other, theirs)) > 0
+        assert other.restore(theirs.id)[1] == kit.restore(ours.id)[1] == files
+    assert other.verify().findings == []
+
+
+def test_more_than_is_read_at_once(kit: Kit, other: Kit) -> None:
+    """A file of several windows between small ones, twice: once it is read."""
+    large = random.Random(7).randbytes(WINDOW + WINDOW // 2)
+    files = {b"a": b"a", b"b": large, b"c": large, b"d": b"d"}
+    kit.backup(files)
+    (one,) = copied(kit, other).copied
+    assert one.read < WINDOW * 2
+    assert other.restore(one.copy.id)[1] == files

@@ -34,7 +34,16 @@ from tests.faults.workloads import objects_of
 from tests.support.agents import agent_host
 from tests.support.hooks import HookedStore
 from tests.support.kit import Kit
-from tests.support.mending import copy_of, files_of, flipped, mended, notes, replica_of, spoil
+from tests.support.mending import (
+    copied,
+    copy_of,
+    files_of,
+    flipped,
+    mended,
+    notes,
+    replica_of,
+    spoil,
+)
 from tests.support.noise import noise
 from tests.support.runs import pack_ids, put_removals, segment_ids
 from tests.support.segments import listed_pack, sealed_segment
@@ -463,6 +472,21 @@ def test_a_snapshot_is_made_whole_from_its_copy_in_either_direction(
             spoil(hurt, layout.pack(pack), flipped(hurt.store.get(layout.pack(pack))))
         assert mended(hurt, source).left.damage == []
         assert files_of(hurt) == wanted
+
+
+def test_a_commit_of_a_copy_comes_back_from_where_it_was_first_made(
+    kit: Kit, tmp_path: Path
+) -> None:
+    """The copy's commit cannot be read; the order about its origin says whose copy it is."""
+    kit.backup({b"a": b"1"})
+    other = copy_of(kit, tmp_path / "other")
+    (copy,) = other.snapshots()
+    spoil(other, copy.key, flipped(other.store.get(copy.key)))
+    other.clock.sleep(60)
+    assert mended(other, kit, void=[copy.key]).left.damage == []
+    assert files_of(other) == [{b"a": b"1"}]
+    assert mended(other, kit).plan.actions == ()
+    assert copied(kit, other).copied == []
 
 
 def test_of_a_copy_only_what_is_lost_is_read(kit: Kit, tmp_path: Path) -> None:

@@ -75,7 +75,6 @@ class Other:
         self.repository = theirs
         self.is_replica = theirs.id == ours.id
         self.listing: Listing | None = None if self.is_replica else theirs.list_snapshots()
-        self._ours = ours.id
         self._reader: Reader | None = None
         self._translation: Translation | None = None
 
@@ -86,10 +85,6 @@ class Other:
         identity = self.listing.history.standing.identity
         every = [*self.listing.forgotten, *self.listing.found]
         return {identity(self.repository.id, one.key): one for one in every}
-
-    def of_ours(self) -> dict[str, ListedSnapshot]:
-        """Return its copies of snapshots that were first made in our repository, by their keys."""
-        return {o.key: s for o, s in self.copies().items() if o.repository_id == self._ours}
 
     def reading(self) -> tuple[Reader, Translation]:
         """Return what reads its chunks, and what is known of their ids in ours."""
@@ -114,7 +109,7 @@ def repair(
     repository.keyring.require_reader()
     repository.keyring.admin_signer()
     theirs = other.repository if other is not None and other.is_replica else None
-    available = other.of_ours() if other is not None else {}
+    available = other.copies() if other is not None else {}
     doctor = Diagnostician(repository, theirs, available)
     found = doctor.look(choose, void)
     plan = plan_repair(found.facts())
@@ -238,8 +233,9 @@ class _Repair:
         reader, translation = self._other.reading()
         sink = self._repository.around.sink
         into = InDomain(session, listed.domain)
+        both = zip(listed.snapshot.sources, copy_of.snapshot.sources, strict=False)
         try:
-            for ours, theirs in zip(listed.snapshot.sources, copy_of.snapshot.sources, strict=True):
+            for ours, theirs in both:
                 teach(translation, Side(theirs, reader.fetch), Side(ours, here.fetch))
                 copier = SourceCopier(where, reader, into, translation, sink)
                 made = copier.copy(theirs)
@@ -291,8 +287,10 @@ class _Repair:
                 for key in keys:
                     self._commit_from_replica(self._replica, key)
             elif self._other.listing is not None:
-                copies = self._other.of_ours()
-                plan = CopyPlan([copies[key] for key in keys], [])
+                copies = self._other.copies()
+                identity = self._found.history.standing.identity
+                wanted = [copies[identity(self._repository.id, key)] for key in keys]
+                plan = CopyPlan(wanted, [])
                 source = self._other.repository
                 result = copy(source, self._repository, plan, self._other.listing.history)
                 for failed in result.failed:
@@ -305,11 +303,12 @@ class _Repair:
         if listed is None:
             return
         repository = self._repository
-        seen = self._found.history.standing.first_seen.get(key, listed.snapshot.ended_ns)
+        standing = self._found.history.standing
+        seen = standing.first_seen.get(key, listed.snapshot.ended_ns)
         session = BackupSession(repository)
         try:
             session.begin()
-            origin = Origin(session.key, seen, CopyOf(repository.id, key))
+            origin = Origin(session.key, seen, standing.identity(repository.id, key))
             put_order(repository, session.history, OrderKind.ORIGINS, (origin,))
             session.commit(listed.snapshot)
         except BaseException:

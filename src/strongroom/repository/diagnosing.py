@@ -21,7 +21,7 @@ from strongroom.repository.holdings import Holdings, take_stock
 from strongroom.repository.loading import read_segment
 from strongroom.repository.pack import read_whole_pack
 from strongroom.repository.payloads import is_voidable
-from strongroom.repository.records import IndexedPack, Voided
+from strongroom.repository.records import CopyOf, IndexedPack, Voided
 from strongroom.repository.repairplan import Facts
 from strongroom.repository.replica import Back, Replica
 from strongroom.repository.repository import History, Repository
@@ -92,9 +92,9 @@ class Diagnostician:
         self,
         repository: Repository,
         replica: Repository | None,
-        available: Collection[str] = (),
+        available: Collection[CopyOf] = (),
     ) -> None:
-        """``available``: commits of ours that a copy, which is no replica, has the snapshots of."""
+        """``available``: the snapshots of a copy that is no replica, by where they were made."""
         self._repository = repository
         self._replica = replica
         self._available = available
@@ -230,20 +230,18 @@ class Diagnostician:
 
         Not those that are gone and missed, unless a person names them: no session begins then.
         """
+        own = self._repository.id
         identity = history.standing.identity
-        here = {
-            identity(self._repository.id, one.key).key
-            for one in history.decisions
-            if one.commit is not None
-        }
+        here = {identity(own, one.key) for one in history.decisions if one.commit is not None}
         killed = history.runs.absent().commits
         absent = {*history.damaged, *(one.key for one in history.standing.voids), *void}
         return [
             key
-            for key in sorted(absent - here - killed)
-            if key.startswith(layout.COMMITS)
+            for key in sorted(absent - killed)
+            if layout.commit_ids(key) is not None
+            and (made := identity(own, key)) not in here
             and (
-                key in self._available
+                made in self._available
                 or (replica is not None and replica.snapshot(key) is not None)
             )
         ]
