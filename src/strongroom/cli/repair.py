@@ -102,8 +102,9 @@ def _summarise(output: Output, report: RepairReport, request: RepairRequest) -> 
     lost = report.lost_snapshots
     if lost:
         names = ", ".join(lost[:_MOST_SHOWN])
-        state = "damaged as it is" if request.dry_run else "something is lost of"
-        output.wanted(f"{state}: {counted(len(lost), 'snapshot')}: {names}")
+        many = counted(len(lost), "snapshot")
+        text = f"damaged now: {many}" if request.dry_run else f"something is lost of {many}"
+        output.wanted(f"{text}: {names}")
     output.wanted(_next(report, request))
 
 
