@@ -54,7 +54,7 @@ else:
 DONE, FAILED, USAGE, INCOMPLETE, DAMAGED = 0, 1, 2, 3, 4
 NO_REPOSITORY, KEY_REFUSED, NOT_FOUND, INTERRUPTED = 10, 12, 15, 130
 
-VERSIONS: Final = (0, 1)  # 1 is 0, frozen: only the number in the headers differs
+VERSIONS: Final = (0, 1)  # they differ in the number in the headers alone
 SUITE: Final = 1
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -465,7 +465,7 @@ class Keys:
 # --- 3. The envelope ------------------------------------------------------------------------------
 
 _HEADS: Final[Shape] = [("str", 32)]
-_REMOVALS: Final[Shape] = ("bin", ["str"], "bin", ["str"], ["str"])
+_REMOVALS: Final[Shape] = ("bin", ["str"], "bin", ["str"], ["str"], _HEADS)
 _COMMIT_BODY: Final[Shape] = (
     "u8", "u8", "time", 16, "u32", _HEADS, "bin", ["str"], 80, 32, 32, "bin",
 )  # fmt: skip
@@ -1410,6 +1410,15 @@ class Orders:
         """Return those of a kind."""
         return [order for order in self.found if order.kind == kind]
 
+    @property
+    def copies(self) -> dict[str, int]:
+        """When the original of each commit that is a copy was first seen."""
+        origins = [one for order in self.of(ORIGINS) for one in order.payload]
+        seen: dict[str, int] = {}
+        for key, first_seen, _ in origins:
+            seen[key] = min(first_seen, seen.get(key, first_seen))
+        return {key: seen[key] for key, _, original in origins if original is not None}
+
     def about(self, kind: int, target: str) -> set[str]:
         """Return the keys of those of a kind that name a commit."""
         return {order.key for order in self.of(kind) if target in order.payload[0]}
@@ -1428,6 +1437,8 @@ def read_order(envelope: Envelope, report: Report) -> Order:
         _check_named(value[0], _COMMIT_KEY)
     elif kind in {ORIGINS, VOID}:
         _check_named([one[0] for one in value], _COMMIT_KEY if kind == ORIGINS else _CAN_BE_VOID)
+        if kind == ORIGINS:
+            shaped([one[2] for one in value if one[2] is not None], [(16, "str")])
     elif kind == QUARANTINE:
         check_sorted(ids(value[0]))
     elif kind == SLOT_REMOVED and envelope.ids[0] != removal_id(envelope.home, value[1]):
@@ -1484,6 +1495,7 @@ class Collected(NamedTuple):
     packs: set[bytes]
     commits: set[str]
     doubtful: set[str]  # commits that may still go, although the run is over
+    heads: list[tuple[str, bytes]]  # what stayed
 
 
 def read_gc(repository: Repository) -> None:
@@ -1495,7 +1507,9 @@ def read_gc(repository: Repository) -> None:
             run, _, what = envelope.key.rpartition("/")
             doubtful = what == "tombs" and f"{run}/kills" in repository.orders.voids
             if what == "kills" or doubtful:
-                packs, commits, *_ = envelope.body
+                packs, commits, *_, heads = envelope.body
+                check_heads(heads)
+                collected.heads.extend(heads)
                 collected.packs.update(ids(packs))
                 (collected.doubtful if doubtful else collected.commits).update(commits)
 
@@ -1558,7 +1572,10 @@ class Repository:
         return sorted(found.values(), key=lambda one: (moments[one.commit.key], one.id))
 
     def _moments(self, snapshots: dict[str, Snapshot]) -> dict[str, int]:
-        """Return when each was begun, or a moment after all that its writer had seen."""
+        """Return when each was begun, or a moment after all that its writer had seen.
+
+        Whoever copied a snapshot had seen newer ones, so a copy is where the original would be.
+        """
         digests = self.digests | self.orders.digests
         seen = {
             one.key: [key for key, digest in one.heads if digests.get(key) == digest]
@@ -1569,6 +1586,9 @@ class Repository:
             after = [moments[head] + 1 for head in seen.get(key, ())]
             started = snapshots[key].started if key in snapshots else 1 - (1 << 63)
             moments[key] = max([started, *after])
+        copies = self.orders.copies
+        for key in snapshots.keys() & copies.keys():
+            moments[key] = min(snapshots[key].started, copies[key])
         return moments
 
     def _forgotten(self, key: str) -> bool:
@@ -1600,7 +1620,9 @@ def open_repository(path: Path, secret: Secret, report: Report) -> Repository:
     config = read_config(folder, report)
     orders = read_orders(folder, config, report)
     keys = unlock(folder, config, orders, secret, report)
-    repository = Repository(folder, report, config, orders, keys, Collected(set(), set(), set()))
+    repository = Repository(
+        folder, report, config, orders, keys, Collected(set(), set(), set(), [])
+    )
     read_gc(repository)
     repository.writers = read_writers(repository)
     for envelope in repository.envelopes("commits"):
@@ -1628,6 +1650,7 @@ def check_seen(repository: Repository) -> None:
     digests = repository.digests | orders.digests
     gone = repository.collected.commits | repository.collected.doubtful
     heads = [(one.key, head) for one in repository.commits_and_orders() for head in one.heads]
+    heads += [("a collector", head) for head in repository.collected.heads]
     for seen_by, (key, digest) in heads:
         if key in orders.voids or digests.get(key) == digest or key in report.damaged:
             continue

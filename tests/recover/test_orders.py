@@ -13,10 +13,13 @@ from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.ordering import put_order
 from strongroom.repository.payloads import Payload
 from strongroom.repository.records import (
+    CopyOf,
+    Head,
     OrderBody,
     OrderKind,
     Origin,
     PackIds,
+    Removals,
     Saving,
     Targets,
     Voided,
@@ -169,6 +172,37 @@ def test_what_a_collector_took_is_no_damage(host: Host) -> None:
         host.kit.store.delete(key)
     assert host.listed("--all") == [host.first.id]
     assert host.recovery.restored("latest")[1] == {b"a": FILES[b"a"]}
+
+
+def test_what_a_collector_saw_is_missed_when_it_is_gone(host: Host) -> None:
+    """The heads of a ``kills`` count, where only a commit named them that was removed."""
+    third = host.kit.backup({b"c": b"3"}).snapshot
+    repository = host.kit.open()
+    stays = Head(host.second.key, _digest(host.kit.store.get(host.second.key)))
+    body = encode(Removals(b"", (third.key,), b"", (), (), (stays,)))
+    sign = repository.keyring.admin_signer().sign
+    key = layout.run_object(1, "kills")
+    host.kit.store.put(key, wrap(Kind.KILLS, repository.id, key, body, sign))
+    host.kit.store.delete(third.key)
+    assert host.listed() == [host.first.id, host.second.id]
+    host.kit.store.delete(host.second.key)
+    (host.recovery.repository / host.second.key).unlink()
+    (host.recovery.repository / third.key).unlink(missing_ok=True)
+    result = host.recovery.run("verify")
+    assert result.code == DAMAGED
+    gone = f"{host.second.key}: is gone: a collector saw it, and no collection took it"
+    assert gone in result.damage
+
+
+def test_a_copy_stands_where_its_original_would(host: Host) -> None:
+    """Whoever copied it had seen newer ones, and it is not the latest for that."""
+    copy = host.kit.backup({b"old": b"old"}).snapshot
+    original = CopyOf(noise(16), f"commits/{'0' * 32}/{'1' * 32}")
+    when = host.first.snapshot.started_ns - 5
+    host.order(OrderKind.ORIGINS, (Origin(copy.key, when, original),))
+    host.order(OrderKind.ORIGINS, (Origin(host.second.key, when - 9, None),))
+    assert host.listed() == [copy.id, host.first.id, host.second.id]
+    assert host.listed() == [one.id for one in host.kit.snapshots()]
 
 
 def test_what_only_tombs_name_is_there(host: Host) -> None:
