@@ -116,7 +116,7 @@ class TestRepack:
         assert len(done.repacked.packs) == 2
         columns = list(index_of(host).index.columns())
         ids = [row.tobytes() for run in columns for row in run.ids]
-        usable = {pack for pack in pack_ids(host)}
+        usable = set(pack_ids(host))
         index = index_of(host)
         there = [index.index.pack_ids[int(n)] in usable for run in columns for n in run.pack]
         found = [one for one, is_there in zip(ids, there, strict=True) if is_there]
