@@ -14,21 +14,24 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
 from strongroom.clock import ManualClock
+from strongroom.crypto.primitives import sha256
 from strongroom.errors import (
     BusyError,
+    DamageError,
     FencedError,
     NotFoundError,
     RefusedError,
     StoreUnavailableError,
-    StrongroomError,
 )
 from strongroom.repository import layout
+from strongroom.repository.records import OrderKind, Voided
 from strongroom.storage.memory import MemoryStore
 from tests.faults.workloads import die_at_put, objects_of
 from tests.support.crash import SimulatedCrash
@@ -175,6 +178,7 @@ class Schedule:
             if self.random.random() < 0.5
             else ByPriority(seed, self.random.randrange(1, 9), 600)
         )
+        self.rots = self.random.random() < 0.25  # objects of collector runs become unreadable
         rate = self.random.choice([0.0, 0.0, 0.02])
         self.network = Network(seed, rate)
         self.processes: list[Process] = []
@@ -195,7 +199,8 @@ class Schedule:
             *[("forgetter", self._forget)] * chosen.choice([0, 1]),
             *[("keeper", self._keep)] * chosen.choice([0, 1, 1]),
             *[("reader", self._read)] * chosen.choice([0, 1]),
-            *[("checker", self._check)] * chosen.choice([0, 0, 1]),
+            *[("checker", self._check)] * (0 if self.rots else chosen.choice([0, 0, 1])),
+            *[("voider", self._void)] * (chosen.choice([1, 2]) if self.rots else 0),
         ]
         for number, (name, act) in enumerate(roles):
             self.processes.append(Process(f"{name} {number}", self._work(number, act)))
@@ -247,6 +252,9 @@ class Schedule:
                 )
             except (BusyError, FencedError, StoreUnavailableError):
                 continue
+            except DamageError:
+                if not self.rots:
+                    raise
 
     def _forget(self, kit: Kit, process: Process) -> None:
         rng = random.Random(f"{self.seed} {process.name}")
@@ -278,6 +286,12 @@ class Schedule:
             assert not result.damaged, "a restore beside a collector reports damage"
             assert files == dict(self.known.files[wanted])
 
+    def _void(self, kit: Kit, process: Process) -> None:
+        for _ in range(4):
+            void_what_rotted(kit)
+            kit.clock.sleep(1)
+        del process
+
     def _check(self, kit: Kit, process: Process) -> None:
         del process
         found = kit.verify()
@@ -301,7 +315,7 @@ class Schedule:
     def _go_on(self) -> None:
         stopped: set[str] = set()
         for step in range(MOST_STEPS):
-            if self.random.random() < 0.01:
+            if self.random.random() < (0.02 if self.rots else 0.01):
                 self._something_happens(stopped)
             awake = [
                 one
@@ -322,8 +336,12 @@ class Schedule:
         if not active:
             return
         one = self.random.choice(active)
-        what = self.random.choice(["stops", "sleeps", "sleeps", "days pass", "wakes"])
-        if what == "stops":
+        what = self.random.choice(
+            ["stops", "sleeps", "sleeps", "days pass", "wakes", *["rots"] * (3 * self.rots)]
+        )
+        if what == "rots":
+            self._rot()
+        elif what == "stops":
             self.killed += 1
             stopped.add(one.name)
         elif what == "sleeps":
@@ -335,9 +353,18 @@ class Schedule:
             self.asleep.remove(one)
         self.trace.append(f"-- {one.name} {what}")
 
+    def _rot(self) -> None:
+        keys = [info.key for info in self.store.list(layout.GC) if not info.key.endswith("/done")]
+        if keys:
+            key = self.random.choice(keys)
+            value = self.store.get(key)
+            self.store.delete(key)
+            self.store.put(key, value[:-1] + bytes([value[-1] ^ 1]))
+            self.trace.append(f"-- {key} rots")
+
     def _judge(self) -> None:
         for process in self.processes:
-            _judge_error(process)
+            _judge_error(process, rots=self.rots)
         kit = Kit(self.store, self.folder / "judge")
         kit.clock = self.store_clock
         kit.randomness = SeededRandomness(self._seed_of(99))
@@ -346,23 +373,48 @@ class Schedule:
         listed = {one.id for one in listing.found}
         assert set(wanted) <= listed, f"gone: {sorted(set(wanted) - listed)}"
         everything = {one: self.known.files[one] for one in listed}
-        check_nothing_left(kit)
-        check_invariants(kit, everything)
+        if self.rots:
+            self._judge_rotten(kit)
+        else:
+            check_nothing_left(kit)
+            check_invariants(kit, everything)
+        for one, files in everything.items() if self.rots else ():
+            result, restored = kit.restore(one)
+            assert not result.damaged
+            assert restored == dict(files), "a snapshot restored other bytes"
+
+    def _judge_rotten(self, kit: Kit) -> None:
+        """Collect and back up as far as that is possible; whatever else, nothing may be lost."""
+        for _ in range(6):
+            void_what_rotted(kit)
+            self.store_clock.sleep(1)
+            with suppress(DamageError):
+                kit.prune(silent_ns=0, max_unused=0)
+            made = kit.backup(POOL).snapshot.id
+            assert kit.restore(made)[1] == POOL
 
 
-def _judge_error(process: Process) -> None:
+def _judge_error(process: Process, *, rots: bool) -> None:
     """Raise what ended a process, unless it may: what a role allows is in its method already."""
     error = process.error
     if error is None or isinstance(error, SimulatedCrash | StoreUnavailableError):
         return
     role = process.name.partition(" ")[0]
-    allowed: dict[str, tuple[type[StrongroomError], ...]] = {
-        "keeper": (NotFoundError, RefusedError, FencedError),
-        "reader": (),
-    }
-    if isinstance(error, allowed.get(role, ())):
+    if role == "keeper" and isinstance(error, NotFoundError | RefusedError | FencedError):
         return
+    if rots and isinstance(error, DamageError | RefusedError):
+        return  # commits are gone, and what explains it cannot be read until it is void
     raise error
+
+
+def void_what_rotted(kit: Kit) -> None:
+    """Declare every kills that cannot be read void, as a person does who has no copy of it."""
+    repository = kit.open()
+    history = repository.read_history(cached=False)
+    for key in history.runs.unreadable:
+        if key.endswith("/kills"):
+            digest = sha256(repository.store.get(key))
+            kit.order(OrderKind.VOID, (Voided(key, digest),))
 
 
 def run_schedules(seeds: Iterable[int], folder: Path) -> Tally:

@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 
 from strongroom.crypto.primitives import sha256
-from strongroom.errors import BusyError, DamageError, FencedError, NotFoundError, RefusedError
+from strongroom.errors import (
+    BusyError,
+    DamageError,
+    FencedError,
+    KeyRefusedError,
+    NotFoundError,
+    RefusedError,
+)
 from strongroom.model.snapshot import Status
 from strongroom.model.store import ObjectInfo, Store
 from strongroom.repository import layout
 from strongroom.repository.records import OrderKind, PackIds, Targets, Voided
+from strongroom.repository.saving import hold, unforget
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.faults.workloads import die_at_put, undecided
@@ -20,7 +28,7 @@ from tests.repository.test_collect_races import keys, other_host, stop_at
 from tests.support.agents import agent_host
 from tests.support.forging import begun, commit, source_record
 from tests.support.invariants import check_invariants, check_nothing_left
-from tests.support.kit import DAY_NS, Kit
+from tests.support.kit import DAY_NS, SAYING, Kit
 from tests.support.noise import noise
 from tests.support.runs import pack_ids
 
@@ -355,6 +363,23 @@ def test_two_hosts_with_one_domain_each(host: Kit, tmp_path: Path) -> None:
     for one in [*kept, mine]:
         assert host.restore(one)[1] == A
     assert agents[0].backup(A).written.chunks == 0
+
+
+def test_an_agent_keeps_and_collects_nothing(host: Kit, tmp_path: Path) -> None:
+    """Its key is refused, exit 12, before anything is put."""
+    agent = agent_host(host, tmp_path)
+    kept = host.backup(A).snapshot.id
+    host.forget(kept)
+    before = keys(host, "")
+    key = host.keys_of([kept])
+    for act in (
+        lambda: hold(agent.open(), key, SAYING),
+        lambda: unforget(agent.open(), key, SAYING),
+        agent.prune,
+    ):
+        with pytest.raises(KeyRefusedError):
+            act()
+    assert keys(host, "") == before
 
 
 def test_a_quarantined_pack_is_no_place_where_a_chunk_is(host: Kit) -> None:

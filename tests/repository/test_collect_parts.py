@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
+from strongroom.repository.compacting import worth_compacting
+from strongroom.repository.loading import ListedSegment
+from strongroom.repository.records import Removals, split
+from strongroom.repository.runs import Absent, Doubtful
 from strongroom.repository.shrinking import PackUse, ShrinkLimits, worth_repacking
+from strongroom.repository.verdict import Listed, kills, tombs
 
 pytestmark = pytest.mark.spec("B2")
 
@@ -43,3 +50,102 @@ class TestWorthRepacking:
         assert self.chosen(packs, 0.0, 10 * MIB) == [0, 1]
         assert self.chosen(packs, 0.0, 10 * MIB - 1) == [0]
         assert self.chosen(packs, 0.0, 0) == []
+
+
+def name(number: int) -> bytes:
+    """Return an id of a pack or segment."""
+    return bytes([number]) * 32
+
+
+def segment(number: int, *packs: int, size: int = 1000, **more: object) -> ListedSegment:
+    """Return a segment of domain 0 that lists packs and replaces ``supersedes``."""
+    domain = name(more.get("domain", 0))[:16]  # type: ignore[arg-type]
+    old = tuple(map(name, more.get("supersedes", ())))  # type: ignore[call-overload]
+    return ListedSegment(name(number), size, domain, tuple(map(name, packs)), old)
+
+
+def listed(*segments: ListedSegment, packs: Collection[int] = range(1, 10)) -> Listed:
+    """Return what a collector found, without commits."""
+    sizes = {name(number): 100 for number in packs}
+    return Listed(sizes, segments, (), (), (), [one.name for one in segments])
+
+
+class TestWorthCompacting:
+    """Which segments are joined."""
+
+    @staticmethod
+    def groups(
+        *segments: ListedSegment, ended: Collection[int] = (), doubtful: int = 0
+    ) -> list[int]:
+        """Return the sizes of the groups."""
+        gone, doubt = set(map(name, ended)), {name(doubtful)}
+        return [len(group) for group in worth_compacting(segments, gone, doubt)]
+
+    def test_eight_small_ones_of_a_domain(self) -> None:
+        """Seven are not worth it, nor are eight of two domains; those replaced do not count."""
+        small = [segment(number, number) for number in range(1, 9)]
+        assert self.groups(*small) == [8]
+        assert self.groups(*small[:7]) == []
+        assert self.groups(*small[:7], segment(8, 8, domain=1)) == []
+        assert self.groups(*small[:7], segment(8, 8, supersedes=[1])) == []
+        large = [segment(number, number, size=16 << 20) for number in range(1, 9)]
+        assert self.groups(*large) == []
+        assert self.groups(*[one._replace(size=(16 << 20) - 1) for one in large]) == [6, 2]
+
+    def test_those_of_which_much_is_gone(self) -> None:
+        """More than a quarter gone, but not all: it is written anew. A doubtful one always is."""
+        one = segment(1, 1, 2, 3, 4)
+        assert self.groups(one, ended=[1]) == []
+        assert self.groups(one, ended=[1, 2]) == [1]
+        assert self.groups(one, ended=[1, 2, 3, 4]) == []
+        assert self.groups(one, doubtful=1) == [1]
+
+
+class TestVerdict:
+    """What is in tombs and kills, of segments."""
+
+    @staticmethod
+    def killed(
+        found: Listed, tombed: Removals, spared: Collection[int], past: Absent
+    ) -> set[bytes]:
+        """Return the segments in the kills."""
+        names = kills(tombed, found, set(map(name, spared)), (), past)
+        return set(split(names.index, 32, "kills"))
+
+    def test_a_segment_goes_with_its_packs(self) -> None:
+        """When all its packs are tombed or gone; it stays with any of them that is spared."""
+        found = listed(segment(11, 1, 2), segment(12, 2, 3), packs=[1, 2, 3])
+        tombed = tombs(found, {name(3)}, (), Absent())
+        assert set(split(tombed.index, 32, "tombs")) == {name(11)}
+        assert self.killed(found, tombed, (), Absent()) == {name(11)}
+        assert self.killed(found, tombed, [1], Absent()) == set()
+        found = listed(segment(11, 1, 2), packs=[1])
+        past = Absent(killed_packs=frozenset([name(2)]))
+        assert tombs(found, (), (), past).index == name(11)
+        assert tombs(found, (), (), Absent()).index == b""
+
+    def test_what_is_replaced_goes_if_what_replaces_it_stays(self) -> None:
+        """The new one lists its packs, is of its domain, is not on its way out, and is sound."""
+        old, new = segment(11, 1, 2), segment(12, 1, 2, supersedes=[11])
+        tombed = tombs(listed(old, new), set(map(name, (1, 2))), (), Absent())
+        assert tombed.index == name(11)
+        assert self.killed(listed(old, new), tombed, (), Absent()) == {name(11)}
+        for other in (
+            segment(12, 1, 2),
+            segment(12, 1, supersedes=[11]),
+            segment(12, 1, 2, supersedes=[11], domain=1),
+        ):
+            assert self.killed(listed(old, other), tombed, (), Absent()) == set()
+        assert self.killed(listed(old), tombed, (), Absent()) == set()
+        doubtful = Absent(doubtful=Doubtful(index=frozenset([name(12)])))
+        assert self.killed(listed(old, new), tombed, (), doubtful) == set()
+        newer = segment(13, 1, supersedes=[12])
+        assert self.killed(listed(old, new, newer), tombed, (), Absent()) == set()
+
+    def test_a_removed_segment_that_came_back_goes_again(self) -> None:
+        """Its name is in an earlier kills, so it does not count, and is tombed."""
+        past = Absent(killed_index=frozenset([name(11), name(12)]))
+        found = listed()._replace(segment_names=[name(11)])
+        tombed = tombs(found, set(map(name, range(1, 10))), (), past)
+        assert tombed.index == name(11)
+        assert self.killed(found, tombed, (), past) == {name(11)}
