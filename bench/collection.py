@@ -240,26 +240,16 @@ def _page(chunks: int, snapshots: int, size: int, steps: Sequence[Step]) -> str:
         f"| {step.name} | {step.wall:.1f} | {step.private:.0f} | {step.mapped:.0f} |"
         for step in steps
     ]
-    return "\n".join(
-        [
-            "# Collection at scale",
-            "",
-            (
-                "Made by `./run bench collection`: a repository of "
-                f"{chunks:,} chunks of files in {snapshots:,} snapshots, each of which has 100 files "
-                f"of its own; {size / 1e9:.1f} GB at the end, on a local disk. One run. Private memory "
-                "is what the program holds itself; mapped pages the system takes back when it "
-                "needs them."
-            ),
-            "",
-            (
-                f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Linux "
-                f"{platform.release()}, Python {platform.python_version()}."
-            ),
-            "",
-            "| step | seconds | private MB at most | mapped MB at most |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        ]
+    made = (
+        f"Made by `./run bench collection`: a repository of {chunks:,} chunks of files in "
+        f"{snapshots:,} snapshots, each of which has 100 files of its own; {size / 1e9:.1f} GB at "
+        "the end, on a local disk. One run. Private memory is what the program holds itself; "
+        "mapped pages the system takes back when it needs them."
     )
+    machine = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Linux "
+        f"{platform.release()}, Python {platform.python_version()}."
+    )
+    lines = ["# Collection at scale", "", made, "", machine, ""]
+    lines += ["| step | seconds | private MB at most | mapped MB at most |", "|---|---|---|---|"]
+    return "\n".join([*lines, *rows, ""])
