@@ -43,7 +43,9 @@ def test_a_named_snapshot_goes_and_comes_back(saved: Program) -> None:
     assert result.out.splitlines()[-2] == "1 of 1 snapshot forgotten"
     assert ids(saved) == before[1:]
     assert ids(saved, "--forgotten") == before[:1]
-    assert saved.run("ls", before[0][:8]).code == 15
+    gone = saved.run("ls", before[0][:8])
+    assert gone.code == 15
+    assert f"strongroom undelete {before[0][:8]}" in gone.err
     saved.good("prune")
     assert saved.good("undelete", before[0][:8]).out.splitlines()[-1] == "1 snapshot back"
     assert ids(saved) == before

@@ -22,7 +22,21 @@ def named_snapshots(repository: Repository, names: Sequence[str]) -> list[Listed
     """Return the snapshot that each name names; ``NotFoundError``, and ``refuse_unreadable``."""
     listing = repository.list_snapshots()
     refuse_unreadable(listing, names)
-    return [find_snapshot(listing.found, name) for name in names]
+    return [_named(listing, name) for name in names]
+
+
+def _named(listing: Listing, name: str) -> ListedSnapshot:
+    try:
+        return find_snapshot(listing.found, name)
+    except NotFoundError:
+        gone = [one for one in listing.forgotten if one.id.startswith(name)]
+        if len(name) < _SHORTEST_PREFIX or len(gone) != 1:
+            raise
+        short = gone[0].short_id
+        raise NotFoundError(
+            f"snapshot {short} is forgotten",
+            hint=f"Bring it back with 'strongroom undelete {short}', as long as it is there.",
+        ) from None
 
 
 def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
