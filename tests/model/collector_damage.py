@@ -31,9 +31,10 @@ class Damage:
         label = f"{self._me.name}: list gc"
         if moved_on:
             return [(f"{label}, the run has moved on", store, START)]
-        if all(is_explained(store, one) for one in memory.doubted):
+        still = frozenset(one for one in memory.doubted if not is_explained(store, one))
+        if not still:
             return [(f"{label}, and look again: it is there", store, START)]
-        return [alarm(store, memory, label)]
+        return [alarm(store, memory._replace(doubted=still), label)]
 
 
 def _said(missing: frozenset[str]) -> str:

@@ -102,12 +102,17 @@ def _is_given_up(store: Store, commit: Commit) -> bool:
     return key in void | void_if_gone
 
 
+def _damaged(store: Store) -> frozenset[str]:
+    """Return what is damaged; what a lost ABORT let in may miss chunks too."""
+    if not store.damaged:
+        return store.damaged
+    given_up = (commit for commit in store.commits if _is_given_up(store, commit))
+    return store.damaged.union(*(commit.chunks for commit in given_up))
+
+
 def _false_alarms(store: Store) -> list[str]:
-    """Return what was reported and is not damaged; what a lost ABORT let in may miss chunks."""
-    alarms = store.alarms - store.damaged
-    if alarms and store.damaged:
-        alarms -= {c for one in store.commits if _is_given_up(store, one) for c in one.chunks}
-    return sorted(alarms)
+    """Return what was reported and is not damaged."""
+    return sorted(store.alarms - _damaged(store)) if store.alarms else []
 
 
 def _may_go(snapshot: str, commits: frozenset[Commit], store: Store) -> bool:
@@ -233,13 +238,15 @@ def _standing_damage(store: Store) -> frozenset[str]:
     void = voided(store.orders)
     counting = [s for s in store.segments if Key("segment", s.name) not in store.unreadable]
     commits = [c for c in store.commits if commit_key(c.session) not in store.unreadable]
-    found = {chunk for pack in indexed_packs(counting) & store.packs for chunk in chunks_of(pack)}
+    gone = killed(store.runs)
+    packs = indexed_packs(counting, gone) & store.packs - {key.name for key in gone}
+    found = {chunk for pack in packs for chunk in chunks_of(pack)}
     needed = {chunk for commit in commits for chunk in commit.chunks}
     by_kills = heads_of_kills(store.runs, store.unreadable)
-    missed = lost_heads(commits, store.orders, by_kills) - killed(store.runs)
+    missed = lost_heads(commits, store.orders, by_kills) - gone
     missed -= store.unreadable | void | void_of_nothing(store.orders)
     unread = {key for key in store.unreadable - void if key.kind != "gc" or _matters(store, key)}
-    return (store.damaged & needed - found) | report(missed | unread)
+    return (_damaged(store) & needed - found) | report(missed | unread)
 
 
 def _matters(store: Store, key: Key) -> bool:

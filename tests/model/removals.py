@@ -78,6 +78,7 @@ NEEDED: list[Removal] = [
     _one("kills_sync_decisions", "power cut, forget", Breach.LOST, 15),
     _one("kills_sync_decisions", "power cut, last good", Breach.LOST, 21),
     _one("first_kills_rule", "writer, two collectors", Breach.NO_INDEX, 26),
+    _one("index_deleted_first", "kills rot", Breach.GARBAGE, 16),
     _one("adopter_syncs", "power cut, adoption", Breach.STOPPED, 17),
     _one("decided_sessions_only", "tombs rot, un-forget", Breach.LOST, 30),
     _one("merge_keeps_entries", "compaction", Breach.NO_INDEX, 26),
@@ -139,7 +140,6 @@ COVERED: list[Removal] = [
 NOT_NEEDED: dict[str, str] = {
     "packs_before_index": "either order will do: what is relied on must be in both listings",
     "first_waits_rule": "each collector could wait for its own list; waits end the list",
-    "index_deleted_first": "what a kills names counts as deleted; the order spares readers a miss",
     "sessions_deleted_last": "only a decided session is deleted; waits name it until done",
     "repack_before_tombs": "step 4 spares the old pack as long as the new one is not there",
 }
