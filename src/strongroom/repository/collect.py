@@ -8,7 +8,7 @@ ends the wait for a session, by an ABORT that the store lets only one of the two
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -210,8 +210,10 @@ class Collector:
     def _wait(self, run: Run) -> None:
         """Step 3."""
         if run.waits is None:
-            sessions = Waits(tuple(sorted(self._waiting.listed())))
-            self._put(run.number, "waits", encode(sessions))
+            found: Collection[str] = self._waiting.listed()
+            if run.tombs == NOTHING:  # there is nothing to wait for but their objects
+                found = self._waiting.decided(found, self._killed_commits())
+            self._put(run.number, "waits", encode(Waits(tuple(sorted(found)))))
         self._repository.around.sink(PhaseBegan("wait for sessions at work"))
         waits = self._part(run.number, "waits")  # unreadable is not nobody
         listed = waits.sessions if isinstance(waits, Waits) else ()
