@@ -42,56 +42,48 @@ Edit = Callable[[ast.AST], None]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: in which function of which file, what was there, what is there instead."""
+    """One fault: in which function of which file, what was there, what is there instead.
+
+    ``place``: the number of the function in its module, and of the syntax node in it.
+    """
 
     path: Path
     function: str
     line: int
     before: str
     after: str
-    source: str
+    place: tuple[int, int]
+    edit: Edit
 
     @property
     def name(self) -> str:
         """What a list of mutants calls it; the same as long as the code around it is."""
         return f"{self.path.name}:{self.function}: {self.before} -> {self.after}"
 
+    def source(self) -> str:
+        """Return the text of the module with the fault."""
+        tree = ast.parse(self.path.read_text())
+        function, node = self.place
+        self.edit(list(ast.walk(_functions(tree)[function]))[node])
+        return ast.unparse(ast.fix_missing_locations(tree))
+
 
 def mutants_of(path: Path, only: Collection[str] = ()) -> Iterator[Mutant]:
     """Yield every fault for a module, or for some of its functions."""
-    tree = ast.parse(path.read_text())
-    for function, within in _functions(tree):
-        if only and function not in only:
+    for function, within in enumerate(_functions(ast.parse(path.read_text()))):
+        if only and within.name not in only:
             continue
+        types = {id(part) for one in ast.walk(within) for part in _annotations(one)}
         for number, node in enumerate(ast.walk(within)):
+            if id(node) in types:
+                continue
+            line = getattr(node, "lineno", within.lineno)
             for before, after, edit in _edits(node):
-                yield _mutant(path, tree, function, (number, node), (before, after, edit))
+                yield Mutant(path, within.name, line, before, after, (function, number), edit)
 
 
-def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            yield node.name, node
-
-
-def _mutant(
-    path: Path,
-    tree: ast.Module,
-    function: str,
-    where: tuple[int, ast.AST],
-    what: tuple[str, str, Edit],
-) -> Mutant:
-    number, node = where
-    before, after, edit = what
-    changed = copy.deepcopy(tree)
-    originals = [within for name, within in _functions(tree) if name == function]
-    copies = [within for name, within in _functions(changed) if name == function]
-    for original, again in zip(originals, copies, strict=True):
-        if number < len(list(ast.walk(original))) and list(ast.walk(original))[number] is node:
-            edit(list(ast.walk(again))[number])
-    line = getattr(node, "lineno", 0)
-    ast.fix_missing_locations(changed)
-    return Mutant(path, function, line, before, after, ast.unparse(changed))
+def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
 
 def _edits(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
@@ -104,7 +96,7 @@ def _edits(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
     match node:
         case ast.Set() | ast.List():
             yield from _of_display(node)
-        case ast.BinOp() if isinstance(node.op, _SETS) and not _is_annotation(node):
+        case ast.BinOp() if isinstance(node.op, _SETS):
             yield _text(node), _text(node.left), _only("left")
             if not isinstance(node.op, ast.Sub):
                 yield _text(node), _text(node.right), _only("right")
@@ -162,9 +154,12 @@ def _of_display(node: ast.Set | ast.List) -> Iterator[tuple[str, str, Edit]]:
                 yield _text(node), f"without {_text(element)}", _without("elts", place)
 
 
-def _is_annotation(node: ast.BinOp) -> bool:
-    """Whether this is ``X | None``."""
-    return isinstance(node.right, ast.Constant) and node.right.value is None
+def _annotations(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all that only types are said with, directly at this node."""
+    for field in ("annotation", "returns"):
+        said = getattr(node, field, None)
+        if isinstance(said, ast.AST):
+            yield from ast.walk(said)
 
 
 def _text(node: ast.AST) -> str:
@@ -214,8 +209,8 @@ def _with_operator(other: type[ast.cmpop]) -> Edit:
 
 def _only(side: str) -> Edit:
     def edit(node: ast.AST) -> None:
-        kept = getattr(node, side)
         assert isinstance(node, ast.BinOp)
+        kept = getattr(node, side)
         node.left, node.op, node.right = kept, ast.BitOr(), copy.deepcopy(kept)
 
     return edit

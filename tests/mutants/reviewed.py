@@ -4,4 +4,39 @@ from __future__ import annotations
 
 from typing import Final
 
-REVIEWED: Final[dict[str, str]] = {}
+_TYPES = "only for the type checker: what is taken away cannot occur here"
+_GONE = "a removed pack that came back counts as little as one that is gone"
+
+REVIEWED: Final[dict[str, str]] = {
+    "waiting.py:_silent: now_ns is not None and last_ns is not None -> "
+    "without now_ns is not None": (
+        "without a time of the store, 0 less any time is no long silence"
+    ),
+    "waiting.py:_silent: now_ns or 0 -> without 0": _TYPES,
+    "waiting.py:_silent: last_ns or 0 -> without 0": _TYPES,
+    "waiting.py:wait: False -> True": "whom it waits for is told again, or not at all",
+    "repacking.py:_take: continue -> ": "a frame of which nothing is needed is opened for nothing",
+    "collect.py:_delete: repository.store.sync([layout.GC]); sizes = {i.key: i.size for i in "
+    "repository.store.list(layout.PACKS)} if packs else {} -> the other way round": (
+        "sizes are only for the figures"
+    ),
+    "collect.py:_delete: {*names.commits, *self._killed_commits()} -> without *names.commits": (
+        "the kills of this run are among all kills"
+    ),
+    "census.py:spared: ~covered[first] & tombed[packs] -> ~covered[first]": (
+        "packs that are not tombed are taken out of the tombs in vain"
+    ),
+    "survey.py:_moved_on: run.kills is not None or run.done -> without run.done": (
+        "no run is done without its kills"
+    ),
+    "survey.py:_census: if segment.name not in past.doubtful.index -> ": (
+        "what only a doubtful segment lists is doubtful itself, or another one lists it as well"
+    ),
+    "verdict.py:_needed_segments: past.killed_packs - listed.packs.keys() -> past.killed_packs": (
+        _GONE
+    ),
+    "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
+    "repacking.py:run: since >= _CHECKPOINT -> with Gt": "a byte more between two segments",
+    "collect.py:_collect: False -> True": "nobody asks a run that is at work whether it is done",
+    "compacting.py:_cut: 0 -> 1": "no segment has a single byte",
+}

@@ -150,7 +150,7 @@ def _put_in(mutant: Mutant) -> None:
     """Replace the code of the functions that the mutant changes, in the modules that are loaded."""
     path = mutant.path.relative_to(SOURCE).with_suffix("")
     module = importlib.import_module(".".join(path.parts))
-    code = compile(mutant.source, str(mutant.path), "exec", dont_inherit=True)
+    code = compile(mutant.source(), str(mutant.path), "exec", dont_inherit=True)
     for function in _outermost(code):
         live: object = module
         *above, name = function.co_qualname.split(".")

@@ -214,6 +214,30 @@ class TestHolds:
         check_nothing_left(host)
         check_invariants(host, {back: A, kept: B})
 
+    def test_only_snapshots_that_are_there_are_kept(self, host: Kit) -> None:
+        """A snapshot that never was, and a hold itself, are not found, exit 15."""
+        saved = host.hold(host.backup(A).snapshot.id)
+        for one in (bytes(16).hex(), saved.key.rpartition("/")[2]):
+            with pytest.raises(NotFoundError, match="is gone"):
+                host.hold(one)
+        assert undecided(host.store) == set()
+
+    def test_a_hold_that_is_gone_is_missed(self, host: Kit) -> None:
+        """The host that put it remembers it, though nobody has named it yet."""
+        saved = host.hold(host.backup(A).snapshot.id)
+        host.store.delete(saved.key)
+        with pytest.raises(RefusedError, match="are gone"):
+            host.snapshots()
+
+    def test_what_nobody_forgot_cannot_be_undeleted(self, host: Kit) -> None:
+        """It is refused, exit 6, and nothing stays open; with another one that is forgotten too."""
+        first, second = (host.backup(files).snapshot.id for files in (A, B))
+        host.forget(first)
+        with pytest.raises(RefusedError, match="is not forgotten"):
+            host.undelete(first, second)
+        assert first not in {one.id for one in host.snapshots()}
+        assert undecided(host.store) == set()
+
     @pytest.mark.parametrize("save", [Kit.hold, Kit.undelete])
     def test_what_is_on_its_way_out_cannot_be_kept(
         self, host: Kit, save: Callable[[Kit, str], object]
@@ -274,6 +298,19 @@ class TestSessions:
         assert host.prune().finished == 1
         check_nothing_left(host)
         check_invariants(host, {kept: B})
+
+    def test_nobody_is_waited_for_when_nothing_is_to_be_removed(self, host: Kit) -> None:
+        """While a backup goes on, a collection that finds nothing takes away the objects of the
+        sessions that ended, and waits for none.
+        """
+        kept = host.backup(A).snapshot.id
+        session = begun(other_host(host, "writer"))
+        host.prune()
+        (left,) = keys(host, layout.SESSIONS)
+        assert left.endswith(session.id.hex())
+        session.abort()
+        check_nothing_left(host)
+        check_invariants(host, {kept: A})
 
     @pytest.mark.parametrize("years", [-30, 30])
     def test_silence_is_measured_by_the_store(self, host: Kit, years: int) -> None:

@@ -78,9 +78,10 @@ class Census:
         """
         taken = []
         for is_needed, row in zip(self.are_needed(ids), self._index.rows(ids), strict=True):
-            first = self._first[row] if is_needed else 0
-            taken.append(is_needed and not self._taken[first])
-            self._taken[first] |= is_needed
+            is_mine = is_needed and not self._taken[self._first[row]]
+            if is_mine:
+                self._taken[self._first[row]] = True
+            taken.append(is_mine)
         return taken
 
     def covering(self, tombed: Bools, staying: Bools) -> dict[bytes, set[bytes]]:
