@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from bench.growth import make
 from strongroom.app.machine import this_machine, worker_threads
 from strongroom.crypto.keytext import key_to_text
 from strongroom.crypto.primitives import sha256
@@ -42,6 +44,7 @@ from strongroom.storage.local import LocalStore
 
 CHUNKS: Final = 10_000_000
 SNAPSHOTS: Final = 1000
+_BESIDE: Final = 20_000
 _IN_LEAF, _IN_BRANCH = 500, 1000
 _KEY: Final = b"a key of thirty-two bytes, fixed"
 _SECOND_NS: Final = 1_000_000_000
@@ -78,15 +81,30 @@ def run(work: Path, *, chunks: int | None = None, snapshots: int | None = None) 
     with _opened(work) as opened:
         _fill(opened, chunks, snapshots)
     print(f"made in {time.monotonic() - began:.0f} s", flush=True)
+    for name in ("alone", "beside"):
+        make(work / name, _BESIDE)
     steps = [
         _step(work, "prune, nothing to remove", "prune"),
+        _step(work, f"backup of {_BESIDE:,} small files, alone", "backup", str(work / "alone")),
         _step(work, "forget nine of ten", "forget", "--keep-last", str(snapshots // 10)),
-        _step(work, "prune after it", "prune", "--grace", "0"),
+        *_beside(work),
         _step(work, "prune again", "prune", "--grace", "0"),
         _step(work, "verify", "verify"),
     ]
     size = sum(path.stat().st_size for path in repository.rglob("*") if path.is_file())
     return _page(chunks, snapshots, size, steps)
+
+
+def _beside(work: Path) -> Sequence[Step]:
+    """A collection, and a backup at the same time."""
+    with ThreadPoolExecutor(1) as other:
+        pruned = other.submit(_step, work, "prune after it", "prune", "--grace", "0")
+        saved = _step(
+            work,
+            f"backup of {_BESIDE:,} others, beside that prune",
+            *("backup", str(work / "beside")),
+        )
+        return [pruned.result(), saved]
 
 
 @contextmanager
