@@ -239,6 +239,23 @@ class TestHolds:
         assert undecided(host.store) == set()
 
     @pytest.mark.parametrize("save", [Kit.hold, Kit.undelete])
+    def test_an_order_that_cannot_be_read_may_have_forgotten_the_same(
+        self, host: Kit, save: Callable[[Kit, str], object]
+    ) -> None:
+        """An un-forget could not cancel it: with any order damaged, nothing is kept, exit 4."""
+        first, second = (host.backup(files).snapshot.id for files in (A, B))
+        host.forget(first)
+        host.forget(second)
+        order = keys(host, layout.ORDERS)[0]
+        data = host.store.get(order)
+        host.store.delete(order)
+        host.store.put(order, data[:-1] + bytes([data[-1] ^ 1]))
+        for name in (first, second):
+            with pytest.raises(DamageError, match="may have forgotten"):
+                save(other_host(host, f"other {name}"), name)
+        assert undecided(host.store) == set()
+
+    @pytest.mark.parametrize("save", [Kit.hold, Kit.undelete])
     def test_what_is_on_its_way_out_cannot_be_kept(
         self, host: Kit, save: Callable[[Kit, str], object]
     ) -> None:

@@ -173,6 +173,12 @@ def _refuse_missing(snapshots: Sequence[str], history: History, absent: Absent) 
             f"{absent.unreadable[0]} cannot be read, so nobody knows what a collector took away",
             hint="Run 'strongroom verify', and 'strongroom repair'.",
         )
+    for key, error in history.damaged.items():
+        if key.startswith(layout.ORDERS):
+            raise DamageError(
+                f"{error.message}, and it may have forgotten the same snapshots",
+                hint="Run 'strongroom verify', and 'strongroom repair'.",
+            )
     there = {one.key for one in history.decisions if _is_snapshot(one)}
     for key in snapshots:
         if key in absent.commits:
