@@ -136,6 +136,17 @@ class TestLastGood:
         host.prune()
         assert good.id in ids(host)
 
+    def test_of_a_source_that_was_never_complete_the_last_one_stays(self, host: Kit) -> None:
+        """The newest of what there is, not the oldest."""
+        made = []
+        for _ in range(2):
+            session = begun(host)
+            tree = session.writer.new_tree().finish()
+            made.append(commit(session, source_record(tree, status=Status.INCOMPLETE)).id)
+        host.forget(*made)
+        host.prune()
+        assert ids(host) == {made[1]}
+
     def test_sources_are_told_apart(self, host: Kit, tmp_path: Path) -> None:
         """Another source, and another writer with the same one, do not count as later ones."""
         mine = host.backup(A).snapshot.id
