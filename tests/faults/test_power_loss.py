@@ -70,7 +70,8 @@ class Disk:
         check_invariants(kit, {**doubt, **safe})
 
 
-def _objects(found: Mapping[bytes, bytes]) -> dict[str, bytes]:
+def objects_by_key(found: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """Return the objects in a folder, without what is temporary."""
     names = {name: os.path.basename(name) for name in found}  # noqa: PTH119 - names are bytes
     temporary = TEMPORARY_PREFIX.encode()
     return {n.decode(): found[n] for n, last in names.items() if not last.startswith(temporary)}
@@ -82,7 +83,7 @@ def _states(calls: Sequence[Call], first: int) -> list[tuple[int, dict[str, byte
     for after in range(first, len(calls) + 1):
         left = durable_after(calls[:after])
         for found in (left.certain, left.possible):
-            objects = _objects(found)
+            objects = objects_by_key(found)
             if not any(objects == known for _, known in states[-4:]):
                 states.append((after, objects))
     return states
@@ -123,7 +124,7 @@ def test_a_commit_makes_durable_what_another_process_left(more: Files, tmp_path:
         assert disk.backup(SECOND | more)
         try:
             left = durable_after(disk.calls)
-            disk.check(_objects(left.certain), len(disk.calls), folder / "host")
+            disk.check(objects_by_key(left.certain), len(disk.calls), folder / "host")
         except BaseException as error:
             error.add_note(f"REPRO: the writer before died before change {nth}")
             raise

@@ -36,6 +36,11 @@ REVIEWED: Final[dict[str, str]] = {
         _GONE
     ),
     "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
+    "waiting.py:_names: more > 0 -> not (more > 0)": "only a text",
+    "saving.py:_short: 8 -> 9": "only a text",
+    "verdict.py:kills: if one.key not in commits | past.killed_commits -> ": (
+        "heads that a kills names explain themselves"
+    ),
     "repacking.py:run: since >= _CHECKPOINT -> with Gt": "a byte more between two segments",
     "collect.py:_collect: False -> True": "nobody asks a run that is at work whether it is done",
     "compacting.py:_cut: 0 -> 1": "no segment has a single byte",

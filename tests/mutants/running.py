@@ -53,6 +53,8 @@ STAGES: Final = (
     ],
     ["tests/repository/test_reliance.py", "tests/repository/test_session.py"],
     [
+        "tests/faults/test_power_loss.py",
+        "tests/faults/test_power_loss_of_collections.py",
         "tests/faults/test_crash_at_collections.py::test_stopped_at_some_requests",
         f"{_SCHEDULES}[0]",
     ],

@@ -16,6 +16,7 @@ from strongroom.errors import (
     NotFoundError,
     RefusedError,
 )
+from strongroom.model.events import Notice
 from strongroom.model.snapshot import Status
 from strongroom.model.store import ObjectInfo, Store
 from strongroom.repository import layout
@@ -134,6 +135,17 @@ class TestLastGood:
         host.forget(good.id, bad.id)
         host.prune()
         assert good.id in ids(host)
+
+    def test_of_a_source_that_was_never_complete_the_last_one_stays(self, host: Kit) -> None:
+        """The newest of what there is, not the oldest."""
+        made = []
+        for _ in range(2):
+            session = begun(host)
+            tree = session.writer.new_tree().finish()
+            made.append(commit(session, source_record(tree, status=Status.INCOMPLETE)).id)
+        host.forget(*made)
+        host.prune()
+        assert ids(host) == {made[1]}
 
     def test_sources_are_told_apart(self, host: Kit, tmp_path: Path) -> None:
         """Another source, and another writer with the same one, do not count as later ones."""
@@ -328,6 +340,18 @@ class TestSessions:
         session.abort()
         check_nothing_left(host)
         check_invariants(host, {kept: A})
+
+    def test_patience_has_an_end(self, host: Kit) -> None:
+        """It looks again every five seconds, and gives up after as long as it was told."""
+        host.forget(host.backup(A).snapshot.id)
+        host.backup(B)
+        session = begun(other_host(host, "writer"))
+        began = host.clock.elapsed()
+        with pytest.raises(BusyError):
+            host.prune(wait_seconds=12)
+        assert host.clock.elapsed() - began == 12
+        told = [event.text for event in host.events if isinstance(event, Notice)]
+        assert len([text for text in told if session.id.hex()[:8] in text]) == 1
 
     @pytest.mark.parametrize("years", [-30, 30])
     def test_silence_is_measured_by_the_store(self, host: Kit, years: int) -> None:
@@ -599,6 +623,7 @@ class TestBlindRuns:
         assert again.written.chunks > 0
         for pack in doubtful:  # whoever had read the kills goes on
             host.store.delete(layout.pack(pack))
+        host.store.delete(host.keys_of([gone])[0])
         other.prune()
         for one, files in ((kept, B), (again.snapshot.id, A)):
             assert other.restore(one)[1] == files
@@ -622,6 +647,27 @@ def _rot(kit: Kit, key: str) -> None:
 
 def _tombs(number: int) -> str:
     return layout.run_object(number, "tombs")
+
+
+def test_what_a_late_request_brings_back_goes_again(host: Kit) -> None:
+    """Packs, segments and commits that were removed are put once more: nobody relies on them or
+    lists them, and the next collection removes them.
+    """
+    gone, kept = (host.backup(files).snapshot.id for files in (A, B))
+    before = {key: host.store.get(key) for key in keys(host, "")}
+    host.forget(gone)
+    host.prune()
+    removed = {key: value for key, value in before.items() if key not in keys(host, "")}
+    assert {key.partition("/")[0] for key in removed} >= {"packs", "index", "commits"}
+    for key, value in removed.items():
+        host.store.put(key, value)
+    assert ids(host) == {kept}
+    again = host.backup(A)
+    assert again.written.chunks > 0
+    host.prune()
+    assert not removed.keys() & set(keys(host, ""))
+    check_nothing_left(host)
+    check_invariants(host, {kept: B, again.snapshot.id: A})
 
 
 def test_nothing_to_do_puts_nothing(host: Kit) -> None:

@@ -8,7 +8,7 @@ found, and not made, are taken to be as new: somebody else may just have made th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,10 +16,15 @@ from tests.support.faulty_fs import Call
 
 
 class Survivors(NamedTuple):
-    """Bytes by path. ``certain``: there after a power cut; ``possible``: may be there."""
+    """Bytes by path after a power cut.
+
+    ``certain``: what nobody removed must be there; ``possible``: may be there. ``least``: of what
+    is certain without what was removed: a removal may come through before anybody asks for it.
+    """
 
     certain: dict[bytes, bytes]
     possible: dict[bytes, bytes]
+    least: dict[bytes, bytes]
 
 
 @dataclass(eq=False, slots=True)
@@ -34,6 +39,9 @@ class _Directory:
     durable: dict[bytes, _File | _Directory] = field(default_factory=dict)
 
 
+Names = Callable[[_Directory], dict[bytes, _File | _Directory]]
+
+
 def durable_after(calls: Sequence[Call]) -> Survivors:
     """Return the files that the calls leave, when the power fails after the last of them.
 
@@ -42,10 +50,19 @@ def durable_after(calls: Sequence[Call]) -> Survivors:
     replay = _Replay()
     for call in calls:
         replay.play(call)
+
+    def files(choose: Names) -> dict[bytes, bytes]:
+        return dict(_files(replay.root, b"", choose))
+
     return Survivors(
-        dict(_files(replay.root, b"", only_durable=True)),
-        dict(_files(replay.root, b"", only_durable=False)),
+        files(lambda directory: directory.durable),
+        files(lambda directory: directory.durable | directory.names),
+        files(_kept),
     )
+
+
+def _kept(directory: _Directory) -> dict[bytes, _File | _Directory]:
+    return {name: node for name, node in directory.names.items() if name in directory.durable}
 
 
 class _Replay:
@@ -116,12 +133,9 @@ class _Replay:
         return node
 
 
-def _files(
-    directory: _Directory, above: bytes, *, only_durable: bool
-) -> Iterator[tuple[bytes, bytes]]:
-    names = directory.durable if only_durable else directory.durable | directory.names
-    for name, node in names.items():
+def _files(directory: _Directory, above: bytes, choose: Names) -> Iterator[tuple[bytes, bytes]]:
+    for name, node in choose(directory).items():
         if isinstance(node, _Directory):
-            yield from _files(node, above + name + b"/", only_durable=only_durable)
+            yield from _files(node, above + name + b"/", choose)
         else:
             yield above + name, node.durable

@@ -198,7 +198,7 @@ def test_a_deleted_file_may_come_back(tmp_path: Path) -> None:
     careless.fs.unlink(b"name", dir_fd=careless.root)
     assert durable_after(careless.faulty.trace).certain == {b"name": b"content"}
     careless.sync_folder()
-    assert durable_after(careless.faulty.trace) == ({}, {})
+    assert durable_after(careless.faulty.trace) == ({}, {}, {})
 
 
 def test_unknown_methods_do_not_exist() -> None:

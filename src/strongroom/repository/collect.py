@@ -252,7 +252,9 @@ class Collector:
         raise _gave_up(reason)
 
     def _killed_commits(self) -> frozenset[str]:
-        return self._repository.read_history().runs.absent().killed_commits
+        """Return commits that were there once, so that their sessions are decided."""
+        absent = self._repository.read_history().runs.absent()
+        return absent.killed_commits | absent.doubtful.commits
 
     def _has_kills(self, number: int) -> bool:
         try:
