@@ -244,12 +244,11 @@ class Check:
         missing = self._indexed.keys() - self._listed.keys()
         absent = self._absent() if missing else Absent()
         gone = absent.killed_packs | absent.doubtful.packs
-        for pack_id in sorted(missing):
-            key = layout.pack(pack_id)
-            if pack_id in gone:
-                self.result.note(key, "an index entry of a pack that was collected")
-            else:
-                self._bad_pack(pack_id, f"{key} is missing", missing=True)
+        for pack_id in sorted(missing - gone):
+            self._bad_pack(pack_id, f"{layout.pack(pack_id)} is missing", missing=True)
+        if collected := len(missing & gone):
+            text = f"{collected:,} pack(s) that were collected are still listed; no matter"
+            self.result.note(layout.INDEX, text)
         self._bad_packs |= missing | self._quarantined
         for pack_id in sorted(self._indexed.keys() & self._listed.keys()):
             key, size = layout.pack(pack_id), self._listed[pack_id]
