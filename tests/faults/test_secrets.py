@@ -172,6 +172,11 @@ def test_no_command_says_or_keeps_a_secret(how: str, tmp_path: Path) -> None:
     secrets = needles(PASSPHRASE, KEY, text_to_key(recovery))
     assert hits(secrets, made.err.encode()) == []
     program.make_files(a="1", b="2")
+    second = {**(env or {}), "STRONGROOM_REPOSITORY": str(tmp_path / "second")}
+    assert program.run("init", env=second).code == 0
+    with_key = ("--to-passphrase-file", str(program.passphrase_file))
+    if how == "key file":
+        with_key = ("--to-key-file", str(program.key_file))
     for arguments in (
         ("init",),
         ("backup", "./documents"),
@@ -187,6 +192,17 @@ def test_no_command_says_or_keeps_a_secret(how: str, tmp_path: Path) -> None:
         ("key", "add", "--new-passphrase-file", "passphrase", "--debug"),
         ("key", "remove", "ffff", "--debug"),
         ("key", "kit", "--debug"),
+        ("copy", "--to", "second", *with_key, "--debug"),
+        ("copy", "--to", "second", "--to-key-file", "web1.agent", "--debug"),
+        ("repair", "--from", "second", with_key[0].replace("to", "from"), with_key[1], "--json"),
+        ("retention", "explain", "--keep-last", "1", "--json"),
+        ("hold", "latest", "--note", "why"),
+        ("forget", "latest", "--debug"),
+        ("hold", "--release", "latest"),
+        ("forget", "latest", "--prune", "--json"),
+        ("undelete", "ffff", "--debug"),
+        ("prune", "--grace", "0", "--debug"),
+        ("verify", "--every", "30d"),
     ):
         canary.run(*arguments, env=env)
     (tmp_path / "wrong").write_text(
