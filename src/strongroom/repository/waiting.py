@@ -137,8 +137,9 @@ class Waiting:
     def _busy(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> BusyError:
         return BusyError(
             f"still at work: {self._names(waiting, signs)}",
-            hint="Nothing was removed and nothing is lost: the next 'strongroom prune' goes on "
-            "from here. Wait longer with --wait.",
+            hint="Nothing is lost: the next 'strongroom prune' goes on from here. Wait longer with "
+            "--wait. Who is at work shows a sign of life each hour; what was killed is given up "
+            "sooner with --fence-after 2h.",
         )
 
     def _names(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> str:
