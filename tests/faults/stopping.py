@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.storage.memory import MemoryStore
-from tests.faults.schedules import START_NS, base
+from tests.faults.schedule_base import START_NS, base
 from tests.faults.test_crash_at_requests import STOPS, succeeds
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
 from tests.support.invariants import Files, check_invariants, check_nothing_left

@@ -98,13 +98,15 @@ def run_mutants(
         if mutant.name in REVIEWED:
             told(Outcome(mutant, 0, REVIEWED[mutant.name]))
             continue
-        while len(running) >= jobs:
-            _wait_for_one(running, told)
+        while len(running) >= jobs and may_go_on():
+            _look_at_all(running, told)
         if not may_go_on():
             break
         running[_fork(mutant, stages)] = mutant, time.monotonic()
-    while running:
-        _wait_for_one(running, told)
+    while running and may_go_on():
+        _look_at_all(running, told)
+    for child in running:  # what did not come to its end says nothing
+        _kill(child)
     return len(mutants)
 
 
@@ -183,18 +185,19 @@ def _function(live: object) -> types.FunctionType:
     return live
 
 
-def _wait_for_one(
-    running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]
-) -> None:
-    while True:
-        for child, (mutant, began) in list(running.items()):
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if not ended and time.monotonic() - began < LONGEST:
-                continue
-            if not ended:
-                os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-            del running[child]
-            told(Outcome(mutant, os.waitstatus_to_exitcode(status) if ended else 1, ""))
-            return
-        time.sleep(0.02)
+def _look_at_all(running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]) -> None:
+    """Tell of those that ended, or that take too long, and wait for a moment."""
+    for child, (mutant, began) in list(running.items()):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended and time.monotonic() - began < LONGEST:
+            continue
+        if not ended:
+            _kill(child)
+        del running[child]
+        told(Outcome(mutant, os.waitstatus_to_exitcode(status) if ended else 1, ""))
+    time.sleep(0.02)
+
+
+def _kill(child: int) -> None:
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)

@@ -9,13 +9,14 @@ import pytest
 
 from strongroom.errors import BusyError, DamageError
 from strongroom.repository import layout
+from strongroom.repository.collect import CollectLimits, Collector
 from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_store import READS, WRITES, Fault, FaultyStore, Kind, Script
 from tests.support.forging import begun, commit, save, source_record
 from tests.support.hooks import HookedStore
 from tests.support.invariants import check_invariants, check_nothing_left
-from tests.support.kit import Kit
+from tests.support.kit import DAY_NS, Kit
 from tests.support.noise import noise
 from tests.support.runs import pack_ids
 
@@ -168,3 +169,17 @@ def test_what_decides_is_durable_before_anything_is_removed(host: Kit) -> None:
     assert packs
     verbs = [verb for verb, key in told.changes if verb == "delete" or layout.GC in key]
     assert verbs.index("sync") < verbs.index("delete")
+
+
+def test_to_look_needs_no_run_of_its_own(host: Kit) -> None:
+    """While a run of another collector is unfinished, one can see what there is, and nothing is
+    changed.
+    """
+    kept = with_garbage(host)
+    stop_at(host, layout.run_object(1, "kills"), host.prune)
+    before = keys(host, "")
+    limits = CollectLimits(grace_ns=0, silent_ns=DAY_NS, wait_seconds=0, max_unused=0)
+    found = Collector(host.open(), limits).look()
+    assert {key.rpartition("/")[2] for key in found.roots} == {kept}
+    assert len(found.kept_packs()) == 1
+    assert keys(host, "") == before

@@ -113,8 +113,14 @@ class Collector:
         return self._repository.config.core.pack_size
 
     def look(self) -> Survey:
-        """Return what a run would find now; nothing is written."""
-        return self._survey()
+        """Return what a run would find now, unfinished ones or not; nothing is written."""
+        reason = ""
+        for _ in range(_TRIES):
+            try:
+                return survey(self._repository, self._limits.grace_ns, begins=False)
+            except MovedOnError as error:
+                reason = str(error)
+        raise _gave_up(reason)
 
     def _next_unfinished(self) -> Run | None:
         history = self._repository.checked_history()

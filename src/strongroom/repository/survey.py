@@ -111,17 +111,22 @@ class Survey:
 
 
 def survey(
-    repository: Repository, grace_ns: int, within: tuple[int, Removals] | None = None
+    repository: Repository,
+    grace_ns: int,
+    within: tuple[int, Removals] | None = None,
+    *,
+    begins: bool = True,
 ) -> Survey:
     """Look at everything. ``within``: the run that is being decided, and its tombs.
 
-    Then every commit that is not in the tombs stays, whatever was decided about it since.
+    Then every commit that is not in the tombs stays, whatever was decided about it since. Without
+    it a run ``begins``, so that none may be unfinished; or somebody only looks.
     ``DamageError`` if something that decides is not to be had, ``MovedOnError`` if that is because
     another collector went on.
     """
     history = repository.read_history()
     _refuse_unreadable(history)
-    if within is None and history.runs.unfinished is not None:
+    if within is None and begins and history.runs.unfinished is not None:
         raise MovedOnError("another collector began a run")  # which has to be done first
     _refuse_unlisted(history)
     store = repository.store
@@ -230,6 +235,6 @@ def _refuse_unlisted(history: History) -> None:
 def _moved_on(repository: Repository, before: History, within: tuple[int, Removals] | None) -> bool:
     runs = repository.read_runs(before.standing.voids)
     if within is None:
-        return runs.next_number != before.runs.next_number
+        return runs != before.runs
     run = next((one for one in runs.runs if one.number == within[0]), None)
     return run is not None and (run.kills is not None or run.done)
