@@ -122,11 +122,10 @@ def _repeats() -> Iterator[Task]:
                 yield tasks.repeat, (act, kind.name, start, PIECE)
 
 
-def _models(proof: Proof) -> Iterator[Task]:
-    proof.configurations, proof.weakenings = len(CONFIGURATIONS), len([*NEEDED, *COVERED])
+def _models(weakenings: int) -> Iterator[Task]:
     names = sorted(CONFIGURATIONS, key=lambda name: REACHED[name][0])
     yield from ((tasks.model, (name,)) for name in names[: len(names) // 2])
-    yield from ((tasks.weakening, (number,)) for number in range(proof.weakenings))
+    yield from ((tasks.weakening, (number,)) for number in range(weakenings))
     yield from ((tasks.model, (name,)) for name in names[len(names) // 2 :])
 
 
@@ -134,6 +133,7 @@ def prove(proof: Proof, hours: float) -> None:
     """Do everything that fits into the time."""
     runner = Runner(proof, hours * 3600)
     seed = proof.seed
+    proof.configurations, proof.weakenings = len(CONFIGURATIONS), len([*NEEDED, *COVERED])
     proof.requests = {act: tasks.count_requests(act) for act in [*ACTS, *BACKUPS]}
     points = [
         (act, how, nth)
@@ -149,7 +149,7 @@ def prove(proof: Proof, hours: float) -> None:
     proof.changes = {name: ran == len(repeats) for name in figures}
     runner.part("flips", ((tasks.flips, (n, 40)) for n in islice(count(seed), 1000)))
     runner.part("lives", ((tasks.lives, (n, 6)) for n in count(seed)))
-    runner.part("model", _models(proof))
+    runner.part("model", _models(proof.weakenings))
     runner.part(
         "schedules", ((tasks.schedules, (range(n, n + PIECE),)) for n in count(seed, PIECE))
     )
