@@ -12,7 +12,7 @@ import pytest
 from strongroom.errors import StrongroomError
 from strongroom.repository import layout
 from strongroom.repository.localfiles import LocalFiles
-from strongroom.repository.repairplan import Step
+from strongroom.repository.repair.repairplan import Step
 from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
 from tests.faults.damage import NOWHERE, Base, Damage, Judge, build

@@ -27,16 +27,16 @@ ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = ROOT / "src"
 PACKAGE: Final = SOURCE / "strongroom" / "repository"
 MODULES: Final[dict[str, Sequence[str]]] = {
-    "collect.py": (),
-    "survey.py": (),
-    "verdict.py": (),
-    "liveness.py": (),
-    "waiting.py": (),
-    "proving.py": (),
+    "collection/collect.py": (),
+    "collection/survey.py": (),
+    "collection/verdict.py": (),
+    "collection/liveness.py": (),
+    "collection/waiting.py": (),
+    "collection/proving.py": (),
     "saving.py": (),
-    "census.py": ("enter", "keepers", "spared", "covering", "take", "need"),
-    "compacting.py": (),
-    "repacking.py": (),
+    "collection/census.py": ("enter", "keepers", "spared", "covering", "take", "need"),
+    "collection/compacting.py": (),
+    "collection/repacking.py": (),
     "session.py": ("begin", "commit", "_may_rely_on", "abort"),
 }
 """Modules, and the functions of them that matter here; all of them where none is named."""

@@ -9,10 +9,10 @@ import pytest
 from strongroom.operations.verify import Overdue, overdue, verify_and_note
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
+from strongroom.repository.collection.removing import drop_old_ledgers
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.ledger import Read, last_read, read_ledgers, superfluous
 from strongroom.repository.records import LedgerBody
-from strongroom.repository.removing import drop_old_ledgers
 from strongroom.storage.memory import MemoryStore
 from tests.support.agents import agent_host
 from tests.support.kit import Kit

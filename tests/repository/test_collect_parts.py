@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 import pytest
 
-from strongroom.repository.compacting import worth_compacting
+from strongroom.repository.collection.compacting import worth_compacting
+from strongroom.repository.collection.shrinking import PackUse, ShrinkLimits, worth_repacking
+from strongroom.repository.collection.verdict import Listed, kills, tombs
 from strongroom.repository.loading import ListedSegment
 from strongroom.repository.records import Removals, split
 from strongroom.repository.runs import Absent, Doubtful
-from strongroom.repository.shrinking import PackUse, ShrinkLimits, worth_repacking
-from strongroom.repository.verdict import Listed, kills, tombs
 
 pytestmark = pytest.mark.spec("B2")
 

@@ -9,7 +9,7 @@ import pytest
 
 from strongroom.errors import BusyError, DamageError
 from strongroom.repository import layout
-from strongroom.repository.collect import CollectLimits, Collector
+from strongroom.repository.collection.collect import CollectLimits, Collector
 from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_store import READS, WRITES, Fault, FaultyStore, Kind, Script

@@ -11,7 +11,7 @@ import pytest
 from strongroom.errors import DamageError
 from strongroom.model.events import Notice
 from strongroom.repository import layout
-from strongroom.repository.collect import Collected, CollectLimits, Collector
+from strongroom.repository.collection.collect import Collected, CollectLimits, Collector
 from strongroom.repository.loading import LoadedIndex
 from tests.repository.test_collect_races import keys, other_host, stop_at
 from tests.support.agents import agent_host

@@ -13,7 +13,7 @@ from strongroom.operations.keys import add_key
 from strongroom.operations.repair import RepairResult, lost_snapshots
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.collect import CollectLimits, Collector
+from strongroom.repository.collection.collect import CollectLimits, Collector
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.ordering import put_order
 from strongroom.repository.records import (
@@ -26,7 +26,7 @@ from strongroom.repository.records import (
     Targets,
     Waits,
 )
-from strongroom.repository.repairplan import Step
+from strongroom.repository.repair.repairplan import Step
 from strongroom.repository.slots import Secret
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.metered import MeteredStore

@@ -6,7 +6,7 @@ import pytest
 
 from strongroom.repository import layout
 from strongroom.repository.findings import Finding, Severity
-from strongroom.repository.repairplan import Facts, Step, plan_repair
+from strongroom.repository.repair.repairplan import Facts, Step, plan_repair
 
 pytestmark = pytest.mark.spec("B8")
 

@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from strongroom.model.entry import HOLE, extents
 from strongroom.model.snapshot import ListedSnapshot, Order
 from strongroom.repository import layout
+from strongroom.repository.collection.liveness import last_good
 from strongroom.repository.commits import oldest_first
 from strongroom.repository.content import FetchTree
-from strongroom.repository.liveness import last_good
 from strongroom.repository.loading import superseded_by
 from strongroom.repository.records import Purpose
 from strongroom.repository.repository import Repository

@@ -25,7 +25,7 @@ from strongroom.operations.verify import verify
 from strongroom.repository import layout
 from strongroom.repository.agent import AgentKey, open_agent
 from strongroom.repository.cache import NoCache
-from strongroom.repository.collect import Collected, CollectLimits, Collector
+from strongroom.repository.collection.collect import Collected, CollectLimits, Collector
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.keyring import Keys
 from strongroom.repository.localfiles import FileCache, LocalFiles

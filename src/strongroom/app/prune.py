@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
-from strongroom.repository.collect import Collected, CollectLimits, Collector
-from strongroom.repository.removing import drop_old_ledgers
-from strongroom.repository.shrinking import ShrinkLimits, worth_repacking
-from strongroom.repository.verdict import tombs
+from strongroom.repository.collection.collect import Collected, CollectLimits, Collector
+from strongroom.repository.collection.removing import drop_old_ledgers
+from strongroom.repository.collection.shrinking import ShrinkLimits, worth_repacking
+from strongroom.repository.collection.verdict import tombs
 
 __all__ = ["CollectLimits", "PruneReport", "prune"]
 

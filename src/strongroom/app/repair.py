@@ -18,8 +18,8 @@ from strongroom.operations.repair import Other, lost_snapshots
 from strongroom.operations.repair import repair as mend
 from strongroom.operations.verify import all_packs, no_packs
 from strongroom.repository.remembered import Memory
-from strongroom.repository.repairplan import Action, Step
-from strongroom.repository.replica import can_give_config, give_config
+from strongroom.repository.repair.repairplan import Action, Step
+from strongroom.repository.repair.replica import can_give_config, give_config
 from strongroom.repository.repository import Repository
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Repair a repository: say what is wrong, make good what can be, and say what is lost.
 
-Everything is an order or a new object (``repository/repairing.py`` says why that is safe beside
-backups and collectors). A repair that is stopped anywhere has changed nothing that counted, and
-the next one finds what is left to do.
+Everything is an order or a new object (``repository/repair/repairing.py`` says why that is safe
+beside backups and collectors). A repair that is stopped anywhere has changed nothing that counted,
+and the next one finds what is left to do.
 """
 
 from __future__ import annotations
@@ -19,11 +19,8 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.check import Check, PackChoice
 from strongroom.repository.copying import SourceCopier
-from strongroom.repository.diagnosing import Diagnosis, Diagnostician
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.findings import CheckResult
-from strongroom.repository.healing import Healer
-from strongroom.repository.holdings import take_stock
 from strongroom.repository.ordering import put_order
 from strongroom.repository.putting import put_own
 from strongroom.repository.reader import Reader
@@ -37,13 +34,16 @@ from strongroom.repository.records import (
     PackIds,
     Voided,
 )
-from strongroom.repository.repairing import InDomain, RepairSession
-from strongroom.repository.repairplan import RepairPlan, Step, plan_repair
-from strongroom.repository.replica import Replica
+from strongroom.repository.repair.diagnosing import Diagnosis, Diagnostician
+from strongroom.repository.repair.healing import Healer
+from strongroom.repository.repair.holdings import take_stock
+from strongroom.repository.repair.repairing import InDomain, RepairSession
+from strongroom.repository.repair.repairplan import RepairPlan, Step, plan_repair
+from strongroom.repository.repair.replica import Replica
+from strongroom.repository.repair.teaching import Side, teach
 from strongroom.repository.repository import Listing, Repository
 from strongroom.repository.runs import NOTHING
 from strongroom.repository.session import BackupSession
-from strongroom.repository.teaching import Side, teach
 from strongroom.repository.translating import Translation
 from strongroom.repository.writer import Written
 

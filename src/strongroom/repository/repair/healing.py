@@ -18,8 +18,8 @@ from strongroom.model.events import Advanced
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord, Stream
 from strongroom.repository.columns import ChunkKind
 from strongroom.repository.content import flatten
-from strongroom.repository.holdings import Holdings
 from strongroom.repository.reader import Lost, Reader
+from strongroom.repository.repair.holdings import Holdings
 from strongroom.repository.tree import Root
 from strongroom.repository.treecursor import TreeCursor
 from strongroom.repository.writer import ChunkWriter

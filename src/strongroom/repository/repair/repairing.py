@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 from strongroom.compression.codec import Compressor
 from strongroom.repository import layout
-from strongroom.repository.footers import FoundPack
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.pack import SealedPack
 from strongroom.repository.packer import Packer, PackLimits
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import IndexedPack
-from strongroom.repository.repacking import put_segment
+from strongroom.repository.relisting import put_segment
+from strongroom.repository.repair.footers import FoundPack
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.writer import ChunkWriter, Written

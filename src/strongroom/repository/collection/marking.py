@@ -14,7 +14,7 @@ import numpy as np
 from strongroom.errors import DamageError
 from strongroom.model.entry import EXTENT, Entry
 from strongroom.model.snapshot import ListedSnapshot, SourceRecord
-from strongroom.repository.census import Census
+from strongroom.repository.collection.census import Census
 from strongroom.repository.content import MAX_DEPTH, FetchTree
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.tree import MAX_LEVELS, read_branch, read_leaf

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.repository import layout
-from strongroom.repository.footers import FoundPack, read_footer
 from strongroom.repository.index import ChunkIndex
 from strongroom.repository.loading import Choice, LoadedIndex
 from strongroom.repository.reader import Reader
+from strongroom.repository.repair.footers import FoundPack, read_footer
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.voids import void_segments
 

@@ -16,14 +16,14 @@ from strongroom.repository.check import Check, PackChoice
 from strongroom.repository.columns import FrameRecord, encode_columns
 from strongroom.repository.commits import open_snapshot
 from strongroom.repository.findings import CheckResult
-from strongroom.repository.healing import Healed, Healer
-from strongroom.repository.holdings import Holdings, take_stock
 from strongroom.repository.loading import read_segment
 from strongroom.repository.pack import read_whole_pack
 from strongroom.repository.payloads import is_voidable
 from strongroom.repository.records import CopyOf, IndexedPack, Voided
-from strongroom.repository.repairplan import Facts
-from strongroom.repository.replica import Back, Replica
+from strongroom.repository.repair.healing import Healed, Healer
+from strongroom.repository.repair.holdings import Holdings, take_stock
+from strongroom.repository.repair.repairplan import Facts
+from strongroom.repository.repair.replica import Back, Replica
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.voids import void_segments
 

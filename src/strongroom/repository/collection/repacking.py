@@ -15,13 +15,13 @@ from strongroom.crypto.primitives import sha256
 from strongroom.errors import DamageError, ObjectMissingError
 from strongroom.model.events import Advanced, Notice
 from strongroom.repository import layout
-from strongroom.repository.keyring import SessionKeys, fresh_salt
+from strongroom.repository.keyring import SessionKeys
 from strongroom.repository.pack import SealedPack, read_whole_pack, stated_pack_domain
 from strongroom.repository.packer import Packer, PackLimits
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import IndexedPack
+from strongroom.repository.relisting import put_segment
 from strongroom.repository.repository import Repository
-from strongroom.repository.segment import seal_segment
 
 _CHECKPOINT: Final = 256 << 20  # bytes read, after which what was written is listed
 
@@ -141,20 +141,3 @@ class _Domain:
 
     def _put_pack(self, sealed: SealedPack) -> None:
         put_own(self._repository.store, layout.pack(sealed.pack_id), sealed.data)
-
-
-def put_segment(
-    repository: Repository,
-    domain_id: bytes,
-    packs: Sequence[IndexedPack],
-    supersedes: Sequence[bytes] = (),
-) -> bytes:
-    """Put a segment that lists ``packs``, and replaces others; return its name."""
-    domain = repository.keyring.domain(domain_id)
-    content = sha256(b"".join(pack.pack_id for pack in packs))
-    salt = fresh_salt(repository.around.randomness, content, domain_id)
-    signer = repository.keyring.admin_signer().sign if supersedes else None
-    data = seal_segment(packs, domain, salt, b"".join(supersedes), signer)
-    name = sha256(data)
-    put_own(repository.store, layout.index_segment(name), data)
-    return name

@@ -14,7 +14,7 @@ from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.loading import ListedSegment, read_segment, superseded_by
 from strongroom.repository.records import IndexedPack
-from strongroom.repository.repacking import put_segment
+from strongroom.repository.relisting import put_segment
 from strongroom.repository.repository import Repository
 
 _SMALL: Final = 16 << 20  # bytes of a segment that is worth joining with others

@@ -15,19 +15,19 @@ from strongroom.errors import DamageError
 from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
-from strongroom.repository.census import Bools, Census
+from strongroom.repository.collection.census import Bools, Census
+from strongroom.repository.collection.liveness import GraceTime, Liveness, liveness
+from strongroom.repository.collection.marking import Marker
+from strongroom.repository.collection.proving import Prover
+from strongroom.repository.collection.shrinking import PackUse
+from strongroom.repository.collection.verdict import Listed
 from strongroom.repository.commits import oldest_first, open_snapshot
 from strongroom.repository.heads import lost_heads
-from strongroom.repository.liveness import GraceTime, Liveness, liveness
 from strongroom.repository.loading import Choice
-from strongroom.repository.marking import Marker
-from strongroom.repository.proving import Prover
 from strongroom.repository.reader import Reader
 from strongroom.repository.records import Removals
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.runs import Absent
-from strongroom.repository.shrinking import PackUse
-from strongroom.repository.verdict import Listed
 from strongroom.repository.voids import void_segments
 
 

@@ -17,18 +17,18 @@ from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.compacting import compact, worth_compacting
+from strongroom.repository.collection.compacting import compact, worth_compacting
+from strongroom.repository.collection.proving import Prover
+from strongroom.repository.collection.removing import remove
+from strongroom.repository.collection.repacking import Repacked, Repacker
+from strongroom.repository.collection.shrinking import ShrinkLimits, worth_repacking
+from strongroom.repository.collection.survey import MovedOnError, Survey, survey
+from strongroom.repository.collection.verdict import kills, tombs
+from strongroom.repository.collection.waiting import Waiting
 from strongroom.repository.envelope import Kind, wrap
-from strongroom.repository.proving import Prover
 from strongroom.repository.records import Done, Removals, Waits, split
-from strongroom.repository.removing import remove
-from strongroom.repository.repacking import Repacked, Repacker
 from strongroom.repository.repository import Repository
 from strongroom.repository.runs import NOTHING, Run, RunPart
-from strongroom.repository.shrinking import ShrinkLimits, worth_repacking
-from strongroom.repository.survey import MovedOnError, Survey, survey
-from strongroom.repository.verdict import kills, tombs
-from strongroom.repository.waiting import Waiting
 
 _TRIES: Final = 20
 _KINDS: Final = {

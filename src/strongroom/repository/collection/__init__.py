@@ -1,0 +1,1 @@
+"""The collector: what nobody needs any more is removed, while others work."""
