@@ -158,6 +158,17 @@ class TestLastGood:
         assert len(host.prune().last_good) == 3
         assert ids(host) == {mine, other, agents}
 
+    def test_one_that_may_go_does_not_take_the_place_of_another(self, host: Kit) -> None:
+        """Of the last one it was said that it may go, and of the one before it never was."""
+        first, second = (host.backup(files).snapshot.id for files in (A, B))
+        host.forget(second, allow_empty=True)
+        host.undelete(second)
+        host.forget(first, second)
+        done = host.prune()
+        assert [one.id for one in done.last_good] == [first]
+        assert host.restore(first)[1] == A
+        check_nothing_left(host)
+
     def test_it_goes_when_that_is_allowed(self, host: Kit) -> None:
         """With an order that allows it nothing is left: no pack, no segment, no commit."""
         host.forget(host.backup(A).snapshot.id, allow_empty=True)

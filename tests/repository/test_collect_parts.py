@@ -6,12 +6,17 @@ from collections.abc import Collection
 
 import pytest
 
+from strongroom.model.snapshot import ListedSnapshot, Snapshot
+from strongroom.repository import layout
 from strongroom.repository.collection.compacting import worth_compacting
+from strongroom.repository.collection.liveness import GraceTime, liveness
 from strongroom.repository.collection.shrinking import PackUse, ShrinkLimits, worth_repacking
 from strongroom.repository.collection.verdict import Listed, kills, tombs
 from strongroom.repository.loading import ListedSegment
-from strongroom.repository.records import Removals, split
+from strongroom.repository.orders import Order
+from strongroom.repository.records import OrderBody, OrderKind, Removals, Targets, split
 from strongroom.repository.runs import Absent, Doubtful
+from strongroom.repository.standing import Standing
 
 pytestmark = pytest.mark.spec("B2")
 
@@ -149,3 +154,33 @@ class TestVerdict:
         tombed = tombs(found, set(map(name, range(1, 10))), (), past)
         assert tombed.index == name(11)
         assert self.killed(found, tombed, (), past) == {name(11)}
+
+
+class TestLiveness:
+    """Which snapshots stay, beyond what the tests of whole collections show."""
+
+    def test_of_what_may_be_gone_no_snapshot_is_the_last_good_one(self) -> None:
+        """A run that nobody can read may have removed parts of it: the one before it stays."""
+        whole, doubtful = _snapshot(1), _snapshot(2)
+        for forgotten in ([whole], [whole, doubtful]):
+            found = liveness(
+                [whole, doubtful],
+                Standing((), [_forget(*forgotten)]),
+                GraceTime({}, now_ns=10, grace_ns=1),
+                doubtful={doubtful.key},
+            )
+            assert found.last_good == [whole]
+            assert whole.key in found.roots
+
+
+def _snapshot(number: int) -> ListedSnapshot:
+    writer, snapshot_id = bytes(16), number.to_bytes(16, "big")
+    record = Snapshot(b"", b"", b"", b"host", b"user", (), number, number, b"", ())
+    key = layout.commit(writer, snapshot_id)
+    return ListedSnapshot(snapshot_id.hex(), writer.hex(), key, b"", record)
+
+
+def _forget(*snapshots: ListedSnapshot) -> Order:
+    body = OrderBody(OrderKind.FORGET, 5, (), b"", b"")
+    targets = Targets(tuple(sorted(listed.key for listed in snapshots)))
+    return Order(layout.order(bytes(16)), bytes(32), body, targets)

@@ -70,9 +70,9 @@ def liveness(
     """Decide about all snapshots, given oldest first.
 
     ``doubtful``: those of which a run that nobody can read any more may have removed something;
-    their grace was over then, and stays so.
+    their grace was over then, and stays so. They are the last good one of nothing.
     """
-    kept = last_good(snapshots, standing)
+    kept = last_good([one for one in snapshots if one.key not in doubtful], standing)
     roots: dict[str, ListedSnapshot] = {}
     expired: dict[str, ListedSnapshot] = {}
     saved: list[ListedSnapshot] = []
@@ -84,7 +84,7 @@ def liveness(
             expired[key] = listed
         elif not time.is_over(standing.forgets[key], standing.releases.get(key, ())):
             roots[key] = listed
-        elif key in kept and key not in standing.may_be_empty:
+        elif key in kept:
             roots[key] = listed
             saved.append(listed)
         else:
@@ -95,12 +95,15 @@ def liveness(
 def last_good(snapshots: Sequence[ListedSnapshot], standing: Standing) -> frozenset[str]:
     """Return the last complete snapshot of each source that has none any more that is wanted.
 
-    Of a source that was never complete, the last one. Given oldest first; keys of COMMITs.
+    Of a source that was never complete, the last one. Never one that an order lets go all the same:
+    what nobody said that of stays then. Given oldest first; keys of COMMITs.
     """
     best: dict[Group, ListedSnapshot] = {}
     for wanted in (False, True):  # what is wanted stands for its source before what is forgotten
         for listed in snapshots:
             if standing.is_forgotten(listed.key) is wanted:
+                continue
+            if not wanted and listed.key in standing.may_be_empty:
                 continue
             group = group_of(listed)
             before = best.get(group)
