@@ -34,7 +34,7 @@ _FRAME_TYPE: Final = np.dtype(
 )
 _MAX_RUNS: Final = 8
 _LARGEST_RUN: Final = 2_000_000  # chunks; larger ones are not made by merging
-_SPILLED: Final = 500_000  # chunks from which on a run is worth a file
+_SPILLED: Final = 100_000  # chunks from which on a run is worth a file
 
 Spill = Callable[[Sequence[memoryview]], Sequence[memoryview]]
 U8 = npt.NDArray[np.uint8]
@@ -135,7 +135,7 @@ class ChunkIndex:
         parts = [self._add_pack(where, pack) for pack in packs if pack.ids or pack.frames]
         if not parts:
             return
-        self._runs.append(_merged(parts))
+        self._runs.append(self._moved(_merged(parts)))
         if len(self._runs) > _MAX_RUNS:
             self._merge()
 
@@ -148,11 +148,14 @@ class ChunkIndex:
             count -= 1  # the largest one is left alone, or every few packs would move all
         if count < 2:  # noqa: PLR2004 - two make one
             return
-        merged = _merged(runs[:count])
-        if self._spill is not None and len(merged.prefix) >= _SPILLED:
-            with contextlib.suppress(OSError):  # private memory is what there is
-                merged = _spilled(merged, self._spill)
-        self._runs = [*runs[count:], merged]
+        self._runs = [*runs[count:], self._moved(_merged(runs[:count]))]
+
+    def _moved(self, run: _Run) -> _Run:
+        """Return a large run out of private memory, if that can be had."""
+        if self._spill is not None and len(run.prefix) >= _SPILLED:
+            with contextlib.suppress(OSError):
+                return _spilled(run, self._spill)
+        return run
 
     def _add_pack(self, where: str, pack: IndexedPack) -> _Run:
         fits = (

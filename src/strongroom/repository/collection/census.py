@@ -165,23 +165,26 @@ class Census:
 
 def _first_rows(index: ChunkIndex) -> U32:
     """Return for every row the one that speaks for its chunk."""
-    runs = list(index.columns())
-    count = sum(len(run.prefix) for run in runs)
+    prefixes, ids = [], []
+    for run in index.columns():  # the other columns are as large, and are let go of
+        prefixes.append(run.prefix)
+        ids.append(run.ids)
+    count = sum(map(len, prefixes))
     first = np.arange(count, dtype=np.uint32)
     if not count:
         return first
-    prefix = np.concatenate([run.prefix for run in runs])
+    prefix = np.concatenate(prefixes)
     order = np.argsort(prefix, kind="stable")
     prefix = prefix[order]
     alike = np.flatnonzero(prefix[1:] == prefix[:-1])
     del prefix
-    starts = np.cumsum([0, *(len(run.prefix) for run in runs)])
+    starts = np.cumsum([0, *map(len, prefixes)])
     for group in _neighbours(alike):
         rows = order[group[0] : group[-1] + 2]
         known: dict[bytes, int] = {}
         for row in sorted(int(row) for row in rows):
             number = int(np.searchsorted(starts, row, "right")) - 1
-            chunk_id = _id_at(runs[number].ids, row - int(starts[number]))
+            chunk_id = _id_at(ids[number], row - int(starts[number]))
             first[row] = known.setdefault(chunk_id, row)
     return first
 
