@@ -212,7 +212,8 @@ def test_a_segment_that_does_not_fit_itself_is_damage(kit: Kit) -> None:
         data = sealed_segment(IndexBody((pack,), b"", b""), domain)
         key = layout.index_segment(sha256(data))
         kit.store.put(key, data)
-        subjects = {finding.subject for finding in kit.verify(read_data=False).damage}
-        assert subjects & {layout.index_segment(name) for name in segment_ids(kit)}
+        damage = kit.verify(read_data=False).damage
+        wanted = key if pack is ragged else layout.pack(pack.pack_id)  # it tells who is right
+        assert any(finding.subject == wanted and "index/" in finding.text for finding in damage)
         kit.store.delete(key)
     assert kit.verify().damage == []

@@ -218,23 +218,43 @@ def test_chunks_of_an_agent_stay_in_its_domain(kit: Kit, tmp_path: Path) -> None
 # -- index
 
 
-def test_a_segment_that_says_what_is_not_so_is_void(kit: Kit) -> None:
-    """It lists chunks at places of a pack where others are; the pack itself says what is where."""
-    kit.backup(FILES)
-    (pack,) = pack_ids(kit)
-    (segment,) = segment_ids(kit)
+def _lying_segment(kit: Kit, salt: bytes) -> tuple[str, bytes]:
+    """Return a segment that lists chunks of the only pack at places where others are."""
     good = listed_pack(kit)
     ids = [good.ids[i : i + 32] for i in range(0, len(good.ids), 32)]
     swapped = b"".join([*ids[1:2], *ids[:1], *ids[2:]])
-    lying = IndexedPack(pack, good.size, good.frames, swapped, good.lengths)
-    data = sealed_segment(IndexBody((lying,), b"", b""), kit.open().keyring.own_domain)
-    key = layout.index_segment(sha256(data))
+    lying = IndexedPack(good.pack_id, good.size, good.frames, swapped, good.lengths)
+    data = sealed_segment(IndexBody((lying,), b"", b""), kit.open().keyring.own_domain, salt)
+    return layout.index_segment(sha256(data)), data
+
+
+def test_a_segment_that_says_what_is_not_so_is_void(kit: Kit) -> None:
+    """It lists chunks at places of a pack where others are; the pack itself says what is where."""
+    kit.backup(FILES)
+    (segment,) = segment_ids(kit)
+    key, data = _lying_segment(kit, noise(32, "salt"))
     spoil(kit, layout.index_segment(segment), None)
     kit.store.put(key, data)
     assert kit.verify().damage
     result = mended(kit)
     assert [a.key for a in result.plan.actions if a.step is Step.VOID] == [key]
     assert result.left.damage == []
+    assert files_of(kit) == [FILES]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_segments_that_differ_the_pack_says_which_is_right(kit: Kit, *, first: bool) -> None:
+    """Whichever is listed first: the one that lies is void, the other stays, nothing is lost."""
+    kit.backup(FILES)
+    (segment,) = segment_ids(kit)
+    honest = layout.index_segment(segment)
+    lying = (_lying_segment(kit, noise(32, f"salt {n}")) for n in range(1000))
+    key, data = next(one for one in lying if (one[0] < honest) is first)
+    kit.store.put(key, data)
+    assert kit.verify(read_data=False).damage
+    result = mended(kit, read_data=False)
+    assert [a.key for a in result.plan.actions if a.step is Step.VOID] == [key]
+    assert kit.verify().damage == []
     assert files_of(kit) == [FILES]
 
 

@@ -228,9 +228,9 @@ class Check:
                 continue
             for pack in body.packs:
                 if self._indexed.setdefault(pack.pack_id, pack) != pack:
-                    self.result.damaged(
-                        info.key, f"{info.key} and another segment differ on what is in a pack"
-                    )
+                    key = layout.pack(pack.pack_id)  # which of the two is right, only it can tell
+                    text = f"{info.key} and another segment differ on what is in {key}"
+                    self.result.damaged(key, text)
 
     def _packs(self) -> None:
         """Compare packs with the index; listed after it, so that what it names must be there."""
