@@ -153,9 +153,10 @@ def test_the_last_good_one_stays(saved: Program) -> None:
 
 
 def test_allow_empty_counts_for_what_is_forgotten_already(saved: Program) -> None:
-    """The hint that prune gives works as it is typed."""
+    """The hint that prune gives works as it is typed; and only for the snapshot it names."""
     last = ids(saved)[0]
     saved.good("forget", *(one[:8] for one in ids(saved)))
+    assert f"strongroom forget {last[:8]} --allow-empty" in saved.good("prune", "--grace", "0").out
     saved.good("forget", last[:8], "--allow-empty")
     saved.good("prune", "--grace", "0")
     assert stored(saved) == 0

@@ -23,8 +23,10 @@ DAYS = [f"2026-11-{day:02} 02:00" for day in range(1, 31)]
 
 def run(given: Sequence[Candidate], policy: Policy, *, since: str = "", now: str = "") -> list[str]:
     """Decide and look at the brakes."""
-    since_ns = ns(since) if since else None
-    return brakes(decisions(given, policy, now=now), since_ns=since_ns, names=NAMES)
+    runs = {group: ns(since) for group in (APP, DB)} if since else {}
+    now_ns = ns(now) if now else max((one.time_ns for one in given), default=0)
+    decided = decisions(given, policy, now=now)
+    return brakes(decided, now_ns=now_ns, runs=runs, names=NAMES)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,29 @@ def test_what_came_since_the_last_run_may_push_out_as_much() -> None:
     assert run(candidates(DAYS), Policy(keep_last=19), since=DAYS[-5]) != []
 
 
+def test_what_came_long_ago_pushes_out_nothing() -> None:
+    """After a pause what piled up is much at once; a run each week goes on by itself."""
+    (sentence,) = run(candidates(DAYS), Policy(keep_last=2), since=DAYS[0])
+    assert sentence.startswith(
+        "28 of 30 snapshots would go in one run (7 came since the last run): "
+    )
+    assert run(candidates(DAYS), Policy(keep_last=20), since=DAYS[22]) == []
+    assert len(run(candidates(DAYS), Policy(keep_last=20), since=DAYS[22], now="2026-12-07")) == 1
+
+
+def test_a_run_on_one_group_is_none_on_another() -> None:
+    """What came of a group on which retention never ran does not count."""
+    given = [
+        *candidates(DAYS[:8]),
+        *(replace(one, group=DB, id=f"{one.id}+") for one in candidates(DAYS[:8])),
+    ]
+    decided = decisions(given, Policy(keep_last=2))
+    now_ns = ns(DAYS[7])
+    assert brakes(decided, now_ns=now_ns, runs={APP: ns(DAYS[1]), DB: ns(DAYS[1])}) == []
+    (sentence,) = brakes(decided, now_ns=now_ns, runs={APP: ns(DAYS[1])})
+    assert "(6 came since the last run)" in sentence
+
+
 def test_a_snapshot_of_two_sources_counts_once() -> None:
     """How many go is said in snapshots."""
     given = [replace(one, group=group) for one in candidates(DAYS[:20]) for group in (APP, DB)]
@@ -106,7 +131,7 @@ def test_a_group_that_would_become_empty_stops_a_run() -> None:
 def three(old: tuple[int, int], new: tuple[int, int], **more: bool) -> list[Candidate]:
     """Make a history of one that goes, the one before and the newest, with files and bytes."""
     return [
-        candidate(DAYS[0], files=1500, bytes=1500),
+        candidate(DAYS[0], files=old[0], bytes=old[1]),
         candidate(DAYS[1], files=old[0], bytes=old[1]),
         candidate(DAYS[2], files=new[0], bytes=new[1], **more),
     ]
@@ -134,6 +159,28 @@ def test_a_source_that_was_emptied_stops_a_run(
         assert "--accept" in sentence
     else:
         assert found == []
+
+
+def test_an_emptied_source_stops_every_run_until_nothing_of_before_would_go() -> None:
+    """The second empty snapshot is as large as the first; what goes is compared as well."""
+    full = [candidate(time, files=1000, bytes=1000) for time in DAYS[:3]]
+    empty = [candidate(time) for time in DAYS[3:10]]
+    for nights in range(2, len(empty) + 1):
+        (sentence,) = run([*full, *empty[:nights]], Policy(keep_last=2), since=DAYS[2])
+        assert "0 files, less than half of the 1,000 of 2026-11-, which would go: " in sentence
+    assert run(empty, Policy(keep_last=2), since=DAYS[2]) == []
+    # one of before the emptying stays, so others may go; it stops the run in which it would go
+    mixed = [*full, *empty[:2]]
+    assert run(mixed, Policy(keep_last=3), since=DAYS[2]) == []
+    # what stays is not lost: of before the emptying nothing would go
+    held = [replace(one, held=True) for one in full]
+    assert run([*held, *empty], Policy(keep_last=2), since=DAYS[2]) == []
+    # one that is incomplete was never all there is
+    part = [replace(one, complete=False) for one in full]
+    assert run([*part, *empty], Policy(keep_last=2), since=DAYS[2]) == []
+    # that of an agent's hour which counts may be the smaller one
+    follower = replace(full[0], counts=False, follows=empty[0].id)
+    assert len(run([follower, *empty], Policy(keep_last=2), since=DAYS[2])) == 1
 
 
 def test_emptiness_is_seen_among_complete_snapshots_that_count() -> None:

@@ -114,7 +114,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                 walks_of(run, repository.id),
             )
         sweep_folders(run)
-        forgotten = _forgotten(run, repository)
+        forgotten = _forgotten(run, repository, result.snapshot)
         tallies, written = result.tallies, result.written
         return BackupReport(
             snapshot=result.snapshot,
@@ -138,10 +138,10 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         )
 
 
-def _forgotten(run: Run, repository: Repository) -> int:
+def _forgotten(run: Run, repository: Repository, made: ListedSnapshot) -> int:
     """Apply the configured retention; the backup is done, and fails by nothing any more."""
     try:
-        return apply_configured(run, repository)
+        return apply_configured(run, repository, made)
     except StrongroomError as error:
         run.warn(f"nothing was forgotten: {error.message}")
         return 0

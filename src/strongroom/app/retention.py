@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Final
 
@@ -13,10 +13,10 @@ from strongroom.app.opening import opened_repository
 from strongroom.clock import rfc3339
 from strongroom.errors import RefusedError, UsageError
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.operations.choosing import choose
+from strongroom.operations.choosing import Choice, choose
 from strongroom.operations.forget import allow_empty, forget, forget_by_policy
 from strongroom.operations.listing import refuse_unreadable
-from strongroom.operations.retention import Ruling, Verdict, judge, store_time_ns
+from strongroom.operations.retention import Ruling, Verdict, groups_of, judge, store_time_ns
 from strongroom.policy.policy import Policy
 from strongroom.repository.repository import Listing, Repository
 
@@ -45,15 +45,21 @@ class ForgetRequest:
 
 @dataclass(frozen=True, slots=True)
 class ForgetReport:
-    """Verdicts on the snapshots that were meant, oldest first; ``by_policy``: with reasons."""
+    """Verdicts on the snapshots that were meant, oldest first; ``by_policy``: with reasons.
+
+    ``before``: those of them that were forgotten already.
+    """
 
     verdicts: Sequence[Verdict]
     by_policy: bool
+    before: Sequence[ListedSnapshot] = ()
 
     @property
     def going(self) -> list[ListedSnapshot]:
-        """The snapshots that are forgotten."""
-        return [verdict.listed for verdict in self.verdicts if not verdict.keep]
+        """The snapshots that are forgotten now."""
+        before = {listed.id for listed in self.before}
+        found = [verdict.listed for verdict in self.verdicts if not verdict.keep]
+        return [listed for listed in found if listed.id not in before]
 
 
 def forget_snapshots(run: Run, request: ForgetRequest) -> ForgetReport:
@@ -97,8 +103,12 @@ def explain(
         return ForgetReport(judged.verdicts, by_policy=True)
 
 
-def apply_configured(run: Run, repository: Repository) -> int:
+def apply_configured(run: Run, repository: Repository, made: ListedSnapshot) -> int:
     """After a backup, forget what the configuration does not keep; return how many went.
+
+    Only snapshots with a source of the one just made are judged, and only those of this host: the
+    others have a configuration of their own. A snapshot that has other sources as well stays at
+    least as long as if all were judged, since fewer snapshots leave more places to each.
 
     Whatever stops it is told of and is no failure of the backup.
     """
@@ -108,7 +118,9 @@ def apply_configured(run: Run, repository: Repository) -> int:
     if policy.is_empty:
         return 0
     listing = repository.list_snapshots()
-    judged = judge(repository, listing, listing.found, _ruling(run, repository, policy))
+    groups = groups_of(made)
+    chosen = [listed for listed in listing.found if not groups.isdisjoint(groups_of(listed))]
+    judged = judge(repository, listing, chosen, _ruling(run, repository, policy))
     if judged.brakes:
         run.warn(f"nothing was forgotten: {judged.brakes[0]}")
         return 0
@@ -122,22 +134,41 @@ def _forget_named(
 ) -> ForgetReport:
     refuse_unreadable(listing, request.chosen.names)
     held = listing.history.standing.held
-    everything = [*listing.found, *listing.forgotten] if request.allow_empty else listing.found
-    chosen = choose(everything, choice_of(run, request.chosen))
+    chosen = _named(listing, choice_of(run, request.chosen), allow_empty=request.allow_empty)
     for listed in chosen:
         if listed.key in held:
             raise RefusedError(
                 f"snapshot {listed.short_id} is held",
                 hint=f"Release it first: 'strongroom hold --release {listed.short_id}'.",
             )
+    gone = {listed.key for listed in listing.forgotten}
+    before = [listed for listed in chosen if listed.key in gone]
     if not request.dry_run:
-        if request.allow_empty:
-            allow_empty(repository, listing.history, chosen)
-            listing = repository.list_snapshots()
-        named = {listed.key for listed in chosen}
-        forget(repository, listing, [one for one in listing.found if one.key in named])
-    verdicts = [Verdict(listed, keep=False, reasons=()) for listed in chosen]
-    return ForgetReport(verdicts, by_policy=False)
+        forget(repository, listing, [listed for listed in chosen if listed.key not in gone])
+        if request.allow_empty:  # last: a crash in between leaves what can be brought back
+            allow_empty(repository, repository.read_history(), chosen)
+    verdicts = [
+        Verdict(listed, keep=False, reasons=("forgotten before",) if listed.key in gone else ())
+        for listed in chosen
+    ]
+    return ForgetReport(verdicts, by_policy=False, before=before)
+
+
+def _named(listing: Listing, choice: Choice, *, allow_empty: bool) -> list[ListedSnapshot]:
+    """Return what is named, oldest first; ids of what is forgotten count with ``allow_empty``.
+
+    ``latest`` is never something that is forgotten.
+    """
+    if not allow_empty:
+        return choose(listing.found, choice)
+    latest = [name for name in choice.names if name.startswith("latest")]
+    ids = [name for name in choice.names if not name.startswith("latest")]
+    chosen = choose(listing.found, replace(choice, names=latest)) if latest else []
+    if ids:
+        everything = [*listing.found, *listing.forgotten]
+        chosen += choose(everything, replace(choice, names=ids))
+    by_id = {listed.id: listed for listed in chosen}
+    return sorted(by_id.values(), key=lambda listed: (listed.snapshot.started_ns, listed.id))
 
 
 def _ruling(

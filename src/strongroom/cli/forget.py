@@ -47,5 +47,8 @@ def _tell(one: Job, request: ForgetRequest, report: ForgetReport) -> None:
     one.output.record("forgotten", dry_run=request.dry_run, snapshots=all_of_them, forgotten=going)
     done = "would be forgotten" if request.dry_run else "forgotten"
     one.output.line(f"{going:,} of {counted(all_of_them, 'snapshot')} {done}")
+    if before := len(report.before):
+        there = "was" if before == 1 else "were"
+        one.output.line(f"{counted(before, 'snapshot')} {there} forgotten before")
     if going and not request.dry_run:
         one.output.line("next: strongroom undelete brings them back; strongroom prune frees room")

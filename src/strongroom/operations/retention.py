@@ -40,7 +40,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Verdicts, oldest first; sentences that stop retention; first-seen times not yet signed."""
+    """Verdicts, oldest first; sentences that stop retention; first-seen times to be signed.
+
+    ``unsigned`` has a time for each snapshot on which no retention ran before.
+    """
 
     verdicts: Sequence[Verdict]
     brakes: Sequence[str]
@@ -81,15 +84,15 @@ def judge(
         for listed in chosen
         for one in listed.snapshot.sources
     }
-    signed = standing.first_seen
+    signed, judged = standing.first_seen, _judged(listing)
     return Judged(
         verdicts=_verdicts(chosen, decisions),
-        brakes=brakes(decisions, since_ns=_last_run_ns(listing), names=names),
+        brakes=brakes(decisions, now_ns=ruling.now_ns, runs=_runs(listing, judged), names=names),
         emptied=emptied(decisions, names),
         unsigned=[
             Origin(key, times[key].first_seen_ns, None)
-            for key in sorted(times)
-            if key not in signed and key in stored_ns
+            for key in sorted({listed.key for listed in chosen} - judged.keys())
+            if key in stored_ns or key in signed
         ],
     )
 
@@ -139,6 +142,11 @@ def _called(listed: ListedSnapshot, source: SourceRecord) -> str:
     return f"{paths} of {os.fsdecode(listed.snapshot.host)}"
 
 
+def groups_of(listed: ListedSnapshot) -> set[Group]:
+    """Return the groups in which a snapshot is judged: one for each of its sources."""
+    return {Group(listed.writer, source_of(listed, one.name)) for one in listed.snapshot.sources}
+
+
 def source_of(listed: ListedSnapshot, name: bytes) -> str:
     """Return the id of a source of a snapshot; the same for all snapshots of it."""
     return f"{os.fsdecode(name)} of {os.fsdecode(listed.snapshot.host)}"
@@ -162,6 +170,26 @@ def _verdicts(chosen: Sequence[ListedSnapshot], decisions: Sequence[Decision]) -
     ]
 
 
-def _last_run_ns(listing: Listing) -> int | None:
-    times = [o.body.time_ns for o in listing.history.orders if o.body.kind == OrderKind.FORGET]
-    return max(times, default=None)
+def _judged(listing: Listing) -> dict[str, int]:
+    """Return when a policy last ran on a snapshot, by the key of its COMMIT; nanoseconds.
+
+    Forget orders do not say whether a policy or a person chose. But a policy signs when it first
+    saw what it judged, and nobody else does so without naming an original (as ``copy`` does).
+    """
+    found: dict[str, int] = {}
+    for order in listing.history.orders:
+        if order.body.kind == OrderKind.ORIGINS and isinstance(order.payload, tuple):
+            for one in order.payload:
+                if isinstance(one, Origin) and one.copy_of is None:
+                    found[one.key] = max(order.body.time_ns, found.get(one.key, 0))
+    return found
+
+
+def _runs(listing: Listing, judged: Mapping[str, int]) -> dict[Group, int]:
+    """Return when a policy last ran on each group; nanoseconds."""
+    found: dict[Group, int] = {}
+    for listed in [*listing.found, *listing.forgotten]:
+        if listed.key in judged:
+            for group in groups_of(listed):
+                found[group] = max(judged[listed.key], found.get(group, 0))
+    return found

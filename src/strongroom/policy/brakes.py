@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from strongroom.policy.candidates import Candidate, Group
+from strongroom.policy.periods import HOUR_NS
 from strongroom.policy.retention import Decision
 
+RECENT_NS: Final = 7 * 24 * HOUR_NS
+"""How far back snapshots can have come since the last run.
+
+Retention that runs at least weekly loses about what came in between; after a longer pause, what
+piled up is much at once.
+"""
 _NO_NAMES: Final[Mapping[Group, str]] = {}
+_NO_RUNS: Final[Mapping[Group, int]] = {}
 _FEW: Final = 3  # so many may go however few there are
 _PART: Final = 5  # one in so many may go
 _SHRUNK: Final = 2  # less than one in so many is sudden emptiness
@@ -31,21 +39,23 @@ def emptied(decisions: Sequence[Decision], names: Mapping[Group, str] = _NO_NAME
 def brakes(
     decisions: Sequence[Decision],
     *,
-    since_ns: int | None = None,
+    now_ns: int = 0,
+    runs: Mapping[Group, int] = _NO_RUNS,
     names: Mapping[Group, str] = _NO_NAMES,
 ) -> list[str]:
     """Return a sentence for each reason not to go on; none means go on.
 
-    ``since_ns`` is when retention last ran, None if it never did: as many as came since then may go
-    as well, since each new snapshot of a policy that did not change pushes out about one. ``names``
-    says how a person calls a group.
+    ``runs`` is when retention last ran on a group, for those on which it did: as many as came since
+    then, and no more than ``RECENT_NS`` before ``now_ns``, may go as well, since each new snapshot
+    of a policy that did not change pushes out about one. ``names`` says how a person calls a group.
     """
     found: list[str] = []
     for group, of_group in _groups(decisions).items():
         if not all(one.keep for one in of_group):
             found += _emptied(_name(group, names), of_group)
             found += _shrunk(_name(group, names), of_group)
-    return [*found, *_many(decisions, since_ns)]
+    since = {group: max(ran_ns, now_ns - RECENT_NS) for group, ran_ns in runs.items()}
+    return [*found, *_many(decisions, since)]
 
 
 def _groups(decisions: Sequence[Decision]) -> Mapping[Group, list[Decision]]:
@@ -70,34 +80,50 @@ def _emptied(name: str, decisions: Sequence[Decision]) -> Iterator[str]:
 
 
 def _shrunk(name: str, decisions: Sequence[Decision]) -> Iterator[str]:
-    complete = sorted(
-        (one.candidate for one in decisions if one.candidate.complete and one.candidate.counts),
-        key=lambda one: (one.time_ns, one.id),
+    """Compare with what would go, too: the second snapshot of an emptied source is like the first.
+
+    So the last ones of before the emptying never go by themselves. Earlier ones may, while one that
+    stays is at least half as large: else a source that shrank for good would stop every run.
+    """
+    by_age = sorted(
+        (one for one in decisions if one.candidate.complete),
+        key=lambda one: (one.candidate.time_ns, one.candidate.id),
         reverse=True,
     )
-    if len(complete) > 1 and (what := _less(*complete[:2])):
-        yield (
-            f"the newest complete snapshot of {name} has {what}: if its source was emptied, "
-            f"the older ones are all there is; {_ACCEPT}"
-        )
+    counted = [one.candidate for one in by_age if one.candidate.counts]
+    if not counted:
+        return
+    newest = counted[0]
+    older = [(one, "the one before") for one in counted[1:2]]
+    staying = [one.candidate for one in by_age if one.keep]
+    going = [one.candidate for one in by_age if not one.keep]
+    alone = [one for one in going if all(_less(stays, one, "") for stays in staying)]
+    older += [(one, f"{one.id[:8]}, which would go") for one in alone]
+    for what in (_less(newest, old, called) for old, called in older):
+        if what:
+            yield (
+                f"the newest complete snapshot of {name} has {what}: if its source was emptied, "
+                f"the older ones are all there is; {_ACCEPT}"
+            )
+            return
 
 
-def _less(new: Candidate, old: Candidate) -> str:
+def _less(new: Candidate, old: Candidate, called: str) -> str:
     if new.files * _SHRUNK < old.files:
-        return f"{new.files:,} files, less than half of the {old.files:,} of the one before"
+        return f"{new.files:,} files, less than half of the {old.files:,} of {called}"
     if new.bytes * _SHRUNK < old.bytes:
-        return f"{new.bytes:,} bytes, less than half of the {old.bytes:,} of the one before"
+        return f"{new.bytes:,} bytes, less than half of the {old.bytes:,} of {called}"
     return ""
 
 
-def _many(decisions: Sequence[Decision], since_ns: int | None) -> Iterator[str]:
+def _many(decisions: Sequence[Decision], since: Mapping[Group, int]) -> Iterator[str]:
     """A policy that shrank, or that is applied for the first time, removes much at once."""
     snapshots = {one.candidate.id for one in decisions}
     going = {one.candidate.id for one in decisions if not one.keep}
     came = {
         one.candidate.id
         for one in decisions
-        if since_ns is not None and one.candidate.time_ns > since_ns
+        if one.candidate.group in since and one.candidate.time_ns > since[one.candidate.group]
     }
     excess = len(going) - len(came)
     if excess > _FEW and excess * _PART > len(snapshots):
