@@ -112,6 +112,23 @@ class TestGrace:
         assert host.prune(grace_ns=7 * DAY_NS).commits == 2
 
 
+def test_while_something_needed_is_gone_nothing_is_removed(host: Kit) -> None:
+    """It is said what to do; and when the damaged snapshot is let go of, collecting goes on."""
+    lost = host.backup(A).snapshot.id
+    host.store.delete(layout.pack(pack_ids(host)[0]))
+    host.clock.sleep(10)
+    kept = host.backup(B, "other").snapshot.id
+    before = keys(host, layout.PACKS)
+    with pytest.raises(DamageError, match="is needed, and is in no pack") as told:
+        host.prune()
+    assert "strongroom repair" in (told.value.hint or "")
+    assert keys(host, layout.PACKS) == before
+    host.forget(lost, allow_empty=True)
+    host.prune()
+    assert ids(host) == {kept}
+    assert host.restore(kept)[1] == B
+
+
 class TestLastGood:
     """The last good snapshot of a source stays, unless somebody allows that none does."""
 

@@ -18,6 +18,12 @@ from strongroom.repository.layout import HASH_SIZE
 
 Bools = npt.NDArray[np.bool_]
 _BATCH: Final = 1 << 16
+_HINT: Final = (
+    "Nothing is removed until this is settled. 'strongroom repair' says which snapshots lost "
+    "something, and with '--from COPY' brings it back; those that stay damaged can be let go of "
+    "with 'strongroom forget SNAPSHOT --allow-empty', and 'strongroom prune' goes on after the "
+    "grace."
+)
 
 Way = tuple[Literal["tree", "list"], int]
 """What a chunk is gone through as: part of a tree, or list of extents; and its level or depth."""
@@ -62,7 +68,7 @@ class Census:
             place = int(np.argmin(rows)) * HASH_SIZE
             missing = joined[place : place + HASH_SIZE]
             msg = f"chunk {missing.hex()[:16]} is needed, and is in no pack that is there"
-            raise MissingObjectError(msg)
+            raise MissingObjectError(msg, hint=_HINT)
         return self._first[rows]
 
     def are_needed(self, ids: Sequence[bytes]) -> list[bool]:
