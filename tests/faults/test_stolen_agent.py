@@ -339,7 +339,7 @@ def test_what_a_thief_puts_where_main_would_commit_is_no_success(
 
 def test_an_index_of_a_thief_leads_nobody_astray(thief: Thief) -> None:
     """His segment says that main's chunk lies in a pack of his: main does not rely on it, every
-    reader gets the right bytes, and verify names one of the two segments that differ.
+    reader gets the right bytes, and verify names the pack and one of the two segments that differ.
     """
     repository = thief.kit.open()
     chunk_id = repository.keyring.own_domain.data_hasher(FILES[b"b"])
@@ -354,8 +354,9 @@ def test_an_index_of_a_thief_leads_nobody_astray(thief: Thief) -> None:
     for host in (thief.kit, new):
         assert host.restore(thief.own.id)[1] == FILES
     assert thief.kit.backup(FILES).written.chunks == 0
-    named = {finding.subject for finding in thief.kit.verify().damage}
-    assert named & {key, *map(layout.index_segment, names)}
+    (said,) = [one for one in thief.kit.verify().damage if "another segment differ" in one.text]
+    assert said.subject == layout.pack(theirs.pack_id)
+    assert any(name in said.text for name in (key, *map(layout.index_segment, names)))
 
 
 def _segment_name(info: ObjectInfo) -> bytes | None:

@@ -11,8 +11,16 @@ from strongroom.app.opening import opened_repository
 from strongroom.app.other import opened_other
 from strongroom.config.settings import Settings
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.operations.choosing import choose
-from strongroom.operations.copy import Copied, NotCopied, There, plan_copy, refuse_same, size_of
+from strongroom.operations.choosing import choose, refuse_none
+from strongroom.operations.copy import (
+    Copied,
+    NotCopied,
+    There,
+    not_whole,
+    plan_copy,
+    refuse_same,
+    size_of,
+)
 from strongroom.operations.copy import copy as copy_planned
 from strongroom.operations.listing import refuse_unreadable
 
@@ -44,11 +52,13 @@ class CopyRequest:
 class CopyReport:
     """What became of the snapshots; ``wanted``: those that a dry run would copy.
 
+    ``not_whole``: those of ``there`` of which data is lost in the destination.
     ``unreadable`` counts snapshots of the source that nobody can read, where all were meant.
     """
 
     wanted: Sequence[ListedSnapshot]
     there: Sequence[There]
+    not_whole: Sequence[There]
     copied: Sequence[Copied]
     failed: Sequence[NotCopied]
     unreadable: int
@@ -66,8 +76,12 @@ def copy(run: Run, request: CopyRequest) -> CopyReport:
         refuse_same(source, destination)
         listing = source.list_snapshots()
         refuse_unreadable(listing, chosen.names)
+        choice = choice_of(run, chosen)
+        found = choose(listing.found, choice)
+        if not listing.unreadable:  # else one that fits may be among those
+            refuse_none(found, choice)
         plan = plan_copy(
-            choose(listing.found, choice_of(run, chosen)),
+            found,
             (source.id, listing.history),
             (destination.id, destination.list_snapshots()),
         )
@@ -79,6 +93,7 @@ def copy(run: Run, request: CopyRequest) -> CopyReport:
         return CopyReport(
             wanted=plan.wanted,
             there=plan.there,
+            not_whole=not_whole(destination, plan.there),
             copied=copied,
             failed=failed,
             unreadable=0 if chosen.names else listing.unreadable,

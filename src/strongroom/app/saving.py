@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strongroom import __version__
@@ -11,14 +12,22 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.errors import DamageError
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.operations.choosing import choose
+from strongroom.operations.choosing import choose, refuse_none
 from strongroom.operations.forget import bring_back, choose_forgotten, keep, release
 from strongroom.operations.listing import refuse_unreadable
 from strongroom.repository.commits import open_saving
 from strongroom.repository.records import Saving
 from strongroom.repository.repository import Repository
 
-__all__ = ["Chosen", "HeldSnapshot", "held_snapshots", "hold", "release_holds", "undelete"]
+__all__ = [
+    "Chosen",
+    "HeldSnapshot",
+    "Released",
+    "held_snapshots",
+    "hold",
+    "release_holds",
+    "undelete",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,14 @@ class HeldSnapshot:
     user: bytes
     since_ns: int
     note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The snapshots whose holds ended, and those that were meant and that nothing held."""
+
+    released: Sequence[ListedSnapshot]
+    not_held: Sequence[ListedSnapshot]
 
 
 def undelete(run: Run, chosen: Chosen, *, dry_run: bool) -> list[ListedSnapshot]:
@@ -53,8 +70,8 @@ def hold(run: Run, chosen: Chosen, note: str, *, dry_run: bool) -> list[ListedSn
         return found
 
 
-def release_holds(run: Run, chosen: Chosen, *, dry_run: bool) -> list[ListedSnapshot]:
-    """End the holds of snapshots; return those that were held."""
+def release_holds(run: Run, chosen: Chosen, *, dry_run: bool) -> Released:
+    """End the holds of snapshots."""
     with opened_repository(run) as opened:
         repository = opened.repository
         found = _chosen(run, repository, chosen)
@@ -62,7 +79,7 @@ def release_holds(run: Run, chosen: Chosen, *, dry_run: bool) -> list[ListedSnap
         held = [one for one in found if one.key in listing.history.standing.held]
         if not dry_run:
             release(repository, listing, held)
-        return held
+        return Released(held, [one for one in found if one not in held])
 
 
 def held_snapshots(run: Run) -> list[HeldSnapshot]:
@@ -92,7 +109,10 @@ def _chosen(run: Run, repository: Repository, chosen: Chosen) -> list[ListedSnap
     repository.keyring.admin_signer()
     listing = repository.list_snapshots()
     refuse_unreadable(listing, chosen.names)
-    return choose(listing.found, choice_of(run, chosen))
+    choice = choice_of(run, chosen)
+    found = choose(listing.found, choice)
+    refuse_none(found, choice)
+    return found
 
 
 def _saying(run: Run, note: str) -> Saving:

@@ -23,6 +23,7 @@ from strongroom.cli.output import Output, say
 from strongroom.cli.quantities import counted, duration, moment, size
 from strongroom.model.snapshot import ListedSnapshot
 
+INCOMPLETE: Final = 3
 DAMAGED: Final = 4
 
 
@@ -62,10 +63,14 @@ def run(  # noqa: PLR0913 - one for each option
         if dry_run:
             for listed in report.wanted:
                 _tell_wanted(one.output, listed)
+        for known in report.not_whole:
+            _tell_not_whole(one.output, known)
         for failed in report.failed:
             _tell_failed(one.output, failed)
         _summarise(one.output, report, dry_run=dry_run)
-        return DAMAGED if report.failed or report.unreadable else 0
+        if report.failed or report.unreadable:
+            return DAMAGED
+        return INCOMPLETE if report.not_whole else 0
 
 
 def _tell_there(output: Output, known: There) -> None:
@@ -80,6 +85,19 @@ def _tell_there(output: Output, known: There) -> None:
             f"{known.snapshot.short_id}  was forgotten there (as {known.there.short_id}), "
             "and is not copied again"
         )
+
+
+def _tell_not_whole(output: Output, known: There) -> None:
+    text = f"snapshot {known.snapshot.short_id} is there (as {known.there.short_id}), but not whole"
+    output.record(
+        "error",
+        during="check",
+        snapshot_id=known.snapshot.id,
+        copy_id=known.there.id,
+        error={"message": text},
+    )
+    if not output.json_lines:
+        say(f"damage: {text}: some of its data is lost there")
 
 
 def _tell_copied(output: Output, copied: Copied) -> None:
@@ -127,6 +145,7 @@ def _summarise(output: Output, report: CopyReport, *, dry_run: bool) -> None:
         snapshots_copied=0 if dry_run else done,
         snapshots_wanted=len(report.wanted),
         snapshots_there=len(report.there),
+        snapshots_not_whole=len(report.not_whole),
         snapshots_failed=len(report.failed),
         snapshots_unreadable=report.unreadable,
         bytes_read=sum(one.read for one in report.copied),
@@ -137,6 +156,12 @@ def _summarise(output: Output, report: CopyReport, *, dry_run: bool) -> None:
     would = "would be copied" if dry_run else "copied"
     text = f"{counted(done, 'snapshot')} {would} to {harmless(report.url)}"
     output.line(f"{text}, {_there(report)}, in {duration(report.seconds)}")
+    if report.not_whole:
+        output.wanted(
+            f"{counted(len(report.not_whole), 'snapshot')} there already, but not whole; next, for "
+            f"{harmless(report.url)}: strongroom verify, then strongroom repair --from this "
+            "repository"
+        )
     lost = len(report.failed) + report.unreadable
     if lost:
         output.wanted(
@@ -149,4 +174,5 @@ def _there(report: CopyReport) -> str:
     """Say how many were there already."""
     forgotten = sum(known.forgotten for known in report.there)
     kept = f" ({forgotten:,} of them forgotten)" if forgotten else ""
-    return f"{len(report.there):,} already there{kept}"
+    unread = ", not read again" if report.there else ""
+    return f"{len(report.there):,} already there{kept}{unread}"

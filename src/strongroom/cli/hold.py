@@ -12,6 +12,7 @@ from strongroom.cli.names import harmless, shown
 from strongroom.cli.quantities import counted, moment
 from strongroom.cli.tables import table
 from strongroom.clock import rfc3339
+from strongroom.model.snapshot import ListedSnapshot
 
 
 def run(  # noqa: PLR0913 - one for each option
@@ -31,12 +32,15 @@ def run(  # noqa: PLR0913 - one for each option
     if note is not None and (release or not wanted):
         raise click.UsageError("--note says why snapshots are held; name them")
     chosen = Chosen(names=names, tags=tags, hosts=hosts, paths=paths)
+    found: Sequence[ListedSnapshot]
     with job(stream=not wanted) as one:
         if not wanted:
             _list(one)
             return 0
         if release:
-            found = release_holds(one.run, chosen, dry_run=dry_run)
+            ended = release_holds(one.run, chosen, dry_run=dry_run)
+            found = ended.released
+            _tell_not_held(one, ended.not_held)
         else:
             found = hold(one.run, chosen, note or "", dry_run=dry_run)
         for listed in found:
@@ -47,6 +51,13 @@ def run(  # noqa: PLR0913 - one for each option
         would = "would be " if dry_run else ""
         one.output.line(f"{counted(len(found), 'snapshot')} {would}{done}")
     return 0
+
+
+def _tell_not_held(one: Job, snapshots: Sequence[ListedSnapshot]) -> None:
+    for listed in snapshots:
+        one.output.record("skipped", id=listed.id, reason="not held")
+        when = moment(listed.snapshot.started_ns)
+        one.output.line(f"{listed.short_id}  {when}  is not held")
 
 
 def _list(one: Job) -> None:

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from strongroom.errors import NotFoundError
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.listing import find_snapshot
 
@@ -31,6 +32,25 @@ def choose(snapshots: Sequence[ListedSnapshot], choice: Choice) -> list[ListedSn
         return fitting
     named = {find_snapshot(fitting, name).id for name in choice.names}
     return [listed for listed in fitting if listed.id in named]
+
+
+def refuse_none(found: Sequence[ListedSnapshot], choice: Choice) -> None:
+    """``NotFoundError`` if something was said of the snapshots that are meant, and none fits it."""
+    said = [
+        *_either("with tag", choice.tags),
+        *_either("of host", choice.hosts),
+        *_either("that saved", choice.paths),
+    ]
+    if said and not found:
+        raise NotFoundError(
+            f"no snapshot {', '.join(said)}",
+            hint="See which there are with 'strongroom snapshots'.",
+        )
+
+
+def _either(what: str, values: Sequence[bytes]) -> list[str]:
+    shown = " or ".join(value.decode("utf-8", "backslashreplace") for value in values)
+    return [f"{what} {shown}"] if values else []
 
 
 def _fits(listed: ListedSnapshot, choice: Choice) -> bool:

@@ -14,16 +14,20 @@ from typing import NamedTuple
 import msgspec
 
 from strongroom.errors import DamageError, UsageError
-from strongroom.model.events import PhaseBegan
+from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.copying import SourceCopier
+from strongroom.repository.findings import CheckResult
+from strongroom.repository.loading import Choice
 from strongroom.repository.ordering import put_order
 from strongroom.repository.reader import Reader
 from strongroom.repository.records import OrderKind, Origin
 from strongroom.repository.repository import History, Listing, Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.translating import Translation
+from strongroom.repository.treecheck import TreeCheck
+from strongroom.repository.voids import void_segments
 from strongroom.repository.writer import Written
 
 
@@ -132,6 +136,41 @@ def copy(
         except DamageError as error:
             result.failed.append(NotCopied(listed, error))
     return result
+
+
+def not_whole(destination: Repository, there: Sequence[There]) -> list[There]:
+    """Return those of ``there`` that need what their repository has lost, as far as it knows.
+
+    That is what an index lists and no sound pack holds: nothing is read of a pack that is there
+    and in no quarantine. Trees are looked at only where a pack is missing or in quarantine, which
+    is no loss where its chunks have another place, or nothing needs them any more. A pack that a
+    collector took is not missing, so ``gc/`` is read after the packs, and these after the index.
+    """
+    there = [one for one in there if not one.forgotten]
+    if not there:
+        return []
+    standing = destination.read_history().standing
+    store = destination.store
+    void = void_segments(store, standing.voids)
+    loaded = destination.load_index(Choice(absent=void))
+    indexed = {pack for segment in loaded.segments for pack in segment.packs}
+    listed = {layout.pack_id(info.key) for info in store.list(layout.PACKS)}
+    missing = indexed - listed
+    past = destination.read_runs(standing.voids).absent()
+    missed = missing - past.killed_packs - past.doubtful.packs
+    if not (missed or indexed & standing.quarantined or loaded.damaged):
+        return []
+    bad = missing | standing.quarantined
+    usable = destination.load_index(Choice(usable=lambda p: p.pack_id not in bad, absent=void))
+    result = CheckResult()
+    check = TreeCheck(destination.reader(), usable.index, result)
+    sink = destination.around.sink
+    sink(PhaseBegan("look at what is there already", len(there)))
+    for one in there:
+        check.snapshot(one.there)
+        sink(Advanced(1, 0))
+    lost = {finding.snapshot for finding in result.damage}
+    return [one for one in there if one.there.short_id in lost]
 
 
 def size_of(listed: ListedSnapshot) -> int:

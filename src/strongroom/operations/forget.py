@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from strongroom.errors import NotFoundError, RefusedError
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.operations.choosing import Choice, choose
+from strongroom.operations.choosing import Choice, choose, refuse_none
 from strongroom.operations.retention import Judged
 from strongroom.repository.ordering import put_order
 from strongroom.repository.records import OrderKind, Origin, Saving, Targets
@@ -52,14 +52,16 @@ def _order(
 
 
 def choose_forgotten(listing: Listing, choice: Choice) -> list[ListedSnapshot]:
-    """Return forgotten snapshots that are still there; ``NotFoundError`` for a name of none."""
+    """Return forgotten snapshots that are still there; ``NotFoundError`` if none is meant."""
     try:
-        return choose(listing.forgotten, choice)
+        found = choose(listing.forgotten, choice)
+        refuse_none(found, choice)
     except NotFoundError as error:
         raise NotFoundError(
             f"{error.message} among the forgotten ones",
             hint="See what can still be brought back with 'strongroom snapshots --forgotten'.",
         ) from error
+    return found
 
 
 def bring_back(repository: Repository, snapshots: Sequence[ListedSnapshot], saying: Saving) -> None:

@@ -281,11 +281,9 @@ class Keyring:
         known = self._sessions.get((domain, epoch, sealed_session_key))
         if known is not None:
             return known
-        if epoch not in self._epochs:
-            raise KeyRefusedError(
-                f"{where} is sealed to key epoch {epoch}, which this key does not hold",
-                hint="Open the repository with a key that was added or renewed after the rotation.",
-            )
+        if epoch not in self._epochs:  # an order begins one, and such a repository is not opened
+            msg = f"{where} is damaged: it is sealed to key epoch {epoch}, and there is none"
+            raise DamageError(msg)
         keys = self.domain(domain)
         try:
             seed = unseal_with(self._epochs[epoch], sealed_session_key, _session_info(keys, epoch))

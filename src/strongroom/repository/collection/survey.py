@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -29,6 +30,11 @@ from strongroom.repository.records import Removals
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.runs import Absent
 from strongroom.repository.voids import void_segments
+
+_HINT: Final = (
+    "Nothing is removed until this is settled. Restore the object from a copy of the "
+    "repository; if there is none, 'strongroom repair' says what can be done."
+)
 
 
 class MovedOnError(Exception):
@@ -157,7 +163,10 @@ def survey(
 
 
 def _opened(repository: Repository, history: History) -> list[ListedSnapshot]:
-    opened = [open_snapshot(one, repository.keyring) for one in history.decisions]
+    try:
+        opened = [open_snapshot(one, repository.keyring) for one in history.decisions]
+    except DamageError as error:
+        raise DamageError(f"cannot collect: {error.message}", hint=_HINT) from error
     found = [one for one in opened if one is not None]
     return oldest_first(found, history.seen, history.standing.copied)
 
@@ -198,21 +207,17 @@ def _census(
 
 
 def _refuse_unreadable(history: History) -> None:
-    hint = (
-        "Nothing is removed until this is settled. Restore the object from a copy of the "
-        "repository; if there is none, 'strongroom repair' says what can be done."
-    )
     for error in history.damaged.values():
-        raise DamageError(f"cannot collect: {error.message}", hint=hint)
+        raise DamageError(f"cannot collect: {error.message}", hint=_HINT)
     if history.runs.unreadable:
-        raise DamageError(f"cannot collect: {history.runs.unreadable[0]} is damaged", hint=hint)
+        raise DamageError(f"cannot collect: {history.runs.unreadable[0]} is damaged", hint=_HINT)
     for key in history.lost:
-        raise DamageError(f"cannot collect: {key} is gone, and it was seen before", hint=hint)
+        raise DamageError(f"cannot collect: {key} is gone, and it was seen before", hint=_HINT)
     for claim in history.claimed:
         raise DamageError(
             f"cannot collect: {claim.key} is not there, and an agent's commit "
             f"({claim.said_by}) says that it was",
-            hint=hint,
+            hint=_HINT,
         )
 
 

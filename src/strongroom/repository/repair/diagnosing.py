@@ -14,7 +14,7 @@ from strongroom.repository import layout
 from strongroom.repository.cache import NoCache
 from strongroom.repository.check import Check, PackChoice
 from strongroom.repository.columns import FrameRecord, encode_columns
-from strongroom.repository.commits import open_snapshot
+from strongroom.repository.commits import Decision, open_saving, open_snapshot
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.loading import read_segment
 from strongroom.repository.pack import read_whole_pack
@@ -232,7 +232,9 @@ class Diagnostician:
         """
         own = self._repository.id
         identity = history.standing.identity
-        here = {identity(own, one.key) for one in history.decisions if one.commit is not None}
+        unopened = self._unopened(history)
+        commits = [one for one in history.decisions if one.commit is not None]
+        here = {identity(own, one.key) for one in commits if one.key not in unopened}
         killed = history.runs.absent().commits
         absent = {*history.damaged, *(one.key for one in history.standing.voids), *void}
         return [
@@ -245,6 +247,21 @@ class Diagnostician:
                 or (replica is not None and replica.snapshot(key) is not None)
             )
         ]
+
+    def _unopened(self, history: History) -> dict[str, bytes]:
+        """Return the digests of the commits that are signed as they must be, and do not open.
+
+        Whoever signs can seal anything, and what is in such a commit nobody will ever read.
+        """
+        return {one.key: one.sha256 for one in history.decisions if not self._opens(one)}
+
+    def _opens(self, decision: Decision) -> bool:
+        try:
+            open_snapshot(decision, self._repository.keyring)
+            open_saving(decision, self._repository.keyring)
+        except DamageError:
+            return False
+        return True
 
     def _void(self, key: str, history: History, missed: Collection[str]) -> Voided:
         if not is_voidable(key):
@@ -260,7 +277,7 @@ class Diagnostician:
                 raise RefusedError(f"--void {key}: it is not there, and nobody misses it") from None
             return Voided(key, b"")
         unreadable = {*history.damaged, *history.runs.unreadable, *self._ailing.segments}
-        if key not in unreadable:
+        if key not in unreadable and self._unopened(history).get(key) != digest:
             raise RefusedError(
                 f"--void {key}: it can be read, so it counts",
                 hint="Only what is damaged or gone can be declared void.",
