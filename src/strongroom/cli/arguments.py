@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import click
@@ -16,32 +16,21 @@ _PERCENT: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
 _WHOLE: Final = 100.0
 
 
-class _Size(click.ParamType[int]):
-    name = "size"
+class _Quantity(click.ParamType[int]):
+    """A number with a unit, read as the configuration file reads it."""
+
+    def __init__(self, name: str, parse: Callable[[str, str], int]) -> None:
+        self.name = name
+        self._parse = parse
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Read a size in bytes."""
+        """Read it; a default is there already."""
         if isinstance(value, int):
             return value
         try:
-            return parse_size(str(value), param.opts[-1] if param is not None else "size")
-        except UsageError as error:
-            raise click.UsageError(f"{error.message}. {error.hint}", ctx) from error
-
-
-class _Span(click.ParamType[int]):
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read a length of time in seconds."""
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_seconds(str(value), param.opts[-1] if param is not None else "time")
+            return self._parse(str(value), param.opts[-1] if param is not None else self.name)
         except UsageError as error:
             raise click.UsageError(f"{error.message}. {error.hint}", ctx) from error
 
@@ -70,8 +59,8 @@ class _Part(click.ParamType[float]):
         return float(number) / _WHOLE
 
 
-SIZE: Final = _Size()
-SPAN: Final = _Span()
+SIZE: Final = _Quantity("size", parse_size)
+SPAN: Final = _Quantity("time", parse_seconds)
 PART: Final = _Part()
 
 
