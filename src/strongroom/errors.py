@@ -19,6 +19,7 @@ Hierarchy::
     +-- StoreFullError         1   no space left in the store
     +-- SourceError           14   a source cannot be reached
     +-- NotFoundError         15   no such snapshot or path
+    +-- RolledBackError       21   a restore failed and was rolled back
     +-- RestoreError          22   a restore failed and was not rolled back
     +-- InterruptError   130/143   a person or the system asked to stop
 
@@ -132,6 +133,12 @@ class NotFoundError(StrongroomError):
     """No such snapshot, path or backup."""
 
     exit_code = 15
+
+
+class RolledBackError(StrongroomError):
+    """A restore failed and was rolled back; the target is as it was."""
+
+    exit_code = 21
 
 
 class RestoreError(StrongroomError):

@@ -20,7 +20,10 @@ NAMING: Final = frozenset(
     {"mkdir", "unlink", "rmdir", "link_fd", "link", "symlink", "mknod", "rename", "rename_new"}
 )
 CHANGING: Final = frozenset(
-    {"fchmod", "fchown", "futime", "chown", "chmod", "utime", "set_xattr", "set_xattr_at"}
+    {
+        *("fchmod", "fchown", "futime", "chown", "chmod", "utime"),
+        *("set_xattr", "set_xattr_at", "remove_xattr_at"),
+    }
 )
 MUTATING: Final = CREATING | WRITING | NAMING | CHANGING
 

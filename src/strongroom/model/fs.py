@@ -201,6 +201,10 @@ class Attributes(Protocol):
         """``lsetxattr`` of a name that cannot be opened."""
         ...
 
+    def remove_xattr_at(self, name: bytes, key: bytes, *, dir_fd: int) -> None:
+        """``lremovexattr``; ENODATA if it is not there."""
+        ...
+
 
 class Fs(FileReading, FileWriting, Naming, Attributes, Protocol):
     """The whole port."""

@@ -23,6 +23,7 @@ _CAUSES: Final = {
     errno.ENOSPC: "no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
+    errno.EXDEV: "it is on another file system",
     errno.EFBIG: "too large for this file system",
     errno.EMLINK: "this file system does not allow so many links",
     errno.EMFILE: "too many open files",

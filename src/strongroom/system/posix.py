@@ -240,6 +240,10 @@ class PosixAttributes:
         """See ``Attributes``."""
         os.setxattr(b"/proc/self/fd/%d/%s" % (dir_fd, name), key, value, follow_symlinks=False)
 
+    def remove_xattr_at(self, name: bytes, key: bytes, *, dir_fd: int) -> None:
+        """See ``Attributes``."""
+        os.removexattr(b"/proc/self/fd/%d/%s" % (dir_fd, name), key, follow_symlinks=False)
+
 
 class PosixFs(PosixReading, PosixWriting, PosixNaming, PosixAttributes):
     """The file system of this machine; an ``Fs`` without state, safe in any thread."""

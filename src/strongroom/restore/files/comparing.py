@@ -103,7 +103,7 @@ class Comparison:
                     if not _is_zero(fs, fd, offset, length):
                         return False
                 else:
-                    data = _read(fs, fd, offset, length)
+                    data = read_piece(fs, fd, offset, length)
                     if len(data) != length or id_of(memoryview(data)) != chunk_id:
                         return False
                 offset += length
@@ -112,7 +112,7 @@ class Comparison:
         return True
 
 
-def _read(fs: Fs, fd: int, offset: int, length: int) -> Buffer:
+def read_piece(fs: Fs, fd: int, offset: int, length: int) -> Buffer:
     """Read a piece; it is shorter only at the end of the file."""
     data: Buffer = fs.pread(fd, length, offset)
     while len(data) < length:
@@ -133,7 +133,7 @@ def _is_zero(fs: Fs, fd: int, offset: int, length: int) -> bool:
             start = offset  # a file system that knows no holes
         if start is None or start >= end:
             return True
-        data = _read(fs, fd, start, min(_PIECE, end - start))
+        data = read_piece(fs, fd, start, min(_PIECE, end - start))
         if not data or bytes(data).strip(b"\0"):
             return False
         offset = start + len(data)

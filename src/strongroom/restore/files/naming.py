@@ -67,26 +67,30 @@ class Names:
         if self._replace:
             self._fs.rename(present, name, old_dir_fd=dir_fd, dir_fd=dir_fd)
             return
-        try:
-            self._fs.rename_new(present, name, old_dir_fd=dir_fd, dir_fd=dir_fd)
-        except OSError as error:
-            if error.errno not in _NO_SUCH_CALL:
-                raise
-            self._settle_with_care(present, name, dir_fd)
+        rename_to_new(self._fs, present, name, old_dir_fd=dir_fd, dir_fd=dir_fd)
 
     def discard(self, present: bytes, dir_fd: int) -> None:
         """Remove something unfinished, if it is there."""
         with suppress(FileNotFoundError):
             self._fs.unlink(present, dir_fd=dir_fd)
 
-    def _settle_with_care(self, present: bytes, name: bytes, dir_fd: int) -> None:
-        """Where a file system cannot rename to a new name only: nobody else writes here."""
+
+def rename_to_new(fs: Fs, present: bytes, name: bytes, *, old_dir_fd: int, dir_fd: int) -> None:
+    """Rename to a name that nothing has; ``FileExistsError`` if something does.
+
+    Where a file system cannot do that in one call, nobody else may write there meanwhile.
+    """
+    try:
+        fs.rename_new(present, name, old_dir_fd=old_dir_fd, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_CALL:
+            raise
         try:
-            self._fs.stat(name, dir_fd=dir_fd)
+            fs.stat(name, dir_fd=dir_fd)
         except FileNotFoundError:
-            self._fs.rename(present, name, old_dir_fd=dir_fd, dir_fd=dir_fd)
+            fs.rename(present, name, old_dir_fd=old_dir_fd, dir_fd=dir_fd)
         else:
-            raise FileExistsError(errno.EEXIST, "exists already", name)
+            raise FileExistsError(errno.EEXIST, "exists already", name) from None
 
 
 def remove_left_behind(fs: Fs, dir_fd: int) -> None:

@@ -177,10 +177,15 @@ def same_attributes(found: Stat, xattrs: Xattrs, entry: Entry, plan: Plan) -> bo
 def foreign(xattrs: Xattrs, entry: Entry) -> Xattrs:
     """Return the attributes that an entry does not have and the system did not set by itself."""
     own = {name for name, _ in entry.xattrs}
+    return [(name, value) for name, value in without_labels(xattrs) if name not in own]
+
+
+def without_labels(xattrs: Xattrs) -> Xattrs:
+    """Return the attributes that the system did not set by itself."""
     return [
         (name, value)
         for name, value in xattrs
-        if name not in own and (name == _CAPABILITY or not name.startswith(_LABELS))
+        if name == _CAPABILITY or not name.startswith(_LABELS)
     ]
 
 

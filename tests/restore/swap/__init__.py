@@ -1,0 +1,1 @@
+"""Tests of swapping things in a folder that is in use."""
