@@ -16,12 +16,13 @@ _ZEROS: Final = bytes(LEAST_HOLE)
 class SparseMap:
     """The parts of a file that hold data, in order, as (offset, length); the rest is holes.
 
-    ``data``: the bytes of all parts. ``end``: where the last part ends.
+    ``data``: the bytes of all parts. ``end``: where the last part ends;
+    ``reached``: the same of an empty part behind it.
     """
 
     def __init__(self) -> None:
         self._numbers = array("Q")
-        self._reached = 0
+        self.reached = 0
         self.data = 0
         self.end = 0
 
@@ -37,10 +38,10 @@ class SparseMap:
     def add(self, offset: int, length: int) -> None:
         """Add a part that is behind all others, and may join the last; ValueError if it is not."""
         numbers = self._numbers
-        if offset < self._reached:
+        if offset < self.reached:
             msg = f"the part at {offset} begins before the one before it ends"
             raise ValueError(msg)
-        self._reached = offset + length
+        self.reached = offset + length
         if not length:
             return
         if numbers and offset == self.end:

@@ -44,7 +44,7 @@ def sparse_map(
         parts = _listed(records)
     else:
         return None
-    if parts.data != stored or not parts.end <= size <= MOST_SIZE:
+    if parts.data != stored or not parts.reached <= size <= MOST_SIZE:
         raise FieldError("the map of a sparse file does not fit its size")
     return Sparse(parts, size, stored)
 

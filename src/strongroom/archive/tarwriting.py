@@ -87,8 +87,10 @@ class TarWriter:
             at = 0
             for offset, length in parts:
                 _zeros(offset - at, observe)
-                found = min(found, offset + self._copy(offset, length, readinto, observe))
+                count = self._copy(offset, length, readinto, observe)
                 at = offset + length
+                if count < length:
+                    found = min(found, offset + count)
             _zeros(size - at, observe)
         self._put(padding(parts.data))
         return found, size
