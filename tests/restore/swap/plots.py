@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from strongroom.model.source import Extra
 from strongroom.restore.swap.plan import Removal
 from tests.restore.swap.scenes import Plot, link, settle, write
 
@@ -116,8 +117,8 @@ def _wanted(top: Path) -> None:
     settle(top, "quiet", when=6_000)
 
 
-def _keeps(path: bytes, is_directory: bool) -> bool:
-    return path == b"backup" if is_directory else path.endswith(b".log")
+def _keeps(extra: Extra) -> bool:
+    return extra.path == b"backup" if extra.is_directory else extra.path.endswith(b".log")
 
 
 FULL = Plot(_before, _wanted, _rest, Removal((b"",), _keeps))
@@ -153,8 +154,8 @@ def _small_wanted(top: Path) -> None:
     settle(top, "a", when=8_000, mode=0o555)
 
 
-def _small_keeps(path: bytes, is_directory: bool) -> bool:
-    return not is_directory and path == b"a/stays"
+def _small_keeps(extra: Extra) -> bool:
+    return extra == Extra(b"a/stays", is_directory=False)
 
 
 SMALL = Plot(_small_before, _small_wanted, _small_rest, Removal((b"a",), _small_keeps))

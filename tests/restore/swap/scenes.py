@@ -146,6 +146,7 @@ def set_scene(plot: Plot, top: Path) -> Scene:
     plot.wanted(wished)
     (wished / "backup").mkdir(exist_ok=True)
     settle(wished, "backup")
+    settle(top, "project", "wished", mode=0o750)
     after = describe(wished)
     for path in plot.loose:
         after[path] = timeless(after[path])

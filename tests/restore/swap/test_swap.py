@@ -17,9 +17,9 @@ FS = QuickFs()
 
 @pytest.mark.spec("A5")
 @PLOTS
-def test_everything_is_as_wanted(tmp_path: Path, plot: Plot) -> None:
+def test_everything_is_as_wanted(top: Path, plot: Plot) -> None:
     """Bytes, types, modes, owners, times, attributes and links; what was excluded stays."""
-    scene = set_scene(plot, tmp_path / "t")
+    scene = set_scene(plot, top)
     swap_plan = scene.plan()
     scene.is_before()
     assert carry_out(FS, swap_plan).phase is Phase.DONE
@@ -31,9 +31,9 @@ def test_everything_is_as_wanted(tmp_path: Path, plot: Plot) -> None:
 
 @pytest.mark.spec("A5")
 @PLOTS
-def test_what_is_done_can_be_undone(tmp_path: Path, plot: Plot) -> None:
+def test_what_is_done_can_be_undone(top: Path, plot: Plot) -> None:
     """After a rollback of a finished swap all is as before, once and twice."""
-    scene = set_scene(plot, tmp_path / "t")
+    scene = set_scene(plot, top)
     carry_out(FS, scene.plan())
     for _ in range(2):
         assert rollback(FS, scene.work).phase is Phase.ROLLED_BACK
@@ -42,9 +42,9 @@ def test_what_is_done_can_be_undone(tmp_path: Path, plot: Plot) -> None:
 
 
 @pytest.mark.spec("A5")
-def test_the_plan_says_what_will_change(tmp_path: Path) -> None:
+def test_the_plan_says_what_will_change(top: Path) -> None:
     """Each path once, with its kind; the rest is counted as the same."""
-    scene = set_scene(FULL, tmp_path / "t")
+    scene = set_scene(FULL, top)
     swap_plan = scene.plan()
     kinds: dict[str, set[str]] = {kind.value: set() for kind in Kind}
     for change in swap_plan.changes:

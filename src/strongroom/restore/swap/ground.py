@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Final, NamedTuple
 
 from strongroom.errors import RefusedError, RestoreError
@@ -146,14 +146,15 @@ class _Names(NamedTuple):
 def opened(fs: Fs, target: bytes, work: bytes) -> Iterator[Ground]:
     """Open the folders for a new swap; ``RefusedError`` unless one file system has both."""
     target, work = _plain(target), _plain(work)
-    work_fd = open_work(fs, work)
-    try:
-        target_fd = _open(fs, target)
-        inside = _inside(fs, target_fd, work_fd, target, work)
-    except BaseException:
-        fs.close(work_fd)
-        raise
-    with _ground(fs, _Names(target, work, inside), target_fd, work_fd) as ground:
+    with _telling(target, work), ExitStack() as fds:
+        work_fd = _keep(fs, fds, fs.open(work + b"/.", _FOLDER))
+        target_fd = _keep(fs, fds, fs.open(target + b"/.", _FOLDER))
+        inside = work[len(target) + 1 :] if work.startswith(target + b"/") else b""
+        if inside and not _leads_to(fs, target_fd, inside, work_fd):
+            inside = b""  # by way of a link
+        ground = Ground(fs, _Names(target, work, inside), target_fd, work_fd)
+        fds.pop_all()
+    with closing(ground):
         if ground.work_identity[0] != ground.device:
             raise RefusedError(
                 f"{shown(work)} is on another file system than {shown(target)}",
@@ -172,67 +173,53 @@ def opened_again(
     ``RefusedError`` if the work folder is not where it was in the target.
     """
     work = _plain(work)
-    try:
+    with _telling(target, work), ExitStack() as fds:
+        _keep(fs, fds, work_fd)
+        end = b"/" + inside
+        if inside and work.endswith(end):
+            target = work.removesuffix(end)
         if inside:
-            target_fd = _above(fs, work_fd, work, inside)
-            end = b"/" + inside
-            target = work.removesuffix(end) if work.endswith(end) else target
+            target_fd = _keep(fs, fds, _above(fs, work_fd, inside.count(b"/") + 1))
         else:
-            target_fd = _open(fs, target)
-    except BaseException:
-        fs.close(work_fd)
-        raise
-    with _ground(fs, _Names(target, work, inside), target_fd, work_fd) as ground:
-        if inside and not _leads_to(fs, target_fd, inside, ground.work_identity):
+            target_fd = _keep(fs, fds, fs.open(target + b"/.", _FOLDER))
+        if inside and not _leads_to(fs, target_fd, inside, work_fd):
             raise RefusedError(
                 f"{shown(work)} is no longer at {shown(inside)!r} in the folder that it belongs to",
                 hint="Nothing was changed. Move it back to where it was.",
             )
+        ground = Ground(fs, _Names(target, work, inside), target_fd, work_fd)
+        fds.pop_all()
+    with closing(ground):
         yield ground
-
-
-@contextmanager
-def _ground(fs: Fs, names: _Names, target_fd: int, work_fd: int) -> Iterator[Ground]:
-    ground = Ground(fs, names, target_fd, work_fd)
-    try:
-        yield ground
-    finally:
-        ground.close()
 
 
 def open_work(fs: Fs, work: bytes) -> int:
     """Open a work folder; ``RestoreError`` if that cannot be done."""
-    return _open(fs, _plain(work))
-
-
-def _open(fs: Fs, path: bytes) -> int:
     try:
-        return fs.open(path + b"/.", _FOLDER)
+        return fs.open(_plain(work) + b"/.", _FOLDER)
     except OSError as error:
-        raise _cannot_open(path, error) from error
+        raise RestoreError(
+            f"{shown(work)} cannot be opened: {cause_of(error)}", hint="Nothing was changed."
+        ) from error
 
 
-def _cannot_open(path: bytes, error: OSError) -> RestoreError:
-    return RestoreError(
-        f"{shown(path)} cannot be opened: {cause_of(error)}", hint="Nothing was changed."
-    )
-
-
-def _inside(fs: Fs, target_fd: int, work_fd: int, target: bytes, work: bytes) -> bytes:
-    """Return the path of the work folder in the target; empty where it is elsewhere."""
-    if not work.startswith(target + b"/"):
-        return b""
-    inside = work[len(target) + 1 :]
-    found = fs.fstat(work_fd)
+@contextmanager
+def _telling(target: bytes, work: bytes) -> Iterator[None]:
     try:
-        is_there = _leads_to(fs, target_fd, inside, (found.device, found.inode))
-    except BaseException:
-        fs.close(target_fd)
-        raise
-    return inside if is_there else b""
+        yield
+    except OSError as error:
+        raise RestoreError(
+            f"{shown(target)} with {shown(work)} cannot be opened: {cause_of(error)}",
+            hint="Nothing was changed.",
+        ) from error
 
 
-def _leads_to(fs: Fs, target_fd: int, inside: bytes, identity: tuple[int, int]) -> bool:
+def _keep(fs: Fs, fds: ExitStack, fd: int) -> int:
+    fds.callback(fs.close, fd)
+    return fd
+
+
+def _leads_to(fs: Fs, target_fd: int, inside: bytes, work_fd: int) -> bool:
     """Whether a path in the target leads to a folder without any link."""
     fd = fs.open(b".", _LOOK, dir_fd=target_fd)
     try:
@@ -240,27 +227,24 @@ def _leads_to(fs: Fs, target_fd: int, inside: bytes, identity: tuple[int, int]) 
             below = fs.open(name, _LOOK, dir_fd=fd)
             fs.close(fd)
             fd = below
-        found = fs.fstat(fd)
-    except OSError:
+        found, wanted = fs.fstat(fd), fs.fstat(work_fd)
+    except (FileNotFoundError, NotADirectoryError):
         return False
     finally:
         fs.close(fd)
-    return (found.device, found.inode) == identity
+    return (found.device, found.inode) == (wanted.device, wanted.inode)
 
 
-def _above(fs: Fs, work_fd: int, work: bytes, inside: bytes) -> int:
-    """Open the target, as many directories above the work folder as it was."""
-    try:
-        fd = fs.open(b".", _LOOK, dir_fd=work_fd)
-        for _ in inside.split(b"/"):
-            try:
-                above = fs.open(b"..", _LOOK, dir_fd=fd)
-            finally:
-                fs.close(fd)
-            fd = above
-    except OSError as error:
-        raise _cannot_open(work + b"/..", error) from error
-    return fd
+def _above(fs: Fs, fd: int, levels: int) -> int:
+    """Open the directory so many levels above another."""
+    here = fs.open(b".", _LOOK, dir_fd=fd)
+    for _ in range(levels):
+        try:
+            above = fs.open(b"..", _LOOK, dir_fd=here)
+        finally:
+            fs.close(here)
+        here = above
+    return here
 
 
 def _plain(path: bytes) -> bytes:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from strongroom.model.source import Extra
+
 
 class Kind(enum.Enum):
     """What becomes of one path."""
@@ -58,7 +60,7 @@ class Folder(NamedTuple):
     is_wanted: bool
 
 
-def _nothing_stays(_path: bytes, _is_directory: bool) -> bool:  # noqa: FBT001 - a predicate's form
+def _nothing_stays(_extra: Extra) -> bool:
     return False
 
 
@@ -66,12 +68,12 @@ def _nothing_stays(_path: bytes, _is_directory: bool) -> bool:  # noqa: FBT001 -
 class Removal:
     """What goes without being wanted: all below ``scopes`` (``b""``: the target) that is not.
 
-    ``keeps`` says of a path, and whether it is a directory, that it stays, with all below it. It
-    also guards what is in a directory that must give way to something else.
+    ``keeps`` says that something stays, with all below it. It also guards what is in a directory
+    that must give way to something else.
     """
 
     scopes: Sequence[bytes] = ()
-    keeps: Callable[[bytes, bool], bool] = _nothing_stays
+    keeps: Callable[[Extra], bool] = _nothing_stays
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from strongroom.errors import RefusedError
 from strongroom.model.entry import sort_key
 from strongroom.model.fs import Stat
+from strongroom.model.source import Extra
 from strongroom.restore.swap.ground import Ground, is_path, shown
 from strongroom.restore.swap.links import Groups
 from strongroom.restore.swap.plan import Removal
@@ -118,7 +119,7 @@ class Leaving:
     def _must_stay(self, path: bytes, found: Stat) -> bool:
         is_directory = stat.S_ISDIR(found.mode)
         is_work = is_directory and (found.device, found.inode) == self._ground.work_identity
-        return is_work or self._keeps(path, is_directory)
+        return is_work or self._keeps(Extra(path, is_directory))
 
 
 def _size(found: Stat) -> int:
