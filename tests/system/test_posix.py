@@ -349,6 +349,10 @@ class TestAttributes:
         expected = [(b"user.one", b""), (b"user.two", b"\0\xff"), (b"user.\xff", b"x" * 2000)]
         assert list(fs.xattrs(file)) == expected
         assert list(fs.xattrs_at(b"file", dir_fd=folder)) == expected
+        fs.remove_xattr_at(b"file", b"user.two", dir_fd=folder)
+        assert list(fs.xattrs(file)) == [expected[0], expected[2]]
+        with pytest.raises(OSError, match="No data available"):
+            fs.remove_xattr_at(b"file", b"user.two", dir_fd=folder)
 
     def test_xattrs_of_a_link_are_its_own(
         self, fs: Fs, folder: int, file: int, tmp_path: Path
@@ -359,6 +363,8 @@ class TestAttributes:
         assert list(fs.xattrs_at(b"link", dir_fd=folder)) == []
         with pytest.raises(PermissionError):
             fs.set_xattr_at(b"link", b"user.two", b"2", dir_fd=folder)
+        with pytest.raises(PermissionError):
+            fs.remove_xattr_at(b"link", b"user.one", dir_fd=folder)
         assert list(fs.xattrs(file)) == [(b"user.one", b"1")]
 
     def test_xattrs_that_are_not_supported_are_none(self, fs: Fs) -> None:

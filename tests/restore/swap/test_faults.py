@@ -115,6 +115,23 @@ def test_a_disk_that_stays_broken(
     assert codes == {21, 22}
 
 
+@pytest.mark.spec("A5")
+def test_a_full_disk_is_found_before_anything_is_changed(top: Path) -> None:
+    """All directories that the steps need are made before the journal is."""
+    scene = set_scene(FULL, top)
+    swap_plan = scene.plan()
+    fs, faults = faulty_fs(FS)
+    carry_out(fs, swap_plan)
+    for nth in range(1, faults.attempts["mkdir"] + 1):
+        scene = set_scene(FULL, top)
+        swap_plan = scene.plan()
+        full = FsFault("error", nth, frozenset({"mkdir"}), number=errno.ENOSPC)
+        with pytest.raises(RolledBackError, match="no space left on the disk"):
+            carry_out(faulty_fs(FS, full)[0], swap_plan)
+        assert state(FS, scene.work).phase is Phase.NOTHING
+        scene.is_before()
+
+
 def _killed(scene: Scene, nth: int, when: Literal["before", "after"]) -> FaultyFs | None:
     """Begin a swap that ends at a call; None if it came to its end before."""
     swap_plan = scene.plan()
