@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +108,7 @@ def extract(data: bytes, folder: Path, *options: str) -> None:
 
 def made_by_tar(folder: Path, *options: str, names: Sequence[str] | None = None) -> bytes:
     """Let GNU tar archive what is in a folder, by the names that it has there."""
-    listed = sorted(os.listdir(folder)) if names is None else names
+    listed = sorted(one.name for one in folder.iterdir()) if names is None else names
     command = ["tar", "-c", "-f", "-", *options, "-C", str(folder), "--", *listed]
     return subprocess.run(command, check=True, capture_output=True).stdout
 

@@ -20,6 +20,7 @@ LEAST_TIME_NS: Final = -(1 << 63)  # what an entry of a repository holds
 MOST_TIME_NS: Final = (1 << 64) - 1
 
 _FIELDS: Final = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s8s4s")
+_USUAL: Final = re.compile(rb"(?:[0-7]{7}[\0 ]){3}(?:[0-7]{11}[\0 ]){2}")
 _USTAR: Final = b"ustar\x0000"
 _GNU: Final = b"ustar  \0"
 _STAR: Final = b"tar\0"
@@ -57,9 +58,10 @@ class Plain(NamedTuple):
 def read_plain(block: bytes) -> Plain:
     """Read a header block; ``FieldError`` if it is none, or not what was written."""
     fields = _FIELDS.unpack(block)
-    name, mode, uid, gid, size, mtime, checksum, kind, link, magic = fields[:10]
-    _check_sum(block, checksum)
-    name = _text(name)
+    kind, link, magic = fields[7:10]
+    _check_sum(block, fields[6])
+    mode, uid, gid, size, mtime = _numbers(block, fields)
+    name = _text(fields[0])
     user = group = b""
     rdev = (0, 0)
     if magic in {_USTAR, _GNU}:
@@ -72,17 +74,36 @@ def read_plain(block: bytes) -> Plain:
             name = prefix + b"/" + name
     return Plain(
         name,
-        number(mode, "mode") & 0o7777,
-        number(uid, "owner"),
-        number(gid, "group"),
-        number(size, "size"),
-        number(mtime, "time", signed=True),
+        mode & 0o7777,
+        uid,
+        gid,
+        size,
+        mtime,
         kind,
         _text(link),
         user,
         group,
         rdev,
         magic == _GNU,
+    )
+
+
+def _numbers(block: bytes, fields: tuple[bytes, ...]) -> tuple[int, int, int, int, int]:
+    """Return mode, owner, group, size and time; at once where they look as they mostly do."""
+    if _USUAL.match(block, 100):
+        return (
+            int(block[100:107], 8),
+            int(block[108:115], 8),
+            int(block[116:123], 8),
+            int(block[124:135], 8),
+            int(block[136:147], 8),
+        )
+    return (
+        number(fields[1], "mode"),
+        number(fields[2], "owner"),
+        number(fields[3], "group"),
+        number(fields[4], "size"),
+        number(fields[5], "time", signed=True),
     )
 
 

@@ -8,8 +8,8 @@ it is restored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Container, Iterator
+from typing import Final
 
 import msgspec
 
@@ -51,9 +51,6 @@ _KINDS: Final = {
 _EXTENDED: Final = frozenset({b"x", b"g", b"L", b"K"})
 _NOT_FOR_ALL: Final = (b"path", b"linkpath", b"size", b"GNU.sparse.")
 
-T = TypeVar("T")
-P = ParamSpec("P")
-
 
 class _Extended:
     """What the extended headers before a member say of it; ``at``: where the first one begins."""
@@ -86,24 +83,20 @@ class _Reader:
             if block == _ZERO_BLOCK:
                 self._end(extended)
                 return
-            plain = self._checked(at, read_plain, block)
-            if extended.at < 0:
-                extended.at = at
-            if plain.type in _EXTENDED:
-                self._extend(plain, extended, at)
-                continue
-            member = self._member(plain, extended, block)
+            try:
+                plain = read_plain(block)
+                if extended.at < 0:
+                    extended.at = at
+                if plain.type in _EXTENDED:
+                    self._extend(plain, extended)
+                    continue
+                member = self._member(plain, extended, block)
+            except FieldError as error:
+                raise source.damaged(str(error), at) from error
             if member is not None:
                 yield member
                 member.leave()
             extended = _Extended()
-
-    def _checked(self, at: int, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call what reads fields, and say where if they are bad."""
-        try:
-            return read(*args, **kwargs)
-        except FieldError as error:
-            raise self._input.damaged(str(error), at) from error
 
     def _end(self, extended: _Extended) -> None:
         """After the first empty block: another one, and nothing but zeros to the end."""
@@ -119,14 +112,12 @@ class _Reader:
 
     # -- headers that say something of the next one
 
-    def _extend(self, plain: Plain, extended: _Extended, at: int) -> None:
+    def _extend(self, plain: Plain, extended: _Extended) -> None:
         source, kind = self._input, plain.type
         if plain.size > MOST_EXTENDED:
-            raise source.damaged(
-                f"an extended header of {plain.size} bytes is larger than any can be", at
-            )
+            raise FieldError(f"an extended header of {plain.size} bytes is larger than any can be")
         if kind in extended.kinds:
-            raise source.damaged("a member has two extended headers of one kind", at)
+            raise FieldError("a member has two extended headers of one kind")
         extended.kinds += kind
         body = source.take(plain.size)
         source.skip(-plain.size % BLOCK)
@@ -135,19 +126,19 @@ class _Reader:
         elif kind == b"K":
             extended.link = body.partition(b"\0")[0]
         elif kind == b"x":
-            extended.records = self._checked(at, read_records, body)
+            extended.records = read_records(body)
         else:
-            self._extend_all(self._checked(at, read_records, body).values, len(body), at)
+            self._extend_all(read_records(body).values, len(body))
 
-    def _extend_all(self, values: dict[bytes, bytes], size: int, at: int) -> None:
+    def _extend_all(self, values: dict[bytes, bytes], size: int) -> None:
         for key in values:
             if key.startswith(_NOT_FOR_ALL):
                 shown = key.decode("utf-8", "backslashreplace")
-                raise self._input.damaged(f"a header for all members sets their {shown}", at)
+                raise FieldError(f"a header for all members sets their {shown}")
         self._for_all.update(values)
         self._for_all_size += size
         if self._for_all_size > MOST_EXTENDED:
-            raise self._input.damaged("the headers for all members are larger than any can be", at)
+            raise FieldError("the headers for all members are larger than any can be")
 
     # -- members
 
@@ -160,21 +151,20 @@ class _Reader:
         source.name = (
             values.get(b"GNU.sparse.name") or values.get(b"path") or extended.name or plain.name
         )
-        stored = self._checked(at, decimal, values, b"size", plain.size)
-        stored = self._checked(at, within, stored, MOST_SIZE, "size")
+        stored = within(decimal(values, b"size", plain.size), MOST_SIZE, "size")
         if kind in _FILES and not source.name.endswith(b"/"):
             return self._file(plain, extended, values, block, stored)
         entry_kind = EntryKind.DIRECTORY if kind in _FILES else _KINDS.get(kind)
         if kind in {_LABEL, _WITH_NAMES}:
             source.skip(stored)
         elif entry_kind is None:
-            raise source.damaged(f"a member of type {kind!r} is not known", at)
+            raise FieldError(f"a member of type {kind!r} is not known")
         elif stored and kind != _HARD_LINK:  # some state the size of what they link to
-            raise source.damaged(f"a member of type {kind!r} cannot have {stored} bytes", at)
+            raise FieldError(f"a member of type {kind!r} cannot have {stored} bytes")
         if entry_kind is None:
             source.skip(-stored % BLOCK)
             return None
-        entry = self._checked(at, self._entry, plain, extended, values, entry_kind)
+        entry = self._entry(plain, extended, values, entry_kind)
         return Member(entry, at, source)
 
     def _file(
@@ -186,9 +176,9 @@ class _Reader:
         stored: int,
     ) -> Member:
         source, at = self._input, extended.at
-        entry = self._checked(at, self._entry, plain, extended, values, EntryKind.FILE, stored)
+        entry = self._entry(plain, extended, values, EntryKind.FILE, stored)
         records = Records(values, extended.records.sparse_pairs)
-        sparse = self._checked(at, sparse_map, plain, records, block, source, stored)
+        sparse = sparse_map(plain, records, block, source, stored)
         if sparse is None:
             return Member(entry, at, source, stored)
         parts, size, stored = sparse
