@@ -71,14 +71,14 @@ def _chosen(run: Run, names: Sequence[str]) -> list[SourceSettings]:
             )
         return list(settings.sources.values())
     chosen = [settings.source(name) for name in dict.fromkeys(names) if not is_path(name)]
-    paths = [_absolute(settings.folder, text) for text in names if is_path(text)]
+    paths = [absolute(settings.folder, text) for text in names if is_path(text)]
     if paths:
         name = source_name(host_id(run), [os.fsencode(path) for path in paths])
         chosen.append(SourceSettings(name, tuple(dict.fromkeys(paths))))
     return chosen
 
 
-def _absolute(folder: Path, text: str) -> Path:
+def absolute(folder: Path, text: str) -> Path:
     """Return a path from the root; ``..`` is followed as the system does, links before it too."""
     if "\0" in text:
         raise UsageError(f"not a path: {text!r}")
@@ -90,7 +90,7 @@ def source_of(
     run: Run, settings: SourceSettings, excludes: Excludes, repository: str | None
 ) -> NamedSource:
     """Make a source of what was decided about it; ``repository`` is left out of it."""
-    paths = [_normal(_absolute(run.settings.folder, str(path))) for path in settings.paths]
+    paths = [_normal(absolute(run.settings.folder, str(path))) for path in settings.paths]
     lines = [Line(text, "--exclude") for text in excludes.patterns]
     for name in excludes.files:
         lines += exclude_lines(run.settings.folder / name, name)
@@ -134,4 +134,9 @@ def _without_repository(run: Run, paths: Sequence[bytes], repository: str) -> It
         if inside.startswith(above):
             below = os.fsdecode(os.path.join(path, inside[len(above) :]))  # noqa: PTH118 - bytes
             run.tell(f"the repository {repository} is left out of its own backup")
-            yield "".join(f"\\{c}" if c in _MEANINGFUL else c for c in below) + "/"
+            yield literal(below) + "/"
+
+
+def literal(path: str) -> str:
+    """Return a pattern that means this very path."""
+    return "".join(f"\\{c}" if c in _MEANINGFUL else c for c in path)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, find_file, read_file
-from strongroom.config.schema import FilesTable, RepositoryTable, RetentionTable
+from strongroom.config.schema import ArchivesTable, FilesTable, RepositoryTable, RetentionTable
 from strongroom.config.settings import (
     Flags,
     SecretKind,
@@ -16,6 +16,7 @@ from strongroom.config.settings import (
     folder_values,
     load_settings,
 )
+from strongroom.config.values import Value
 
 HIDDEN: Final = "(not shown: it may hold a secret)"
 _DEFAULT: Final = "default"
@@ -43,6 +44,7 @@ def effective(flags: Flags, environment: Environment) -> list[Effective]:
     found.append(Effective("state folder", str(state.value), state.origin))
     found.append(Effective("file", str(path) if path else None, _how_found(flags, environment)))
     found += _retention(settings, file)
+    found += _archives(settings, file)
     if file is not None:
         found += _tables(file)
     return found
@@ -79,6 +81,27 @@ def _retention(settings: Settings, file: ConfigurationFile | None) -> Iterator[E
             value, origin = settings.retention.days.value, RETENTION_DAYS
         shown = tuple(value) if isinstance(value, list) else value
         yield Effective(f"retention.{field.name}", shown, origin)
+
+
+def _archives(settings: Settings, file: ConfigurationFile | None) -> Iterator[Effective]:
+    """Nothing unless something is said: most people have no archives."""
+    stated = file.table("archives") if file is not None else {}
+    given = {
+        name: value
+        for name, value in (
+            ("scope", settings.archives.scope),
+            ("level", settings.archives.level),
+            ("jobs", settings.archives.jobs),
+        )
+        if isinstance(value, Value)
+    }
+    for name in dict.fromkeys([*(one.name for one in fields(ArchivesTable)), *given]):
+        if name in given:
+            yield Effective(f"archives.{name}", given[name].value, given[name].origin)
+        elif file is not None and name in stated:
+            value = stated[name]
+            shown = tuple(value) if isinstance(value, list) else value
+            yield Effective(f"archives.{name}", shown, file.origin("archives", name))
 
 
 def _tables(file: ConfigurationFile) -> Iterator[Effective]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from strongroom.config.archives import wrong_in as wrong_in_archives
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.quantities import parse_size
@@ -239,4 +240,6 @@ def _senseless(file: TomlFile) -> list[Wrong]:
         if repository.get("url") == "":
             found.append((("repositories", name, "url"), "it is empty"))
     found += [(("retention", key), what) for key, what in wrong_in(file.table("retention"))]
+    archives = file.table("archives")
+    found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
     return found

@@ -66,6 +66,23 @@ class RetentionTable:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivesTable:
+    """``[archives]``; what its values mean is for ``strongroom.config.archives`` to say."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    folder: str = "backup"
+    scope: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    format: str = "gzip"
+    level: int | None = None
+    owner: str | None = None
+    group: str | None = None
+    folder_mode: str = "0750"
+    file_mode: str = "0640"
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """The whole file."""
 
@@ -75,6 +92,7 @@ class Tables:
     repositories: dict[str, RepositoryTable] = field(default_factory=dict)
     sources: dict[str, FilesTable] = field(default_factory=dict)
     retention: RetentionTable = field(default_factory=RetentionTable)
+    archives: ArchivesTable = field(default_factory=ArchivesTable)
 
 
 def known_keys(path: tuple[str, ...]) -> list[str]:
@@ -88,6 +106,8 @@ def known_keys(path: tuple[str, ...]) -> list[str]:
             table = FilesTable
         case ("retention",):
             table = RetentionTable
+        case ("archives",):
+            table = ArchivesTable
         case _:
             return []
     return [one.name for one in fields(table)]

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from strongroom.config.archives import ArchiveSettings, archive_settings
 from strongroom.config.environment import (
+    BACKUP_SCOPE,
     CACHE_DIR,
+    COMPRESSION_LEVEL,
     KEY_FILE,
+    PARALLEL_JOBS,
     PASSPHRASE_COMMAND,
     PASSPHRASE_FILE,
     REPOSITORY,
@@ -112,6 +116,7 @@ class Settings:
     no_color: bool
     limits: Limits = NO_LIMITS
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    archives: ArchiveSettings = field(default_factory=ArchiveSettings)
 
     def require_place(self) -> Place:
         """Return where the repository is; UsageError if nobody said so."""
@@ -161,6 +166,17 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
             environment.value(RETENTION_DAYS),
             environment.value(TZ),
         ),
+        archives=_archives(file, environment),
+    )
+
+
+def _archives(file: ConfigurationFile | None, environment: Environment) -> ArchiveSettings:
+    table = file.table("archives") if file is not None else {}
+    level = environment.value(COMPRESSION_LEVEL)
+    if file is not None and level is None and "level" in table:
+        level = Value(str(table["level"]), file.origin("archives", "level"), Level.FILE)
+    return archive_settings(
+        table, environment.value(BACKUP_SCOPE), level, environment.value(PARALLEL_JOBS)
     )
 
 
