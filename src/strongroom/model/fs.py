@@ -85,6 +85,13 @@ class FileReading(Protocol):
         """``readlinkat``."""
         ...
 
+    def try_lock(self, fd: int) -> bool:
+        """``flock`` for writing, without waiting; False if another descriptor holds it.
+
+        It ends with the descriptor, so also with the process, however that ends.
+        """
+        ...
+
     def drop_cache(self, fd: int) -> None:
         """``posix_fadvise`` with ``DONTNEED``: what is read next comes from the disk."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -112,6 +113,14 @@ class PosixReading:
     def readlink(self, name: bytes, *, dir_fd: int | None = None) -> bytes:
         """See ``FileReading``."""
         return os.readlink(name, dir_fd=dir_fd)
+
+    def try_lock(self, fd: int) -> bool:
+        """See ``FileReading``."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def drop_cache(self, fd: int) -> None:
         """See ``FileReading``."""

@@ -1,0 +1,102 @@
+"""``backup-metadata.json``: what an archive is, for people, ``jq`` and us.
+
+The first nine fields are those of the backup procedures guide, so an archive that a script made by
+it reads as well; all others are ours, and an archive without them is one of somebody else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from strongroom.errors import DamageError
+
+VERSION: Final = "1.0"
+LARGEST: Final = 64 << 20
+_CHECKSUM: Final = "sha256:"
+
+
+class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine that made an archive."""
+
+    hostname: str = ""
+    user: str = ""
+    bash_version: str = ""
+    os: str = ""
+    os_version: str = ""
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """Something that is not in the archive, or not as it should be, and why."""
+
+    path: str
+    cause: str
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes in bytes, times as RFC 3339; ``compression_ratio`` is 1 - size / original size.
+
+    ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing. ``base``: the
+    archive that this one holds the changes since; ``chain`` all that are needed, the oldest first
+    and this one last. ``verified``: when it was read back;
+    ``verification``: ``contents``, or ``checksum`` where it is encrypted for somebody else.
+    """
+
+    backup_timestamp: str
+    backup_version: str = VERSION
+    project_root: str = ""
+    backup_scope: tuple[str, ...] = ()
+    system_info: SystemInfo = msgspec.field(default_factory=SystemInfo)
+    backup_checksum: str = ""
+    backup_size: int = -1
+    compression_ratio: float = 0.0
+
+    program: str = ""
+    status: str = ""
+    archive: str = ""
+    format: str = ""
+    compression_level: int | None = None
+    encrypted: bool = False
+    created: str = ""
+    verified: str = ""
+    verification: str = ""
+    duration_seconds: float = 0.0
+    entries: int = 0
+    files: int = 0
+    original_size: int = 0
+    tar_size: int = 0
+    excludes: tuple[str, ...] = ()
+    not_in_scope: tuple[str, ...] = ()
+    base: str = ""
+    chain: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    problems: tuple[Missing, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program made it, and so whether it comes with a manifest."""
+        return self.program.startswith("strongroom ")
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the archive in hexadecimal; empty if none is stated."""
+        return self.backup_checksum.removeprefix(_CHECKSUM)
+
+
+def checksum(hexadecimal: str) -> str:
+    """Return a checksum as the metadata has it."""
+    return f"{_CHECKSUM}{hexadecimal}"
+
+
+def write_metadata(metadata: Metadata) -> bytes:
+    """Return the text of the file."""
+    return msgspec.json.format(msgspec.json.encode(metadata), indent=4) + b"\n"
+
+
+def read_metadata(data: bytes, shown: str) -> Metadata:
+    """Read the file; ``DamageError`` if it is not what it must be. ``shown``: its name."""
+    try:
+        return msgspec.json.decode(data, type=Metadata)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamageError(f"{shown} cannot be read: {error}") from error
