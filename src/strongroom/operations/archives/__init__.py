@@ -1,0 +1,1 @@
+"""What a user does with portable archives: one module per verb."""

@@ -1,0 +1,116 @@
+"""What is in an archive: opened, uncompressed, and each thing with the hash of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final, NamedTuple
+
+from strongroom.archive.codecs import Codec, Write
+from strongroom.archive.decoding import decompressing
+from strongroom.archive.files import Files
+from strongroom.archive.hashing import HashingReader
+from strongroom.archive.member import Member
+from strongroom.archive.naming import SEALED
+from strongroom.archive.tarinput import Readable
+from strongroom.archive.tarreading import read_tar
+from strongroom.errors import DamageError, KeyRefusedError
+from strongroom.model.entry import Entry, EntryKind
+from strongroom.model.events import Advanced, Sink
+
+Seal = Callable[[Write], AbstractContextManager[Write]]
+Unseal = Callable[[Readable], AbstractContextManager[Readable]]
+Piece = Callable[[int, memoryview], object]
+
+_EMPTY: Final = hashlib.sha256(b"").digest()
+
+
+class Opened(NamedTuple):
+    """An archive that is being read: the bytes of its file, and the tar."""
+
+    packed: HashingReader
+    tar: Readable
+
+
+class Thing(NamedTuple):
+    """One member that was read; ``sha256`` is empty for what has no bytes of its own."""
+
+    entry: Entry
+    sha256: bytes
+
+
+def codec_of(name: str) -> Codec:
+    """Return how an archive is compressed, by its name; ``DamageError`` for no such name."""
+    plain = name.removesuffix(SEALED)
+    for codec in Codec:
+        if plain.endswith(codec.suffix):
+            return codec
+    raise DamageError(
+        f"how {name} is compressed is not known",
+        hint=f"Archives end in {', '.join(codec.suffix for codec in Codec)}.",
+    )
+
+
+@contextmanager
+def opened(files: Files, name: str, unseal: Unseal | None) -> Iterator[Opened]:
+    """Open an archive for reading, from the disk; ``FilesError``, ``KeyRefusedError``."""
+    codec = codec_of(name)
+    sealed = name.endswith(SEALED)
+    if sealed and unseal is None:
+        raise KeyRefusedError(
+            f"{name} is encrypted, and no key was given",
+            hint="Give the key file that it was made with, or an age identity: --key-file FILE.",
+        )
+    with files.reading(name) as file:
+        file.from_disk()
+        packed = HashingReader(file)
+        opening = unseal(packed) if sealed and unseal is not None else nullcontext(packed)
+        with opening as plain:
+            yield Opened(packed, decompressing(codec, plain))
+
+
+def hash_of(files: Files, name: str) -> str:
+    """Return the SHA-256 of a file as it is on the disk, in hexadecimal."""
+    with files.reading(name) as file:
+        file.from_disk()
+        packed = HashingReader(file)
+        packed.drain()
+        return packed.digest().hex()
+
+
+def things(
+    tar: Readable, sink: Sink, *, linked: Sequence[bytes] | frozenset[bytes] = ()
+) -> Iterator[Thing]:
+    """Yield each member, read to its end; ``DamageError``."""
+    for member in read_tar(tar, linked=linked):
+        yield Thing(member.entry, hashed(member))
+        sink(Advanced(1, member.entry.size, member.entry.path))
+
+
+def hashed(member: Member, take: Piece | None = None) -> bytes:
+    """Read all of a member; the SHA-256 of its file, holes as zeros. ``take`` gets the pieces."""
+    entry = member.entry
+    if entry.kind != EntryKind.FILE or (entry.link and entry.link != entry.path):
+        return b""
+    if not entry.size:
+        return _EMPTY
+    digest = hashlib.sha256()
+    at = 0
+    for offset, piece in member.pieces():
+        _zeros(digest, offset - at)
+        digest.update(piece)
+        at = offset + len(piece)
+        if take is not None:
+            take(offset, piece)
+    _zeros(digest, entry.size - at)
+    return digest.digest()
+
+
+_ZEROS: Final = bytes(1 << 20)
+
+
+def _zeros(digest: hashlib._Hash, length: int) -> None:
+    while length > 0:
+        digest.update(memoryview(_ZEROS)[:length])
+        length -= len(_ZEROS)

@@ -1,0 +1,69 @@
+"""Copy archives from one shelf to another."""
+
+from __future__ import annotations
+
+from strongroom.archive.files import Files
+from strongroom.archive.hashing import HashingReader
+from strongroom.archive.naming import ArchiveId
+from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.errors import DamageError, StrongroomError
+from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
+from strongroom.operations.archives.contents import hash_of
+
+_PIECE = 1 << 20
+
+
+def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[ArchiveId]:
+    """Copy an archive, and those it builds on that are not there yet; what was copied.
+
+    Each counts when all of its files were read back from the disk. ``DamageError`` if one is not
+    what was written.
+    """
+    target.settle()
+    there = {one.id for one in target.listed() if one.is_archive}
+    one = source.find(str(wanted))
+    names = (
+        one.metadata.chain if one.metadata is not None and one.metadata.chain else (str(one.id),)
+    )
+    done = []
+    for name in names:
+        each = source.find(name)
+        if each.id not in there:
+            sink(PhaseBegan(f"copy {each.id}", 0, each.size))
+            _copy_one(source.below(each), target, each, sink)
+            done.append(each.id)
+    return done
+
+
+def _copy_one(source: Files, target: Shelf, one: Shelved, sink: Sink) -> None:
+    inside = target.begin(one.id)
+    with inside.locked():
+        try:
+            for name in source.names():
+                copy_file(source, inside, name, sink)
+            target.publish(one.id)
+        except BaseException:
+            _take_back(target, one.id, sink)
+            raise
+
+
+def _take_back(target: Shelf, one: ArchiveId, sink: Sink) -> None:
+    """Remove what was begun; the error that brought us here matters more."""
+    try:
+        target.files.remove_folder(one.partial)
+    except StrongroomError as error:
+        sink(Notice(f"warning: what was begun stays there: {error.message}"))
+
+
+def copy_file(source: Files, target: Files, name: str, sink: Sink) -> None:
+    """Copy one file, and compare the copy on the disk; ``DamageError``."""
+    with source.reading(name) as file, target.writing(name) as new:
+        hashing = HashingReader(file)
+        while piece := hashing.read(_PIECE):
+            new.write(piece)
+            sink(Advanced(0, len(piece)))
+    if hash_of(target, name) != hashing.digest().hex():
+        raise DamageError(
+            f"the copy {target.shown(name)} did not read back as it was written",
+            hint="Check the disk, or the share, that it is on.",
+        )

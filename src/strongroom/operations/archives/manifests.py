@@ -1,0 +1,50 @@
+"""Manifests beside archives: encrypted where the archive is, for they name everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from strongroom.archive.files import Files
+from strongroom.archive.manifest import LARGEST, Row, read_manifest, write_manifest
+from strongroom.archive.metadata import Metadata
+from strongroom.archive.naming import SEALED, ArchiveId
+from strongroom.errors import DamageError, KeyRefusedError
+from strongroom.operations.archives.contents import Seal, Unseal
+
+_PIECE: Final = 1 << 20
+
+
+def save_manifest(files: Files, one: ArchiveId, rows: Sequence[Row], seal: Seal | None) -> None:
+    """Write the manifest of an archive."""
+    data = write_manifest(str(one), rows)
+    with files.writing(one.manifest + (SEALED if seal else "")) as file, ExitStack() as stack:
+        write = stack.enter_context(seal(file.write)) if seal else file.write
+        write(data)
+
+
+def load_manifest(
+    files: Files, one: ArchiveId, metadata: Metadata, unseal: Unseal | None
+) -> list[Row]:
+    """Read the manifest of an archive that we made.
+
+    ``DamageError``, ``FilesError``, ``KeyRefusedError``.
+    """
+    name = one.manifest + (SEALED if metadata.encrypted else "")
+    shown = f"{one}/{name}"
+    if metadata.encrypted and unseal is None:
+        raise KeyRefusedError(
+            f"{one} is encrypted, and no key was given",
+            hint="Give the key file that it was made with, or an age identity: --key-file FILE.",
+        )
+    parts, left = [], LARGEST
+    with files.reading(name) as file, ExitStack() as stack:
+        sealed = metadata.encrypted and unseal is not None
+        plain = stack.enter_context(unseal(file)) if sealed and unseal else file
+        while part := plain.read(_PIECE):
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                raise DamageError(f"{shown} is larger than any manifest")
+    return read_manifest(b"".join(parts), str(one), shown)
