@@ -60,6 +60,9 @@ class _Spawn:
     def run(self, command: Sequence[str], *, seconds: float) -> Finished:
         raise OSError(command, seconds)
 
+    def call(self, command: Sequence[str], *, folder: str) -> int:
+        raise OSError(command, folder)
+
     def start(self, command: Sequence[str]) -> _Child:
         del command
         if not isinstance(self._child, _Child):

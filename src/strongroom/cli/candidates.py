@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from strongroom.app.completion import known_names, known_snapshots, shortest
+from strongroom.archive.naming import archive_id
 from strongroom.cli.common import common_of
 from strongroom.cli.flags import flags_of
 from strongroom.clock import as_utc
+from strongroom.config.archives import FOLDER
 from strongroom.config.environment import read_environment
 
 Items = list[CompletionItem[str]]
@@ -28,6 +31,15 @@ def snapshots(context: click.Context, begin: str) -> Items:
         when = as_utc(snapshot.committed_ns).astimezone().isoformat(sep=" ", timespec="minutes")
         items.append(CompletionItem(text if len(begin) <= len(text) else snapshot.id, help=when))
     return items
+
+
+def archives(context: click.Context, begin: str) -> Items:
+    """Return ``latest``, and the ids of the archives of the project."""
+    project = context.params.get("project") or "."
+    folder = Path(context.params.get("folder") or Path(project) / FOLDER)
+    names = [] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
+    found = [_LATEST, *reversed([name for name in names if archive_id(name) is not None])]
+    return [CompletionItem(name) for name in found if name.startswith(begin)]
 
 
 def repositories(context: click.Context) -> Items:

@@ -38,6 +38,11 @@ def sources(context: click.Context, _parameter: click.Parameter, _begin: str) ->
     return cast(Items, load(_CANDIDATES).sources(context))
 
 
+def archives(context: click.Context, _parameter: click.Parameter, begin: str) -> Items:
+    """Archives of the project."""
+    return cast(Items, load(_CANDIDATES).archives(context, begin))
+
+
 def files(_context: click.Context, _parameter: click.Parameter, _begin: str) -> Items:
     """Files of this machine; the shell finds them."""
     return cast(Items, load(_CANDIDATES).files())

@@ -40,6 +40,10 @@ VERBS: Final = {
     "prune": ("strongroom.cli.verbs.prune", "Free the room that no snapshot needs."),
     "copy": ("strongroom.cli.verbs.copy", "Copy snapshots into another repository."),
     "repair": ("strongroom.cli.verbs.repair", "Make good what is damaged."),
+    "archive": ("strongroom.cli.verbs.archive", "Make and restore portable archives."),
+    "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
+    "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
+    "freshness": ("strongroom.cli.verbs.freshness", "Say whether the last backup is recent."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

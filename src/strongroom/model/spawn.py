@@ -41,6 +41,14 @@ class Spawn(Protocol):
         """
         ...
 
+    def call(self, command: Sequence[str], *, folder: str) -> int:
+        """Run a program with our standard streams, in a folder; its exit code, negative: a signal.
+
+        Whatever stops us meanwhile stops it too, and is raised when it has ended. ``OSError`` if
+        it does not start.
+        """
+        ...
+
     def start(self, command: Sequence[str]) -> Running:
         """Start a program without input; its errors go where ours go. ``OSError``."""
         ...

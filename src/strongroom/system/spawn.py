@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from typing import Final
 
 from strongroom.model.spawn import Finished
+
+_PATIENCE: Final = 60.0  # seconds to end in order
 
 
 class Child:
@@ -47,6 +50,20 @@ class SystemSpawn:
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"did not end within {seconds:.0f} seconds") from error
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def call(self, command: Sequence[str], *, folder: str) -> int:
+        """See ``Spawn``."""
+        process = subprocess.Popen(list(command), cwd=folder)
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            raise
 
     def start(self, command: Sequence[str]) -> Child:
         """See ``Spawn``."""

@@ -1,0 +1,1 @@
+"""From what a person says about portable archives to concrete objects."""

@@ -1,0 +1,34 @@
+"""A second place for an archive: copied, read back, and only then there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from strongroom.app.archives.place import ArchivePlace, shelf_at, shelf_of
+from strongroom.app.machine import Run
+from strongroom.archive.naming import ArchiveId
+from strongroom.errors import RefusedError, UsageError
+from strongroom.operations.archives.copying import copy
+from strongroom.storage.url import parse
+
+
+class Copied(NamedTuple):
+    """Where the copy is."""
+
+    folder: str
+
+
+def copy_to(run: Run, place: ArchivePlace, one: ArchiveId, url: str) -> Copied:
+    """Copy an archive, with those that it builds on, into the folder that an address names."""
+    parsed = parse(url, str(run.settings.folder))
+    if parsed.scheme != "file":
+        raise UsageError(
+            f"archives are copied into folders, and {url} is none",
+            hint="Give a path, or file:///PATH; a share or a bucket that is mounted has one.",
+        )
+    target = Path(parsed.path)
+    if target == place.folder:
+        raise RefusedError(f"{target} is where the archive is", hint="Name another folder.")
+    copy(shelf_of(run, place), shelf_at(run, target), one, run.sink)
+    return Copied(str(target))

@@ -1,0 +1,87 @@
+"""The key of an archive: what the command line gives, never that of a repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from strongroom.app.machine import Run
+from strongroom.app.named_files import read_named
+from strongroom.archive.codecs import Write
+from strongroom.archive.keyfile import SealingKey, key_of, warning_of
+from strongroom.archive.sealing import sealing, unsealing
+from strongroom.archive.tarinput import Readable
+from strongroom.config.settings import SecretKind, SecretSetting
+from strongroom.config.values import Level
+from strongroom.errors import UsageError
+from strongroom.operations.archives.contents import Seal, Unseal
+
+_LARGEST: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """``seal`` is None where an archive is not to be encrypted, ``unseal`` where none can open."""
+
+    seal: Seal | None = None
+    unseal: Unseal | None = None
+
+
+def archive_keys(run: Run, recipients: Sequence[str]) -> Keys:
+    """Return what ``--key-file``, ``--passphrase-file`` and ``--recipient`` give; ``UsageError``.
+
+    What environment or configuration say is the key of a repository, and not meant here.
+    """
+    given = [s for s in run.settings.secrets if s.setting.level is Level.FLAG]
+    keys = [_read(run, secret) for secret in given]
+    if recipients:
+        keys.append(key_of("\n".join(recipients).encode(), "--recipient"))
+    if not keys:
+        return Keys()
+    if len(keys) > 1 and any(key.passphrase for key in keys):
+        raise UsageError(
+            "an archive opens with a passphrase or with keys of age, not with both",
+            hint="Give one of --key-file, --passphrase-file and --recipient.",
+        )
+    key = replace(
+        keys[0],
+        recipients=tuple(one for key in keys for one in key.recipients),
+        identities=tuple(one for key in keys for one in key.identities),
+    )
+
+    def seal(out: Write) -> AbstractContextManager[Write]:
+        return sealing(key, out, run.machine.randomness)
+
+    def unseal(stream: Readable) -> AbstractContextManager[Readable]:
+        return unsealing(key, stream)
+
+    opens = bool(key.passphrase or key.identities)
+    return Keys(seal, unseal if opens else None)
+
+
+def _read(run: Run, secret: SecretSetting) -> SealingKey:
+    if not secret.is_file:
+        raise UsageError(
+            "an archive takes no --passphrase-command",
+            hint="Give --key-file FILE, or --passphrase-file FILE.",
+        )
+    path = Path(secret.setting.value)
+    data = read_named(path, f"the key file {path}", _LARGEST)
+    for warning in _warnings(path):
+        run.warn(warning)
+    if secret.kind is SecretKind.KEY_FILE:
+        return key_of(data, str(path))
+    first = data.split(b"\n", 1)[0].removesuffix(b"\r")
+    if not first:
+        raise UsageError(f"the passphrase file {path} is empty")
+    return SealingKey(str(path), passphrase=first)
+
+
+def _warnings(path: Path) -> Iterator[str]:
+    found = warning_of(os.stat(path).st_mode, str(path))  # noqa: PTH116 - a name of any bytes
+    if found:
+        yield found

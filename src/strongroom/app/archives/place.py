@@ -1,0 +1,93 @@
+"""Where a project and its archives are, and with what access they are made."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from strongroom.app.machine import Run
+from strongroom.app.sources import absolute
+from strongroom.archive.files import Access, Files
+from strongroom.archive.shelf import Shelf
+from strongroom.errors import UsageError
+
+WORK: Final = ".strongroom-restore"
+"""The folder in a project where a restore unpacks and keeps what it replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePlace:
+    """A project and the folder of its archives; absolute, and symbolic links are not resolved."""
+
+    project: Path
+    folder: Path
+
+    @property
+    def inside(self) -> str | None:
+        """The path of the archives in the project, however reached; None if they are elsewhere."""
+        for top in (self.project, self.project.resolve()):
+            for folder in (self.folder, self.folder.resolve()):
+                if folder.is_relative_to(top) and folder != top:
+                    return str(folder.relative_to(top))
+        return None
+
+
+def place_of(run: Run, project: str, folder: str | None) -> ArchivePlace:
+    """Find a project; ``UsageError`` if it is no folder."""
+    if not project or folder == "":
+        raise UsageError("the project or the folder of its archives is empty")
+    top = _normal(absolute(run.settings.folder, project))
+    if not top.is_dir():
+        raise UsageError(
+            f"the project {top} is not a folder", hint="Name it with --project, or go there."
+        )
+    start = top if folder is None else run.settings.folder
+    archives = _normal(absolute(start, folder or run.settings.archives.folder))
+    if archives == top:
+        raise UsageError(
+            f"{top} cannot hold the project and its archives",
+            hint="Name another folder with --folder, such as backup.",
+        )
+    return ArchivePlace(top, archives)
+
+
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path))
+
+
+def shelf_of(run: Run, place: ArchivePlace) -> Shelf:
+    """Return the archives of a project; nothing is made yet."""
+    return shelf_at(run, place.folder)
+
+
+def shelf_at(run: Run, folder: Path) -> Shelf:
+    """Return the archives in a folder."""
+    return Shelf(Files(run.machine.fs, os.fsencode(folder), access_of(run)))
+
+
+def access_of(run: Run) -> Access:
+    """Return the access that is configured; ``UsageError`` for an owner that does not exist."""
+    said = run.settings.archives
+    return Access(
+        folder_mode=said.folder_mode,
+        file_mode=said.file_mode,
+        uid=_number(said.owner, "owner", lambda name: pwd.getpwnam(name).pw_uid),
+        gid=_number(said.group, "group", lambda name: grp.getgrnam(name).gr_gid),
+    )
+
+
+def _number(text: str | None, what: str, look_up: Callable[[str], int]) -> int | None:
+    if text is None or text.isdigit():
+        return None if text is None else int(text)
+    try:
+        return look_up(text)
+    except KeyError as error:
+        raise UsageError(
+            f"archives.{what}: nobody on this machine is called '{text}'",
+            hint=f"Name {what} as 'id' shows it, or give its number.",
+        ) from error

@@ -1,0 +1,359 @@
+"""Bring back an archive: read it, unpack it beside, ask, keep what goes, swap, and check."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from strongroom.app.archives.keys import Keys, archive_keys
+from strongroom.app.archives.making import Made, MakeRequest, make_archive, walked
+from strongroom.app.archives.place import WORK, ArchivePlace, shelf_at
+from strongroom.app.listing import path_in_snapshot
+from strongroom.app.machine import Run
+from strongroom.app.targets import TargetFolder, examine_target
+from strongroom.archive.files import Files
+from strongroom.archive.scope import checked_scope
+from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.errors import (
+    DamageError,
+    RefusedError,
+    RolledBackError,
+    StrongroomError,
+)
+from strongroom.model.events import PhaseBegan, ProblemFound
+from strongroom.model.source import Extra, Problem
+from strongroom.operations.archives.reading import ArchiveTree, read_tree, select
+from strongroom.operations.archives.unpacking import Unpacked, compare, unpack
+from strongroom.restore.files.begin import TargetOptions, begin, begin_comparison
+from strongroom.restore.files.target import FilesTarget
+from strongroom.restore.swap import swapping
+from strongroom.restore.swap.plan import Kind, Removal, SwapPlan
+from strongroom.restore.swap.swapping import Outcome, Phase, SwapState
+
+__all__ = [
+    "Kind",
+    "Outcome",
+    "Phase",
+    "RestorePlan",
+    "RestoreReport",
+    "RestoreRequest",
+    "command_for",
+    "finish",
+    "restore_archive",
+    "unfinished",
+]
+_STAGED: Final = "staged"
+_KEPT_KINDS: Final = frozenset({Kind.CHANGED, Kind.METADATA, Kind.REPLACED, Kind.REMOVED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """What the command line says. ``to``: a folder that is not the project.
+
+    ``delete``: what the archive does not have goes, within its scope. ``keeps``: whether what is
+    replaced goes into an archive first.
+    """
+
+    name: str
+    paths: Sequence[str] = ()
+    to: str | None = None
+    delete: bool = False
+    keeps: bool = True
+    bash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What a restore would do, and to what; nothing is changed yet."""
+
+    archive: Shelved
+    target: TargetFolder
+    tree: ArchiveTree
+    swap: SwapPlan
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What came of it. ``kept``: the archive of what was replaced, None if nothing was.
+
+    ``problems``: attributes that could not be set. ``aside``: what somebody else put in the way.
+    """
+
+    plan: RestorePlan
+    kept: Made | None
+    problems: Sequence[Problem]
+    outcome: Outcome | None
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Problems:
+    """Collects what a target reports."""
+
+    run: Run
+    found: list[Problem] = field(default_factory=list)
+
+    def __call__(self, problem: Problem) -> None:
+        self.found.append(problem)
+        self.run.sink(ProblemFound(problem))
+
+
+def restore_archive(
+    run: Run,
+    place: ArchivePlace,
+    folder: Path,
+    request: RestoreRequest,
+    decide: Callable[[RestorePlan], bool],
+) -> RestoreReport | None:
+    """Restore from the archives in ``folder``; None if ``decide``, who sees the plan, says no.
+
+    Whatever fails, the target is as it was: ``RolledBackError``, or the error itself before
+    anything was changed. ``RestoreError`` if it could not be put back.
+    """
+    target = examine_target(request.to or str(place.project), str(run.settings.folder), None)
+    shelf = shelf_at(run, folder)
+    one = shelf.find(request.name)
+    keys = archive_keys(run, ())
+    with _work_folder(run, Path(target.path)) as work:
+        return _Restore(run, place, shelf, one, keys, request, target, work).run_it(decide)
+
+
+@contextmanager
+def _work_folder(run: Run, target: Path) -> Iterator[Path]:
+    """Make the folder in which a restore works, and remove it unless something is left to do."""
+    work = target / WORK
+    files = _files(run, work)
+    existed = target.exists()
+    if os.path.lexists(work):
+        raise RefusedError(
+            f"a restore of {target} is unfinished, or at work",
+            hint=f"End it first: '{command_for(target)} --rollback', or --resume.",
+        )
+    files.make()
+    with files.locked():
+        try:
+            yield work
+        except BaseException:
+            _clear(run, work)
+            if not existed:
+                with suppress(OSError):  # others may have put something there
+                    target.rmdir()
+            raise
+        _clear(run, work)
+
+
+def _files(run: Run, folder: Path) -> Files:
+    return shelf_at(run, folder).files
+
+
+def _clear(run: Run, work: Path) -> None:
+    """Remove a work folder that nobody needs any more; one in the middle of something stays."""
+    path = os.fsencode(work)
+    fs = run.machine.fs
+    try:
+        if swapping.state(fs, path).phase not in {Phase.PLANNED, Phase.MIDDLE}:
+            swapping.discard(fs, path)
+    except StrongroomError as error:
+        run.warn(f"{work} is still there: {error.message}")
+
+
+def command_for(target: Path) -> str:
+    """Return the command that ``--rollback`` and ``--resume`` are given to."""
+    return f"strongroom archive restore --project {shlex.quote(str(target))}"
+
+
+@dataclass(slots=True)
+class _Restore:
+    """One restore; ``work`` is the folder that it unpacks in."""
+
+    run: Run
+    place: ArchivePlace
+    shelf: Shelf
+    one: Shelved
+    keys: Keys
+    request: RestoreRequest
+    target: TargetFolder
+    work: Path
+
+    def run_it(self, decide: Callable[[RestorePlan], bool]) -> RestoreReport | None:
+        """Unpack, plan, let ``decide`` see it, keep what goes, swap, and compare."""
+        run, fs = self.run, self.run.machine.fs
+        began = run.machine.clock.elapsed()
+        tree = self._tree()
+        problems = _Problems(run)
+        unpacked = self._unpack(tree, problems)
+        target = os.fsencode(self.target.path)
+        work = os.fsencode(self.work)
+        run.sink(PhaseBegan("plan", len(tree.entries)))
+        swap = swapping.plan(fs, target, work, tree.entries, self._removal(tree))
+        plan = RestorePlan(self.one, self.target, tree, swap)
+        if not decide(plan):
+            return None
+        kept = self._keep(swap) if self.request.keeps else None
+        outcome = None
+        if not swap.is_empty:
+            run.sink(PhaseBegan("swap", len(swap.changes)))
+            command = command_for(Path(self.target.path))
+            outcome = swapping.carry_out(fs, swap, command=command)
+            self._check(tree, unpacked, problems)
+        seconds = run.machine.clock.elapsed() - began
+        return RestoreReport(plan, kept, problems.found, outcome, seconds)
+
+    def _tree(self) -> ArchiveTree:
+        room = self.target.free_bytes
+        tree = read_tree(self.shelf, self.one, self.keys.unseal, room, self.run.sink)
+        wanted = [path_in_snapshot(path) for path in self.request.paths]
+        tree = select(tree, wanted, f"archive {self.one.id}")
+        if tree.size > room:
+            raise RefusedError(
+                f"{self.target.path} has {room:,} bytes free, and the archive unpacks to "
+                f"{tree.size:,}",
+                hint="Nothing was changed. Free some space, or restore a part: name its paths.",
+            )
+        return tree
+
+    def _unpack(self, tree: ArchiveTree, problems: _Problems) -> Unpacked:
+        machine = self.run.machine
+        staged = os.fsencode(self.work / _STAGED)
+        options = TargetOptions()
+        files = begin(machine.fs, staged, problems, machine.randomness, options)
+        with closing(files):
+            unpacked = unpack(self.shelf, tree, files, self.keys.unseal, self.run.sink)
+        self._refuse_failures(files, problems.found)
+        with begin_comparison(machine.fs, staged, files.attributes) as comparison:
+            different = compare(tree, unpacked, comparison, self.run.sink)
+        self._refuse_failures(files, different)
+        return unpacked
+
+    def _refuse_failures(self, files: FilesTarget, found: Sequence[Problem]) -> None:
+        """Go no further with a tree that is not wholly there; the target is untouched."""
+        missing = [problem for problem in found if problem.missing]
+        if not missing:
+            return
+        first = f"{os.fsdecode(missing[0].path)}: {missing[0].cause}"
+        if files.refused:
+            raise DamageError(
+                f"the archive {self.one.id} is damaged: {first}", hint="Nothing was changed."
+            )
+        more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
+        raise RolledBackError(
+            f"the archive could not be unpacked: {first}{more}",
+            hint=f"{self.target.path} is as it was. Put that right, and restore again.",
+        )
+
+    # -- what goes
+
+    def _removal(self, tree: ArchiveTree) -> Removal:
+        """Let nothing that an archive would not hold be removed, however deep it lies."""
+        metadata = self.one.metadata
+        place = self._place_of_target()
+        ours = [os.fsencode(path) for path in (WORK, place.inside) if path is not None]
+
+        def is_ours(extra: Extra) -> bool:
+            return any(extra.path == path or extra.path.startswith(path + b"/") for path in ours)
+
+        if not self.request.delete or metadata is None:
+            return Removal(keeps=is_ours)
+        scope = self._scope(tree)
+        now = walked(self.run, place, scope, metadata.excludes)
+        scopes = [os.fsencode(path) if path != "." else b"" for path in scope]
+
+        def keeps(extra: Extra) -> bool:
+            return extra.path not in now or is_ours(extra)
+
+        return Removal(scopes, keeps)
+
+    def _scope(self, tree: ArchiveTree) -> tuple[str, ...]:
+        """Return what the archive was made of, as far as it is being restored."""
+        if self.request.paths:
+            return checked_scope([os.fsdecode(path_in_snapshot(p)) for p in self.request.paths])
+        metadata = self.one.metadata
+        if metadata is not None and metadata.backup_scope:
+            return checked_scope(metadata.backup_scope)
+        return tuple(dict.fromkeys(os.fsdecode(e.path.split(b"/")[0]) for e in tree.entries))
+
+    def _keep(self, swap: SwapPlan) -> Made | None:
+        """Make an archive of what is there now, if anything of it would go or change."""
+        if not any(swap.totals[kind].entries for kind in _KEPT_KINDS):
+            return None
+        tops = dict.fromkeys(change.path.split(b"/")[0] for change in swap.changes)
+        metadata = self.one.metadata
+        scope = checked_scope(metadata.backup_scope) if metadata and metadata.backup_scope else ()
+        covered = "." in scope or all(
+            any(_is_within(change.path, path) for path in scope) for change in swap.changes
+        )
+        names = scope if covered else tuple(map(os.fsdecode, tops))
+        request = MakeRequest(scope=names, before_restore=True, bash=self.request.bash)
+        made = make_archive(self.run, self._place_of_target(), request)
+        if made.metadata.problems:
+            raise RefusedError(
+                f"what is there now could not all be kept: {made.metadata.problems[0].path}: "
+                f"{made.metadata.problems[0].cause}",
+                hint="Nothing was changed. Put that right, or go on without: --no-pre-backup.",
+            )
+        return made
+
+    def _place_of_target(self) -> ArchivePlace:
+        return ArchivePlace(Path(self.target.path), self.place.folder)
+
+    # -- afterwards
+
+    def _check(self, tree: ArchiveTree, unpacked: Unpacked, problems: _Problems) -> None:
+        """Compare the target with the archive; go back if it is not what it should be."""
+        fs = self.run.machine.fs
+        target = os.fsencode(self.target.path)
+        staged = os.fsencode(self.work / _STAGED)
+        quiet = begin(fs, staged, problems, self.run.machine.randomness, TargetOptions("never"))
+        with closing(quiet), begin_comparison(fs, target, quiet.attributes) as comparison:
+            found = compare(tree, unpacked, comparison, self.run.sink)
+        wrong = [problem for problem in found if problem.missing]
+        if not wrong:
+            return
+        work = os.fsencode(self.work)
+        swapping.rollback(fs, work, command=command_for(Path(self.target.path)))
+        raise RolledBackError(
+            f"after the restore {os.fsdecode(wrong[0].path)} was not what the archive holds: "
+            f"{wrong[0].cause}",
+            hint=f"{self.target.path} is as it was. Check the disk of this machine.",
+        )
+
+
+def _is_within(path: bytes, scope: str) -> bool:
+    top = os.fsencode(scope)
+    return path == top or path.startswith(top + b"/")
+
+
+def unfinished(run: Run, target: Path) -> SwapState:
+    """Say how far a restore is that did not come to its end; ``RefusedError`` if there is none."""
+    work = target / WORK
+    if not os.path.lexists(work):
+        raise RefusedError(f"no restore of {target} is unfinished", hint="There is nothing to end.")
+    return swapping.state(run.machine.fs, os.fsencode(work))
+
+
+def finish(run: Run, target: Path, *, forward: bool) -> Outcome:
+    """Bring a restore that was killed to its end, or the target back to what it was."""
+    state = unfinished(run, target)
+    work = target / WORK
+    path, fs, command = os.fsencode(work), run.machine.fs, command_for(target)
+    with _files(run, work).locked() as mine:
+        if not mine:
+            raise RefusedError(f"a restore of {target} is at work", hint="Wait for it, or stop it.")
+        if state.phase is Phase.NOTHING:
+            if forward:
+                raise RefusedError(
+                    f"the restore of {target} was killed before it changed anything",
+                    hint=f"Run '{command} --rollback', and restore again.",
+                )
+            outcome = Outcome(Phase.NOTHING, os.fsencode(target))
+        elif forward:
+            outcome = swapping.resume(fs, path, command=command)
+        else:
+            outcome = swapping.rollback(fs, path, command=command)
+        swapping.discard(fs, path)
+    return outcome

@@ -1,0 +1,38 @@
+"""Verify the archives that a person names, each with those that it builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from strongroom.app.archives.keys import archive_keys
+from strongroom.app.archives.place import ArchivePlace, shelf_of
+from strongroom.app.machine import Run
+from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.operations.archives.verifying import Verified, verify
+
+__all__ = ["Verified", "verify_archives"]
+
+
+def verify_archives(
+    run: Run, place: ArchivePlace, names: Sequence[str], *, all_of_them: bool
+) -> Iterator[Verified]:
+    """Yield what reading each came to; without names the latest. ``NotFoundError``."""
+    shelf = shelf_of(run, place)
+    keys = archive_keys(run, ())
+    for one in _chosen(shelf, names, all_of_them=all_of_them):
+        yield verify(shelf, one, keys.unseal, run.machine.clock, run.sink)
+
+
+def _chosen(shelf: Shelf, names: Sequence[str], *, all_of_them: bool) -> list[Shelved]:
+    if all_of_them:
+        return [one for one in shelf.listed() if one.is_archive]
+    found: dict[str, Shelved] = {}
+    for name in names or ["latest"]:
+        one = shelf.find(name)
+        chain = one.metadata.chain if one.metadata is not None else ()
+        there = {str(each.id): each for each in shelf.listed() if each.is_archive}
+        for base in chain:
+            if base in there:  # one that is gone is a finding of those that need it
+                found[base] = there[base]
+        found[str(one.id)] = one
+    return list(found.values())

@@ -1,0 +1,64 @@
+"""``strongroom archive verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from strongroom.app.archives.place import place_of
+from strongroom.app.archives.verifying import Verified, verify_archives
+from strongroom.cli.job import Job, job
+from strongroom.cli.names import harmless
+from strongroom.cli.quantities import counted, duration, size
+
+DAMAGED = 4
+INCOMPLETE = 3
+
+
+def run(*, names: Sequence[str], all_of_them: bool, project: str, folder: str | None) -> int:
+    """Verify archives; 4 if anything is wrong with one."""
+    if names and all_of_them:
+        raise click.UsageError("name archives, or give --all")
+    with job(progress=True) as one:
+        place = place_of(one.run, project, folder)
+        checked, damaged, closed = 0, 0, 0
+        with one.progress:
+            for found in verify_archives(one.run, place, names, all_of_them=all_of_them):
+                checked += 1
+                damaged += bool(found.findings)
+                closed += bool(found.closed)
+                with one.progress.pause():
+                    _tell(one, found)
+        one.output.record("summary", archives=checked, damaged=damaged, not_opened=closed)
+        if not checked:
+            one.output.line(f"No backups found in {place.folder}")
+        elif damaged:
+            one.output.line(f"{damaged:,} of {counted(checked, 'archive')} damaged")
+        return DAMAGED if damaged else INCOMPLETE if closed else 0
+
+
+def _tell(one: Job, found: Verified) -> None:
+    output = one.output
+    output.record(
+        "verified",
+        id=str(found.one.id),
+        damaged=bool(found.findings),
+        findings=list(found.findings),
+        not_opened=found.closed or None,
+        entries=found.entries,
+        bytes=found.size,
+        state=found.one.state.name.lower(),
+        total_duration=round(found.seconds, 6),
+    )
+    for finding in found.findings:
+        output.wanted(harmless(f"ERROR: {finding}"))
+    if found.closed:
+        output.notice(harmless(f"warning: {found.closed}; only its checksum was compared"))
+    elif not found.findings:
+        output.line(
+            f"Backup verified: {found.one.id} ({counted(found.entries, 'entry', 'entries')}, "
+            f"{size(found.size)} read, in {duration(found.seconds)})"
+        )
+        if found.one.why:
+            output.line(f"  {found.one.state.value}: {harmless(found.one.why)}")

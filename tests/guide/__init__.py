@@ -1,0 +1,1 @@
+"""The backup procedures guide, typed as it stands there."""
