@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import collection, fidelity, files, growth, latency, startup
+from bench import archives, collection, fidelity, files, growth, latency, startup
 
 _MARK: Final = "<!-- by hand from here on: kept by ./run bench -->"
 
@@ -16,7 +16,7 @@ _MARK: Final = "<!-- by hand from here on: kept by ./run bench -->"
 def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    kinds = ["files", "growth", "latency", "fidelity", "startup", "collection"]
+    kinds = ["files", "growth", "latency", "fidelity", "startup", "collection", "archives"]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
@@ -48,20 +48,27 @@ def _by_hand(path: Path) -> str:
 
 
 def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
-    if options.name == "growth":
-        page, chart = growth.run(work, programs=options.programs)
-        return {"growth.md": page, "growth.svg": chart}
-    if options.name == "latency":
-        return {"latency.md": latency.run(work, sets=options.sets)}
-    if options.name == "collection":
-        page = collection.run(work, chunks=options.chunks, snapshots=options.snapshots)
-        return {"collection.md": page}
-    if options.name == "startup":
-        return {"startup.md": startup.run()}
-    if options.name == "fidelity":
-        return {"fidelity.md": fidelity.run(work, programs=options.programs)}
-    page = files.run(work, rounds=options.rounds, sets=options.sets, programs=options.programs)
-    return {"benchmarks.md": page}
+    match options.name:
+        case "archives":
+            found = {"archive-speed.md": archives.run(work, rounds=options.rounds)}
+        case "growth":
+            page, chart = growth.run(work, programs=options.programs)
+            found = {"growth.md": page, "growth.svg": chart}
+        case "latency":
+            found = {"latency.md": latency.run(work, sets=options.sets)}
+        case "collection":
+            page = collection.run(work, chunks=options.chunks, snapshots=options.snapshots)
+            found = {"collection.md": page}
+        case "startup":
+            found = {"startup.md": startup.run()}
+        case "fidelity":
+            found = {"fidelity.md": fidelity.run(work, programs=options.programs)}
+        case _:
+            made = files.run(
+                work, rounds=options.rounds, sets=options.sets, programs=options.programs
+            )
+            found = {"benchmarks.md": made}
+    return found
 
 
 if __name__ == "__main__":
