@@ -14,6 +14,7 @@ _ID: Final = re.compile(r"(pre-restore-)?([0-9]{8}_[0-9]{6})", re.ASCII)
 _FAILED: Final = "-failed"
 _PARTIAL: Final = ".partial-"
 _REPLACED: Final = ".replaced-"
+_REMOVED: Final = ".removed-"
 SEALED: Final = ".age"
 
 
@@ -75,6 +76,11 @@ class ArchiveId(NamedTuple):
         return f"{_REPLACED}{self}"
 
     @property
+    def removed(self) -> str:
+        """Where it lies while it is being removed."""
+        return f"{_REMOVED}{self}"
+
+    @property
     def failed(self) -> str:
         """Where the log of a run lies that made no archive."""
         return f"{self}{_FAILED}"
@@ -94,6 +100,11 @@ def partial_id(name: str) -> ArchiveId | None:
 def replaced_id(name: str) -> ArchiveId | None:
     """Read the name of a folder that another one takes the place of."""
     return archive_id(name.removeprefix(_REPLACED)) if name.startswith(_REPLACED) else None
+
+
+def is_removed(name: str) -> bool:
+    """Whether a folder is the rest of what was being removed."""
+    return name.startswith(_REMOVED) and archive_id(name.removeprefix(_REMOVED)) is not None
 
 
 def failed_id(name: str) -> ArchiveId | None:

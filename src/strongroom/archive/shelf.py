@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from strongroom.archive.files import Files, TakenError
 from strongroom.archive.metadata import LARGEST, Metadata, read_metadata
-from strongroom.archive.naming import ArchiveId, archive_id, failed_id, partial_id, replaced_id
+from strongroom.archive.naming import (
+    ArchiveId,
+    archive_id,
+    failed_id,
+    is_removed,
+    partial_id,
+    replaced_id,
+)
 from strongroom.errors import NotFoundError, StrongroomError
+
+_YOUNG_NS: Final = 60 * 1_000_000_000
 
 
 class State(enum.Enum):
@@ -130,11 +139,18 @@ class Shelf:
         self.files.rename(new.partial, new.failed)
 
     def remove(self, one: Shelved) -> None:
-        """Remove an archive, or what a failed run left."""
-        self.files.remove_folder(one.folder)
+        """Remove an archive, or what a failed run left; it does not count from the first step."""
+        self.files.rename(one.folder, one.id.removed)
+        self.files.remove_folder(one.id.removed)
 
-    def settle(self) -> None:
-        """Finish what killed runs left: replacements, and folders that nobody fills any more."""
+    def settle(self, now_ns: int) -> None:
+        """Finish what killed runs left: removals, replacements, and what nobody fills any more.
+
+        A folder that was made within the last minute may be about to be locked.
+        """
+        for name in self.files.names():
+            if is_removed(name):
+                self.files.remove_folder(name)
         names = set(self.files.names())
         for name in sorted(names):
             replaced = replaced_id(name)
@@ -145,7 +161,8 @@ class Shelf:
         names = set(self.files.names())
         for name in sorted(names):
             unfinished = partial_id(name)
-            if unfinished is None or self._at_work(name):
+            young = now_ns - self.files.mtime_ns(name) < _YOUNG_NS
+            if unfinished is None or young or self._at_work(name):
                 continue
             if unfinished.folder in names:  # it was to take the place of that one
                 self.files.remove_folder(name)

@@ -30,5 +30,6 @@ def copy_to(run: Run, place: ArchivePlace, one: ArchiveId, url: str) -> Copied:
     target = Path(parsed.path)
     if target == place.folder:
         raise RefusedError(f"{target} is where the archive is", hint="Name another folder.")
-    copy(shelf_of(run, place), shelf_at(run, target), one, run.sink)
+    now_ns = run.machine.clock.now_ns()
+    copy(shelf_of(run, place), shelf_at(run, target), one, now_ns, run.sink)
     return Copied(str(target))

@@ -71,7 +71,7 @@ def make_archive(run: Run, place: ArchivePlace, request: MakeRequest) -> Made:
     if not request.before_restore:
         refuse_unfinished_restore(place)
     shelf = shelf_of(run, place)
-    shelf.settle()
+    shelf.settle(machine.clock.now_ns())
     keys = archive_keys(run, request.recipients)
     packing = packing_of(run, request.form, request.level, request.jobs)
     base, whole = _base(shelf, keys) if request.incremental else (None, "")

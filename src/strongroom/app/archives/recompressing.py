@@ -29,7 +29,7 @@ def recompress_archives(
     if bool(names) == (older_than is not None):
         raise UsageError("name archives, or give --older-than DAYS")
     shelf = shelf_of(run, place)
-    shelf.settle()
+    shelf.settle(run.machine.clock.now_ns())
     keys = archive_keys(run, ())
     how = packing_of(run, *packing)
     around = Around(run.machine.clock, run.sink)

@@ -13,13 +13,15 @@ from strongroom.operations.archives.contents import hash_of
 _PIECE = 1 << 20
 
 
-def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[ArchiveId]:
+def copy(
+    source: Shelf, target: Shelf, wanted: ArchiveId, now_ns: int, sink: Sink
+) -> list[ArchiveId]:
     """Copy an archive, and those it builds on that are not there yet; what was copied.
 
     Each counts when all of its files were read back from the disk. ``DamageError`` if one is not
     what was written.
     """
-    target.settle()
+    target.settle(now_ns)
     there = {one.id for one in target.listed() if one.is_archive}
     one = source.find(str(wanted))
     names = (

@@ -11,7 +11,7 @@ import msgspec
 from strongroom.archive.manifest import Row
 from strongroom.archive.naming import archive_id
 from strongroom.archive.shelf import Shelf, Shelved
-from strongroom.errors import DamageError, NotFoundError
+from strongroom.errors import DamageError, NotFoundError, RefusedError
 from strongroom.model.entry import Entry, EntryKind, sort_key
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.operations.archives.contents import Unseal, opened, things
@@ -61,9 +61,11 @@ def read_tree(
 ) -> ArchiveTree:
     """Read an archive, and those that it builds on, to the last byte.
 
-    ``DamageError`` for anything that is not as it was made, or that no archive of a project can
-    mean; so does one that unpacks to more than ``room`` bytes.
+    ``RefusedError`` if it states more than ``room`` bytes. ``DamageError`` for anything that is not
+    as it was made, or that no archive of a project can mean; so does one that unpacks to more than
+    it states, or than ``room`` if it states nothing.
     """
+    _refuse_too_large(one, room)
     rows = _rows(shelf, one, unseal)
     archives = _needed(shelf, one, rows)
     sink(PhaseBegan("read", 0, sum(a.metadata.tar_size for a in archives if a.metadata)))
@@ -82,6 +84,15 @@ def read_tree(
         raise _damaged(one, f"{_shown(missing)} is missing in it")
     _check(one, entries)
     return ArchiveTree(entries, leaves, archives)
+
+
+def _refuse_too_large(one: Shelved, room: int) -> None:
+    stated = one.metadata.original_size if one.metadata is not None else 0
+    if stated > room:
+        raise RefusedError(
+            f"the archive {one.id} unpacks to {stated:,} bytes, and {room:,} are free there",
+            hint="Nothing was changed. Free some space, or restore into another folder: --to.",
+        )
 
 
 def _rows(shelf: Shelf, one: Shelved, unseal: Unseal | None) -> list[Row] | None:
@@ -109,6 +120,7 @@ def _needed(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> list[Shel
 def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Sink) -> _Held:
     held = _Held()
     metadata = one.metadata
+    most = metadata.original_size if metadata is not None and metadata.is_ours else room
     stored = 0
     with opened(shelf.below(one), one.name, unseal) as archive:
         for thing in things(archive.tar, sink):
@@ -121,8 +133,8 @@ def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Si
             if thing.sha256:
                 held.bytes[entry.path] = entry.size, thing.sha256
                 stored += entry.size
-            if stored > room:
-                raise _damaged(one, f"it unpacks to more than the {room:,} bytes that are free")
+            if stored > most:
+                raise _damaged(one, f"it unpacks to more than {most:,} bytes")
         archive.packed.drain()
         checksum = archive.packed.digest().hex()
     if metadata is not None and metadata.sha256 and metadata.sha256 != checksum:
