@@ -195,6 +195,34 @@ def test_a_backup_that_slept_is_refused(program: Program) -> None:
     assert program.good("verify", "--read-data").code == 0
 
 
+def test_a_backup_that_was_killed_is_not_waited_for(program: Program) -> None:
+    """A backup is killed; the next prune on this host gives it up at once and does its work, while
+    another one that is at work is waited for as ever.
+    """
+    for text in "12":
+        program.make_files(a=text * 9000)
+        program.good("backup", "./documents")
+    program.good("forget", "--keep-last", "1")
+    with open_backup(program) as (process, _pipe):
+        process.kill()
+        process.wait()
+        result = program.good("prune", "--grace", "0", "--wait", "0")
+        assert "gave up session" in result.err
+        assert "whose process has ended" in result.err
+    assert len(program.good("snapshots", "--json").records) == 2
+    assert list((program.state / "repositories").glob("*/sessions/*")) == []
+    with open_backup(program) as (process, pipe):
+        program.make_files(a="3" * 9000)
+        program.good("backup", "./documents")
+        program.good("forget", "--keep-last", "1")
+        assert program.run("prune", "--grace", "0", "--wait", "0").code == 11
+        pipe.write_bytes(b"in time")
+        assert process.wait(PATIENCE) == 0
+    (saved,) = program.good("snapshots", "--path", "/stdin", "--json").records[:-1]
+    assert program.good("dump", saved["id"], "/stdin").out == "in time"
+    assert program.good("verify", "--read-data").code == 0
+
+
 def test_a_collector_that_was_killed(program: Program) -> None:
     """A collector waits for a backup at work, and is killed; the next one says for whom it waits,
     exit 11, and when the backup has ended the next finishes the run that was left.

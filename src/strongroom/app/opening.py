@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from strongroom.repository.agent import open_agent
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.keyring import Keyring, Keys
 from strongroom.repository.opening import OpenedConfig, read_config, unlock
+from strongroom.repository.presence import FilePresence
 from strongroom.repository.remembered import Memory
 from strongroom.repository.repository import Repository, Surroundings
 from strongroom.repository.slots import Secret
@@ -52,8 +54,14 @@ def opened_repository(run: Run, secrets: Sequence[Secret] | None = None) -> Iter
                 cache=cache,
                 state=state,
                 sink=run.sink,
+                presence=FilePresence(run.machine.fs, _sessions_folder(run, config)),
             )
             yield Opened(Repository(store.store, config, keyring, around), store)
+
+
+def _sessions_folder(run: Run, config: OpenedConfig) -> bytes:
+    name = f"repositories/{config.repository_id.hex()}/sessions"
+    return os.fsencode(run.settings.state_dir / name)
 
 
 def known_config(store: Store, state: StateFiles) -> OpenedConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -44,6 +44,7 @@ from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.orders import Order, OrderLog
 from strongroom.repository.packer import Workers
+from strongroom.repository.presence import Presence, Unknown
 from strongroom.repository.reader import Reader
 from strongroom.repository.records import Voided
 from strongroom.repository.remembered import Memory, Remembered
@@ -103,7 +104,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a repository is given: this host's doors and folders."""
+    """What a repository is given: this host's doors and folders, and who is at work on it."""
 
     clock: Clock
     randomness: Randomness
@@ -111,6 +112,7 @@ class Surroundings:
     cache: ObjectCache
     state: LocalFiles
     sink: Sink
+    presence: Presence = field(default_factory=Unknown)
 
 
 class Repository:

@@ -94,6 +94,7 @@ def _save(
         identity.sign,
         version=repository.keyring.version,
     )
+    held = repository.around.presence.hold(session)
     put_own(repository.store, session_key, opened)
     try:
         voids = repository.checked_history().standing.voids
@@ -105,14 +106,19 @@ def _save(
         repository.store.sync(repository.relied_prefixes())
         put_decision(repository.store, repository.log, key, data)
     except BaseException:
-        _give_up(repository, identity, key)
+        if _give_up(repository, identity, key):
+            held.let_go()
         raise
+    held.let_go()
     repository.remember(history, commit)
     return Saved(key, tuple(snapshots))
 
 
-def _give_up(repository: Repository, identity: WriterKeys, key: str) -> None:
-    """Put our own ABORT; the error that brought us here matters more than one on the way out."""
+def _give_up(repository: Repository, identity: WriterKeys, key: str) -> bool:
+    """Put our own ABORT, and say whether the session is decided now.
+
+    The error that brought us here matters more than one on the way out.
+    """
     end = encode(Abort(ABORT, AbortReason.FAILED, repository.around.clock.now_ns()))
     data = wrap(
         Kind.COMMIT, repository.id, key, end, identity.sign, version=repository.keyring.version
@@ -120,9 +126,11 @@ def _give_up(repository: Repository, identity: WriterKeys, key: str) -> None:
     try:
         put_own(repository.store, key, data)
     except ObjectExistsError:
-        return  # it was decided
+        return True
     except StrongroomError as error:
         repository.around.sink(Notice(f"the session could not be closed: {error}"))
+        return False
+    return True
 
 
 def _commit(

@@ -25,6 +25,7 @@ from strongroom.repository.keyring import SessionKeys, WriterKeys
 from strongroom.repository.loading import Choice, load_index
 from strongroom.repository.pack import SealedPack
 from strongroom.repository.packer import Packer, PackLimits
+from strongroom.repository.presence import Held
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
     ABORT,
@@ -71,6 +72,7 @@ class BackupSession:
         self._seen: _Seen | None = None
         self._packer: Packer | None = None
         self._writer: ChunkWriter | None = None
+        self._held: Held | None = None
 
     @property
     def writer(self) -> ChunkWriter:
@@ -146,6 +148,7 @@ class BackupSession:
             Purpose.BACKUP, self._repository.around.clock.now_ns(), self._domain.domain_id, None
         )
         self._announced = True
+        self._held = self._repository.around.presence.hold(self.id)
         self._put(Kind.SESSION, layout.session(self._identity.id, self.id), encode(body))
 
     def _put(self, kind: Kind, key: str, body: bytes) -> bytes:
@@ -212,6 +215,7 @@ class BackupSession:
             msg = "the new commit did not read back as it was written; nothing was stored"
             raise DamageError(msg, hint="Check the memory of this machine.")
         put_decision(repository.store, repository.log, self.key, data)
+        self._let_go()
         repository.remember(_begun(self._seen).history, decision)
         return listed
 
@@ -226,6 +230,11 @@ class BackupSession:
         finally:
             with contextlib.suppress(ObjectExistsError):
                 self._put(Kind.COMMIT, self.key, encode(body))
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.let_go()
 
     def give_up(self) -> None:
         """As ``abort``, on the way out of an error that matters more than one of ours."""

@@ -1,8 +1,9 @@
 """Step 3 of a run: which sessions are at work, and when each has come to its decision.
 
 Only a COMMIT or an ABORT ends a wait. For a session that is silent for long, by the store's clock,
-the collector puts an ABORT itself: the store lets one of the two have the key, and the loser learns
-of it. So a wrong clock costs a backup that has to be run again, never data.
+or whose process on this host has ended, the collector puts an ABORT itself: the store lets one of
+the two have the key, and the loser learns of it. So a wrong clock costs a backup that has to be run
+again, never data.
 """
 
 from __future__ import annotations
@@ -74,8 +75,11 @@ class Waiting:
         told = False
         while waiting:
             signs = self.listed()
-            for session in self._silent(waiting, signs):
-                self._fence(session)
+            dead = self._dead(waiting)
+            for session in dead:
+                self._fence(session, "whose process has ended")
+            for session in self._silent([one for one in waiting if one not in dead], signs):
+                self._fence(session, "which is silent for too long")
             waiting = [session for session in waiting if not self._decided(session)]
             if not waiting:
                 return
@@ -112,7 +116,12 @@ class Waiting:
                 silent.append(session)
         return silent
 
-    def _fence(self, session: str) -> None:
+    def _dead(self, sessions: Sequence[str]) -> list[str]:
+        """Return those that a process of this host worked on that has ended."""
+        is_dead = self._repository.around.presence.is_dead
+        return [session for session in sessions if is_dead(_session_id(session))]
+
+    def _fence(self, session: str, why: str) -> None:
         repository = self._repository
         key = _commit_key(session)
         admin = repository.keyring.admin_signer()
@@ -131,15 +140,16 @@ class Waiting:
             )
         except ObjectExistsError:
             return  # it came to its decision in the last moment
+        repository.around.presence.forget(_session_id(session))
         name = session.rpartition("/")[2][:8]
-        repository.around.sink(Notice(f"gave up session {name}, which is silent for too long"))
+        repository.around.sink(Notice(f"gave up session {name}, {why}"))
 
     def _busy(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> BusyError:
         return BusyError(
             f"still at work: {self._names(waiting, signs)}",
             hint="Nothing is lost: the next 'strongroom prune' goes on from here. Wait longer with "
-            "--wait. Who is at work shows a sign of life each hour; what was killed is given up "
-            "sooner with --fence-after 2h.",
+            "--wait. Who is at work shows a sign of life each hour; what was killed on another "
+            "host is given up sooner with --fence-after 2h.",
         )
 
     def _names(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> str:
@@ -158,6 +168,11 @@ class Waiting:
         sign = "" if signs is None or signs.last_ns is None else rfc3339(signs.last_ns)
         since = f" (last sign of life {sign})" if sign else ""
         return f"session {session.rpartition('/')[2][:8]} of {writer}{since}"
+
+
+def _session_id(session: str) -> bytes:
+    ids = layout.session_ids(session)
+    return ids[1] if ids is not None else b""
 
 
 def _commit_key(session: str) -> str:
