@@ -28,7 +28,7 @@ class RunLog:
         """Write what went as it should."""
         self._write("INFO", text)
 
-    def warn(self, text: str) -> None:
+    def caution(self, text: str) -> None:
         """Write what a person should look at."""
         self._write("WARNING", text)
 
@@ -42,7 +42,7 @@ class RunLog:
         def take(event: Event) -> None:
             match event:
                 case Notice(text) if text.startswith("warning"):
-                    self.warn(text.removeprefix("warning: "))
+                    self.caution(text.removeprefix("warning: "))
                 case Notice(text):
                     self.say(text)
                 case PhaseBegan(phase):

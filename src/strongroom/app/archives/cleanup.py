@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from strongroom.app.archives.logs import kept_log, old_logs
 from strongroom.app.archives.place import ArchivePlace, shelf_of
 from strongroom.app.machine import Run
-from strongroom.operations.archives.cleanup import Ages, Verdict, choose, remove
+from strongroom.operations.archives.cleanup import DAY_NS, Ages, Verdict, choose, remove
 
 __all__ = ["Ages", "Cleaned", "Verdict", "clean_up"]
 
@@ -24,6 +25,17 @@ def clean_up(run: Run, place: ArchivePlace, ages: Ages, *, dry_run: bool) -> Cle
     shelf = shelf_of(run, place)
     if not dry_run:
         shelf.settle(run.machine.clock.now_ns())
-    verdicts = choose(shelf.listed(), run.machine.clock.now_ns(), ages)
+    now_ns = run.machine.clock.now_ns()
+    verdicts = choose(shelf.listed(), now_ns, ages)
     freed = sum(verdict.one.size for verdict in verdicts if verdict.goes)
-    return Cleaned(verdicts, freed if dry_run else remove(shelf, verdicts))
+    if dry_run:
+        return Cleaned(verdicts, freed)
+    old = old_logs(shelf.files, now_ns - ages.archives * DAY_NS)
+    with kept_log(run, shelf.files, "cleanup") as (_, log):
+        for verdict in verdicts:
+            if log is not None:
+                log.say(f"{'removes' if verdict.goes else 'keeps'} {verdict.one.id}: {verdict.why}")
+        freed = remove(shelf, verdicts)
+        for name in old:
+            shelf.files.remove(name)
+    return Cleaned(verdicts, freed)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.app.archives.keys import Keys, archive_keys
+from strongroom.app.archives.logs import kept_log
 from strongroom.app.archives.making import Made, MakeRequest, make_archive, walked
 from strongroom.app.archives.place import WORK, ArchivePlace, shelf_at
 from strongroom.app.listing import path_in_snapshot
@@ -119,8 +120,15 @@ def restore_archive(
     shelf = shelf_at(run, folder)
     one = shelf.find(request.name)
     keys = archive_keys(run, ())
-    with _work_folder(run, Path(target.path)) as work:
-        return _Restore(run, place, shelf, one, keys, request, target, work).run_it(decide)
+    with (
+        kept_log(run, shelf_at(run, place.folder).files, "restore") as (heard, log),
+        _work_folder(heard, Path(target.path)) as work,
+    ):
+        report = _Restore(heard, place, shelf, one, keys, request, target, work).run_it(decide)
+        if log is not None:
+            done = "restored" if report is not None else "not confirmed, nothing was changed"
+            log.say(f"{one.id} into {target.path}: {done}")
+        return report
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from strongroom.app.archives.keys import archive_keys
+from strongroom.app.archives.logs import kept_log
 from strongroom.app.archives.place import ArchivePlace, shelf_of
 from strongroom.app.machine import Run
+from strongroom.archive.runlog import RunLog
 from strongroom.archive.shelf import Shelf, Shelved
 from strongroom.operations.archives.verifying import Verified, verify
 
@@ -19,8 +21,21 @@ def verify_archives(
     """Yield what reading each came to; without names the latest. ``NotFoundError``."""
     shelf = shelf_of(run, place)
     keys = archive_keys(run, ())
-    for one in _chosen(shelf, names, all_of_them=all_of_them):
-        yield verify(shelf, one, keys.unseal, run.machine.clock, run.sink)
+    with kept_log(run, shelf.files, "verify") as (heard, log):
+        for one in _chosen(shelf, names, all_of_them=all_of_them):
+            found = verify(shelf, one, keys.unseal, run.machine.clock, heard.sink)
+            if log is not None:
+                _write_down(log, found)
+            yield found
+
+
+def _write_down(log: RunLog, found: Verified) -> None:
+    for finding in found.findings:
+        log.fail(finding)
+    if found.closed:
+        log.caution(f"{found.one.id}: {found.closed}; only its checksum was compared")
+    elif not found.findings:
+        log.say(f"{found.one.id}: no damage, {found.entries:,} entries read")
 
 
 def _chosen(shelf: Shelf, names: Sequence[str], *, all_of_them: bool) -> list[Shelved]:
