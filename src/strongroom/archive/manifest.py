@@ -19,7 +19,7 @@ from strongroom.errors import DamageError
 from strongroom.model.entry import EntryKind, sort_key
 
 _VERSION: Final = 1
-_LEVEL: Final = 6
+_LEVEL: Final = 1  # the archive is what is large
 _GZIP: Final = 31  # window bits that mean a gzip frame
 _PIECE: Final = 1 << 20
 _AT_ONCE: Final = 1000  # lines
