@@ -37,7 +37,6 @@ REVIEWED: Final[dict[str, str]] = {
     ),
     "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
     "waiting.py:_names: more > 0 -> not (more > 0)": "only a text",
-    "saving.py:_short: 8 -> 9": "only a text",
     "verdict.py:kills: if one.key not in commits | past.killed_commits -> ": (
         "heads that a kills names explain themselves"
     ),

@@ -1,0 +1,168 @@
+"""Collectors in rare moments: what came late, what another one ended, what must be durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from strongroom.errors import BusyError
+from strongroom.model.events import Notice
+from strongroom.model.store import ObjectInfo
+from strongroom.repository import layout
+from strongroom.repository.collection.collect import CollectLimits, Collector
+from strongroom.repository.collection.survey import MovedOnError, Survey, survey
+from strongroom.repository.records import OrderKind, PackIds
+from strongroom.storage.wrappers.forwarding import ForwardingStore
+from tests.repository.test_collect_races import A, B, Told, keys, other_host, stop_at, with_garbage
+from tests.support.forging import begun
+from tests.support.hooks import HookedStore
+from tests.support.invariants import check_invariants, check_nothing_left
+from tests.support.kit import DAY_NS, Kit
+from tests.support.noise import noise
+from tests.support.runs import pack_ids
+
+pytestmark = pytest.mark.spec("B2")
+
+C = {b"c": noise(3000, "c")}
+
+
+def look(kit: Kit) -> Survey:
+    """Return what a run would find."""
+    limits = CollectLimits(grace_ns=0, silent_ns=DAY_NS, wait_seconds=0, max_unused=0)
+    return Collector(kit.open(), limits).look()
+
+
+def told_by(kit: Kit) -> list[str]:
+    """Return what a host told its user."""
+    return [event.text for event in kit.events if isinstance(event, Notice)]
+
+
+def test_a_session_that_comes_late_goes_again(host: Kit) -> None:
+    """The object of a session whose COMMIT was removed arrives once more: nobody waits for it or
+    puts anything at its commit key, and the next run removes it.
+    """
+    gone = host.backup(A).snapshot.id
+    (session,) = keys(host, layout.SESSIONS)
+    late = host.store.get(session)
+    kept = host.backup(B).snapshot.id
+    (commit,) = host.keys_of([gone])
+    host.forget(gone)
+    host.prune()
+    host.store.put(session, late)
+    host.forget(host.backup(C).snapshot.id)
+    last = host.backup(B).snapshot.id
+    host.clock.sleep(2 * DAY_NS / 1e9)
+    host.prune()
+    assert commit not in keys(host, layout.COMMITS)
+    assert session not in keys(host, layout.SESSIONS)
+    assert not [text for text in told_by(host) if "gave up" in text]
+    check_nothing_left(host)
+    check_invariants(host, {kept: B, last: B})
+
+
+def test_damage_that_another_collector_did_not_meet_is_no_alarm(host: Kit) -> None:
+    """A segment rots before the last look of one collector, is mended, and another collector ends
+    the run: what it decided rules, it is done to the end, and nothing is told to be damaged.
+    """
+    kept = with_garbage(host)
+    stop_at(host, layout.run_object(1, "kills"), host.prune)
+    key = keys(host, layout.INDEX)[0]
+    good = host.store.get(key)
+    host.store.delete(key)
+    host.store.put(key, good[:60] + bytes([good[60] ^ 1]) + good[61:])
+    hooked = HookedStore(host.store)
+    slow = other_host(host, "slow")
+    slow.store = hooked
+
+    def mend_and_collect() -> None:
+        host.store.delete(key)
+        host.store.put(key, good)
+        host.prune()
+
+    hooked.before("put", layout.run_object(1, "kills"), mend_and_collect)
+    assert slow.prune().packs >= 0
+    check_nothing_left(host)
+    check_invariants(host, {kept: B})
+
+
+def test_an_order_that_only_a_collection_saw_is_missed(host: Kit) -> None:
+    """The kills of a run name the orders that were there: one that vanishes later is missed by a
+    host that never saw it, though no commit names it.
+    """
+    with_garbage(host)
+    host.prune()
+    (order,) = keys(host, layout.ORDERS)
+    host.store.delete(order)
+    stranger = other_host(host, "stranger")
+    assert stranger.open().read_history().lost == [order]
+
+
+def test_a_quarantined_pack_keeps_nothing_that_lies_elsewhere(host: Kit) -> None:
+    """It is weak: of a chunk that lies in it and in another pack the other one counts."""
+    host.backup(A)
+    (bad,) = pack_ids(host)
+    host.order(OrderKind.QUARANTINE, PackIds(bad))
+    assert look(host).weak == {bad}
+    assert look(host).kept_packs() == {bad}
+    host.backup(A)
+    found = look(host)
+    assert found.weak == {bad}
+    assert found.kept_packs() == set(pack_ids(host)) - {bad}
+
+
+def test_what_another_collector_moved_is_no_damage(host: Kit) -> None:
+    """While one looks for the last time, another one ends the run and writes packs anew: what is
+    needed is in none of the packs that the first one listed, and it has to look again.
+    """
+    gone = host.backup(A | C).snapshot.id
+    kept = host.backup(A).snapshot.id
+    host.forget(host.backup(B).snapshot.id)
+    last = host.backup(A).snapshot.id
+    stop_at(host, layout.run_object(1, "kills"), lambda: host.prune(max_unused=1))
+    host.forget(gone)
+    hooked = HookedStore(host.store)
+    slow = other_host(host, "slow")
+    slow.store = hooked
+    repository = slow.open()
+    (run,) = repository.read_runs(()).runs
+    assert run.tombs is not None
+    hooked.after("list", layout.PACKS, lambda: host.prune(max_unused=0))
+    with pytest.raises(MovedOnError, match="went on"):
+        survey(repository, 0, within=(1, run.tombs))
+    check_nothing_left(host)
+    check_invariants(host, {kept: A, last: A})
+
+
+class Ageless(ForwardingStore):
+    """A store with a time that does not say when an object was put."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See ``Store``."""
+        return iter([ObjectInfo(one.key, one.size, None) for one in super().list(prefix)])
+
+
+def test_a_session_of_unknown_age_is_not_given_up(host: Kit) -> None:
+    """A listing without times says nothing about silence: it is waited for, for ever."""
+    host.forget(host.backup(A).snapshot.id, allow_empty=True)
+    session = begun(host)
+    host.clock.sleep(400 * 86_400)
+    blind = other_host(host, "blind")
+    blind.store = Ageless(host.store)
+    with pytest.raises(BusyError):
+        blind.prune()
+    assert session.key not in keys(host, layout.COMMITS)
+
+
+@pytest.mark.parametrize("part", ["tombs", "kills"])
+def test_all_that_a_decision_rests_on_is_durable_before_it(host: Kit, part: str) -> None:
+    """Packs, index, commits, orders and the runs before are made durable, then tombs and kills are
+    put: a power cut that takes one of the former never leaves one of the latter.
+    """
+    with_garbage(host)
+    told = Told(host)
+    kit = other_host(host, "this")
+    kit.store = told
+    kit.prune()
+    before = told.changes[: told.changes.index(("put", layout.run_object(1, part)))]
+    assert before[-1] == ("sync", str([*kit.open().relied_prefixes(), layout.GC]))
