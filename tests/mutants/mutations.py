@@ -198,7 +198,7 @@ def _of_display(node: ast.Set | ast.List) -> Iterator[tuple[str, str, Edit]]:
 
 
 def _unimportant(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what does nothing, directly at this node: types, and texts for people.
+    """Yield what does nothing, directly at this node: types, checks, and texts for people.
 
     Defaults and decorators are made when the module is read, which is before the fault.
     """
@@ -210,6 +210,8 @@ def _unimportant(node: ast.AST) -> Iterator[ast.AST]:
             parts = [node.annotation]
         case ast.Raise():
             parts = [node.exc]
+        case ast.keyword(arg="strict"):  # of a zip: a check, not what is done
+            parts = [node.value]
         case ast.Call() if _called(node) in UNIMPORTANT:
             parts = list(node.args)
         case ast.Slice(lower=None, upper=ast.Constant(value=8)):  # digits of an id, as shown

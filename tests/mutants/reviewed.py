@@ -36,7 +36,10 @@ REVIEWED: Final[dict[str, str]] = {
         _GONE
     ),
     "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
-    "waiting.py:_names: more > 0 -> not (more > 0)": "only a text",
+    "retention.py:_stand_together: 1 -> 2": "any number below 0 begins the loop",
+    "trust.py:believed: claim.agent and one.counts -> without claim.agent": (
+        "a group is of one writer, who is an agent or is not"
+    ),
     "verdict.py:kills: if one.key not in commits | past.killed_commits -> ": (
         "heads that a kills names explain themselves"
     ),

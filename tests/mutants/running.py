@@ -30,8 +30,10 @@ from tests.mutants.mutations import Mutant
 from tests.mutants.reach import Place, traced
 from tests.mutants.reviewed import REVIEWED
 
-OPTIONS: Final = ["-s", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:terminal"]
-OPTIONS_OF_FILE: Final = ["-o", "addopts=--import-mode=importlib"]
+OPTIONS: Final = [
+    *("-s", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:terminal"),
+    *("-o", "addopts=--import-mode=importlib"),
+]
 PATIENCE: Final = (60.0, 10.0)
 """Seconds, and times as long as its tests took: a mutant that takes longer hangs, and is noticed.
 """
@@ -84,7 +86,7 @@ def run_mutants(
         runner = _Runner(waiting, told, may_go_on, jobs, Path(scratch))
         tests = [test for group in sorted(groups) for test in GROUPS[group].tests]
         folder = f"--basetemp={scratch}/tests"
-        code = pytest.main([*OPTIONS, *OPTIONS_OF_FILE, folder, *tests], plugins=[runner])
+        code = pytest.main([*OPTIONS, folder, *tests], plugins=[runner])
     if code != pytest.ExitCode.OK:
         msg = f"the tests are not to be had: pytest ends with {code}"
         raise RuntimeError(msg)

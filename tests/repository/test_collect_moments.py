@@ -14,6 +14,7 @@ from strongroom.repository.collection.collect import CollectLimits, Collector
 from strongroom.repository.collection.survey import MovedOnError, Survey, survey
 from strongroom.repository.records import OrderKind, PackIds
 from strongroom.storage.wrappers.forwarding import ForwardingStore
+from tests.repository.test_collect import Hiding
 from tests.repository.test_collect_races import A, B, Told, keys, other_host, stop_at, with_garbage
 from tests.support.forging import begun
 from tests.support.hooks import HookedStore
@@ -166,3 +167,42 @@ def test_all_that_a_decision_rests_on_is_durable_before_it(host: Kit, part: str)
     kit.prune()
     before = told.changes[: told.changes.index(("put", layout.run_object(1, part)))]
     assert before[-1] == ("sync", str([*kit.open().relied_prefixes(), layout.GC]))
+
+
+def test_a_killed_segment_that_comes_back_damaged_stops_nobody(host: Kit) -> None:
+    """What was removed counts as absent, whatever its bytes are now: it is removed once more."""
+    with_garbage(host)
+    before = keys(host, layout.INDEX)
+    host.prune()
+    (killed,) = set(before) - set(keys(host, layout.INDEX))
+    host.store.put(killed, b"of a request that broke off")
+    host.prune()
+    assert killed not in keys(host, layout.INDEX)
+    check_nothing_left(host)
+
+
+@pytest.mark.parametrize("times", range(1, 7))
+def test_a_listing_that_lacks_a_commit_is_no_evidence_at_the_end(host: Kit, times: int) -> None:
+    """A run waits for its kills, and the store forgets for a while to list a commit that is there:
+    whichever listing lacks it, the collector looks again until it sees it.
+    """
+    kept = with_garbage(host)
+    stop_at(host, layout.run_object(1, "kills"), host.prune)
+    (key,) = host.keys_of([kept])
+    stranger = other_host(host, "stranger")
+    stranger.store = Hiding(host.store, key, times)
+    assert stranger.prune().packs == 1
+    check_nothing_left(host)
+    check_invariants(host, {kept: B})
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (7, " and 2 more")])
+def test_of_many_sessions_a_few_are_named(host: Kit, count: int, more: str) -> None:
+    """Five are named, and how many more there are."""
+    with_garbage(host)
+    sessions = [begun(other_host(host, f"writer {number}")) for number in range(count)]
+    with pytest.raises(BusyError) as told:
+        host.prune()
+    named = [one for one in sessions if one.id.hex()[:8] in told.value.message]
+    assert len(named) == 5
+    assert told.value.message.endswith(f"Z){more}")

@@ -102,6 +102,31 @@ class TestRepack:
         assert len(pack_ids(host)) == 2
         check_invariants(host, {kept: A})
 
+    def test_what_stays_unused_is_said_of_all_packs(self, host: Kit) -> None:
+        """Of two packs the one with more to gain is written anew; the figure is of the other."""
+        kept = half_needed(host)
+        many = {b"%d" % number: noise(3000, f"many {number}") for number in range(9)}
+        gone = host.backup(many, "second").snapshot.id
+        del many[b"0"]
+        second = host.backup(many, "second").snapshot.id
+        host.forget(gone)
+        done = host.prune(max_unused=0.15)
+        assert len(done.repacked.packs) == 1
+        assert 3000 < done.unused_bytes < 4000
+        check_invariants(host, {kept: A, second: many})
+
+    def test_small_rests_of_several_packs_become_one(self, host: Kit) -> None:
+        """What is needed of two packs is put into one new pack, which one segment lists."""
+        more = {b"d": noise(3000, "d")}
+        gone = [host.backup(files).snapshot.id for files in (A | B, C | more)]
+        first, second = (host.backup(files).snapshot.id for files in (A, C))
+        host.forget(*gone)
+        before = set(pack_ids(host)), set(segment_ids(host))
+        assert len(host.prune(max_unused=0).repacked.packs) == 2
+        assert len(set(pack_ids(host)) - before[0]) == 1
+        assert len(set(segment_ids(host)) - before[1]) == 1
+        check_invariants(host, {first: A, second: C})
+
     def test_a_chunk_that_lies_in_two_packs_is_written_once(self, host: Kit) -> None:
         """Two hosts stored the same at once; both packs are written anew, and it lies once then."""
         hooked = HookedStore(host.store)
