@@ -7,6 +7,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -69,7 +70,7 @@ class Mutant:
 
     def source(self) -> str:
         """Return the text of the module with the fault."""
-        tree = ast.parse(self.path.read_text())
+        tree = ast.parse(_source(self.path))
         function, node = self.place
         self.edit(list(ast.walk(_functions(tree)[function]))[node])
         return ast.unparse(ast.fix_missing_locations(tree))
@@ -84,7 +85,7 @@ def mutants_of(path: Path, only: Collection[str] = ()) -> Iterator[Mutant]:
 
 
 def _all_of(path: Path, only: Collection[str]) -> Iterator[Mutant]:
-    for function, within in enumerate(_functions(ast.parse(path.read_text()))):
+    for function, within in enumerate(_functions(ast.parse(_source(path)))):
         if only and within.name not in only:
             continue
         lines = _lines_of(within)
@@ -95,6 +96,12 @@ def _all_of(path: Path, only: Collection[str]) -> Iterator[Mutant]:
             for at, before, after, edit in _edits(node):
                 place = function, number
                 yield Mutant(path, within.name, lines[id(at)], before, after, place, edit)
+
+
+@cache
+def _source(path: Path) -> str:
+    """Return the text of a module as it was when it was first asked for, whoever works on it."""
+    return path.read_text()
 
 
 def _functions(tree: ast.AST) -> list[ast.FunctionDef]:

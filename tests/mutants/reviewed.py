@@ -26,21 +26,23 @@ REVIEWED: Final[dict[str, str]] = {
     "census.py:spared: ~covered[first] & tombed[packs] -> ~covered[first]": (
         "packs that are not tombed are taken out of the tombs in vain"
     ),
-    "survey.py:_moved_on: run.kills is not None or run.done -> without run.done": (
-        "no run is done without its kills"
-    ),
     "survey.py:_census: if segment.name not in past.doubtful.index -> ": (
         "what only a doubtful segment lists is doubtful itself, or another one lists it as well"
     ),
     "verdict.py:_needed_segments: past.killed_packs - listed.packs.keys() -> past.killed_packs": (
         _GONE
     ),
+    "verdict.py:_needed_segments: segment.name in tombed and any((pack not in killed and pack not "
+    "in ended and ((segment.... -> without segment.name in tombed": (
+        "they are taken out of the tombed ones"
+    ),
+    "verdict.py:tombs: past.killed_packs - listed.packs.keys() -> past.killed_packs": _GONE,
     "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
     "retention.py:_stand_together: 1 -> 2": "any number below 0 begins the loop",
     "trust.py:believed: claim.agent and one.counts -> without claim.agent": (
         "a group is of one writer, who is an agent or is not"
     ),
-    "verdict.py:kills: if one.key not in commits | past.killed_commits -> ": (
+    "verdict.py:kills: if one.key not in commits -> ": (
         "heads that a kills names explain themselves"
     ),
     "repacking.py:run: since >= _CHECKPOINT -> with Gt": "a byte more between two segments",

@@ -16,7 +16,7 @@ import signal
 import tempfile
 import time
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +34,10 @@ OPTIONS: Final = [
     *("-s", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:terminal"),
     *("-o", "addopts=--import-mode=importlib"),
 ]
-PATIENCE: Final = (60.0, 10.0)
-"""Seconds, and times as long as its tests took: a mutant that takes longer hangs, and is noticed.
-"""
-
-
+PATIENCE: Final = 20.0, 10.0
+"""Seconds, and times as long as without a fault: a test that takes longer hangs, and notices."""
+LONGEST: Final = 1800.0
+"""Seconds for all tests of a mutant: one that takes longer hangs where no test can stop it."""
 KILLED: Final = "killed"
 HARMLESS: Final = "can do no harm"
 SURVIVED: Final = "survived"
@@ -87,8 +86,8 @@ def run_mutants(
         tests = [test for group in sorted(groups) for test in GROUPS[group].tests]
         folder = f"--basetemp={scratch}/tests"
         code = pytest.main([*OPTIONS, folder, *tests], plugins=[runner])
-    if code != pytest.ExitCode.OK:
-        msg = f"the tests are not to be had: pytest ends with {code}"
+    if code != pytest.ExitCode.OK or runner.failure:
+        msg = runner.failure or f"the tests are not to be had: pytest ends with {code}"
         raise RuntimeError(msg)
 
 
@@ -124,6 +123,7 @@ class _Runner:
         self._may_go_on = may_go_on
         self._jobs = jobs
         self._scratch = scratch
+        self.failure = ""
         self._begun = 0
         self._running: dict[int, _Running] = {}
 
@@ -145,26 +145,29 @@ class _Runner:
             return True  # pytest tells that something could not be collected
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         reached = self._learn(session)
-        for mutant in self._mutants:
-            while len(self._running) >= self._jobs and self._may_go_on():
+        try:
+            for mutant in self._mutants if reached else ():
+                while len(self._running) >= self._jobs and self._may_go_on():
+                    self._look_at_all()
+                if not self._may_go_on():
+                    break
+                self._begin(session, mutant, reached)
+            while self._running and self._may_go_on():
                 self._look_at_all()
-            if not self._may_go_on():
-                break
-            self._begin(session, mutant, reached)
-        while self._running and self._may_go_on():
-            self._look_at_all()
-        for child in self._running:  # what did not come to its end says nothing
-            _kill(child)
+        finally:
+            for child in self._running:  # what did not come to its end says nothing
+                _kill(child)
         return True
 
     def _learn(self, session: pytest.Session) -> Mapping[str, _Reach]:
+        """Return what each test reaches, by name; nothing if one fails, which is told."""
         says = self._scratch / "reached"
+        says.touch()
         files = {str(mutant.path) for mutant in self._mutants}
-        child = _fork(lambda: says.write_text(json.dumps(_reached(session, files))))
-        _pid, status = os.waitpid(child, 0)
+        _pid, status = os.waitpid(_fork(lambda: _reached(session, files, says)), 0)
         if status:
-            msg = "the tests fail without any fault"
-            raise RuntimeError(msg)
+            self.failure = f"without any fault this fails: {says.read_text() or 'to try the tests'}"
+            return {}
         return {
             name: _Reach(seconds, frozenset((file, line) for file, line in places))
             for name, seconds, places in json.loads(says.read_text())
@@ -181,12 +184,14 @@ class _Runner:
 
         def run() -> None:
             _put_in(mutant)
+            least, times = PATIENCE
+            for one in chosen:
+                most = least + times * reached[one.nodeid].seconds
+                one.add_marker(pytest.mark.timeout(most), append=False)
             says.write_text(_failing(session, chosen))
 
         says.touch()
-        least, times = PATIENCE
-        patience = least + times * sum(reached[one.nodeid].seconds for one in chosen)
-        self._running[_fork(run)] = _Running(mutant, time.monotonic() + patience, says)
+        self._running[_fork(run)] = _Running(mutant, time.monotonic() + LONGEST, says)
 
     def _look_at_all(self) -> None:
         """Tell of those that ended, or that take too long, and wait for a moment."""
@@ -209,17 +214,18 @@ def _magnitude(seconds: float) -> int:
     return int(math.log2(max(seconds, 0.01)))
 
 
-def _reached(session: pytest.Session, files: Iterable[str]) -> list[tuple[str, float, list[Place]]]:
-    """Run every test; its name, its seconds, and what it reaches."""
+def _reached(session: pytest.Session, files: Collection[str], says: Path) -> None:
+    """Run every test, and write its name, seconds, and what it reaches; or which one fails."""
     found = []
     for item, following in zip(session.items, [*session.items[1:], None], strict=True):
         began = time.monotonic()
-        with traced(frozenset(files)) as places:
+        with traced(files) as places:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
+            says.write_text(item.nodeid)
             raise RuntimeError(item.nodeid)
         found.append((item.nodeid, time.monotonic() - began, sorted(places)))
-    return found
+    says.write_text(json.dumps(found))
 
 
 def _failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str:

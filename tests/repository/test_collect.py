@@ -186,6 +186,19 @@ class TestLastGood:
         assert host.restore(first)[1] == A
         check_nothing_left(host)
 
+    def test_one_that_might_have_gone_and_is_wanted_stands_for_its_source(self, host: Kit) -> None:
+        """It was once said that the last one may go; it is wanted again, so the one before is not
+        the last good one and goes.
+        """
+        first, second = (host.backup(files).snapshot.id for files in (A, B))
+        host.forget(second, allow_empty=True)
+        host.undelete(second)
+        host.forget(first)
+        done = host.prune()
+        assert list(done.last_good) == []
+        assert ids(host) == {second}
+        check_nothing_left(host)
+
     def test_it_goes_when_that_is_allowed(self, host: Kit) -> None:
         """With an order that allows it nothing is left: no pack, no segment, no commit."""
         host.forget(host.backup(A).snapshot.id, allow_empty=True)

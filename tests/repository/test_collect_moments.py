@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from strongroom.errors import BusyError
-from strongroom.model.events import Notice
+from strongroom.model.events import Advanced, Notice, PhaseBegan
 from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.collection.collect import CollectLimits, Collector
@@ -21,6 +21,7 @@ from tests.support.hooks import HookedStore
 from tests.support.invariants import check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
 from tests.support.noise import noise
+from tests.support.recording import RecordingStore
 from tests.support.runs import pack_ids
 
 pytestmark = pytest.mark.spec("B2")
@@ -135,6 +136,42 @@ def test_what_another_collector_moved_is_no_damage(host: Kit) -> None:
     check_invariants(host, {kept: A, last: A})
 
 
+def test_a_killed_pack_that_comes_back_holds_nothing(host: Kit) -> None:
+    """A segment lists many packs, one of which was removed and arrives once more: its chunks count
+    as lying elsewhere alone, since a late delete may take it at any time.
+    """
+    names = [{b"f": noise(500, str(number))} for number in range(10)]
+    made = [host.backup(files, "one of many").snapshot.id for files in names]
+    host.forget(host.backup(A).snapshot.id, allow_empty=True)
+    host.prune()
+    assert len(keys(host, layout.INDEX)) == 1
+    before = {key: host.store.get(key) for key in keys(host, layout.PACKS)}
+    host.forget(made[0])
+    host.prune()
+    (killed,) = before.keys() - set(keys(host, layout.PACKS))
+    host.store.put(killed, before[killed])
+    again = host.backup(names[0], "one of many").snapshot.id
+    assert layout.pack_id(killed) not in look(host).census.packs
+    host.prune()
+    assert killed not in keys(host, layout.PACKS)
+    check_nothing_left(host)
+    wanted = dict(zip([*made[1:], again], [*names[1:], names[0]], strict=True))
+    check_invariants(host, wanted)
+
+
+def test_what_shares_nothing_is_not_proven(host: Kit) -> None:
+    """No pack is read whole where none takes the place of another: a collection costs what it has
+    to.
+    """
+    kept = with_garbage(host)
+    recording = RecordingStore(host.store)
+    kit = other_host(host, "this")
+    kit.store = recording
+    assert kit.prune().packs == 1
+    assert not [key for verb, key in recording.requests if (verb, key[:6]) == ("get", "packs/")]
+    check_invariants(host, {kept: B})
+
+
 class Ageless(ForwardingStore):
     """A store with a time that does not say when an object was put."""
 
@@ -176,9 +213,45 @@ def test_a_killed_segment_that_comes_back_damaged_stops_nobody(host: Kit) -> Non
     host.prune()
     (killed,) = set(before) - set(keys(host, layout.INDEX))
     host.store.put(killed, b"of a request that broke off")
-    host.prune()
+    other_host(host, "stranger").prune()
     assert killed not in keys(host, layout.INDEX)
     check_nothing_left(host)
+
+
+@pytest.mark.parametrize("save", [Kit.hold, Kit.undelete])
+def test_what_a_hold_names_is_durable_before_it(
+    host: Kit, save: Callable[[Kit, str], object]
+) -> None:
+    """The COMMIT of a hold or an un-forget names commits and orders: a power cut that takes one of
+    these never leaves the former.
+    """
+    gone = host.backup(A).snapshot.id
+    host.backup(B)
+    host.forget(gone)
+    told = Told(host)
+    kit = other_host(host, "this")
+    kit.store = told
+    save(kit, gone)
+    (verb, key), (last, _) = told.changes[-2:][::-1]
+    assert (verb, last) == ("put", "sync")
+    assert key.startswith(layout.COMMITS)
+    assert told.changes[-2] == ("sync", str(kit.open().relied_prefixes()))
+
+
+def test_what_is_removed_is_told_beforehand(host: Kit) -> None:
+    """The phase of removing says how many packs, segments and commits go, and advances so far."""
+    with_garbage(host)
+    host.events.clear()
+    done = host.prune()
+    assert (done.packs, done.segments, done.commits) == (1, 1, 1)
+    place, phase = next(
+        (place, event)
+        for place, event in enumerate(host.events)
+        if isinstance(event, PhaseBegan) and event.phase == "remove"
+    )
+    assert phase.total_items == 3
+    advanced = [event.items for event in host.events[place:] if isinstance(event, Advanced)]
+    assert sum(advanced) >= 3
 
 
 @pytest.mark.parametrize("times", range(1, 7))

@@ -161,5 +161,4 @@ class Waiting:
 
 
 def _commit_key(session: str) -> str:
-    ids = layout.session_ids(session) or (b"", b"", 0)
-    return layout.commit(ids[0], ids[1])
+    return layout.COMMITS + session.removeprefix(layout.SESSIONS)
