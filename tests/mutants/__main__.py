@@ -19,25 +19,30 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("matching", nargs="?", default="", metavar="TEXT")
     parser.add_argument("--seed", type=int, default=0, help="their order")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="how long")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=float("inf"),
+        help="how long, without the first run of the tests",
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="lines for programs")
     chosen = parser.parse_args(arguments)
     became: Counter[str] = Counter()
-    began = time.monotonic()
+    until: float | None = None
+
+    def may_go_on() -> bool:
+        nonlocal until
+        if until is None:  # it is asked first when all tests were run once
+            until = time.monotonic() + chosen.seconds
+        return time.monotonic() < until
 
     def told(outcome: Outcome) -> None:
         became[outcome.became] += 1
         sys.stdout.write(_line(outcome, as_json=chosen.json))
         sys.stdout.flush()
 
-    run_mutants(
-        chosen.seed,
-        told,
-        lambda: time.monotonic() - began < chosen.seconds,
-        jobs=chosen.jobs,
-        matching=chosen.matching,
-    )
+    run_mutants(chosen.seed, told, may_go_on, jobs=chosen.jobs, matching=chosen.matching)
     if not chosen.json:
         figures = ", ".join(f"{count} {what}" for what, count in sorted(became.items()))
         sys.stdout.write(f"{became.total()} mutants: {figures}\n")
