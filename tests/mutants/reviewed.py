@@ -8,12 +8,10 @@ _TYPES = "only for the type checker: what is taken away cannot occur here"
 _GONE = "a removed pack that came back counts as little as one that is gone"
 
 REVIEWED: Final[dict[str, str]] = {
-    "waiting.py:_silent: now_ns is not None and last_ns is not None -> "
-    "without now_ns is not None": (
-        "without a time of the store, 0 less any time is no long silence"
-    ),
-    "waiting.py:_silent: now_ns or 0 -> without 0": _TYPES,
-    "waiting.py:_silent: last_ns or 0 -> without 0": _TYPES,
+    "waiting.py:_name: signs is None or signs.last_ns is None -> without signs is None": _TYPES,
+    "survey.py:_census: if name is not None -> ": "what is no name of a segment was not killed",
+    "collect.py:_collect: found.past.killed_packs - listed.packs.keys() -> "
+    "found.past.killed_packs": "a killed pack that came back is removed again by the same run",
     "waiting.py:wait: False -> True": "whom it waits for is told again, or not at all",
     "repacking.py:_take: continue -> ": "a frame of which nothing is needed is opened for nothing",
     "collect.py:_delete: repository.store.sync([layout.GC]); sizes = {i.key: i.size for i in "

@@ -138,6 +138,7 @@ class TestLastGood:
         host.forget(first, second)
         done = host.prune()
         assert [one.id for one in done.last_good] == [second]
+        assert done.in_grace == 0
         assert ids(host) == {second}
         check_nothing_left(host)
         assert host.restore(second)[1] == B

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from strongroom.crypto.primitives import sha256
 from strongroom.errors import BusyError
 from strongroom.model.events import Advanced, Notice, PhaseBegan
 from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.collection.collect import CollectLimits, Collector
 from strongroom.repository.collection.survey import MovedOnError, Survey, survey
-from strongroom.repository.records import OrderKind, PackIds
+from strongroom.repository.envelope import Kind
+from strongroom.repository.records import OrderKind, PackIds, Voided
 from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.repository.test_collect import Hiding
 from tests.repository.test_collect_races import A, B, Told, keys, other_host, stop_at, with_garbage
@@ -22,7 +24,7 @@ from tests.support.invariants import check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
 from tests.support.noise import noise
 from tests.support.recording import RecordingStore
-from tests.support.runs import pack_ids
+from tests.support.runs import pack_ids, put_removals, segment_ids
 
 pytestmark = pytest.mark.spec("B2")
 
@@ -111,6 +113,98 @@ def test_a_quarantined_pack_keeps_nothing_that_lies_elsewhere(host: Kit) -> None
     found = look(host)
     assert found.weak == {bad}
     assert found.kept_packs() == set(pack_ids(host)) - {bad}
+
+
+def test_a_pack_that_only_a_doubtful_segment_lists_is_weak(host: Kit) -> None:
+    """A kills that nobody can read, and that is declared void, may have named a segment: whoever
+    read it may still remove that, so another pack with the same counts.
+    """
+    host.backup(A)
+    (pack,) = pack_ids(host)
+    put_removals(host, 1, Kind.TOMBS, index=segment_ids(host))
+    key = layout.run_object(1, "kills")
+    host.store.put(key, b"rotten")
+    host.order(OrderKind.VOID, (Voided(key, sha256(b"rotten")),))
+    found = look(host)
+    assert found.past.doubtful.packs == frozenset()
+    assert found.weak == {pack}
+
+
+def test_a_segment_that_an_order_declared_void_stops_nobody(host: Kit) -> None:
+    """A segment rotted, an order says so, and a backup stored what it listed again: a collection
+    goes on, and does not read it.
+    """
+    host.backup(A)
+    (key,) = keys(host, layout.INDEX)
+    host.store.delete(key)
+    host.store.put(key, b"rotten")
+    stranger = other_host(host, "stranger")
+    stranger.order(OrderKind.VOID, (Voided(key, sha256(b"rotten")),))
+    again = stranger.backup(A).snapshot.id
+    stranger.forget(stranger.backup(B, "other").snapshot.id, allow_empty=True)
+    assert stranger.prune().packs >= 1
+    assert stranger.restore(again)[1] == A
+
+
+def test_a_session_that_vanished_without_a_decision_is_given_up(host: Kit) -> None:
+    """Its object is gone and nothing is at its commit key: an ABORT ends it, so that it can not
+    commit any more, and the collector does not wait for ever.
+    """
+    kept = with_garbage(host)
+    session = begun(other_host(host, "writer"))
+    with pytest.raises(BusyError):
+        host.prune()
+    for key in keys(host, layout.SESSIONS):
+        host.store.delete(key)
+    assert host.prune().finished == 1
+    assert session.key in keys(host, layout.COMMITS)
+    check_nothing_left(host)
+    check_invariants(host, {kept: B})
+
+
+def test_what_goes_is_not_written_anew(host: Kit) -> None:
+    """Only packs that stay count as little used."""
+    with_garbage(host)
+    done = host.prune(max_unused=0)
+    assert (done.packs, done.repacked.packs, done.unused_bytes) == (1, [], 0)
+
+
+def test_what_a_snapshot_owes_its_life_to_stays_with_it(host: Kit) -> None:
+    """A snapshot was forgotten, brought back and forgotten again. An un-forget that looked before
+    the tombs brings it back once more: the first un-forget, which the tombs name, stays as well,
+    since without it the first forget would count again.
+    """
+    back = host.backup(A).snapshot.id
+    kept = host.backup(B).snapshot.id
+    host.forget(back)
+    first = host.undelete(back)
+    host.forget(back)
+    hooked = HookedStore(host.store)
+    other = other_host(host, "other")
+    other.store = hooked
+
+    def collect_as_far_as_it_goes() -> None:
+        with pytest.raises(BusyError):
+            host.prune()
+
+    hooked.before("put", layout.COMMITS, collect_as_far_as_it_goes)
+    other.undelete(back)
+    host.prune()
+    assert first.key in keys(host, layout.COMMITS)
+    check_nothing_left(host)
+    check_invariants(host, {back: A, kept: B})
+
+
+def test_a_run_ends_when_all_of_it_is_gone(host: Kit) -> None:
+    """Its last change is its done: whoever sees that has nothing left to remove."""
+    with_garbage(host)
+    told = Told(host)
+    kit = other_host(host, "this")
+    kit.store = told
+    kit.prune()
+    verbs = [verb for verb, _key in told.changes]
+    assert told.changes[-1] == ("put", layout.run_object(1, "done"))
+    assert "delete" in verbs
 
 
 def test_what_another_collector_moved_is_no_damage(host: Kit) -> None:

@@ -107,8 +107,9 @@ class Waiting:
                 silent.append(session)
                 continue
             last_ns = signs[session].last_ns
-            known = now_ns is not None and last_ns is not None
-            if known and (now_ns or 0) - (last_ns or 0) > self._silent_ns:
+            if now_ns is None or last_ns is None:
+                continue  # nobody knows how long
+            if now_ns - last_ns > self._silent_ns:
                 silent.append(session)
         return silent
 
