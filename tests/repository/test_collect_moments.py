@@ -90,16 +90,22 @@ def test_damage_that_another_collector_did_not_meet_is_no_alarm(host: Kit) -> No
     check_invariants(host, {kept: B})
 
 
-def test_an_order_that_only_a_collection_saw_is_missed(host: Kit) -> None:
-    """The kills of a run name the orders that were there: one that vanishes later is missed by a
-    host that never saw it, though no commit names it.
+@pytest.mark.parametrize("prefix", [layout.ORDERS, layout.COMMITS])
+def test_what_only_a_collection_saw_is_missed(host: Kit, prefix: str) -> None:
+    """The kills of a run name the orders and commits that were there: one that vanishes later is
+    missed by a host that never saw it, though no other one names it.
     """
     with_garbage(host)
+    before = set(keys(host, prefix))
+    if prefix == layout.COMMITS:
+        host.backup(B)
+    else:
+        host.forget(host.backup(A).snapshot.id)
+    (last,) = set(keys(host, prefix)) - before
     host.prune()
-    (order,) = keys(host, layout.ORDERS)
-    host.store.delete(order)
+    host.store.delete(last)
     stranger = other_host(host, "stranger")
-    assert stranger.open().read_history().lost == [order]
+    assert stranger.open().read_history().lost == [last]
 
 
 def test_a_quarantined_pack_keeps_nothing_that_lies_elsewhere(host: Kit) -> None:
@@ -332,6 +338,27 @@ def test_what_a_hold_names_is_durable_before_it(
     assert told.changes[-2] == ("sync", str(kit.open().relied_prefixes()))
 
 
+@pytest.mark.parametrize("save", [Kit.hold, Kit.undelete])
+def test_a_hold_looks_in_the_order_of_the_document(
+    host: Kit, save: Callable[[Kit, str], object]
+) -> None:
+    """Format 16: session, gc, then orders and targets, sync and COMMIT; so what a collector removes
+    after the look at gc is seen to be gone.
+    """
+    gone = host.backup(A).snapshot.id
+    host.backup(B)
+    host.forget(gone)
+    recording = RecordingStore(host.store)
+    kit = other_host(host, "this")
+    kit.store = recording
+    save(kit, gone)
+    done = [(verb, key.split("/")[0]) for verb, key in recording.requests if verb != "get"]
+    done = done[done.index(("put", "sessions")) :]
+    last = [one for one in done if one[0] == "list"][-4:]
+    assert last == [("list", name) for name in ("gc", "orders", "commits", "gc")]
+    assert done[-2:] == [("sync", "packs"), ("put", "commits")]
+
+
 def test_what_is_removed_is_told_beforehand(host: Kit) -> None:
     """The phase of removing says how many packs, segments and commits go, and advances so far."""
     with_garbage(host)
@@ -363,7 +390,7 @@ def test_a_listing_that_lacks_a_commit_is_no_evidence_at_the_end(host: Kit, time
     check_invariants(host, {kept: B})
 
 
-@pytest.mark.parametrize(("count", "more"), [(5, ""), (7, " and 2 more")])
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
 def test_of_many_sessions_a_few_are_named(host: Kit, count: int, more: str) -> None:
     """Five are named, and how many more there are."""
     with_garbage(host)
