@@ -44,6 +44,17 @@ REVIEWED: Final[dict[str, str]] = {
         "heads that a kills names explain themselves"
     ),
     "repacking.py:run: since >= _CHECKPOINT -> with Gt": "a byte more between two segments",
+    "repacking.py:run: 0 -> 1": "a byte less between two segments",
+    "compacting.py:_cut: segment.size > room -> with GtE": "a byte less in a joined segment",
+    "waiting.py:wait: _commit_key(s) not in killed and (not self._decided(s)) -> "
+    "without not self._decided(s)": "those that are decided are left out a moment later",
+    "collect.py:_collect: raise MovedOnError(error.message) from error -> ": (
+        "whoever removed the segment has the number of this run, and its tombs rule"
+    ),
+    "collect.py:_has_kills: True -> False": "it looks again then, and its kills comes too late",
+    "survey.py:survey: stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if "
+    "i.stored_ns is no...; commits = [info.key for info in store.list(layout.COMMITS)] -> "
+    "the other way round": "neither says what is needed: that was read before both",
     "collect.py:_collect: False -> True": "nobody asks a run that is at work whether it is done",
     "compacting.py:_cut: 0 -> 1": "no segment has a single byte",
 }

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from strongroom.clock import ManualClock
 from strongroom.crypto.primitives import sha256
-from strongroom.errors import BusyError
+from strongroom.errors import BusyError, DamageError
 from strongroom.model.events import Advanced, Notice, PhaseBegan
 from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
@@ -16,6 +17,7 @@ from strongroom.repository.collection.survey import MovedOnError, Survey, survey
 from strongroom.repository.envelope import Kind
 from strongroom.repository.records import OrderKind, PackIds, Voided
 from strongroom.storage.wrappers.forwarding import ForwardingStore
+from tests.faults.workloads import undecided
 from tests.repository.test_collect import Hiding
 from tests.repository.test_collect_races import A, B, Told, keys, other_host, stop_at, with_garbage
 from tests.support.forging import begun
@@ -257,6 +259,115 @@ def test_a_killed_pack_that_comes_back_holds_nothing(host: Kit) -> None:
     check_nothing_left(host)
     wanted = dict(zip([*made[1:], again], [*names[1:], names[0]], strict=True))
     check_invariants(host, wanted)
+
+
+def stored_twice(host: Kit) -> str:
+    """Two hosts store the same files at once, so that every chunk lies in two packs; a snapshot."""
+    hooked = HookedStore(host.store)
+    first, second = other_host(host, "first"), other_host(host, "second")
+    first.store = hooked
+    hooked.before("put", layout.PACKS, lambda: second.backup(A))
+    kept = first.backup(A).snapshot.id
+    assert len(pack_ids(host)) == 2
+    return kept
+
+
+def test_a_pack_that_was_quarantined_meanwhile_takes_no_place(host: Kit) -> None:
+    """Of two packs with the same the tombs name one, and then somebody finds the other one bad and
+    says so by an order: the one in the tombs stays, whatever the bytes of the other are.
+    """
+    kept = stored_twice(host)
+    stop_at(host, layout.run_object(1, "kills"), host.prune)
+    (run,) = host.open().read_runs(()).runs
+    assert run.tombs is not None
+    (other,) = [pack for pack in pack_ids(host) if pack != run.tombs.packs]
+    host.order(OrderKind.QUARANTINE, PackIds(other))
+    host.prune()
+    assert run.tombs.packs in pack_ids(host)
+    check_nothing_left(host)
+    assert pack_ids(host) == [run.tombs.packs]
+    assert host.restore(kept)[1] == A
+
+
+def test_only_what_takes_the_place_of_another_is_proven(host: Kit) -> None:
+    """Of two packs with the same the one that stays is read whole, and not the one that goes."""
+    stored_twice(host)
+    recording = RecordingStore(host.store)
+    kit = other_host(host, "this")
+    kit.store = recording
+    kit.prune()
+    whole = {key for verb, key in recording.requests if (verb, key[:6]) == ("get", "packs/")}
+    assert whole == set(keys(host, layout.PACKS))
+
+
+def test_a_run_without_tombs_is_ended(host: Kit) -> None:
+    """Its tombs vanished: nobody knows what it was about, so it ends with an empty kills and
+    nothing is removed by it; the next run does the work.
+    """
+    kept = with_garbage(host)
+    stop_at(host, layout.run_object(1, "kills"), host.prune)
+    host.store.delete(layout.run_object(1, "tombs"))
+    before = pack_ids(host)
+    other = other_host(host, "other")
+    stop_at(other, layout.run_object(2, "tombs"), other.prune)
+    assert pack_ids(host) == before
+    check_nothing_left(host)
+    check_invariants(host, {kept: B})
+
+
+def test_while_runs_cannot_be_read_nothing_is_held(host: Kit) -> None:
+    """Nobody knows what a collector took away or is about to: exit 4, and no session stays open."""
+    kept = host.backup(A).snapshot.id
+    host.store.put(layout.run_object(1, "kills"), b"rotten")
+    with pytest.raises(DamageError, match="nobody knows what a collector took away"):
+        host.hold(kept)
+    assert undecided(host.store) == set()
+
+
+def test_when_everything_is_gone_nothing_is_put(host: Kit) -> None:
+    """What was removed once is no reason for another run."""
+    with_garbage(host)
+    host.prune()
+    before = keys(host, "")
+    host.prune()
+    assert keys(host, "") == before
+
+
+def test_silence_is_more_than_a_day(host: Kit) -> None:
+    """After exactly so long a session is still waited for; a second later it is given up."""
+    kept = with_garbage(host)
+    begun(other_host(host, "writer"))
+    host.clock.sleep(DAY_NS / 1e9)
+    with pytest.raises(BusyError):
+        host.prune(silent_ns=DAY_NS)
+    host.clock.sleep(1)
+    assert host.prune(silent_ns=DAY_NS).packs == 1
+    check_invariants(host, {kept: B})
+
+
+class Meanwhile(ManualClock):
+    """A clock that does something while one sleeps."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._act = act
+
+    def sleep(self, seconds: float) -> None:
+        """See ``Clock``."""
+        super().sleep(seconds)
+        self._act()
+
+
+def test_who_comes_to_its_decision_is_not_waited_for_any_longer(host: Kit) -> None:
+    """The collector looks every five seconds, however long it may wait."""
+    kept = with_garbage(host)
+    session = begun(other_host(host, "writer"))
+    kit = other_host(host, "this")
+    kit.clock = Meanwhile(session.abort)
+    assert kit.prune(wait_seconds=600).packs == 1
+    assert kit.clock.elapsed() == 5
+    check_nothing_left(host)
+    check_invariants(host, {kept: B})
 
 
 def test_what_shares_nothing_is_not_proven(host: Kit) -> None:

@@ -19,6 +19,7 @@ from tests.support.hooks import HookedStore
 from tests.support.invariants import check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
 from tests.support.noise import noise
+from tests.support.recording import RecordingStore
 from tests.support.runs import pack_ids, segment_ids
 
 pytestmark = pytest.mark.spec("B2")
@@ -114,6 +115,18 @@ class TestRepack:
         assert len(done.repacked.packs) == 1
         assert 3000 < done.unused_bytes < 4000
         check_invariants(host, {kept: A, second: many})
+
+    def test_what_was_just_written_is_not_read_again(self, host: Kit) -> None:
+        """A new pack was verified when it was made: it takes the place of the old one as it is."""
+        kept = half_needed(host)
+        before = set(keys(host, layout.PACKS))
+        recording = RecordingStore(host.store)
+        kit = other_host(host, "this")
+        kit.store = recording
+        assert len(kit.prune(max_unused=0).repacked.packs) == 1
+        (new,) = set(keys(host, layout.PACKS)) - before
+        assert ("get", new) not in recording.requests
+        check_invariants(host, {kept: A})
 
     def test_small_rests_of_several_packs_become_one(self, host: Kit) -> None:
         """What is needed of two packs is put into one new pack, which one segment lists."""
