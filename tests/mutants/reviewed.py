@@ -34,6 +34,8 @@ REVIEWED: Final[dict[str, str]] = {
     "in ended and ((segment.... -> without segment.name in tombed": (
         "they are taken out of the tombed ones"
     ),
+    "verdict.py:_targets: commit is None or commit.purpose == Purpose.BACKUP -> "
+    "without commit.purpose == Purpose.BACKUP": "a backup that names targets is damage, not read",
     "verdict.py:tombs: past.killed_packs - listed.packs.keys() -> past.killed_packs": _GONE,
     "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
     "retention.py:_stand_together: 1 -> 2": "any number below 0 begins the loop",

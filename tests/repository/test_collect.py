@@ -390,8 +390,8 @@ class TestSessions:
         session = begun(other_host(host, "writer"))
         began = host.clock.elapsed()
         with pytest.raises(BusyError):
-            host.prune(wait_seconds=12)
-        assert host.clock.elapsed() - began == 12
+            host.prune(wait_seconds=11)
+        assert host.clock.elapsed() - began == 11
         told = [event.text for event in host.events if isinstance(event, Notice)]
         assert len([text for text in told if session.id.hex()[:8] in text]) == 1
 

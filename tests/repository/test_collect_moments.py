@@ -154,6 +154,22 @@ def test_a_segment_that_an_order_declared_void_stops_nobody(host: Kit) -> None:
     assert stranger.restore(again)[1] == A
 
 
+def test_a_commit_that_an_order_declared_void_stops_nobody(host: Kit) -> None:
+    """A commit rotted that others name, and an order says so: it is not missed, by no listing, and
+    a collection goes on.
+    """
+    lost = host.backup(A).snapshot.id
+    (key,) = host.keys_of([lost])
+    kept = with_garbage(host)
+    host.store.delete(key)
+    host.store.put(key, b"rotten")
+    stranger = other_host(host, "stranger")
+    stranger.order(OrderKind.VOID, (Voided(key, sha256(b"rotten")),))
+    assert stranger.prune().commits == 1
+    assert [one.id for one in stranger.snapshots()] == [kept]
+    assert stranger.restore(kept)[1] == B
+
+
 def test_a_session_that_vanished_without_a_decision_is_given_up(host: Kit) -> None:
     """Its object is gone and nothing is at its commit key: an ABORT ends it, so that it can not
     commit any more, and the collector does not wait for ever.
@@ -343,6 +359,17 @@ def test_silence_is_more_than_a_day(host: Kit) -> None:
     host.clock.sleep(1)
     assert host.prune(silent_ns=DAY_NS).packs == 1
     check_invariants(host, {kept: B})
+
+
+def test_what_was_gone_through_is_not_gone_through_again(host: Kit) -> None:
+    """A chunk is new once for each way to go through it; else shared trees would be read for ever
+    anew.
+    """
+    host.backup(A)
+    census = look(host).census
+    (chunk, *_rest) = next(census.needed_ids())
+    for way in (("list", 7), ("list", 8)):
+        assert [census.enter([chunk], way) for _ in range(3)] == [[True], [False], [False]]
 
 
 class Meanwhile(ManualClock):
