@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.storage.memory import MemoryStore
+from strongroom.storage.wrappers.forwarding import Verb
 from tests.faults.schedule_base import START_NS, base
 from tests.faults.test_crash_at_requests import STOPS, succeeds
-from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
+from tests.support.faulty_store import WRITES, Fault, FaultyStore, Kind, Script
 from tests.support.invariants import Files, check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
 
@@ -67,10 +68,19 @@ def place(folder: Path) -> Place:
 
 def requests_of(act: str, folder: Path) -> int:
     """Return how many requests this takes when nothing goes wrong."""
+    return sum(_counted(act, folder).values())
+
+
+def changes_of(act: str, folder: Path) -> int:
+    """Return how many of these requests change something."""
+    return sum(count for verb, count in _counted(act, folder).items() if verb in WRITES)
+
+
+def _counted(act: str, folder: Path) -> Mapping[Verb, int]:
     made = place(folder)
     counted = FaultyStore(made.store, Script())
     ACTS[act](made.host("same", counted))
-    return sum(counted.requests.values())
+    return counted.requests
 
 
 def stop(act: str, how: str, nth: int, folder: Path) -> Kind | None:
@@ -123,8 +133,8 @@ def _in_grace(act: str, wanted: Mapping[str, Files]) -> dict[str, Files]:
 def _check_later(made: Place, wanted: Mapping[str, Files]) -> None:
     judge = made.host("judge")
     check_nothing_left(judge)
-    for one, files in wanted.items():
-        assert judge.restore(one)[1] == dict(files), "a collection took what is wanted"
+    for one, _result, files in judge.restore_all(wanted):
+        assert files == dict(wanted[one]), "a collection took what is wanted"
     assert judge.verify().damage == [], "verify reports damage after the collections"
 
 

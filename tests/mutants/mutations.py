@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -36,7 +38,7 @@ _BOUNDARIES: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
 }
-_SETS: Final = (ast.BitOr, ast.BitAnd, ast.Sub)
+_OTHERS: Final = {"any": "all", "all": "any", "min": "max", "max": "min"}
 Edit = Callable[[ast.AST], None]
 
 
@@ -44,62 +46,110 @@ Edit = Callable[[ast.AST], None]
 class Mutant:
     """One fault: in which function of which file, what was there, what is there instead.
 
-    ``place``: the number of the function in its module, and of the syntax node in it.
+    ``lines``: a test that runs none of them cannot notice it. ``place``: the number of the
+    function in its module, and of the syntax node in it.
     """
 
     path: Path
     function: str
-    line: int
+    lines: range
     before: str
     after: str
     place: tuple[int, int]
     edit: Edit
+    number: int = 1
 
     @property
     def name(self) -> str:
-        """What a list of mutants calls it; the same as long as the code around it is."""
-        return f"{self.path.name}:{self.function}: {self.before} -> {self.after}"
+        """What a list of mutants calls it; the same as long as the code around it is.
+
+        Those of one name in a module have a ``number``.
+        """
+        more = f" ({self.number})" if self.number > 1 else ""
+        return f"{self.path.name}:{self.function}: {self.before} -> {self.after}{more}"
 
     def source(self) -> str:
         """Return the text of the module with the fault."""
-        tree = ast.parse(self.path.read_text())
+        tree = ast.parse(_source(self.path))
         function, node = self.place
         self.edit(list(ast.walk(_functions(tree)[function]))[node])
         return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def mutants_of(path: Path, only: Collection[str] = ()) -> Iterator[Mutant]:
-    """Yield every fault for a module, or for some of its functions."""
-    for function, within in enumerate(_functions(ast.parse(path.read_text()))):
+    """Yield every fault for a module, or for some of its functions, each with another name."""
+    numbers: Counter[str] = Counter()
+    for one in _all_of(path, only):
+        numbers[one.name] += 1
+        yield replace(one, number=numbers[one.name])
+
+
+def _all_of(path: Path, only: Collection[str]) -> Iterator[Mutant]:
+    for function, within in enumerate(_functions(ast.parse(_source(path)))):
         if only and within.name not in only:
             continue
-        types = {id(part) for one in ast.walk(within) for part in _annotations(one)}
+        lines = _lines_of(within)
+        unimportant = {id(part) for one in ast.walk(within) for part in _unimportant(one)}
         for number, node in enumerate(ast.walk(within)):
-            if id(node) in types:
+            if id(node) in unimportant:
                 continue
-            line = getattr(node, "lineno", within.lineno)
-            for before, after, edit in _edits(node):
-                yield Mutant(path, within.name, line, before, after, (function, number), edit)
+            for at, before, after, edit in _edits(node):
+                place = function, number
+                yield Mutant(path, within.name, lines[id(at)], before, after, place, edit)
 
 
-def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+@cache
+def _source(path: Path) -> str:
+    """Return the text of a module as it was when it was first asked for, whoever works on it."""
+    return path.read_text()
 
 
-def _edits(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
-    """Yield (before, after, edit) for a node; an edit changes a copy of it in place."""
+def _functions(tree: ast.AST) -> list[ast.FunctionDef]:
+    """Return the functions that are in no other one."""
+    found: list[ast.FunctionDef] = []
+    for node in ast.iter_child_nodes(tree):
+        found += [node] if isinstance(node, ast.FunctionDef) else _functions(node)
+    return found
+
+
+def _lines_of(function: ast.FunctionDef) -> dict[int, range]:
+    """Return the lines of the statement that each node is in; of a block, those of its head."""
+    found: dict[int, range] = {}
+
+    def visit(node: ast.AST, lines: range) -> None:
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno if body else (node.end_lineno or node.lineno) + 1
+            lines = range(node.lineno, max(end, node.lineno + 1))
+        found[id(node)] = lines
+        for child in ast.iter_child_nodes(node):
+            visit(child, lines)
+
+    visit(function, range(0))
+    return found
+
+
+def _edits(node: ast.AST) -> Iterator[tuple[ast.AST, str, str, Edit]]:
+    """Yield (where, before, after, edit) for a node; an edit changes a copy of it in place."""
     for field in ("body", "orelse", "finalbody"):
         body = getattr(node, field, None)
         if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
             yield from _in_body(body, field)
-    yield from _of_condition(node)
+    for before, after, edit in (*_of_condition(node), *_of_expression(node)):
+        yield node, before, after, edit
+
+
+def _of_expression(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
     match node:
         case ast.Set() | ast.List():
             yield from _of_display(node)
-        case ast.BinOp() if isinstance(node.op, _SETS):
+        case ast.BinOp(op=ast.Sub() | ast.FloorDiv() | ast.Mod()):
             yield _text(node), _text(node.left), _only("left")
-            if not isinstance(node.op, ast.Sub):
-                yield _text(node), _text(node.right), _only("right")
+        case ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.Add() | ast.Mult()):
+            yield _text(node), _text(node.left), _only("left")
+            yield _text(node), _text(node.right), _only("right")
+        case ast.Call(func=ast.Name(id="any" | "all" | "min" | "max" as name)):
+            yield _text(node), _OTHERS[name], _with_function(_OTHERS[name])
         case ast.Constant(value=int()):
             assert isinstance(node.value, int)
             number = not node.value if isinstance(node.value, bool) else node.value + 1
@@ -125,14 +175,14 @@ def _of_condition(node: ast.AST) -> Iterator[tuple[str, str, Edit]]:
             pass
 
 
-def _in_body(body: list[ast.stmt], field: str) -> Iterator[tuple[str, str, Edit]]:
+def _in_body(body: list[ast.stmt], field: str) -> Iterator[tuple[ast.AST, str, str, Edit]]:
     for place, statement in enumerate(body):
         if _is_droppable(statement, alone=len(body) == 1):
-            yield _text(statement), "", _dropped(field, place)
+            yield statement, _text(statement), "", _dropped(field, place)
     for place, (first, second) in enumerate(pairwise(body)):
         if _reads(first) and _reads(second) and not _needs(second, first):
             texts = f"{_text(first)}; {_text(second)}"
-            yield texts, "the other way round", _swapped(field, place)
+            yield first, texts, "the other way round", _swapped(field, place)
 
 
 def _is_droppable(statement: ast.stmt, *, alone: bool) -> bool:
@@ -154,12 +204,30 @@ def _of_display(node: ast.Set | ast.List) -> Iterator[tuple[str, str, Edit]]:
                 yield _text(node), f"without {_text(element)}", _without("elts", place)
 
 
-def _annotations(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all that only types are said with, directly at this node."""
-    for field in ("annotation", "returns"):
-        said = getattr(node, field, None)
-        if isinstance(said, ast.AST):
-            yield from ast.walk(said)
+def _unimportant(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what does nothing, directly at this node: types, checks, and texts for people.
+
+    Defaults and decorators are made when the module is read, which is before the fault.
+    """
+    parts: list[ast.AST | None] = []
+    match node:
+        case ast.FunctionDef():
+            parts = [node.args, node.returns, *node.decorator_list]
+        case ast.AnnAssign():
+            parts = [node.annotation]
+        case ast.Raise():
+            parts = [node.exc]
+        case ast.keyword(arg="strict"):  # of a zip: a check, not what is done
+            parts = [node.value]
+        case ast.Call() if _called(node) in UNIMPORTANT:
+            parts = list(node.args)
+        case ast.Slice(lower=None, upper=ast.Constant(value=8)):  # digits of an id, as shown
+            parts = [node.upper]
+        case _:
+            pass
+    for part in parts:
+        if part is not None:
+            yield from ast.walk(part)
 
 
 def _text(node: ast.AST) -> str:
@@ -208,6 +276,8 @@ def _with_operator(other: type[ast.cmpop]) -> Edit:
 
 
 def _only(side: str) -> Edit:
+    """Of a set or a number, one with itself is itself."""
+
     def edit(node: ast.AST) -> None:
         assert isinstance(node, ast.BinOp)
         kept = getattr(node, side)
@@ -220,6 +290,14 @@ def _with_value(value: int) -> Edit:
     def edit(node: ast.AST) -> None:
         assert isinstance(node, ast.Constant)
         node.value = value
+
+    return edit
+
+
+def _with_function(name: str) -> Edit:
+    def edit(node: ast.AST) -> None:
+        assert isinstance(node, ast.Call)
+        node.func = ast.Name(name, ast.Load())
 
     return edit
 

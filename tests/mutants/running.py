@@ -1,132 +1,244 @@
-"""Running tests against mutants: in children of a process that has imported everything.
+"""Running tests against mutants: in children of a pytest session that has collected them all.
 
-A child replaces the code of one function, runs tests, quick ones first, and tells by its exit code
-whether one of them failed.
+A first child runs every test once without a fault, and notes how long it takes and which lines it
+reaches. Then there is a child for each mutant: it replaces the code of one function, runs the tests
+that reach the fault, quick ones first, and tells which one failed.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
+import math
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from hypothesis import Phase, settings
 
-from tests.mutants.mutations import Mutant, mutants_of
+from tests.mutants.groups import GROUPS, ROOT, SOURCE, mutants_by_group
+from tests.mutants.mutations import Mutant
+from tests.mutants.reach import Place, traced
 from tests.mutants.reviewed import REVIEWED
 
-ROOT: Final = Path(__file__).parents[2]
-SOURCE: Final = ROOT / "src"
-PACKAGE: Final = SOURCE / "strongroom" / "repository"
-MODULES: Final[dict[str, Sequence[str]]] = {
-    "collection/collect.py": (),
-    "collection/survey.py": (),
-    "collection/verdict.py": (),
-    "collection/liveness.py": (),
-    "collection/waiting.py": (),
-    "collection/proving.py": (),
-    "saving.py": (),
-    "collection/census.py": ("enter", "keepers", "spared", "covering", "take", "need"),
-    "collection/compacting.py": (),
-    "collection/repacking.py": (),
-    "session.py": ("begin", "commit", "_may_rely_on", "abort"),
-}
-"""Modules, and the functions of them that matter here; all of them where none is named."""
-_SCHEDULES: Final = (
-    "tests/faults/test_schedules.py::test_whatever_happens_at_once_loses_nothing_and_leaves_nothing"
-)
-STAGES: Final = (
-    [
-        "tests/repository/test_collect.py",
-        "tests/repository/test_collect_races.py",
-        "tests/repository/test_collect_repack.py",
-        "tests/repository/test_collect_parts.py",
-        "tests/repository/test_collect_hostile.py",
-    ],
-    ["tests/repository/test_reliance.py", "tests/repository/test_session.py"],
-    [
-        "tests/faults/test_power_loss.py",
-        "tests/faults/test_power_loss_of_collections.py",
-        "tests/faults/test_crash_at_collections.py::test_stopped_at_some_requests",
-        f"{_SCHEDULES}[0]",
-    ],
-)
-LONGEST: Final = 600.0  # seconds; a mutant that takes longer hangs, and is noticed
-OPTIONS: Final = ["-x", "-q", "-m", "not slow", "--no-header", "-p", "no:cacheprovider"]
+OPTIONS: Final = [
+    *("-s", "--assert=plain", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:terminal"),
+    *("-o", "addopts=--import-mode=importlib"),
+]
+PATIENCE: Final = 20.0, 10.0
+"""Seconds, and times as long as without a fault: a test that takes longer hangs, and notices."""
+LONGEST: Final = 1800.0
+"""Seconds for all tests of a mutant: one that takes longer hangs where no test can stop it."""
+KILLED: Final = "killed"
+HARMLESS: Final = "can do no harm"
+SURVIVED: Final = "survived"
 
 
 class Outcome(NamedTuple):
-    """A mutant, which stage of tests noticed it (0: none, it survived), and why it may live."""
+    """A mutant, the test that noticed it (none: it survived), and why it may live."""
 
     mutant: Mutant
-    stage: int
+    killer: str
     reason: str
 
+    @property
+    def became(self) -> str:
+        """What became of it, in a word."""
+        if self.killer:
+            return KILLED
+        return HARMLESS if self.reason else SURVIVED
 
-def every_mutant() -> list[Mutant]:
-    """Return all mutants, each once."""
-    found: dict[str, Mutant] = {}
-    for name, functions in MODULES.items():
-        for mutant in mutants_of(PACKAGE / name, functions):
-            found.setdefault(mutant.name, mutant)
-    return list(found.values())
+
+Told = Callable[[Outcome], None]
 
 
 def run_mutants(
-    seed: int,
-    told: Callable[[Outcome], None],
-    may_go_on: Callable[[], bool],
-    *,
-    jobs: int = 2,
-    stages: int = len(STAGES),
-    matching: str = "",
-) -> int:
-    """Run mutants in an order that the seed says, as long as it may; how many there are in all."""
-    mutants = [one for one in every_mutant() if matching in one.name]
-    random.Random(seed).shuffle(mutants)
-    _import_everything(stages)
-    running: dict[int, tuple[Mutant, float]] = {}
-    for mutant in mutants:
-        if mutant.name in REVIEWED:
-            told(Outcome(mutant, 0, REVIEWED[mutant.name]))
-            continue
-        while len(running) >= jobs and may_go_on():
-            _look_at_all(running, told)
-        if not may_go_on():
-            break
-        running[_fork(mutant, stages)] = mutant, time.monotonic()
-    while running and may_go_on():
-        _look_at_all(running, told)
-    for child in running:  # what did not come to its end says nothing
-        _kill(child)
-    return len(mutants)
+    seed: int, told: Told, may_go_on: Callable[[], bool], *, jobs: int = 2, matching: str = ""
+) -> None:
+    """Run mutants in an order that the seed says, as long as it may.
 
-
-def _import_everything(stages: int) -> None:
+    ``matching``: a group, or what the name of a mutant has.
+    """
+    waiting = []
+    groups = set()
+    for group, mutants in mutants_by_group().items():
+        for mutant in mutants:
+            if matching not in (group, "") and matching not in mutant.name:
+                continue
+            if mutant.name in REVIEWED:
+                told(Outcome(mutant, "", REVIEWED[mutant.name]))
+            else:
+                waiting.append(mutant)
+                groups.add(group)
+    random.Random(seed).shuffle(waiting)
     os.chdir(ROOT)
-    tests = [name for stage in STAGES[:stages] for name in stage]
-    with tempfile.TemporaryFile("w") as nowhere:
-        kept = os.dup(1)
-        os.dup2(nowhere.fileno(), 1)
-        code = pytest.main([*OPTIONS, "--collect-only", *tests])
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-    if code != pytest.ExitCode.OK:
-        msg = f"the tests are not to be had: pytest ends with {code}"
+    with tempfile.TemporaryDirectory(prefix="strongroom-mutants-") as scratch:
+        runner = _Runner(waiting, told, may_go_on, jobs, Path(scratch))
+        tests = [test for group in sorted(groups) for test in GROUPS[group].tests]
+        folder = f"--basetemp={scratch}/tests"
+        code = pytest.main([*OPTIONS, folder, *tests], plugins=[runner])
+    if code != pytest.ExitCode.OK or runner.failure:
+        msg = runner.failure or f"the tests are not to be had: pytest ends with {code}"
         raise RuntimeError(msg)
 
 
-def _fork(mutant: Mutant, stages: int) -> int:
-    sys.stdout.flush()
+class _Reach(NamedTuple):
+    """What a test took in seconds, and what it reached."""
+
+    seconds: float
+    places: frozenset[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A mutant in a child: until when it may take, and where it says what noticed it."""
+
+    mutant: Mutant
+    until: float
+    says: Path
+
+
+class _Runner:
+    """Runs mutants where pytest would run its tests."""
+
+    def __init__(
+        self,
+        mutants: Sequence[Mutant],
+        told: Told,
+        may_go_on: Callable[[], bool],
+        jobs: int,
+        scratch: Path,
+    ) -> None:
+        self._mutants = mutants
+        self._told = told
+        self._may_go_on = may_go_on
+        self._jobs = jobs
+        self._scratch = scratch
+        self.failure = ""
+        self._begun = 0
+        self._running: dict[int, _Running] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Let properties try the same examples each time; nobody reads the smallest one."""
+        settings.register_profile(
+            "mutants",
+            settings.get_profile("house"),
+            derandomize=True,
+            database=None,
+            phases=(Phase.explicit, Phase.generate),
+        )
+        settings.load_profile("mutants")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the mutants instead of the tests."""
+        if session.testsfailed:
+            return True  # pytest tells that something could not be collected
+        session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        reached = self._learn(session)
+        try:
+            for mutant in self._mutants if reached else ():
+                while len(self._running) >= self._jobs and self._may_go_on():
+                    self._look_at_all()
+                if not self._may_go_on():
+                    break
+                self._begin(session, mutant, reached)
+            while self._running and self._may_go_on():
+                self._look_at_all()
+        finally:
+            for child in self._running:  # what did not come to its end says nothing
+                _kill(child)
+        return True
+
+    def _learn(self, session: pytest.Session) -> Mapping[str, _Reach]:
+        """Return what each test reaches, by name; nothing if one fails, which is told."""
+        says = self._scratch / "reached"
+        says.touch()
+        files = {str(mutant.path) for mutant in self._mutants}
+        _pid, status = os.waitpid(_fork(lambda: _reached(session, files, says)), 0)
+        if status:
+            self.failure = f"without any fault this fails: {says.read_text() or 'to try the tests'}"
+            return {}
+        return {
+            name: _Reach(seconds, frozenset((file, line) for file, line in places))
+            for name, seconds, places in json.loads(says.read_text())
+        }
+
+    def _begin(
+        self, session: pytest.Session, mutant: Mutant, reached: Mapping[str, _Reach]
+    ) -> None:
+        fault = {(str(mutant.path), line) for line in mutant.lines}
+        chosen = [one for one in session.items if reached[one.nodeid].places & fault]
+        chosen.sort(key=lambda one: (_magnitude(reached[one.nodeid].seconds), str(one.path)))
+        says = self._scratch / f"mutant-{self._begun}"
+        self._begun += 1
+
+        def run() -> None:
+            _put_in(mutant)
+            least, times = PATIENCE
+            for one in chosen:
+                most = least + times * reached[one.nodeid].seconds
+                one.add_marker(pytest.mark.timeout(most), append=False)
+            says.write_text(_failing(session, chosen))
+
+        says.touch()
+        self._running[_fork(run)] = _Running(mutant, time.monotonic() + LONGEST, says)
+
+    def _look_at_all(self) -> None:
+        """Tell of those that ended, or that take too long, and wait for a moment."""
+        for child, one in list(self._running.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if not ended and time.monotonic() < one.until:
+                continue
+            if not ended:
+                _kill(child)
+            del self._running[child]
+            killer = one.says.read_text()
+            if not ended or status:  # a mutant that breaks the tests themselves is noticed
+                killer = killer or ("it ended" if ended else "it hung")
+            self._told(Outcome(one.mutant, killer, ""))
+        time.sleep(0.01)
+
+
+def _magnitude(seconds: float) -> int:
+    """Tests that take about as long stay together by file, whose fixtures they share."""
+    return int(math.log2(max(seconds, 0.01)))
+
+
+def _reached(session: pytest.Session, files: Collection[str], says: Path) -> None:
+    """Run every test, and write its name, seconds, and what it reaches; or which one fails."""
+    found = []
+    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+        began = time.monotonic()
+        with traced(files) as places:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            says.write_text(item.nodeid)
+            raise RuntimeError(item.nodeid)
+        found.append((item.nodeid, time.monotonic() - began, sorted(places)))
+    says.write_text(json.dumps(found))
+
+
+def _failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str:
+    """Run tests until one fails; its name."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            return item.nodeid
+    return ""
+
+
+def _fork(act: Callable[[], object]) -> int:
+    """Do something in a child; its status is 0 unless that raised anything."""
     child = os.fork()
     if child:
         return child
@@ -135,19 +247,10 @@ def _fork(mutant: Mutant, stages: int) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        _put_in(mutant)
-        os._exit(_failing_stage(stages))
-    except BaseException:  # noqa: BLE001 - a mutant that breaks the tests themselves is noticed
+        act()
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - whatever it is, the status says it
         os._exit(1)
-
-
-def _failing_stage(stages: int) -> int:
-    with tempfile.TemporaryDirectory(prefix="strongroom-mutant-") as scratch:
-        for number, tests in enumerate(STAGES[:stages], 1):
-            folder = Path(scratch) / str(number)
-            if pytest.main([*OPTIONS, f"--basetemp={folder}", *tests]) != pytest.ExitCode.OK:
-                return number
-    return 0
 
 
 def _put_in(mutant: Mutant) -> None:
@@ -185,19 +288,7 @@ def _function(live: object) -> types.FunctionType:
     return live
 
 
-def _look_at_all(running: dict[int, tuple[Mutant, float]], told: Callable[[Outcome], None]) -> None:
-    """Tell of those that ended, or that take too long, and wait for a moment."""
-    for child, (mutant, began) in list(running.items()):
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if not ended and time.monotonic() - began < LONGEST:
-            continue
-        if not ended:
-            _kill(child)
-        del running[child]
-        told(Outcome(mutant, os.waitstatus_to_exitcode(status) if ended else 1, ""))
-    time.sleep(0.02)
-
-
 def _kill(child: int) -> None:
-    os.killpg(child, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)

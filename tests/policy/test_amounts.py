@@ -186,6 +186,7 @@ def test_one_rule_of_any_kind_makes_a_policy(policy: Policy) -> None:
     [
         {"keep_last": -2},
         {"keep_yearly": -7},
+        {"keep_last": 3, "keep_yearly": -7},
         {"days": -1},
         {"minimum": 0},
         {"keep_ids": ("",)},

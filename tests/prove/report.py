@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.faults.stopping import ACTS
+from tests.faults.stopping import ACTS, REPEATS
 from tests.faults.test_crash_at_requests import STOPS
-from tests.mutants.running import Outcome
+from tests.mutants.groups import mutants_by_group
+from tests.mutants.running import HARMLESS, KILLED, SURVIVED, Outcome
 from tests.prove.tasks import BACKUPS, Result
 
 MOST_FAILURES: Final = 5
@@ -27,11 +28,10 @@ class Proof:
     command: str
     seconds: float = 0.0
     requests: dict[str, int] = field(default_factory=dict)
-    changes: dict[str, bool] = field(default_factory=dict)
+    changes: dict[str, int] = field(default_factory=dict)
     parts: dict[str, Result] = field(default_factory=dict)
     configurations: int = 0
     weakenings: int = 0
-    mutants: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
 
     def figures(self, part: str) -> Counter[str]:
@@ -42,11 +42,6 @@ class Proof:
     def failures(self) -> list[str]:
         """Everything that failed."""
         return [failure for part in self.parts.values() for failure in part.failures]
-
-    @property
-    def survivors(self) -> list[Outcome]:
-        """Mutants that no test noticed and nobody reviewed."""
-        return [one for one in self.outcomes if not one.stage and not one.reason]
 
 
 def page(proof: Proof) -> str:
@@ -98,26 +93,37 @@ def _crashes(proof: Proof) -> Iterator[str]:
     yield from [
         "## Stopped at every request",
         "",
-        "How many of a command's requests it was stopped at, in each way.",
+        "How many of a command's requests it was stopped at, in each way. This part and the next",
+        "one are run to their end, however long it takes.",
         "",
         f"| | requests | {' | '.join(STOPS)} |",
         f"|---|---|{'---|' * len(STOPS)}",
     ]
     for act in [*ACTS, *BACKUPS]:
         count = proof.requests.get(act, 0)
-        done = [figures[f"{act} | {how}"] for how in STOPS]
-        cells = ["all" if count and one >= count else str(one) for one in done]
-        yield f"| {act} | {count} | {' | '.join(cells)} |"
+        yield f"| {act} | {count} | {_cells([figures[f'{act} | {how}'] for how in STOPS], count)}"
     yield ""
 
 
 def _repeats(proof: Proof) -> Iterator[str]:
-    yield from ["## Changes that arrive twice or late", ""]
-    for name, count in sorted(proof.figures("repeats").items()):
-        act, _, kind = name.partition(" | ")
-        every = "every change" if proof.changes.get(name) else "not every change"
-        yield f"- {act}, {kind}: {count} ({every})"
+    kinds = [kind.name for kind in REPEATS]
+    yield from [
+        "## Changes that arrive twice or late",
+        "",
+        "How many of a command's changes arrived a second time at once (TWICE), again after some",
+        "others (ECHO), or were told to have failed and arrived after some others (LATE).",
+        "",
+        f"| | changes | {' | '.join(kinds)} |",
+        f"|---|---|{'---|' * len(kinds)}",
+    ]
+    figures = proof.figures("repeats")
+    for act, count in proof.changes.items():
+        yield f"| {act} | {count} | {_cells([figures[f'{act} | {kind}'] for kind in kinds], count)}"
     yield ""
+
+
+def _cells(done: Sequence[int], count: int) -> str:
+    return "".join(f"{'all' if count and one >= count else one} | " for one in done).rstrip()
 
 
 def _random(proof: Proof) -> Iterator[str]:
@@ -160,25 +166,32 @@ def _model(proof: Proof) -> Iterator[str]:
 
 
 def _mutants(proof: Proof) -> Iterator[str]:
-    killed = sum(one.stage > 0 for one in proof.outcomes)
-    reviewed = [one for one in proof.outcomes if one.reason]
     yield from [
         "## Mutants",
         "",
-        "Small faults in the program, one at a time: is there a test that notices?",
+        "Small faults in the program, one at a time: is there a test that notices? What could do",
+        "no harm was looked at by somebody, whose reason is below.",
         "",
-        f"- {len(proof.outcomes)} of {proof.mutants} mutants run",
-        f"- {killed} killed, {len(proof.survivors)} survived, {len(reviewed)} can do no harm",
-        "",
+        "| | mutants | run | killed | can do no harm | survived |",
+        "|---|---|---|---|---|---|",
     ]
-    if proof.survivors:
-        yield from ["Survivors:", ""]
-        yield from (f"- `{one.mutant.name}`" for one in proof.survivors)
-        yield ""
-    if reviewed:
-        yield from ["Without harm:", ""]
-        yield from (f"- `{one.mutant.name}`: {one.reason}" for one in reviewed)
-        yield ""
+    for group, mutants in mutants_by_group().items():
+        names = {one.name for one in mutants}
+        became = Counter(one.became for one in proof.outcomes if one.mutant.name in names)
+        figures = [became.total(), became[KILLED], became[HARMLESS], became[SURVIVED]]
+        yield f"| {group} | {len(mutants)} | {' | '.join(map(str, figures))} |"
+    yield ""
+    yield from _listed(SURVIVED, "Survivors:", proof.outcomes)
+    yield from _listed(HARMLESS, "Without harm:", proof.outcomes)
+
+
+def _listed(became: str, head: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    lines = [
+        f"- `{one.mutant.name}`" + (f": {one.reason}" if one.reason else "")
+        for one in outcomes
+        if one.became == became
+    ]
+    yield from [head, "", *lines, ""] if lines else []
 
 
 def _processor() -> str:

@@ -74,6 +74,12 @@ def count_requests(act: str) -> int:
         return stopping.requests_of(act, Path(folder) / "counted")
 
 
+def count_changes(act: str) -> int:
+    """Return how many of them change something."""
+    with _folder() as folder:
+        return stopping.changes_of(act, Path(folder) / "counted")
+
+
 def crash(act: str, how: str, points: Sequence[int]) -> Result:
     """Stop a command at some of its requests, in one way."""
     result = Result()
@@ -93,20 +99,17 @@ def crash(act: str, how: str, points: Sequence[int]) -> Result:
     return result
 
 
-def repeat(act: str, kind: str, start: int, count: int) -> Result:
+def repeat(act: str, kind: str, points: Sequence[int]) -> Result:
     """Let some of the changes of a command arrive twice, or late."""
     result = Result()
-    for nth in range(start, start + count):
-        struck: list[bool] = []
+    for nth in points:
         with _folder() as folder:
 
-            def once(nth: int = nth, folder: str = folder, struck: list[bool] = struck) -> None:
-                place = Path(folder) / "repeated"
-                struck.append(stopping.repeat(act, Kind[kind], nth, place))
+            def once(nth: int = nth, folder: str = folder) -> None:
+                struck = stopping.repeat(act, Kind[kind], nth, Path(folder) / "repeated")
+                assert struck, "there was no such change"
 
             _told(result, f"REPRO: {act}, {kind}, change {nth}", once)
-        if struck == [False]:
-            break
         result.figures[f"{act} | {kind}"] += 1
     return result
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from strongroom.compression.codec import Compressor, Decompressor
 from strongroom.crypto.primitives import sha256
 from strongroom.errors import BusyError, DamageError
 from strongroom.model.entry import EXTENT
 from strongroom.repository import layout
+from strongroom.repository.collection.proving import Prover
+from strongroom.repository.columns import ChunkKind
+from strongroom.repository.pack import compress_frame, seal_pack
 from strongroom.repository.records import IndexBody, IndexedPack
 from strongroom.repository.segment import open_segment, stated_domain
 from strongroom.repository.tree import Root
@@ -91,6 +95,24 @@ def test_true_packs_that_are_said_to_hold_more(host: Kit, tmp_path: Path) -> Non
     for _ in range(3):
         host.prune(max_unused=1)
     assert [host.restore(one)[1] for one in kept] == [A, B]
+
+
+def test_a_pack_that_lies_about_its_own_chunks_proves_nothing(host: Kit) -> None:
+    """Whoever has the keys of a domain can seal other bytes under the id of a chunk: the pack opens
+    and lists it, and does not count as holding it.
+    """
+    repository = host.open()
+    keys = repository.keyring.begin_session(host.randomness)
+    chunk = A[b"a"]
+    true_id = keys.domain.data_hasher(chunk)
+    for content, unproven in ((chunk, False), (noise(1000, "other"), True)):
+        frame, _back = compress_frame(
+            ChunkKind.DATA, [(true_id, content)], Compressor(), Decompressor()
+        )
+        sealed = seal_pack([frame], keys, noise(32, f"salt {unproven}"))
+        host.store.put(layout.pack(sealed.pack_id), sealed.data)
+        claims = {sealed.pack_id: [true_id]}
+        assert bool(Prover(repository).unproven(claims)) is unproven
 
 
 @pytest.mark.parametrize("rotten", [0, 1])

@@ -11,7 +11,7 @@ from strongroom.repository import layout
 from strongroom.repository.collection.compacting import worth_compacting
 from strongroom.repository.collection.liveness import GraceTime, liveness
 from strongroom.repository.collection.shrinking import PackUse, ShrinkLimits, worth_repacking
-from strongroom.repository.collection.verdict import Listed, kills, tombs
+from strongroom.repository.collection.verdict import Listed, kills, removals, tombs
 from strongroom.repository.loading import ListedSegment
 from strongroom.repository.orders import Order
 from strongroom.repository.records import OrderBody, OrderKind, Removals, Targets, split
@@ -105,6 +105,12 @@ class TestWorthCompacting:
         assert self.groups(one, ended=[1, 2, 3, 4]) == []
         assert self.groups(one, doubtful=1) == [1]
 
+    def test_one_for_two_reasons_is_joined_once(self) -> None:
+        """A small one that is doubtful, or of which much is gone, is in one group, once."""
+        small = [segment(number, number, number + 1) for number in range(1, 9)]
+        assert self.groups(*small, doubtful=1) == [8]
+        assert self.groups(*small, ended=[1]) == [8]
+
 
 class TestVerdict:
     """What is in tombs and kills, of segments."""
@@ -146,6 +152,16 @@ class TestVerdict:
         assert self.killed(listed(old, new), tombed, (), doubtful) == set()
         newer = segment(13, 1, supersedes=[12])
         assert self.killed(listed(old, new, newer), tombed, (), Absent()) == set()
+
+    def test_what_is_on_its_way_out_itself_replaces_nothing(self) -> None:
+        """Of two segments that list the same, both tombed, or killed before: an entry that may be
+        needed stays with each.
+        """
+        old, new = segment(11, 1, 2), segment(12, 1, 2, supersedes=[11])
+        both = removals((), (), [name(11), name(12)])
+        assert self.killed(listed(old, new), both, (), Absent()) == set()
+        past = Absent(killed_index=frozenset([name(12)]))
+        assert self.killed(listed(old, new), removals((), (), [name(11)]), (), past) == set()
 
     def test_a_removed_segment_that_came_back_goes_again(self) -> None:
         """Its name is in an earlier kills, so it does not count, and is tombed."""

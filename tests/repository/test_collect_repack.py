@@ -19,6 +19,7 @@ from tests.support.hooks import HookedStore
 from tests.support.invariants import check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
 from tests.support.noise import noise
+from tests.support.recording import RecordingStore
 from tests.support.runs import pack_ids, segment_ids
 
 pytestmark = pytest.mark.spec("B2")
@@ -101,6 +102,43 @@ class TestRepack:
         check_nothing_left(host)
         assert len(pack_ids(host)) == 2
         check_invariants(host, {kept: A})
+
+    def test_what_stays_unused_is_said_of_all_packs(self, host: Kit) -> None:
+        """Of two packs the one with more to gain is written anew; the figure is of the other."""
+        kept = half_needed(host)
+        many = {b"%d" % number: noise(3000, f"many {number}") for number in range(9)}
+        gone = host.backup(many, "second").snapshot.id
+        del many[b"0"]
+        second = host.backup(many, "second").snapshot.id
+        host.forget(gone)
+        done = host.prune(max_unused=0.15)
+        assert len(done.repacked.packs) == 1
+        assert 3000 < done.unused_bytes < 4000
+        check_invariants(host, {kept: A, second: many})
+
+    def test_what_was_just_written_is_not_read_again(self, host: Kit) -> None:
+        """A new pack was verified when it was made: it takes the place of the old one as it is."""
+        kept = half_needed(host)
+        before = set(keys(host, layout.PACKS))
+        recording = RecordingStore(host.store)
+        kit = other_host(host, "this")
+        kit.store = recording
+        assert len(kit.prune(max_unused=0).repacked.packs) == 1
+        (new,) = set(keys(host, layout.PACKS)) - before
+        assert ("get", new) not in recording.requests
+        check_invariants(host, {kept: A})
+
+    def test_small_rests_of_several_packs_become_one(self, host: Kit) -> None:
+        """What is needed of two packs is put into one new pack, which one segment lists."""
+        more = {b"d": noise(3000, "d")}
+        gone = [host.backup(files).snapshot.id for files in (A | B, C | more)]
+        first, second = (host.backup(files).snapshot.id for files in (A, C))
+        host.forget(*gone)
+        before = set(pack_ids(host)), set(segment_ids(host))
+        assert len(host.prune(max_unused=0).repacked.packs) == 2
+        assert len(set(pack_ids(host)) - before[0]) == 1
+        assert len(set(segment_ids(host)) - before[1]) == 1
+        check_invariants(host, {first: A, second: C})
 
     def test_a_chunk_that_lies_in_two_packs_is_written_once(self, host: Kit) -> None:
         """Two hosts stored the same at once; both packs are written anew, and it lies once then."""

@@ -15,7 +15,7 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.keyring import DomainKeys, WriterKeys, domain_id
-from strongroom.repository.records import IndexBody, IndexedPack, OrderBody
+from strongroom.repository.records import IndexBody, IndexedPack, OrderBody, OrderKind, Voided
 from tests.support.kit import Kit
 from tests.support.noise import noise
 from tests.support.runs import pack_ids, put_done, put_removals, segment_ids
@@ -88,6 +88,15 @@ def test_a_segment_that_a_run_names_is_not_relied_on(used: Kit, kind: Kind) -> N
     """Packs that only an absent segment lists are stored again."""
     put_removals(used, 1, kind, index=segment_ids(used))
     assert stored_again(used)
+
+
+def test_a_segment_that_an_order_declared_void_is_not_relied_on(used: Kit) -> None:
+    """It may be sound, or be damaged: what it alone lists is stored again, and nobody is warned."""
+    (segment,) = segment_ids(used)
+    key = layout.index_segment(segment)
+    used.order(OrderKind.VOID, (Voided(key, sha256(used.store.get(key))),))
+    assert stored_again(used)
+    assert warnings(used) == []
 
 
 def test_a_pack_that_is_not_listed_is_not_relied_on(used: Kit) -> None:

@@ -31,6 +31,7 @@ from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.forwarding import Verb
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
+from tests.support.forging import begun, commit, source_record
 from tests.support.invariants import check_invariants
 from tests.support.kit import SECRET, Kit
 from tests.support.noise import noise
@@ -331,3 +332,11 @@ def test_the_damage_a_backup_finds_is_told(kit: Kit) -> None:
     assert [one.id for one in kit.snapshots()] == [second.snapshot.id]
     told = [event.text for event in kit.events if isinstance(event, Notice)]
     assert any(first.snapshot.key in text for text in told)
+
+
+def test_who_committed_remembers_it(kit: Kit) -> None:
+    """A host misses its own last commit when it vanishes, though nobody has named it yet."""
+    session = begun(kit)
+    made = commit(session, source_record(session.writer.new_tree().finish()))
+    kit.store.delete(made.key)
+    assert kit.open().read_history().lost == [made.key]

@@ -42,10 +42,10 @@ def check_invariants(
     listed = {snapshot.id for snapshot in kit.snapshots()}
     assert set(acknowledged) <= listed, "I1: an acknowledged snapshot is not listed"
     assert listed <= set(acknowledged) | set(in_doubt), "I5: something unacknowledged is listed"
-    for snapshot_id, files in {**acknowledged, **(forgotten or {})}.items():
-        result, restored = kit.restore(snapshot_id)
+    promised = {**acknowledged, **(forgotten or {})}
+    for snapshot_id, result, restored in kit.restore_all(promised):
         assert not result.damaged, "I1: a restore reports damage"
-        assert restored == dict(files), "I1: a snapshot restored other bytes"
+        assert restored == dict(promised[snapshot_id]), "I1: a snapshot restored other bytes"
     found = kit.verify()
     assert found.damage == [], "I2: verify reports damage"
     latest: Files = list(acknowledged.values())[-1] if acknowledged else {b"a": b"first"}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,11 +120,19 @@ class Kit:
 
     def restore(self, snapshot_id: str) -> tuple[RestoreResult, dict[bytes, bytes]]:
         """Restore a snapshot into memory; it may be forgotten."""
+        ((_id, result, files),) = self.restore_all([snapshot_id])
+        return result, files
+
+    def restore_all(
+        self, ids: Iterable[str]
+    ) -> Iterator[tuple[str, RestoreResult, dict[bytes, bytes]]]:
+        """Restore snapshots into memory, opening once; each with its id."""
         repository = self.open()
         listing = repository.list_snapshots()
-        (listed,) = [s for s in [*listing.found, *listing.forgotten] if s.id == snapshot_id]
-        target = MemoryTarget()
-        return restore(repository, listed, target), target.files
+        known = {one.id: one for one in [*listing.found, *listing.forgotten]}
+        for one in ids:
+            target = MemoryTarget()
+            yield one, restore(repository, known[one], target), target.files
 
     def order(self, kind: OrderKind, payload: Payload) -> Order:
         """Put an order."""

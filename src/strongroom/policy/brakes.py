@@ -96,8 +96,8 @@ def _shrunk(name: str, decisions: Sequence[Decision]) -> Iterator[str]:
     newest = counted[0]
     older = [(one, "the one before") for one in counted[1:2]]
     staying = [one.candidate for one in by_age if one.keep]
-    going = [one.candidate for one in by_age if not one.keep]
-    alone = [one for one in going if all(_less(stays, one, "") for stays in staying)]
+    every = [one.candidate for one in by_age]  # one that stays is not less than itself
+    alone = [one for one in every if all(_less(stays, one, "") for stays in staying)]
     older += [(one, f"{one.id[:8]}, which would go") for one in alone]
     for what in (_less(newest, old, called) for old, called in older):
         if what:

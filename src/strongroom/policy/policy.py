@@ -51,7 +51,7 @@ class Policy:
     def __post_init__(self) -> None:
         """Refuse what no text means."""
         counts = [amount for _, amount in self.amounts() if isinstance(amount, int)]
-        if min(counts, default=0) < ALL or self.days < 0 or self.minimum < 1:
+        if any(count < ALL for count in counts) or self.days < 0 or self.minimum < 1:
             raise ValueError(self)
         if not all(self.keep_ids) or not all(tags and all(tags) for tags in self.keep_tags):
             raise ValueError(self)

@@ -287,8 +287,9 @@ class Collector:
         killed = {*names.commits, *self._killed_commits()}
         ended = self._waiting.decided(self._sessions(number), killed)
         remove(repository, self._waiting.objects_of(ended))
-        self.result.packs += sum(layout.pack(name) in sizes for name in packs)
-        self.result.bytes += sum(sizes.get(layout.pack(name), 0) for name in packs)
+        there = [sizes[key] for key in map(layout.pack, packs) if key in sizes]
+        self.result.packs += len(there)
+        self.result.bytes += sum(there)
         self.result.commits += len(names.commits)
         self.result.segments += len(segments)
 

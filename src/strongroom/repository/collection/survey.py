@@ -241,5 +241,4 @@ def _moved_on(repository: Repository, before: History, within: tuple[int, Remova
     runs = repository.read_runs(before.standing.voids)
     if within is None:
         return runs != before.runs
-    run = next((one for one in runs.runs if one.number == within[0]), None)
-    return run is not None and (run.kills is not None or run.done)
+    return any(run.number == within[0] and run.kills is not None for run in runs.runs)

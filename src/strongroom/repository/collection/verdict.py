@@ -93,7 +93,7 @@ def kills(
     segments = index - _needed_segments(index, packs, listed, past)
     if not (packs or commits or segments):
         return NOTHING
-    staying = [one for one in listed.seen if one.key not in commits | past.killed_commits]
+    staying = [one for one in listed.seen if one.key not in commits]
     return removals(packs, commits, segments, heads_of(staying))
 
 

@@ -111,8 +111,9 @@ class Waiting:
                 silent.append(session)
                 continue
             last_ns = signs[session].last_ns
-            known = now_ns is not None and last_ns is not None
-            if known and (now_ns or 0) - (last_ns or 0) > self._silent_ns:
+            if now_ns is None or last_ns is None:
+                continue  # nobody knows how long
+            if now_ns - last_ns > self._silent_ns:
                 silent.append(session)
         return silent
 
@@ -176,5 +177,4 @@ def _session_id(session: str) -> bytes:
 
 
 def _commit_key(session: str) -> str:
-    ids = layout.session_ids(session) or (b"", b"", 0)
-    return layout.commit(ids[0], ids[1])
+    return layout.COMMITS + session.removeprefix(layout.SESSIONS)
