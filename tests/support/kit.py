@@ -34,6 +34,7 @@ from strongroom.repository.ordering import put_order
 from strongroom.repository.orders import Order
 from strongroom.repository.packer import Workers
 from strongroom.repository.payloads import Payload
+from strongroom.repository.presence import Presence, Unknown
 from strongroom.repository.records import OrderKind, Saving, SlotKind, Targets
 from strongroom.repository.repository import Listing, Repository, Surroundings
 from strongroom.repository.saving import Saved, hold, unforget
@@ -75,6 +76,7 @@ class Kit:
         self.cache = self.state.below("cache")
         self.events: list[Event] = []
         self.secrets = [SECRET]
+        self.presence: Presence = Unknown()
         self.agent: AgentKey | None = None  # opens the repository instead of the secrets
         pool = SameThread(1)
         self.workers = Workers(pool, pool)
@@ -94,6 +96,7 @@ class Kit:
             FileCache(self.cache.below(config.repository_id.hex())),
             self.state,
             self.events.append,
+            self.presence,
         )
         return Repository(self.store, config, keyring, around)
 
