@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from strongroom.clock import ManualClock
 from strongroom.errors import SourceError, StrongroomError
-from strongroom.model.spawn import Finished
+from strongroom.model.spawn import Attended, Finished
 from strongroom.sources.stream.source import CommandOutput, StandardInput, Stream, StreamSource
 from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
@@ -57,11 +57,20 @@ class _Spawn:
     def __init__(self, child: _Child | OSError | ValueError) -> None:
         self._child = child
 
-    def run(self, command: Sequence[str], *, seconds: float) -> Finished:
-        raise OSError(command, seconds)
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        seconds: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
+        raise OSError(command, seconds, environment)
 
     def call(self, command: Sequence[str], *, folder: str) -> int:
         raise OSError(command, folder)
+
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Attended:
+        raise OSError(command, environment)
 
     def start(self, command: Sequence[str]) -> _Child:
         del command

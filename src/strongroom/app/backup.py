@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
+from strongroom.app.databases import opened_databases, split_names
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import known_config, opened_repository
@@ -16,7 +17,7 @@ from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
 from strongroom.app.streams import StreamRequest, stream_source
-from strongroom.errors import StoreError, StrongroomError
+from strongroom.errors import StoreError, StrongroomError, UsageError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Item, Problem
@@ -156,7 +157,13 @@ def estimate_backup(
         folder = store.folder.url if store.folder is not None else None
         walks = walks_of(run, config.repository_id)
         run.sink(PhaseBegan("look"))
-        with opened_sources(run, request.names, request.excludes, folder) as sources:
+        files, databases = split_names(run, request.names)
+        if databases:
+            raise UsageError(
+                f"a dry run cannot say what a dump of '{databases[0].name}' will be",
+                hint="Name the other sources: strongroom backup NAME --dry-run.",
+            )
+        with opened_sources(run, files, request.excludes, folder) as sources:
             found = [estimate(one.source, walks, tell) for one in sources]
     return BackupEstimate(
         entries=sum(one.entries for one in found),
@@ -174,8 +181,15 @@ def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[l
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
         return
-    with opened_sources(run, request.names, request.excludes, folder) as sources:
-        yield [PlannedSource(one.source, one.paths) for one in sources]
+    files, databases = split_names(run, request.names)
+    with (
+        opened_sources(run, files, request.excludes, folder) as sources,
+        opened_databases(run, databases) as servers,
+    ):
+        yield [
+            *(PlannedSource(one.source, one.paths) for one in sources),
+            *(PlannedSource(one, [b"/" + one.top]) for one in servers),
+        ]
 
 
 @contextmanager
@@ -186,13 +200,17 @@ def _totals(
     if not wanted:
         yield
         return
+    files, databases = split_names(run, request.names)
+    if databases:  # how much a dump will be, nobody knows
+        yield
+        return
     quiet = Run(run.settings, run.machine, ignore)
     ended = threading.Event()
 
     def count() -> None:
         with (
             contextlib.suppress(StrongroomError, OSError),
-            opened_sources(quiet, request.names, request.excludes, folder) as sources,
+            opened_sources(quiet, files, request.excludes, folder) as sources,
         ):
             entries, size = 0, 0
             for items in _walked(sources):

@@ -45,7 +45,7 @@ class NamedSource:
 def opened_sources(
     run: Run, names: Sequence[str], excludes: Excludes, repository: str | None
 ) -> Iterator[list[NamedSource]]:
-    """Open what is named; without names, every source of the configuration.
+    """Open what is named, each a path or a source of files in the configuration.
 
     ``repository`` is the folder of the repository, if it is in one: it is never saved into itself.
     """
@@ -63,13 +63,6 @@ def is_path(text: str) -> bool:
 
 def _chosen(run: Run, names: Sequence[str]) -> list[SourceSettings]:
     settings = run.settings
-    if not names:
-        if not settings.sources:
-            raise UsageError(
-                "nothing to back up is named",
-                hint="Name paths, such as ./documents, or describe sources in strongroom.toml.",
-            )
-        return list(settings.sources.values())
     chosen = [settings.source(name) for name in dict.fromkeys(names) if not is_path(name)]
     paths = [absolute(settings.folder, text) for text in names if is_path(text)]
     if paths:

@@ -28,6 +28,10 @@ class ChunkerParameters(NamedTuple):
     normalisation: Literal[0, 1, 2, 3] = 1
 
 
+ROWS: Final = ChunkerParameters(1 << 16, 1 << 15, 1 << 13, 1 << 17)
+"""For text of which a line here and there changes: a change costs about 32 KiB, not 1 MiB."""
+
+
 class Cutter(Protocol):
     """Finds cut places in a buffer."""
 

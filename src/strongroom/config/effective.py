@@ -8,7 +8,13 @@ from typing import Final, NamedTuple
 
 from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, find_file, read_file
-from strongroom.config.schema import ArchivesTable, FilesTable, RepositoryTable, RetentionTable
+from strongroom.config.schema import (
+    ArchivesTable,
+    ConnectionTable,
+    RepositoryTable,
+    RetentionTable,
+    SourceTable,
+)
 from strongroom.config.settings import (
     Flags,
     SecretKind,
@@ -105,7 +111,7 @@ def _archives(settings: Settings, file: ConfigurationFile | None) -> Iterator[Ef
 
 
 def _tables(file: ConfigurationFile) -> Iterator[Effective]:
-    tables: dict[str, dict[str, RepositoryTable] | dict[str, FilesTable]] = {
+    tables: dict[str, dict[str, RepositoryTable] | dict[str, SourceTable]] = {
         "repositories": file.tables.repositories,
         "sources": file.tables.sources,
     }
@@ -113,8 +119,23 @@ def _tables(file: ConfigurationFile) -> Iterator[Effective]:
         for name, table in named.items():
             for field in fields(table):
                 stated = file.states(kind, name, field.name)
-                value: Shown = getattr(table, field.name)
-                if stated and field.name in _SECRET_KEYS:
-                    value = HIDDEN
+                said = getattr(table, field.name)
+                if isinstance(said, ConnectionTable):
+                    yield from _connection(file, f"{kind}.{name}", said, (kind, name))
+                    continue
+                value: Shown = HIDDEN if stated and field.name in _SECRET_KEYS else said
                 origin = file.origin(kind, name, field.name) if stated else _DEFAULT
                 yield Effective(f"{kind}.{name}.{field.name}", value, origin)
+
+
+def _connection(
+    file: ConfigurationFile, title: str, table: ConnectionTable, place: tuple[str, str]
+) -> Iterator[Effective]:
+    """Yield what is said of a connection; where its password comes from is no secret."""
+    for field in fields(table):
+        key = (*place, "connection", field.name)
+        value: Shown = getattr(table, field.name)
+        if table.password is not None and field.name == "password":
+            value = HIDDEN
+        if file.states(*key):
+            yield Effective(f"{title}.connection.{field.name}", value, file.origin(*key))

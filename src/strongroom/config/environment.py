@@ -49,6 +49,10 @@ class Environment:
         """Return a variable, or None."""
         return self._variables.get(name) or None
 
+    def variables(self) -> dict[str, str]:
+        """Return all variables."""
+        return dict(self._variables)
+
     def unknown(self) -> list[str]:
         """Return the names of variables that look like ours, and that nothing reads."""
         return sorted(n for n in self._variables if n.startswith(_PREFIX) and n not in KNOWN)

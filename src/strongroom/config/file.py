@@ -9,15 +9,17 @@ import re
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from strongroom.config.archives import wrong_in as wrong_in_archives
+from strongroom.config.databases import wrong_in as wrong_in_databases
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.quantities import parse_size
 from strongroom.config.retention import wrong_in
-from strongroom.config.schema import VERSION, Tables, known_keys
+from strongroom.config.schema import SOURCE_TYPES, VERSION, Tables, known_keys, source_table
 from strongroom.errors import UsageError
 
 NAME: Final = "strongroom.toml"
@@ -168,13 +170,23 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
         detail = f"line {_line(text, ('version',))}: version {version} is not known to this release"
         raise ConfigurationError(path, [f"{detail}, which reads version {VERSION}"])
     problems: list[Wrong] = []
-    tables = None
-    try:
-        tables = TypeAdapter(Tables).validate_json(json.dumps(read, default=str))
-    except ValidationError as error:
-        for one in error.errors(include_url=False):
-            key = tuple(map(str, one["loc"]))
-            problems.append((key, _said(key, one["type"], one["msg"])))
+
+    def checked(table: type[Any], value: object, *top: str) -> Any:  # noqa: ANN401 - a table
+        try:
+            return TypeAdapter(table).validate_json(json.dumps(value, default=str))
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                key = (*top, *map(str, one["loc"]))
+                problems.append((key, _said(key, one["type"], one["msg"], read)))
+
+    sources = read.get("sources")
+    of_sources = sources if isinstance(sources, dict) else {}
+    rest = {key: value for key, value in read.items() if key != "sources" or not of_sources}
+    tables: Tables | None = checked(Tables, rest)
+    described = {
+        name: checked(source_table(_type_of(source)), source, "sources", name)
+        for name, source in of_sources.items()
+    }
     problems += _bad_names(read) + _senseless(TomlFile(path, text, read))
     if problems or tables is None:
         problems.sort(key=lambda problem: _line(text, problem[0]))
@@ -183,19 +195,27 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
             [f"line {_line(text, key)}: {'.'.join(key)}: {what}" for key, what in problems],
             TomlFile(path, text, read),
         )
-    return tables
+    return replace(tables, sources=described)
+
+
+def _type_of(source: object) -> object:
+    return source.get("type") if isinstance(source, dict) else None
 
 
 def _line(text: str, key: tuple[str, ...]) -> int:
     return line_of(key_lines(text), key) or 1
 
 
-def _said(key: tuple[str, ...], kind: str, message: str) -> str:
+def _said(key: tuple[str, ...], kind: str, message: str, read: dict[str, Any]) -> str:
     if kind == "missing":
         return "it is missing"
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        near = difflib.get_close_matches(key[-1], known_keys(key[:-1]), n=1)
+        stated = read.get("sources")
+        of_type = _type_of(stated.get(key[1])) if isinstance(stated, dict) and key[1:] else None
+        near = difflib.get_close_matches(key[-1], known_keys(key[:-1], of_type), n=1)
         return "not a known key" + (f"; did you mean '{near[0]}'?" if near else "")
+    if kind == "literal_error" and key[0] == "sources":
+        return f"it should be {' or '.join(map(repr, SOURCE_TYPES))}"
     said = message.removeprefix("Input should be ").replace("a valid ", "a ")
     return f"it should be {_TYPES.get(said, said)}"
 
@@ -205,6 +225,9 @@ _TYPES: Final = {
     "a tuple": 'a list of texts, such as ["/srv/app"]',
     "a string": "a text in quotes",
     "a boolean": "true or false",
+    "a integer": "a number",
+    "a dictionary or an instance of ConnectionTable": "a table",
+    "a dictionary or an instance of PasswordTable": "a table",
     "an object": "a table",
     "a dictionary": "a table",
 }
@@ -226,6 +249,7 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
     found: list[Wrong] = []
     for name, source in file.named("sources").items():
+        found += wrong_in_databases(name, source)
         paths = source.get("paths")
         if isinstance(paths, list) and (not paths or "" in paths):
             found.append((("sources", name, "paths"), "at least one path, and none that is empty"))

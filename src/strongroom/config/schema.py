@@ -40,6 +40,54 @@ class FilesTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordTable:
+    """``password`` of a connection: one of the three."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    file: str | None = None
+    env: str | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTable:
+    """``connection`` of a source of databases; ``name`` is a database."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    host: str = ""
+    port: int | None = None
+    name: str = ""
+    user: str = ""
+    service: str = ""
+    sslmode: str = ""
+    password: PasswordTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTable:
+    """``[sources.NAME]`` with ``type = "postgres"``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["postgres"]
+    connection: ConnectionTable = field(default_factory=ConnectionTable)
+    databases: tuple[str, ...] = ()
+    role_passwords: bool | None = None
+    jobs: int = 2
+    programs: tuple[str, ...] = ()
+    scratch: str | None = None
+
+
+SourceTable = FilesTable | PostgresTable
+SOURCE_TYPES: Final[Mapping[str, type[SourceTable]]] = {
+    "files": FilesTable,
+    "postgres": PostgresTable,
+}
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionTable:
     """``[retention]``; what its values mean is for ``strongroom.config.retention`` to say."""
 
@@ -90,20 +138,29 @@ class Tables:
 
     version: Literal[1]
     repositories: dict[str, RepositoryTable] = field(default_factory=dict)
-    sources: dict[str, FilesTable] = field(default_factory=dict)
+    sources: dict[str, SourceTable] = field(default_factory=dict)
     retention: RetentionTable = field(default_factory=RetentionTable)
     archives: ArchivesTable = field(default_factory=ArchivesTable)
 
 
-def known_keys(path: tuple[str, ...]) -> list[str]:
-    """Return the names that may stand in the table at ``path``."""
+def source_table(kind: object) -> type[SourceTable]:
+    """Return the table of a type of source; that of files for one that is not known."""
+    return SOURCE_TYPES.get(kind, FilesTable) if isinstance(kind, str) else FilesTable
+
+
+def known_keys(path: tuple[str, ...], kind: object = None) -> list[str]:
+    """Return the names that may stand in the table at ``path``; ``kind`` is a source's type."""
     match path:
         case ():
             table: type[Any] = Tables
         case ("repositories", _):
             table = RepositoryTable
         case ("sources", _):
-            table = FilesTable
+            table = source_table(kind)
+        case ("sources", _, "connection"):
+            table = ConnectionTable
+        case ("sources", _, "connection", "password"):
+            table = PasswordTable
         case ("retention",):
             table = RetentionTable
         case ("archives",):

@@ -24,6 +24,7 @@ from strongroom.config.environment import (
     Environment,
 )
 from strongroom.config.file import ConfigurationFile, find_file, read_file
+from strongroom.config.postgres import PostgresSettings, postgres_settings
 from strongroom.config.quantities import parse_rate, parse_size
 from strongroom.config.retention import RetentionSettings, retention_settings
 from strongroom.config.schema import FilesTable, RepositoryTable
@@ -117,6 +118,7 @@ class Settings:
     limits: Limits = NO_LIMITS
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     archives: ArchiveSettings = field(default_factory=ArchiveSettings)
+    databases: dict[str, PostgresSettings] = field(default_factory=dict)
 
     def require_place(self) -> Place:
         """Return where the repository is; UsageError if nobody said so."""
@@ -132,8 +134,9 @@ class Settings:
         """Return a source of the configuration by its name; UsageError."""
         if name in self.sources:
             return self.sources[name]
-        near = difflib.get_close_matches(name, self.sources, n=1)
-        known = ", ".join(self.sources) or "none"
+        all_of_them = [*self.sources, *self.databases]
+        near = difflib.get_close_matches(name, all_of_them, n=1)
+        known = ", ".join(all_of_them) or "none"
         where = f"in {self.config_file}" if self.config_file else "and there is no strongroom.toml"
         guess = f"Did you mean '{near[0]}'? " if near else ""
         raise UsageError(
@@ -167,6 +170,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
             environment.value(TZ),
         ),
         archives=_archives(file, environment),
+        databases=postgres_settings(file, environment),
     )
 
 
@@ -311,7 +315,9 @@ def folder_values(flags: Flags, environment: Environment) -> tuple[Value[Path], 
 
 def _sources(file: ConfigurationFile, environment: Environment) -> dict[str, SourceSettings]:
     return {
-        name: _source(name, table, file, environment) for name, table in file.tables.sources.items()
+        name: _source(name, table, file, environment)
+        for name, table in file.tables.sources.items()
+        if isinstance(table, FilesTable)
     }
 
 

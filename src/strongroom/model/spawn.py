@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -30,14 +30,47 @@ class Running(Protocol):
         ...
 
 
+class Attended(Running, Protocol):
+    """A child in a process group of its own, with an environment of its own, that is talked to.
+
+    What it writes on standard error is kept. ``kill`` ends all of its group.
+    """
+
+    def send(self, data: bytes) -> None:
+        """Write to its standard input. ``OSError`` if it does not listen any more."""
+        ...
+
+    def line(self) -> bytes:
+        """Return the next line of its output with its end; nothing when it has closed it."""
+        ...
+
+    def end_input(self) -> None:
+        """Close its standard input; it may have ended before."""
+        ...
+
+    def ended(self, seconds: float) -> int | None:
+        """Wait so long for the end; the exit code, or None if it still runs."""
+        ...
+
+    def said(self) -> bytes:
+        """Return the end of what it wrote on standard error."""
+        ...
+
+
 class Spawn(Protocol):
     """Starts programs; never through a shell."""
 
-    def run(self, command: Sequence[str], *, seconds: float) -> Finished:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        seconds: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
         """Run a program without input until it ends, and return what it wrote.
 
-        ``TimeoutError`` after ``seconds``, when it has been killed; ``OSError`` if it does not
-        start.
+        ``environment`` is all that it sees; None: what we see. ``TimeoutError`` after ``seconds``,
+        when it has been killed; ``OSError`` if it does not start.
         """
         ...
 
@@ -51,4 +84,8 @@ class Spawn(Protocol):
 
     def start(self, command: Sequence[str]) -> Running:
         """Start a program without input; its errors go where ours go. ``OSError``."""
+        ...
+
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Attended:
+        """Start a program that is talked to; ``environment`` is all that it sees. ``OSError``."""
         ...

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from strongroom.chunking.cutter import ChunkerParameters
+from strongroom.chunking.cutter import ROWS, ChunkerParameters
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
 from strongroom.model.source import Problem, Source
@@ -20,6 +20,7 @@ from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.writer import Written
 
+_OF_ROWS: Final = frozenset({"postgres"})
 _COMPARED: Final = 60  # snapshots, of all sources and hosts, that a new one is compared with
 
 
@@ -152,6 +153,8 @@ def _capture(
     around = repository.around
     around.sink(PhaseBegan("backup"))
     parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
+    if planned.source.kind in _OF_ROWS:
+        parameters = ROWS
     ingest = Ingest(session, parameters, around)
     name = f"walks/{planned.source.kind}-{planned.source.name}"
     last = LastWalk(walks, name)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from strongroom.model.spawn import Finished
 
 _PATIENCE: Final = 60.0  # seconds to end in order
+_GRACE: Final = 5.0  # as above, of a group that is told to
+_MOST_SAID: Final = 64 << 10
 
 
 class Child:
@@ -34,10 +40,90 @@ class Child:
             process.kill()
 
 
+class AttendedChild:
+    """See ``Attended``. Standard error goes to a file without a name, so that it never blocks."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=dict(environment),
+                process_group=0,
+            )
+        except BaseException:
+            self._errors.close()
+            raise
+
+    def readinto(self, buffer: memoryview) -> int:
+        """See ``Running``."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        return self._process.stdout.readinto1(buffer)  # type: ignore[attr-defined, no-any-return]
+
+    def line(self) -> bytes:
+        """See ``Attended``."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        return self._process.stdout.readline()
+
+    def send(self, data: bytes) -> None:
+        """See ``Attended``."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
+
+    def end_input(self) -> None:
+        """See ``Attended``."""
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def ended(self, seconds: float) -> int | None:
+        """See ``Attended``."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self) -> int:
+        """See ``Running``."""
+        return self._process.wait()
+
+    def said(self) -> bytes:
+        """See ``Attended``."""
+        fd = self._errors.fileno()
+        size = os.fstat(fd).st_size
+        return os.pread(fd, _MOST_SAID, max(size - _MOST_SAID, 0))
+
+    def kill(self) -> None:
+        """See ``Running``; the group is told to end first, so that servers hear of it."""
+        self.end_input()
+        if self._process.poll() is None:
+            self._signal(signal.SIGTERM)
+            if self.ended(_GRACE) is None:
+                self._signal(signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
 class SystemSpawn:
     """Starts programs of this machine."""
 
-    def run(self, command: Sequence[str], *, seconds: float) -> Finished:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        seconds: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
         """See ``Spawn``."""
         try:
             done = subprocess.run(
@@ -46,6 +132,7 @@ class SystemSpawn:
                 capture_output=True,
                 check=False,
                 timeout=seconds,
+                env=None if environment is None else dict(environment),
             )
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"did not end within {seconds:.0f} seconds") from error
@@ -68,3 +155,7 @@ class SystemSpawn:
     def start(self, command: Sequence[str]) -> Child:
         """See ``Spawn``."""
         return Child(command)
+
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> AttendedChild:
+        """See ``Spawn``."""
+        return AttendedChild(command, environment)

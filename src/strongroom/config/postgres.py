@@ -1,0 +1,150 @@
+"""What is said about databases: ``[sources.NAME]`` with ``type = "postgres"``, and ``DB_*``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from strongroom.config.databases import HIGHEST_PORT
+from strongroom.config.environment import Environment
+from strongroom.config.file import ConfigurationFile
+from strongroom.config.schema import PasswordTable, PostgresTable
+from strongroom.config.values import Level, Value
+from strongroom.errors import UsageError
+
+DB_HOST: Final = "DB_HOST"
+DB_PORT: Final = "DB_PORT"
+DB_NAME: Final = "DB_NAME"
+DB_USER: Final = "DB_USER"
+DB_PASSWORD: Final = "DB_PASSWORD"  # noqa: S105 - the name of a variable
+WITHOUT_FILE: Final = "db"
+_VARIABLES: Final = {DB_HOST: "host", DB_PORT: "port", DB_NAME: "database", DB_USER: "user"}
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSetting:
+    """Where a password is to be had: a file, the name of a variable, or a command."""
+
+    kind: str
+    setting: Value[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresSettings:
+    """A source of databases; empty is what libpq or the service file says.
+
+    ``databases``: those that are saved; empty: ``database`` if that is named, else all.
+    ``warnings``: what to tell whoever uses it.
+    """
+
+    name: str
+    host: str = ""
+    port: int | None = None
+    user: str = ""
+    database: str = ""
+    service: str = ""
+    sslmode: str = ""
+    password: PasswordSetting | None = None
+    databases: tuple[str, ...] = ()
+    role_passwords: bool | None = None
+    jobs: int = 2
+    programs: tuple[Path, ...] = ()
+    scratch: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def postgres_settings(
+    file: ConfigurationFile | None, environment: Environment
+) -> dict[str, PostgresSettings]:
+    """Return the sources of databases; the variables complete the only one, or make one."""
+    tables = {
+        name: table
+        for name, table in (file.tables.sources if file is not None else {}).items()
+        if isinstance(table, PostgresTable)
+    }
+    if file is None or not tables:
+        told = environment.get(DB_NAME) or environment.get(DB_HOST)
+        taken = file is not None and WITHOUT_FILE in file.tables.sources
+        if not told or taken:
+            return {}
+        return {WITHOUT_FILE: _with_variables(PostgresSettings(name=WITHOUT_FILE), environment)}
+    found = {name: _settings(name, table, file, environment) for name, table in tables.items()}
+    if len(found) == 1:
+        return {name: _with_variables(one, environment) for name, one in found.items()}
+    return found
+
+
+def _settings(
+    name: str, table: PostgresTable, file: ConfigurationFile, environment: Environment
+) -> PostgresSettings:
+    to = table.connection
+    return PostgresSettings(
+        name=name,
+        host=to.host,
+        port=to.port,
+        user=to.user,
+        database=to.name,
+        service=to.service,
+        sslmode=to.sslmode,
+        password=_password(name, to.password, file, environment),
+        databases=table.databases,
+        role_passwords=table.role_passwords,
+        jobs=table.jobs,
+        programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
+        scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
+    )
+
+
+def _password(
+    name: str, table: PasswordTable | None, file: ConfigurationFile, environment: Environment
+) -> PasswordSetting | None:
+    if table is None:
+        return None
+    origin = file.origin("sources", name, "connection", "password")
+    if table.file is not None:
+        path = str(environment.expanded(table.file, file.folder))
+        return PasswordSetting("file", Value(path, origin, Level.FILE))
+    if table.command is not None:
+        return PasswordSetting("command", Value(table.command, origin, Level.FILE))
+    return PasswordSetting("env", Value(table.env or "", origin, Level.FILE))
+
+
+def _with_variables(stated: PostgresSettings, environment: Environment) -> PostgresSettings:
+    """Take from ``DB_*`` what is left unsaid; say where they contradict what is said."""
+    changes: dict[str, Any] = {}
+    warnings = []
+    for variable, field in _VARIABLES.items():
+        text = environment.get(variable)
+        if text is None:
+            continue
+        value: str | int = _port(text) if variable == DB_PORT else text
+        said = getattr(stated, field)
+        if stated.service and not said:
+            warnings.append(f"{variable} is not used: the service {stated.service} says it")
+        elif not said:
+            changes[field] = value
+        elif said != value:
+            warnings.append(f"{variable}={text} is not used: the configuration says {said}")
+    if environment.get(DB_PASSWORD) is not None and stated.password is None:
+        changes["password"] = PasswordSetting(
+            "env", Value(DB_PASSWORD, DB_PASSWORD, Level.ENVIRONMENT)
+        )
+        warnings.append(
+            "the database password comes from DB_PASSWORD, which other programs started here "
+            "can see; better: password = { file = '/path' } in strongroom.toml"
+        )
+    if changes:
+        names = ", ".join(
+            name
+            for name in (DB_HOST, DB_PORT, DB_NAME, DB_USER)
+            if environment.get(name) is not None
+        )
+        warnings.append(f"the database is named by the environment: {names}")
+    return replace(stated, **changes, warnings=tuple(warnings))
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST_PORT):
+        raise UsageError(f"{DB_PORT} {text!r} is no port", hint="Give a number from 1 to 65535.")
+    return int(text)

@@ -1,0 +1,152 @@
+"""What a server says of itself: each query gives one JSON value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from strongroom.postgres.client import Client, Session
+from strongroom.postgres.names import identifier, literal
+
+_A_MAJOR: Final = 10_000
+_BROKEN: Final = -2  # datconnlimit of a database whose removal was cut short
+
+_SERVER: Final = """\
+SELECT json_build_object(
+  'number', current_setting('server_version_num')::int,
+  'version', current_setting('server_version'),
+  'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'reads_roles', has_table_privilege('pg_catalog.pg_authid', 'SELECT'))"""
+
+_DATABASES: Final = """\
+SELECT coalesce(json_agg(json_build_array(
+  datname, datistemplate, datallowconn, datconnlimit) ORDER BY datname), '[]')
+FROM pg_database"""
+
+_MOMENT: Final = """\
+SELECT json_build_object(
+  'snapshot', pg_export_snapshot(),
+  'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+  'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+         ELSE pg_current_wal_lsn() END::text,
+  'size', pg_database_size(current_database()),
+  'database', (SELECT json_build_object(
+      'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
+      'owner', pg_get_userbyid(datdba), 'all', to_jsonb(d) - 'datacl')
+    FROM pg_database d WHERE datname = current_database()),
+  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_extension),
+  'tables', (SELECT coalesce(json_agg(json_build_array(c.oid::bigint, nspname, relname)), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r'
+      AND nspname NOT IN ('pg_catalog', 'information_schema')))"""
+
+
+class Server(NamedTuple):
+    """A server: ``version`` in its own words."""
+
+    major: int
+    version: str
+    superuser: bool
+    reads_roles: bool
+
+
+class Database(NamedTuple):
+    """A database of a server; ``open`` if it can be connected to."""
+
+    name: str
+    template: bool
+    open: bool
+
+
+class Locale(msgspec.Struct, frozen=True):
+    """What a new database must have in common with the old one; ``provider`` as in pg_database."""
+
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str = "c"
+    locale: str = ""
+    rules: str = ""
+
+
+class Moment(NamedTuple):
+    """What a dump corresponds to; ``tables`` by object id: schema and name; ``size`` in bytes."""
+
+    snapshot: str
+    time: str
+    lsn: str
+    size: int
+    owner: str
+    locale: Locale
+    extensions: dict[str, str]
+    tables: dict[int, tuple[str, str]]
+
+
+def server_of(client: Client) -> Server:
+    """Ask a server what it is."""
+    said = client.query(_SERVER)
+    return Server(
+        said["number"] // _A_MAJOR, said["version"], bool(said["superuser"]), said["reads_roles"]
+    )
+
+
+def databases_of(client: Client) -> list[Database]:
+    """Return all databases of a server."""
+    return [
+        Database(name, template, allowed and limit != _BROKEN)
+        for name, template, allowed, limit in client.query(_DATABASES)
+    ]
+
+
+def begin_moment(session: Session) -> Moment:
+    """Hold a snapshot of the database for as long as the session lasts, and say what it is."""
+    session.tell("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n")
+    said = session.ask(_MOMENT)
+    database = said["database"]
+    return Moment(
+        snapshot=said["snapshot"],
+        time=said["time"],
+        lsn=said["lsn"],
+        size=said["size"],
+        owner=database["owner"],
+        locale=_locale(database),
+        extensions=said["extensions"],
+        tables={oid: (schema, name) for oid, schema, name in said["tables"]},
+    )
+
+
+def _locale(database: dict[str, Any]) -> Locale:
+    """Columns came with versions: a provider with 15, its locale was renamed by 17."""
+    columns = database["all"]
+    return Locale(
+        encoding=database["encoding"],
+        collate=database["collate"],
+        ctype=database["ctype"],
+        provider=columns.get("datlocprovider") or "c",
+        locale=columns.get("datlocale") or columns.get("daticulocale") or "",
+        rules=columns.get("daticurules") or "",
+    )
+
+
+def create_database(session: Session, name: str, locale: Locale) -> None:
+    """Make an empty database with this locale; returns when it is there."""
+    options = [
+        "TEMPLATE template0",
+        f"ENCODING {literal(locale.encoding)}",
+        f"LC_COLLATE {literal(locale.collate)}",
+        f"LC_CTYPE {literal(locale.ctype)}",
+    ]
+    if locale.provider == "i":
+        options += ["LOCALE_PROVIDER icu", f"ICU_LOCALE {literal(locale.locale)}"]
+        options += [f"ICU_RULES {literal(locale.rules)}"] if locale.rules else []
+    elif locale.provider == "b":
+        options += ["LOCALE_PROVIDER builtin", f"BUILTIN_LOCALE {literal(locale.locale)}"]
+    session.tell(f"CREATE DATABASE {identifier(name)} {' '.join(options)};\n")
+    session.ask("SELECT 1")
+
+
+def count_rows(session: Session, tables: Sequence[tuple[str, str]]) -> list[int]:
+    """Return how many rows each table has, by schema and name; not those of its partitions."""
+    names = (f"{identifier(schema)}.{identifier(name)}" for schema, name in tables)
+    return [int(session.ask("SELECT count(*) FROM ONLY " + name)) for name in names]

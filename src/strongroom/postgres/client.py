@@ -1,0 +1,162 @@
+"""PostgreSQL's programs at work: each with the same connection, each looked at until its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strongroom.errors import SourceError, StrongroomError
+from strongroom.model.spawn import Attended, Spawn
+from strongroom.postgres.connection import Connection
+from strongroom.postgres.programs import Programs
+
+_SESSION: Final = (
+    "SET statement_timeout = 0; SET lock_timeout = 0; "
+    "SET idle_in_transaction_session_timeout = 0;\n"
+)
+_UNREACHABLE: Final = re.compile(
+    r"connection to server|could not connect|could not translate host|password authentication"
+    r"|no password supplied|definition of service|the database system is|server closed the conn"
+)
+_QUIET: Final = re.compile(r"^(pg_\w+|psql): (error|fatal|detail|hint|warning): ", re.MULTILINE)
+_TOLD: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What runs programs against one server; ``environment`` is all that they see."""
+
+    spawn: Spawn
+    connection: Connection
+    programs: Programs
+    environment: Mapping[str, str]
+
+    @contextmanager
+    def attended(self, name: str, arguments: Sequence[str]) -> Iterator[Attended]:
+        """Start a program; it does not outlive the block. ``SourceError`` if it does not start."""
+        command = [self.programs.path(name), *arguments]
+        try:
+            child = self.spawn.attend(command, environment=self.environment)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{command[0]} does not start: {error}") from error
+        try:
+            yield child
+        finally:
+            child.kill()
+
+    def connected(self, database: str = "") -> list[str]:
+        """Return the arguments that connect a program; a password is never asked for."""
+        return ["--no-password", "--dbname", self.connection.string(database)]
+
+    def work(self, name: str, arguments: Sequence[str], what: str) -> None:
+        """Run a program that prints nothing we want; an error unless it ends with 0.
+
+        ``what`` says in the error what was being done.
+        """
+        with self.attended(name, arguments) as child:
+            child.end_input()
+            drain(child)
+            self.check(name, child, what)
+
+    def check(self, name: str, child: Attended, what: str) -> None:
+        """Wait for the end of a child; an error with what it said unless that is 0."""
+        code = child.wait()
+        if code != 0:
+            raise self.failure(name, code, child.said(), what)
+
+    def failure(self, name: str, code: int, said: bytes, what: str) -> StrongroomError:
+        """Return the error for a program that did not end well."""
+        text = self.connection.redacted(said.decode("utf-8", "replace")).strip()
+        if _UNREACHABLE.search(text):
+            return SourceError(
+                f"{what}: {_sentence(text)} ({self.connection.shown})",
+                hint="Check host, port, user and password of the source, and that the server runs.",
+            )
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with {code}"
+        why = f": {_sentence(text)}" if text else ""
+        return StrongroomError(f"{what}: {name} {how}{why}", hint=_hint(text))
+
+    def query(self, sql: str, database: str = "") -> Any:  # noqa: ANN401 - what the server says
+        """Return the one JSON value that a query gives."""
+        with self.session(database) as session:
+            return session.ask(sql)
+
+    @contextmanager
+    def session(self, database: str = "") -> Iterator[Session]:
+        """Open a connection that lasts as long as the block."""
+        arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *self.connected(database)]
+        with self.attended("psql", arguments) as child:
+            session = Session(self, child)
+            session.tell(_SESSION)
+            yield session
+
+
+class Session:
+    """A connection, by a ``psql`` that is talked to; what it prints is a line for each query."""
+
+    def __init__(self, client: Client, child: Attended) -> None:
+        self._client = client
+        self._child = child
+
+    def tell(self, sql: str) -> None:
+        """Send statements that print nothing."""
+        try:
+            self._child.send(sql.encode("utf-8", "surrogateescape"))
+        except OSError:
+            raise self._failure() from None
+
+    def ask(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
+        """Return the JSON value that a query gives: one row, one column."""
+        self.tell(f"{sql};\n")
+        line = self._child.line()
+        if not line.endswith(b"\n"):
+            raise self._failure()
+        return json.loads(line.decode("utf-8", "surrogateescape"))
+
+    def finish(self) -> None:
+        """End it in order; an error if anything that was told failed."""
+        self._child.end_input()
+        self._client.check("psql", self._child, "asking the server")
+
+    def _failure(self) -> StrongroomError:
+        self._child.end_input()
+        code = self._child.wait()
+        return self._client.failure("psql", code, self._child.said(), "asking the server")
+
+
+def drain(child: Attended) -> None:
+    """Read what a child prints until it ends, and let it go."""
+    buffer = memoryview(bytearray(1 << 16))
+    while child.readinto(buffer):
+        pass
+
+
+def _sentence(text: str) -> str:
+    """Return the first lines of what a program said, as one line."""
+    plain = _QUIET.sub("", text)
+    lines = [" ".join(line.split()) for line in plain.splitlines() if line.strip()]
+    return "; ".join(lines)[:_TOLD]
+
+
+def _hint(text: str) -> str:
+    if "permission denied" in text:
+        return "Let the user read everything: GRANT pg_read_all_data TO its role (14 and newer)."
+    if "row-level security" in text:
+        return "Its rows would be left out silently: give the role BYPASSRLS, or own the table."
+    if "No space left" in text:
+        return "Name a folder with more room: scratch = '/path', in the source."
+    if "version mismatch" in text:
+        return "Install client programs as new as the server."
+    return "Nothing was saved; what it says is the server's or the program's own word."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,104 @@
+"""Which of PostgreSQL's client programs to use: several versions may be installed.
+
+``pg_dump`` refuses servers that are newer than itself. A dump by a newer one is not always read by
+older programs and servers (17 sets ``transaction_timeout``, which 16 does not know), so the oldest
+that is new enough is used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from strongroom.errors import SourceError
+from strongroom.model.spawn import Spawn
+
+_PLACES: Final = (
+    ("/usr/lib/postgresql", "bin"),  # Debian, Ubuntu
+    ("/usr", "bin"),  # /usr/pgsql-18 of PostgreSQL's own packages
+    ("/opt/homebrew/opt", "bin"),
+    ("/usr/local/opt", "bin"),
+)
+_VERSIONED: Final = re.compile(r"([0-9]{2,3}|pgsql-[0-9]+|postgresql@[0-9]+)")
+_WRAPPER: Final = "pg_wrapper"  # Debian's, which chooses by the clusters of this machine
+_NEEDED: Final = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+_VERSION: Final = re.compile(rb"\(PostgreSQL\) ([0-9]+)([^\s]*)")
+_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The client programs of one version, in one folder."""
+
+    folder: Path
+    major: int
+    version: str
+
+    def path(self, name: str) -> str:
+        """Return the path of a program."""
+        return str(self.folder / name)
+
+
+def find_programs(spawn: Spawn, named: Sequence[Path], search_path: str) -> list[Programs]:
+    """Return every version that is there, oldest first; folders that a person named come alone."""
+    folders: Iterable[Path] = named or [*_usual(), *_of_path(search_path)]
+    found: dict[int, Programs] = {}
+    for folder in dict.fromkeys(folders):
+        programs = _programs_in(spawn, folder)
+        if programs is not None:
+            found.setdefault(programs.major, programs)
+    return [found[major] for major in sorted(found)]
+
+
+def choose(found: Sequence[Programs], least: int, what: str) -> Programs:
+    """Return the oldest version that is at least ``least``; ``SourceError`` names the package.
+
+    ``what`` is what asks for it, such as ``the server``.
+    """
+    for programs in found:
+        if programs.major >= least:
+            return programs
+    have = ", ".join(programs.version for programs in found)
+    here = f"the newest client programs here are {have}" if found else "none are here"
+    raise SourceError(
+        f"{what} is PostgreSQL {least}, and {here}",
+        hint=f"Install pg_dump {least} or newer: apt-get install postgresql-client-{least}, or "
+        "name the folder with its programs: programs = ['/path/to/bin'].",
+    )
+
+
+def _usual() -> Iterator[Path]:
+    for top, below in _PLACES:
+        try:
+            names = sorted(os.listdir(top))  # noqa: PTH208 - names are enough
+        except OSError:
+            continue
+        yield from (Path(top, name, below) for name in names if _VERSIONED.fullmatch(name))
+
+
+def _of_path(search_path: str) -> Iterator[Path]:
+    for folder in search_path.split(os.pathsep):
+        if folder.startswith("/"):
+            real = os.path.realpath(Path(folder, "pg_dump"))
+            if Path(real).name == "pg_dump":
+                yield Path(real).parent
+            elif Path(real).name != _WRAPPER:
+                yield Path(folder)
+
+
+def _programs_in(spawn: Spawn, folder: Path) -> Programs | None:
+    if not all(os.access(folder / name, os.X_OK) for name in _NEEDED):
+        return None
+    try:
+        done = spawn.run([str(folder / "pg_dump"), "--version"], seconds=_SECONDS)
+    except OSError:  # also TimeoutError: a program that does not say what it is, is none
+        return None
+    match = _VERSION.search(done.output)
+    if done.code != 0 or match is None:
+        return None
+    major = int(match[1])
+    return Programs(folder, major, f"{major}{match[2].decode('ascii', 'replace')}")

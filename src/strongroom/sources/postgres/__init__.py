@@ -1,0 +1,1 @@
+"""Databases of a PostgreSQL server, by its own dump format."""

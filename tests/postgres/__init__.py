@@ -1,0 +1,1 @@
+"""PostgreSQL: dumps that come back, on real servers."""

@@ -1,0 +1,42 @@
+"""A server of each version, started when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.cli.harness import Program
+from tests.support.postgres import MAJORS, PostgresServer, running_server
+
+ServerOf = Callable[[int], PostgresServer]
+
+
+@pytest.fixture(scope="session")
+def server_of() -> Iterator[ServerOf]:
+    """Return what gives the server of a version."""
+    with ExitStack() as stack:
+        servers: dict[int, PostgresServer] = {}
+
+        def server(major: int) -> PostgresServer:
+            if major not in servers:
+                servers[major] = stack.enter_context(running_server(major))
+            return servers[major]
+
+        yield server
+
+
+@pytest.fixture(params=MAJORS)
+def each_server(request: pytest.FixtureRequest, server_of: ServerOf) -> PostgresServer:
+    """Each version in turn."""
+    return server_of(request.param)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Return the program with a new repository."""
+    program = Program(tmp_path)
+    program.good("init")
+    return program
