@@ -29,9 +29,19 @@ def server_of() -> Iterator[ServerOf]:
 
 
 @pytest.fixture(params=MAJORS)
-def each_server(request: pytest.FixtureRequest, server_of: ServerOf) -> PostgresServer:
-    """Each version in turn."""
-    return server_of(request.param)
+def each_server(request: pytest.FixtureRequest, server_of: ServerOf) -> Iterator[PostgresServer]:
+    """Each version in turn, without databases and roles of other tests."""
+    server = server_of(request.param)
+    yield server
+    server.clear()
+
+
+@pytest.fixture
+def server(server_of: ServerOf) -> Iterator[PostgresServer]:
+    """Return one server, where the version makes no difference."""
+    server = server_of(18)
+    yield server
+    server.clear()
 
 
 @pytest.fixture

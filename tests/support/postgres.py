@@ -7,6 +7,7 @@ run as root, so root starts it as a user without rights.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ max_wal_size = 256MB
 autovacuum = off
 logging_collector = off
 """
+_CLUSTER: Final = ("-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync", "--auth=trust")
 _ACCESS: Final = """
 local all with_password scram-sha-256
 local all all trust
@@ -78,6 +80,20 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().rstrip("\n")
 
+    def clear(self) -> None:
+        """Remove every database and role that is not there from the start."""
+        for what, sql in (
+            (
+                "DATABASE",
+                "SELECT datname n FROM pg_database WHERE datname !~ '^(postgres|temp)'",
+            ),
+            ("ROLE", "SELECT rolname n FROM pg_roles WHERE rolname !~ '^(postgres|pg_)'"),
+        ):
+            for name in json.loads(self.sql(f"SELECT coalesce(json_agg(n), '[]') FROM ({sql}) x")):
+                force = " WITH (FORCE)" if what == "DATABASE" else ""
+                quoted = name.replace('"', '""')
+                self.sql(f'DROP {what} "{quoted}"{force}')
+
     def pgbench(self, *arguments: str) -> None:
         """Run pgbench."""
         command = [str(self.programs / "pgbench"), "-h", str(self.folder), "-U", "postgres"]
@@ -94,14 +110,14 @@ def running_server(major: int) -> Iterator[PostgresServer]:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
         data = folder / "data"
-        made = subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale"]
-            + ["--no-sync", "--auth=trust"],
-            capture_output=True,
-            check=False,
+        subprocess.run(
+            [programs / "initdb", "-D", data, *_CLUSTER],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            check=True,
             **_as_nobody(folder),
         )
-        assert made.returncode == 0, made.stderr.decode()
         with (data / "postgresql.conf").open("a") as file:
             file.write(f"{_SETTINGS}unix_socket_directories = '{folder}'\n")
         (data / "pg_hba.conf").write_text(_ACCESS)
@@ -118,7 +134,7 @@ def running_server(major: int) -> Iterator[PostgresServer]:
             _wait(server)
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # a fast shutdown
+            process.send_signal(signal.SIGQUIT)  # at once: nobody wants the data
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
@@ -146,7 +162,7 @@ def _as_nobody(folder: Path) -> dict[str, Any]:
 
 
 def _for_everybody(programs: Path, top: Path) -> Path:
-    """Return programs that a user without rights can run; a copy if these are in a private place."""
+    """Return programs that a user without rights can run; a copy of what is in a private place."""
     if all(parent.stat().st_mode & 0o001 for parent in programs.parents):
         return programs
     whole = programs.parent

@@ -15,6 +15,7 @@ from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.restore_database import run_database
 from strongroom.errors import RefusedError
 
 INCOMPLETE: Final = 3
@@ -34,7 +35,7 @@ DAMAGED: Final = 4
 def run(  # noqa: PLR0913 - one for each option
     snapshot: str,
     *,
-    to: str,
+    to: str | None,
     include: Sequence[str],
     exclude: Sequence[str],
     overwrite: Literal["always", "if-changed", "never"] | None,
@@ -47,8 +48,18 @@ def run(  # noqa: PLR0913 - one for each option
     group_map: Sequence[str],
     dry_run: bool,
     no_confirm: bool,
+    **database: str | None,
 ) -> int:
-    """Restore, or say what a restore would do."""
+    """Restore, or say what a restore would do; ``database`` is what is said of one."""
+    if any(database.values()):
+        others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
+        if any(others) or owner_map or group_map:
+            raise click.UsageError(
+                "a database takes --to-database, --source, --server, --no-owner and --dry-run"
+            )
+        return run_database(snapshot, dry_run=dry_run, no_owner=no_owner, **database)
+    if to is None:
+        raise click.UsageError("Missing option '--to'.")
     if dry_run and no_confirm:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
     if numeric_owner and no_owner:

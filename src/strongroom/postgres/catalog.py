@@ -129,8 +129,22 @@ def _locale(database: dict[str, Any]) -> Locale:
     )
 
 
-def create_database(session: Session, name: str, locale: Locale) -> None:
-    """Make an empty database with this locale; returns when it is there."""
+def has_role(session: Session, name: str) -> bool:
+    """Whether there is a role of that name."""
+    sql = "SELECT to_json(EXISTS (SELECT FROM pg_roles WHERE rolname = {}))"
+    return bool(session.ask(sql.format(literal(name))))
+
+
+def extensions_of(session: Session) -> dict[str, str]:
+    """Return the extensions of a database, with their versions."""
+    found: dict[str, str] = session.ask(
+        "SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_extension"
+    )
+    return found
+
+
+def create_database(session: Session, name: str, locale: Locale, owner: str) -> None:
+    """Make an empty database with this locale; returns when it is there. No owner: it is ours."""
     options = [
         "TEMPLATE template0",
         f"ENCODING {literal(locale.encoding)}",
@@ -142,6 +156,7 @@ def create_database(session: Session, name: str, locale: Locale) -> None:
         options += [f"ICU_RULES {literal(locale.rules)}"] if locale.rules else []
     elif locale.provider == "b":
         options += ["LOCALE_PROVIDER builtin", f"BUILTIN_LOCALE {literal(locale.locale)}"]
+    options += [f"OWNER {identifier(owner)}"] if owner else []
     session.tell(f"CREATE DATABASE {identifier(name)} {' '.join(options)};\n")
     session.ask("SELECT 1")
 
@@ -149,4 +164,5 @@ def create_database(session: Session, name: str, locale: Locale) -> None:
 def count_rows(session: Session, tables: Sequence[tuple[str, str]]) -> list[int]:
     """Return how many rows each table has, by schema and name; not those of its partitions."""
     names = (f"{identifier(schema)}.{identifier(name)}" for schema, name in tables)
-    return [int(session.ask("SELECT count(*) FROM ONLY " + name)) for name in names]
+    sql = "SELECT count(*) FROM ONLY {}"
+    return [int(session.ask(sql.format(name))) for name in names]

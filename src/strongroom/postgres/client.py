@@ -25,6 +25,7 @@ _UNREACHABLE: Final = re.compile(
 )
 _QUIET: Final = re.compile(r"^(pg_\w+|psql): (error|fatal|detail|hint|warning): ", re.MULTILINE)
 _TOLD: Final = 600
+_TO_LEAVE: Final = 5.0  # seconds that a psql has to say goodbye
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Client:
             session = Session(self, child)
             session.tell(_SESSION)
             yield session
+            child.end_input()
+            child.ended(_TO_LEAVE)
 
 
 class Session:

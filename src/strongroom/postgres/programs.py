@@ -65,7 +65,7 @@ def choose(found: Sequence[Programs], least: int, what: str) -> Programs:
     have = ", ".join(programs.version for programs in found)
     here = f"the newest client programs here are {have}" if found else "none are here"
     raise SourceError(
-        f"{what} is PostgreSQL {least}, and {here}",
+        f"{what} is of PostgreSQL {least}, and {here}",
         hint=f"Install pg_dump {least} or newer: apt-get install postgresql-client-{least}, or "
         "name the folder with its programs: programs = ['/path/to/bin'].",
     )

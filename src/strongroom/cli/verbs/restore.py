@@ -11,12 +11,13 @@ from strongroom.cli.completing import folders, snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
-Bring back a snapshot, or a part of it, into a folder.
+Bring back a snapshot, or a part of it, into a folder; or a database.
 
 \b
 Examples:
   strongroom -r /backup/app restore latest --to /tmp/back
   strongroom restore latest~1:/etc/ssh --to ./ssh --dry-run
+  strongroom restore latest --database app --to-database app_restored
 
 What is restored keeps its path below the folder; with SNAP:PATH, what lies below
 PATH is put into the folder itself. Patterns are those of .gitignore.
@@ -28,6 +29,9 @@ snapshot does not have below the restored paths, what a backup left out too; wha
 
 The exit code is 4 if something was damaged, 3 if something could not be restored
 as it was or differs when read back; everything else is restored all the same.
+
+A database is restored into a new one, whose rows are counted; if anything fails,
+the new one is removed again and the exit code is 21.
 """
 
 
@@ -35,7 +39,6 @@ as it was or differs when read back; everything else is restored all the same.
 @click.argument("snapshot", metavar="SNAP[:PATH]", shell_complete=snapshots)
 @click.option(
     "--to",
-    required=True,
     metavar="FOLDER",
     shell_complete=folders,
     help="Where to: a new or empty folder.",
@@ -56,6 +59,10 @@ as it was or differs when read back; everything else is restored all the same.
     "--owner-map", multiple=True, metavar="OLD:NEW|FILE", help="Give things of a user to another."
 )
 @click.option("--group-map", multiple=True, metavar="OLD:NEW|FILE", help="As --owner-map.")
+@click.option("--database", metavar="NAME", help="Restore the dump of this database …")
+@click.option("--to-database", metavar="NEW", help="… into this one, which must not exist.")
+@click.option("--source", metavar="NAME", help="The source, if several have such a database.")
+@click.option("--server", metavar="NAME", help="The source whose server it goes to (its own).")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
 @common_options

@@ -1,0 +1,156 @@
+"""Dumps of databases in a snapshot: found, written out again, and given as SQL or files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from strongroom.app.databases import found_programs, scratch_of
+from strongroom.app.machine import Run
+from strongroom.app.opening import Opened, opened_repository
+from strongroom.app.owners import owners_of
+from strongroom.app.targets import examine_target, refuse_in_use
+from strongroom.config.environment import read_environment
+from strongroom.errors import DamageError, NotFoundError, UsageError
+from strongroom.model.events import PhaseBegan
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.source import Problem
+from strongroom.operations import listing
+from strongroom.operations.restore import restore as bring_back
+from strongroom.operations.restore_plan import restore_totals
+from strongroom.postgres.client import Client
+from strongroom.postgres.connection import Connection, client_environment
+from strongroom.postgres.names import RECORD, folder_name, source_path
+from strongroom.postgres.programs import choose
+from strongroom.postgres.record import Record, decoded
+from strongroom.repository.reader import Reader
+from strongroom.repository.repository import Repository
+from strongroom.restore.files.begin import TargetOptions, begin
+
+_KIND: Final = b"postgres"
+_PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpRequest:
+    """Which dump is meant; ``source`` where several sources have a database of that name."""
+
+    snapshot: str
+    database: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A dump in a snapshot; ``size`` in bytes."""
+
+    listed: ListedSnapshot
+    source: str
+    path: bytes
+    record: Record
+    size: int
+
+
+def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
+    """Return the dump that is meant; ``NotFoundError``, ``UsageError`` if it may be several."""
+    repository = opened.repository
+    listed = listing.named_snapshots(repository, [request.snapshot])[0]
+    sources = [
+        one.name.decode("utf-8", "surrogateescape")
+        for one in listed.snapshot.sources
+        if one.kind == _KIND
+    ]
+    if request.source:
+        sources = [one for one in sources if one == request.source]
+    found: list[tuple[str, bytes, Record]] = []
+    for source in sources:
+        path = os.fsencode(f"{source_path(source)}/{folder_name(request.database)}")
+        with suppress(NotFoundError):
+            found.append((source, path, _record(repository, listed, path)))
+    if not found:
+        raise NotFoundError(
+            f"snapshot {listed.short_id} holds no dump of a database {request.database!r}",
+            hint=f"See what it holds with 'strongroom ls {listed.short_id}:/postgres'.",
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"several sources have a database {request.database!r}: "
+            f"{', '.join(source for source, _, _ in found)}",
+            hint="Say which one with --source.",
+        )
+    source, path, record = found[0]
+    size = restore_totals(reader, listed, path, None).bytes
+    return Dump(listed, source, path, record, size)
+
+
+def _record(repository: Repository, listed: ListedSnapshot, path: bytes) -> Record:
+    data = bytearray()
+    listing.dump(repository, listed, path + b"/" + RECORD.encode(), data.extend)
+    return decoded(bytes(data))
+
+
+def write_out(run: Run, opened: Opened, reader: Reader, dump: Dump, folder: Path) -> None:
+    """Write the files of a dump into a new folder; ``DamageError`` unless all are whole."""
+    problems: list[Problem] = []
+    machine = run.machine
+    options = TargetOptions(None, owners_of("skip", (), (), run.settings.folder))
+    run.sink(PhaseBegan("restore", 0, dump.size))
+    path = os.fsencode(folder)
+    with closing(begin(machine.fs, path, problems.append, machine.randomness, options)) as target:
+        result = bring_back(opened.repository, dump.listed, target, dump.path, reader=reader)
+    for problem in [*result.damaged, *problems]:
+        shown = problem.path.decode("utf-8", "backslashreplace")
+        raise DamageError(
+            f"the dump of {dump.record.database!r} is not whole: {shown}: {problem.cause}",
+            hint="See what else is damaged with 'strongroom verify --read-data'.",
+        )
+
+
+def dump_sql(run: Run, request: DumpRequest, write: Callable[[memoryview], object]) -> None:
+    """Give a dump to ``write`` as SQL that ``psql`` reads."""
+    with _written(run, request) as (dump, folder):
+        programs = choose(
+            found_programs(run, run.settings.databases.get(dump.source)),
+            dump.record.major,
+            _named(dump),
+        )
+        environment = client_environment(read_environment().variables(), None)
+        client = Client(run.machine.spawn, Connection(), programs, environment)
+        buffer = memoryview(bytearray(_PIECE))
+        with client.attended("pg_restore", ["--file=-", str(folder)]) as child:
+            child.end_input()
+            while count := child.readinto(buffer):
+                write(buffer[:count])
+            client.check("pg_restore", child, f"writing {_named(dump)} as SQL")
+
+
+def dump_directory(run: Run, request: DumpRequest, to: str) -> Dump:
+    """Write a dump into a new or empty folder, as ``pg_dump`` made it; which one it was."""
+    with opened_repository(run) as opened:
+        folder = opened.store.folder
+        target = examine_target(
+            to, str(run.settings.folder), folder.url if folder is not None else None
+        )
+        refuse_in_use(target)
+        reader = opened.repository.reader()
+        dump = find_dump(opened, reader, request)
+        write_out(run, opened, reader, dump, Path(target.path))
+        return dump
+
+
+@contextmanager
+def _written(run: Run, request: DumpRequest) -> Iterator[tuple[Dump, Path]]:
+    with opened_repository(run) as opened, scratch_of(run, None) as scratch:
+        reader = opened.repository.reader()
+        dump = find_dump(opened, reader, request)
+        folder = scratch / "dump"
+        write_out(run, opened, reader, dump, folder)
+        yield dump, folder
+
+
+def _named(dump: Dump) -> str:
+    return f"the dump of {dump.record.database!r}"

@@ -1,0 +1,133 @@
+"""What the tests of databases share: a configuration, and names that no other test uses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.cli.harness import COMMAND, Program
+from tests.support.postgres import PostgresServer
+
+
+def configure(
+    program: Program,
+    server: PostgresServer,
+    *,
+    connection: str = "",
+    programs: str = "",
+    more: str = "",
+) -> None:
+    """Write a configuration with the source ``db``: a server, its own programs, and more lines."""
+    (program.folder / "strongroom.toml").write_text(
+        f"""\
+version = 1
+[sources.db]
+type = "postgres"
+connection = {{ {connection or server.connection()} }}
+programs = [{json.dumps(programs or str(server.programs))}]
+{more}
+"""
+    )
+
+
+def only(*names: str) -> str:
+    """Return the line that names databases."""
+    quoted = ", ".join(json.dumps(name) for name in names)
+    return f"databases = [{quoted}]"
+
+
+def snapshots(program: Program) -> int:
+    """Return how many snapshots are listed as good."""
+    return len([one for one in program.good("snapshots", "--json").records if "id" in one])
+
+
+def spoiled(server: PostgresServer, folder: Path, mischief: str) -> str:
+    """Return a folder of programs whose ``pg_dump`` does its work, and then what ``mischief`` says.
+
+    In it ``$out`` is what the dump was written to.
+    """
+    folder.mkdir()
+    for name in ("pg_dumpall", "pg_restore", "psql"):
+        _script(folder / name, f'exec {server.programs / name} "$@"')
+    real = server.programs / "pg_dump"
+    _script(
+        folder / "pg_dump",
+        f"""\
+[ "$1" != --version ] || exec {real} "$@"
+for word; do case $word in --file=*) out=${{word#--file=}};; esac; done
+{real} "$@" || exit
+{mischief}""",
+    )
+    return str(folder)
+
+
+def _script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@contextmanager
+def stopped_in_the_middle(
+    program: Program, server: PostgresServer, database: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Give a backup at work, and its ``pg_dump``, which waits for a table that somebody locked."""
+    lock = subprocess.Popen(
+        [server.programs / "psql", "-X", "-h", server.folder, "-U", "postgres", database],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert lock.stdin is not None
+    lock.stdin.write(b"BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n")
+    lock.stdin.flush()
+    wait_for(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE mode ~ '^AccessE'") != "0")
+    backup = subprocess.Popen(
+        [*COMMAND, "backup", "db"],
+        cwd=program.folder,
+        env=program._environment(None),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_for(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0")
+        (dumping,) = [pid for pid, name in children_of(backup.pid) if name == "pg_dump"]
+        yield backup, dumping
+    finally:
+        for one in (backup, lock):
+            one.kill()
+            one.communicate()
+
+
+def children_of(pid: int) -> list[tuple[int, str]]:
+    """Return the children of a process, with their names."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                fields = (folder / "stat").read_text().rpartition(")")
+                if int(fields[2].split()[1]) == pid:
+                    found.append((int(folder.name), fields[0].partition("(")[2]))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and more than a name that nobody took note of."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait until something is so; fails after a minute."""
+    for _ in range(1200):
+        if happened():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not happen within a minute")

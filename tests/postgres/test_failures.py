@@ -1,0 +1,284 @@
+"""Whatever goes wrong ends with its exit code and one clear sentence, and nothing is listed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.harness import Program, Result
+from tests.postgres.kit import (
+    configure,
+    is_running,
+    only,
+    snapshots,
+    spoiled,
+    stopped_in_the_middle,
+    wait_for,
+)
+from tests.support.postgres import PASSWORD, PostgresServer, programs_of, running_server
+
+pytestmark = pytest.mark.spec("C1", "C3")
+
+
+def database(server: PostgresServer, name: str = "app") -> None:
+    """Make a database with a table of some rows."""
+    server.sql(f"CREATE DATABASE {name}")
+    server.sql("CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 2000) g", name)
+
+
+def refused(program: Program, code: int, *words: str) -> Result:
+    """Back up, which must end with this code, these words in one line, and no snapshot."""
+    result = program.run("backup", "db")
+    assert result.code == code, result
+    (line,) = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    for word in words:
+        assert word in line
+    assert snapshots(program) == 0
+    assert "Traceback" not in result.err
+    assert not list((program.cache / "scratch").iterdir())
+    return result
+
+
+@pytest.mark.parametrize(
+    ("mischief", "code", "words"),
+    [
+        ('f=$(ls $out/*.dat | head -1); truncate -s -5 "$f"', 1, ["app"]),
+        ('f=$(ls $out/*.dat | head -1); truncate -s -20000 "$f"', 1, ["app"]),
+        ('f=$(ls $out/*.dat | head -1); truncate -s 0 "$f"', 1, ["app"]),
+        ("rm $out/*.dat", 1, ["app", "No such file"]),
+        ("truncate -s -100 $out/toc.dat", 1, ["app", "reading it back"]),
+        ("exit 1", 1, ["pg_dump ended with 1"]),
+        ("kill -9 $$", 1, ["pg_dump was killed by SIGKILL"]),
+        ("echo 'pg_dump: error: the last word' >&2; exit 7", 1, ["ended with 7: the last word"]),
+    ],
+)
+def test_a_dump_that_is_not_whole_is_never_saved(
+    server: PostgresServer, program: Program, mischief: str, code: int, words: list[str]
+) -> None:
+    """Cut short, a file missing, an exit code after the last byte, killed."""
+    database(server)
+    folder = spoiled(server, program.folder / "programs", mischief)
+    configure(program, server, programs=folder, more=only("app"))
+    refused(program, code, *words)
+
+
+def test_a_wrong_password(server: PostgresServer, program: Program) -> None:
+    """Exit code 14; the server is named, and no password is shown."""
+    server.sql(
+        f"CREATE ROLE with_password LOGIN PASSWORD '{PASSWORD.replace(chr(39), chr(39) * 2)}'"
+    )
+    wrong = program.folder / "wrong"
+    wrong.write_text("not the secret\n")
+    wrong.chmod(0o600)
+    connection = server.connection(user="with_password")
+    configure(program, server, connection=f'{connection}, password = {{ file = "{wrong}" }}')
+    result = refused(program, 14, "password authentication failed", str(server.folder))
+    assert "not the secret" not in result.err
+    configure(program, server, connection=f'{connection}, password = {{ env = "NOT_SET" }}')
+    result = program.run("backup", "db")
+    assert result.code == 2
+    assert "is empty, or not set" in result.err
+
+
+def test_a_server_that_is_not_there(program: Program, server: PostgresServer) -> None:
+    """Exit code 14."""
+    configure(program, server, connection=f'host = "{program.folder}", user = "postgres"')
+    refused(program, 14, "connection to server", str(program.folder))
+
+
+def test_a_server_newer_than_the_programs(server: PostgresServer, program: Program) -> None:
+    """Exit code 14, and the package to install; nothing is dumped by a program that is too old."""
+    configure(program, server, programs=str(programs_of(15)))
+    refused(program, 14, "postgresql-client-18", "15.")
+
+
+def test_a_table_that_may_not_be_read(server: PostgresServer, program: Program) -> None:
+    """Exit code 1, the table, and the right to grant."""
+    database(server)
+    server.sql("CREATE ROLE limited LOGIN")
+    server.sql("CREATE TABLE hidden (a int); GRANT SELECT ON t TO limited", "app")
+    configure(program, server, connection=server.connection(user="limited"), more=only("app"))
+    refused(program, 1, "permission denied for table hidden", "pg_read_all_data")
+
+
+def test_rows_that_would_be_left_out(server: PostgresServer, program: Program) -> None:
+    """Row-level security that applies to the role is an error, never a part of the rows."""
+    database(server)
+    server.sql("CREATE ROLE limited LOGIN; GRANT pg_read_all_data TO limited")
+    server.sql("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "app")
+    configure(program, server, connection=server.connection(user="limited"), more=only("app"))
+    refused(program, 1, "row-level security", "BYPASSRLS")
+
+
+def test_a_database_that_is_not_there(server: PostgresServer, program: Program) -> None:
+    """Exit code 15, and those that are."""
+    configure(program, server, more=only("appp"))
+    refused(program, 15, "'appp'", "postgres")
+
+
+def test_no_room_for_the_dump(server: PostgresServer, program: Program) -> None:
+    """A folder that cannot be made is said before anything is dumped."""
+    (program.folder / "file").write_text("")
+    configure(program, server, more='scratch = "file/below"')
+    result = program.run("backup", "db")
+    assert result.code == 14
+    assert "no room for dumps" in result.err
+
+
+def test_passwords_of_roles_that_cannot_be_read(server: PostgresServer, program: Program) -> None:
+    """They are missing, which is incomplete, unless the configuration accepts it."""
+    database(server)
+    server.sql("CREATE ROLE limited LOGIN; GRANT pg_read_all_data TO limited")
+    connection = server.connection(user="limited")
+    configure(program, server, connection=connection, more=only("app"))
+    result = program.run("backup", "db")
+    assert result.code == 3
+    assert "role_passwords = false" in result.err
+    accepted = f"{only('app')}\nrole_passwords = false"
+    configure(program, server, connection=connection, more=accepted)
+    program.good("backup", "db")
+    text = program.good("dump", "latest", "/postgres/db/globals.sql").out
+    assert "CREATE ROLE limited" in text
+    assert "SCRAM" not in text
+
+
+def test_a_database_without_connections_is_missing(
+    server: PostgresServer, program: Program
+) -> None:
+    """All databases are asked for, and one that allows no connections is not all."""
+    server.sql("CREATE DATABASE closed ALLOW_CONNECTIONS false")
+    configure(program, server)
+    result = program.run("backup", "db")
+    assert result.code == 3
+    assert "postgres/db/closed" in result.err
+
+
+def test_pg_dump_killed_in_the_middle(server: PostgresServer, program: Program) -> None:
+    """Exit code 1, the signal, no snapshot and no scratch."""
+    database(server)
+    configure(program, server, more=only("app"))
+    with stopped_in_the_middle(program, server, "app") as (backup, dumping):
+        os.kill(dumping, signal.SIGKILL)
+        _, err = backup.communicate(timeout=60)
+    assert backup.returncode == 1
+    assert b"pg_dump was killed by SIGKILL" in err
+    assert snapshots(program) == 0
+    assert not list((program.cache / "scratch").iterdir())
+
+
+def test_the_server_killed_in_the_middle(program: Program) -> None:
+    """Exit code 14: the server is gone."""
+    with running_server(16) as server:
+        database(server)
+        configure(program, server, more=only("app"))
+        with stopped_in_the_middle(program, server, "app") as (backup, _):
+            server.process.send_signal(signal.SIGQUIT)
+            _, err = backup.communicate(timeout=60)
+    assert backup.returncode == 14, err
+    assert b"error: dumping 'app'" in err
+    assert snapshots(program) == 0
+
+
+def test_an_interruption_leaves_no_process_and_no_file(
+    server: PostgresServer, program: Program
+) -> None:
+    """SIGTERM ends pg_dump too; the exit code is 143."""
+    database(server)
+    configure(program, server, more=only("app"))
+    with stopped_in_the_middle(program, server, "app") as (backup, dumping):
+        backup.send_signal(signal.SIGTERM)
+        backup.communicate(timeout=60)
+        assert backup.returncode == 143
+        wait_for(lambda: not is_running(dumping))
+    assert snapshots(program) == 0
+    assert not list((program.cache / "scratch").iterdir())
+
+
+def test_what_a_killed_backup_left_goes_with_the_next(
+    server: PostgresServer, program: Program
+) -> None:
+    """Nobody can remove anything when killed; the next backup does."""
+    database(server)
+    configure(program, server, more=only("app"))
+    with stopped_in_the_middle(program, server, "app") as (backup, dumping):
+        backup.kill()
+        backup.communicate(timeout=60)
+        os.kill(dumping, signal.SIGTERM)
+        wait_for(lambda: not is_running(dumping))
+    (left,) = (program.cache / "scratch").iterdir()
+    assert snapshots(program) == 0
+    program.good("backup", "db")
+    assert not left.exists()
+
+
+@pytest.mark.spec("C2")
+def test_no_argument_and_no_variable_holds_a_password(
+    server: PostgresServer, program: Program, tmp_path: Path
+) -> None:
+    """It is in a private file of the scratch folder, gone at the end; what a client sees is ours."""
+    database(server)
+    quoted = PASSWORD.replace("'", "''")
+    server.sql(f"CREATE ROLE with_password LOGIN SUPERUSER PASSWORD '{quoted}'")
+    seen = tmp_path / "seen"
+    mischief = f'(cat /proc/$$/cmdline; env; stat -c "%a %n" "$PGPASSFILE") > {seen}'
+    folder = spoiled(server, program.folder / "programs", mischief)
+    command = program.folder / "password"
+    command.write_text(PASSWORD)
+    command.chmod(0o600)
+    shown = []
+    for password in (
+        f'file = "{command}"',
+        'env = "THE_PASSWORD"',
+        f'command = "cat {command}"',
+    ):
+        connection = f"{server.connection(user='with_password')}, password = {{ {password} }}"
+        configure(program, server, connection=connection, programs=folder, more=only("app"))
+        result = program.good("backup", "db", env={"THE_PASSWORD": PASSWORD, "PGHOST": "nowhere"})
+        shown.append(seen.read_text(errors="replace") + result.out + result.err)
+    for text in shown:
+        assert "secret" not in text
+        assert "PGHOST" not in text
+        assert "THE_PASSWORD" not in text
+        (line,) = [line for line in text.splitlines() if line.startswith("600 ")]
+        assert not Path(line.removeprefix("600 ")).exists()
+
+
+@pytest.mark.spec("C2")
+def test_the_variables_of_the_guide(server: PostgresServer, program: Program) -> None:
+    """Without a file, DB_* make the source db, with a warning; a file is not overruled by them."""
+    database(server)
+    quoted = PASSWORD.replace("'", "''")
+    server.sql(f"CREATE ROLE with_password LOGIN SUPERUSER PASSWORD '{quoted}'")
+    variables: dict[str, str | None] = {
+        "DB_HOST": str(server.folder),
+        "DB_PORT": "5432",
+        "DB_NAME": "app",
+        "DB_USER": "with_password",
+        "DB_PASSWORD": PASSWORD,
+        "PATH": f"{server.programs}:{os.environ['PATH']}",
+    }
+    result = program.good("backup", "db", env=variables)
+    assert "warning: the database password comes from DB_PASSWORD" in result.err
+    assert "/postgres/db/app/toc.dat" in program.good("ls", "latest").out
+    configure(program, server, more=only("app"))
+    contradicted = program.good("backup", "db", env={**variables, "DB_HOST": "elsewhere"})
+    assert "DB_HOST=elsewhere is not used" in contradicted.err
+    bad = program.run("backup", "db", env={**variables, "DB_PORT": "many"})
+    assert bad.code == 2
+    assert "DB_PORT 'many' is no port" in bad.err
+
+
+@pytest.mark.spec("C2")
+def test_a_service_file_says_where(server: PostgresServer, program: Program) -> None:
+    """What is in it need not be said again."""
+    database(server)
+    services = program.folder / "services"
+    services.write_text(f"[app]\nhost={server.folder}\nuser=postgres\ndbname=app\n")
+    configure(program, server, connection='service = "app"', more=only("app"))
+    program.good("backup", "db", env={"PGSERVICEFILE": str(services)})
+    record = program.good("dump", "latest", "/postgres/db/app/backup.json").out
+    assert json.loads(record)["database"] == "app"

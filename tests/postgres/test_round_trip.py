@@ -1,0 +1,153 @@
+"""What was in a database is in the one that is restored: catalogue and rows, on each server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from strongroom.postgres.names import folder_name, identifier
+from tests.cli.harness import Program
+from tests.postgres.kit import configure, only
+from tests.support.compare_databases import described, differences
+from tests.support.odd_database import ODD_NAME, make_odd_database
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.spec("C1", "C4", "C9")
+
+
+def test_an_odd_database_comes_back(each_server: PostgresServer, program: Program) -> None:
+    """Every kind of object, odd names and values: into a new database, and through SQL too."""
+    server = each_server
+    make_odd_database(server)
+    configure(program, server, more=only(ODD_NAME))
+    program.good("backup", "db")
+    before = described(server, ODD_NAME)
+    new, by_sql = "new \"x\" = 'y'\n/%", "by_sql"
+    done = program.good("restore", "latest", "--database", ODD_NAME, "--to-database", new)
+    assert "as many in each as in its dump" in done.out
+    assert differences(before, described(server, new)) == []
+    assert len(before["rows"]) > 15
+
+    server.sql(f"CREATE DATABASE {by_sql} OWNER reader TEMPLATE template0")
+    sql = program.good("dump", "latest", "--database", ODD_NAME)
+    server.sql(sql.out, by_sql)
+    assert differences(before, described(server, by_sql)) == []
+
+    folder = program.folder / "dump"
+    directory = ("--format", "directory", "--to", folder)
+    program.good("dump", "latest", "--database", ODD_NAME, *directory)
+    listed = subprocess.run(
+        [server.programs / "pg_restore", "--list", folder], capture_output=True, check=True
+    )
+    assert b"MATERIALIZED VIEW DATA public kept" in listed.stdout
+    assert not list((program.cache / "scratch").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "locale", "text"),
+    [
+        ("LATIN1", "C", "é"),
+        ("EUC_JP", "C", "漢"),
+        ("SQL_ASCII", "C", "\xe9"),
+        ("UTF8", "C.UTF-8", "é漢"),
+    ],
+)
+def test_each_encoding_comes_back(
+    each_server: PostgresServer, program: Program, encoding: str, locale: str, text: str
+) -> None:
+    """The new database has encoding and locale of the old one, and the same bytes."""
+    server, name = each_server, f"enc_{encoding.lower()}"
+    server.sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE '{locale}'")
+    server.sql(f"CREATE TABLE t{text} (a text); INSERT INTO t{text} VALUES ('{text}')", name)
+    configure(program, server, more=only(name))
+    program.good("backup", "db")
+    program.good("restore", "latest", "--database", name, "--to-database", f"{name}_2")
+    assert differences(described(server, name), described(server, f"{name}_2")) == []
+
+
+def test_all_databases_and_the_globals(each_server: PostgresServer, program: Program) -> None:
+    """Without names, all that can be connected to; roles with their passwords beside them."""
+    server = each_server
+    server.sql("CREATE ROLE kept_role LOGIN PASSWORD 'x'")
+    server.sql('CREATE DATABASE "globals.sql"')
+    server.sql(f"CREATE DATABASE {identifier(ODD_NAME)}")
+    configure(program, server)
+    program.good("backup", "db")
+    found = {
+        record["path"]
+        for record in program.good("ls", "latest", "--json").records
+        if "path" in record
+    }
+    tops = {path.split("/")[3] for path in found}
+    assert "globals.sql" in tops
+    assert "globals%2Esql" in tops
+    assert {folder_name(ODD_NAME), "postgres"} <= tops
+    assert "template1" not in tops
+    globals_sql = program.good("dump", "latest", "/postgres/db/globals.sql").out
+    assert "ALTER ROLE kept_role" in globals_sql
+    assert "SCRAM-SHA-256$" in globals_sql
+
+
+def test_the_record_says_what_the_dump_corresponds_to(
+    server: PostgresServer, program: Program
+) -> None:
+    """LSN and time of its snapshot, the versions, and each table with its rows."""
+    server.sql("CREATE DATABASE recorded")
+    server.sql("CREATE TABLE t AS SELECT generate_series(1, 77)", "recorded")
+    configure(program, server, more=only("recorded"))
+    before = server.sql("SELECT pg_current_wal_lsn()")
+    program.good("backup", "db")
+    after = server.sql("SELECT pg_current_wal_lsn()")
+    record = json.loads(program.good("dump", "latest", "/postgres/db/recorded/backup.json").out)
+    assert server.sql(f"SELECT '{record['lsn']}'::pg_lsn BETWEEN '{before}' AND '{after}'") == "t"
+    assert record["server"].startswith(f"{server.major}.")
+    assert record["major"] == server.major
+    (table,) = record["tables"]
+    assert (table["schema"], table["name"], table["rows"]) == ("public", "t", 77)
+
+
+def test_a_database_that_exists_is_never_touched(server: PostgresServer, program: Program) -> None:
+    """Refused with exit code 6 and the command that would restore beside it."""
+    server.sql("CREATE DATABASE standing")
+    server.sql("CREATE TABLE t AS SELECT 1 AS a", "standing")
+    configure(program, server, more=only("standing"))
+    program.good("backup", "db")
+    server.sql("INSERT INTO t VALUES (2)", "standing")
+    refused = program.run(
+        "restore", "latest", "--database", "standing", "--to-database", "standing"
+    )
+    assert refused.code == 6
+    assert "--to-database standing_restored" in refused.err
+    assert server.sql("SELECT count(*) FROM t", "standing") == "2"
+
+
+def test_a_restore_that_fails_leaves_nothing(server: PostgresServer, program: Program) -> None:
+    """A role that is not there: exit code 21, no new database, and what to do; then it works."""
+    server.sql("CREATE ROLE passing; CREATE DATABASE owned")
+    server.sql("CREATE TABLE t AS SELECT 1 AS a; ALTER TABLE t OWNER TO passing", "owned")
+    configure(program, server, more=only("owned"))
+    program.good("backup", "db")
+    server.sql("DROP TABLE t; DROP ROLE passing", "owned")
+    words = ("restore", "latest", "--database", "owned", "--to-database", "owned_2")
+    failed = program.run(*words)
+    assert failed.code == 21, failed
+    assert 'role "passing" does not exist' in failed.err
+    assert "globals.sql" in failed.err
+    assert "owned_2" not in server.sql("SELECT datname FROM pg_database")
+    program.good(*words, "--no-owner")
+    assert server.sql("SELECT count(*) FROM t", "owned_2") == "1"
+
+
+def test_a_dry_run_of_a_restore_makes_nothing(server: PostgresServer, program: Program) -> None:
+    """The plan names database, time, LSN and server; nothing is made."""
+    server.sql("CREATE DATABASE planned")
+    configure(program, server, more=only("planned"))
+    program.good("backup", "db")
+    words = ("restore", "latest", "--database", "planned", "--to-database", "planned_2")
+    told = program.good(*words, "--dry-run")
+    assert "LSN" in told.out
+    assert "planned_2" in told.out
+    assert "planned_2" not in server.sql("SELECT datname FROM pg_database")
+    assert program.run("restore", "latest", "--database", "none", "--to-database", "x").code == 15
