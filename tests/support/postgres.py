@@ -33,6 +33,13 @@ max_wal_size = 256MB
 autovacuum = off
 logging_collector = off
 """
+KEPT: Final = "app"
+_ALL_DATABASES: Final = "SELECT json_agg(datname) FROM pg_database"
+_ALL_ROLES: Final = """
+SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^(pg_|postgres)'"""
+_EMPTY: Final = (
+    "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
+)
 _CLUSTER: Final = ("-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync", "--auth=trust")
 _ACCESS: Final = """
 local all with_password scram-sha-256
@@ -81,18 +88,21 @@ class PostgresServer:
         return done.stdout.decode().rstrip("\n")
 
     def clear(self) -> None:
-        """Remove every database and role that is not there from the start."""
-        for what, sql in (
-            (
-                "DATABASE",
-                "SELECT datname n FROM pg_database WHERE datname !~ '^(postgres|temp)'",
-            ),
-            ("ROLE", "SELECT rolname n FROM pg_roles WHERE rolname !~ '^(postgres|pg_)'"),
-        ):
-            for name in json.loads(self.sql(f"SELECT coalesce(json_agg(n), '[]') FROM ({sql}) x")):
-                force = " WITH (FORCE)" if what == "DATABASE" else ""
-                quoted = name.replace('"', '""')
-                self.sql(f'DROP {what} "{quoted}"{force}')
+        """Remove what tests made; the database ``app`` is only emptied, which is faster."""
+        names = json.loads(self.sql(_ALL_DATABASES))
+        if KEPT in names:
+            self.sql(_EMPTY, KEPT)
+        for name in names:
+            if name not in {KEPT, "postgres", "template0", "template1"}:
+                self.sql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
+        for name in json.loads(self.sql(_ALL_ROLES)):
+            self.sql(f"DROP ROLE {_quoted(name)}")
+
+    def make_app(self) -> None:
+        """Make the database ``app`` with a table of some rows."""
+        if KEPT not in json.loads(self.sql(_ALL_DATABASES)):
+            self.sql(f"CREATE DATABASE {KEPT}")
+        self.sql("CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 2000) g", KEPT)
 
     def pgbench(self, *arguments: str) -> None:
         """Run pgbench."""
@@ -140,6 +150,10 @@ def running_server(major: int) -> Iterator[PostgresServer]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _wait(server: PostgresServer) -> None:

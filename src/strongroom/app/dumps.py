@@ -113,11 +113,8 @@ def write_out(run: Run, opened: Opened, reader: Reader, dump: Dump, folder: Path
 def dump_sql(run: Run, request: DumpRequest, write: Callable[[memoryview], object]) -> None:
     """Give a dump to ``write`` as SQL that ``psql`` reads."""
     with _written(run, request) as (dump, folder):
-        programs = choose(
-            found_programs(run, run.settings.databases.get(dump.source)),
-            dump.record.major,
-            _named(dump),
-        )
+        found = found_programs(run, run.settings.databases.get(dump.source))
+        programs = choose(found, dump.record.major, _named(dump))
         environment = client_environment(read_environment().variables(), None)
         client = Client(run.machine.spawn, Connection(), programs, environment)
         buffer = memoryview(bytearray(_PIECE))
