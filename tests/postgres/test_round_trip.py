@@ -35,6 +35,14 @@ def test_an_odd_database_comes_back(each_server: PostgresServer, program: Progra
     server.sql(sql.out, by_sql)
     assert differences(before, described(server, by_sql)) == []
 
+    file = program.folder / "custom"
+    custom = program.good("dump", "latest", "--database", ODD_NAME, "--format", "custom")
+    file.write_bytes(custom.raw)
+    for name, jobs in (("by_custom", "3"), ("by_pipe", "1")):
+        server.sql(f"CREATE DATABASE {name} OWNER reader TEMPLATE template0")
+        server.restore(file, name, jobs)
+        assert differences(before, described(server, name)) == []
+
     folder = program.folder / "dump"
     directory = ("--format", "directory", "--to", folder)
     program.good("dump", "latest", "--database", ODD_NAME, *directory)
@@ -43,6 +51,7 @@ def test_an_odd_database_comes_back(each_server: PostgresServer, program: Progra
     )
     assert b"MATERIALIZED VIEW DATA public kept" in listed.stdout
     assert not list((program.cache / "scratch").iterdir())
+    program.good("verify", "--read-data")
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,15 @@ class PostgresServer:
             self.sql(f"CREATE DATABASE {KEPT}")
         self.sql("CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 2000) g", KEPT)
 
+    def restore(self, file: Path, database: str, jobs: str) -> None:
+        """Restore a dump with pg_restore; with one job it comes through a pipe."""
+        command = [str(self.programs / "pg_restore"), "--exit-on-error", "-h", str(self.folder)]
+        command += ["-U", "postgres", "-d", database]
+        data = file.read_bytes() if jobs == "1" else None
+        command += [] if data is not None else ["--jobs", jobs, str(file)]
+        done = subprocess.run(command, input=data, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
     def pgbench(self, *arguments: str) -> None:
         """Run pgbench."""
         command = [str(self.programs / "pgbench"), "-h", str(self.folder), "-U", "postgres"]

@@ -24,6 +24,7 @@ from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_plan import restore_totals
 from strongroom.postgres.client import Client
 from strongroom.postgres.connection import Connection, client_environment
+from strongroom.postgres.custom import custom_pieces
 from strongroom.postgres.names import RECORD, folder_name, source_path
 from strongroom.postgres.programs import choose
 from strongroom.postgres.record import Record, decoded
@@ -123,6 +124,13 @@ def dump_sql(run: Run, request: DumpRequest, write: Callable[[memoryview], objec
             while count := child.readinto(buffer):
                 write(buffer[:count])
             client.check("pg_restore", child, f"writing {_named(dump)} as SQL")
+
+
+def dump_custom(run: Run, request: DumpRequest, write: Callable[[bytes], object]) -> None:
+    """Give a dump to ``write`` in pg_dump's custom format, which ``pg_restore`` reads."""
+    with _written(run, request) as (_, folder):
+        for piece in custom_pieces(folder):
+            write(piece)
 
 
 def dump_directory(run: Run, request: DumpRequest, to: str) -> Dump:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from strongroom.app.dumps import DumpRequest, dump_directory, dump_sql
+from strongroom.app.dumps import DumpRequest, dump_custom, dump_directory, dump_sql
 from strongroom.app.listing import dump
 from strongroom.cli.arguments import snapshot_and_path
 from strongroom.cli.common import common
@@ -20,7 +20,7 @@ def run(
     path: str | None,
     *,
     database: str | None,
-    form: Literal["sql", "directory"] | None,
+    form: Literal["sql", "custom", "directory"] | None,
     to: str | None,
     source: str | None,
 ) -> int:
@@ -48,12 +48,13 @@ def _refuse_json() -> None:
 
 
 def _dump_database(request: DumpRequest, form: str, to: str | None) -> int:
-    if form == "sql":
+    if form != "directory":
         if to:
-            raise click.UsageError("SQL is printed; --to is for --format directory")
+            raise click.UsageError(f"{form} is printed; --to is for --format directory")
         _refuse_json()
+        give = dump_sql if form == "sql" else dump_custom
         with job(stream=True) as one:
-            dump_sql(one.run, request, sys.stdout.buffer.write)
+            give(one.run, request, sys.stdout.buffer.write)
             sys.stdout.buffer.flush()
         return 0
     if not to:

@@ -20,8 +20,8 @@ Examples:
   strongroom dump latest --database app | psql -X -v ON_ERROR_STOP=1 -d new
   strongroom dump latest --database app --format directory --to ./app.dump
 
-A dump of a database is printed as SQL, for psql; --format directory writes it into
-a new folder as pg_dump made it, for pg_restore.
+A dump of a database is printed as SQL, for psql, or with --format custom for
+pg_restore; --format directory writes it into a new folder as pg_dump made it.
 
 If a part of the file is damaged, what comes before it is printed and the exit
 code is 4.
@@ -35,7 +35,7 @@ code is 4.
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["sql", "directory"]),
+    type=click.Choice(["sql", "custom", "directory"]),
     help="What the dump of a database is written as (sql).",
 )
 @click.option("--to", metavar="FOLDER", shell_complete=folders, help="Where a directory goes.")
