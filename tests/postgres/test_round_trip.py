@@ -62,14 +62,19 @@ def test_an_odd_database_comes_back(each_server: PostgresServer, program: Progra
 def test_each_encoding_comes_back(each_server: PostgresServer, program: Program) -> None:
     """The new databases have encoding and locale of the old ones, and the same bytes."""
     server, names = each_server, []
-    for encoding, locale, text in (
-        ("LATIN1", "C", "é"),
-        ("EUC_JP", "C", "漢"),
-        ("SQL_ASCII", "C", "é漢"),
-        ("UTF8", "C.UTF-8", "é漢"),
-    ):
-        names.append(f"enc_{encoding.lower()}")
-        like = f"TEMPLATE template0 ENCODING '{encoding}' LOCALE '{locale}'"
+    kinds = [
+        ("LATIN1", "LOCALE 'C'", "é"),
+        ("EUC_JP", "LOCALE 'C'", "漢"),
+        ("SQL_ASCII", "LOCALE 'C'", "é漢"),
+        ("UTF8", "LOCALE 'C.UTF-8'", "é漢"),
+    ]
+    if server.major >= 17:
+        kinds.append(("UTF8", "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'", "é漢"))
+    if server.major == 15:  # the others are built without ICU
+        kinds.append(("UTF8", "LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'", "é漢"))
+    for number, (encoding, locale, text) in enumerate(kinds):
+        names.append(f"enc_{number}")
+        like = f"TEMPLATE template0 ENCODING '{encoding}' {locale}"
         server.sql(f"CREATE DATABASE {names[-1]} {like}")
         rows = f"CREATE TABLE t{text} (a text); INSERT INTO t{text} VALUES ('{text}')"
         server.sql(rows, names[-1])

@@ -16,8 +16,9 @@ _OF_EXTENSION: Final = (
 )
 
 CATALOGUE: Final = {
-    "database": """SELECT pg_encoding_to_char(encoding), datcollate, datctype,
-        pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()""",
+    "database": """SELECT pg_get_userbyid(datdba), to_jsonb(d)
+        - '{oid,datname,datfrozenxid,datminmxid,datdba}'::text[]
+        FROM pg_database d WHERE datname = current_database()""",
     "schemas": f"SELECT nspname, pg_get_userbyid(nspowner), nspacl FROM pg_namespace WHERE {_USER}",
     "relations": f"""SELECT nspname, relname, relkind, relpersistence, pg_get_userbyid(relowner),
         relacl, reloptions, relrowsecurity, relforcerowsecurity, relispartition, relreplident,

@@ -92,7 +92,8 @@ def restore_database(
                 return None
             folder = scratch / "dump"
             write_out(run, opened, reader, dump, folder)
-            rows = _Filling(run, client, request, dump, settings.jobs).run(folder)
+            filling = _Filling(run, client, request, dump, settings.jobs)
+            rows = filling.run(folder, server.major)
     return DatabaseReport(plan, len(dump.record.tables), rows, clock.elapsed() - began)
 
 
@@ -133,14 +134,15 @@ class _Filling:
     dump: Dump
     jobs: int
 
-    def run(self, folder: Path) -> int:
+    def run(self, folder: Path, major: int) -> int:
         """Return the number of rows; whatever goes wrong, the database is gone again."""
         name = self.request.name
         self.run_of.sink(PhaseBegan("fill"))
         with self.client.session() as session:
             owner = self.dump.record.owner
             keeps = not self.request.no_owner and has_role(session, owner)
-            create_database(session, name, self.dump.record.locale, owner if keeps else "")
+            locale = self.dump.record.locale
+            create_database(session, name, locale, owner if keeps else "", major)
             session.finish()
         try:
             self._fill(folder)

@@ -15,7 +15,7 @@ from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, moment, size
-from strongroom.cli.restore_database import run_database
+from strongroom.cli.restore_database import refuse_others, run_database
 from strongroom.errors import RefusedError
 
 INCOMPLETE: Final = 3
@@ -53,10 +53,7 @@ def run(  # noqa: PLR0913 - one for each option
     """Restore, or say what a restore would do; ``database`` is what is said of one."""
     if any(database.values()):
         others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
-        if any(others) or owner_map or group_map:
-            raise click.UsageError(
-                "a database takes --to-database, --source, --server, --no-owner and --dry-run"
-            )
+        refuse_others(any(others) or bool(owner_map or group_map))
         return run_database(snapshot, dry_run=dry_run, no_owner=no_owner, **database)
     if to is None:
         raise click.UsageError("Missing option '--to'.")

@@ -16,6 +16,14 @@ from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
 
 
+def refuse_others(given: bool) -> None:  # noqa: FBT001 - whether there are any
+    """Refuse options that are for files."""
+    if given:
+        raise click.UsageError(
+            "a database takes --to-database, --source, --server, --no-owner and --dry-run"
+        )
+
+
 def run_database(  # noqa: PLR0913 - one for each option
     snapshot: str,
     *,

@@ -11,6 +11,7 @@ from strongroom.postgres.client import Client, Session
 from strongroom.postgres.names import identifier, literal
 
 _A_MAJOR: Final = 10_000
+_WITH_PROVIDERS: Final = 15
 _BROKEN: Final = -2  # datconnlimit of a database whose removal was cut short
 
 _SERVER: Final = """\
@@ -31,7 +32,8 @@ SELECT json_build_object(
   'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
   'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
          ELSE pg_current_wal_lsn() END::text,
-  'size', pg_database_size(current_database()),
+  'size', (SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relkind = 'r'
+    AND (oid >= 16384 OR relname = 'pg_largeobject'))::bigint,
   'database', (SELECT json_build_object(
       'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
       'owner', pg_get_userbyid(datdba), 'all', to_jsonb(d) - 'datacl')
@@ -71,7 +73,10 @@ class Locale(msgspec.Struct, frozen=True):
 
 
 class Moment(NamedTuple):
-    """What a dump corresponds to; ``tables`` by object id: schema and name; ``size`` in bytes."""
+    """What a dump corresponds to; ``tables`` by object id: schema and name.
+
+    ``size`` is what they take in the server without indexes, in bytes.
+    """
 
     snapshot: str
     time: str
@@ -143,8 +148,11 @@ def extensions_of(session: Session) -> dict[str, str]:
     return found
 
 
-def create_database(session: Session, name: str, locale: Locale, owner: str) -> None:
-    """Make an empty database with this locale; returns when it is there. No owner: it is ours."""
+def create_database(session: Session, name: str, locale: Locale, owner: str, major: int) -> None:
+    """Make an empty database with this locale; returns when it is there. No owner: it is ours.
+
+    ``major`` is the version of the server: a provider can be named since 15.
+    """
     options = [
         "TEMPLATE template0",
         f"ENCODING {literal(locale.encoding)}",
@@ -156,6 +164,8 @@ def create_database(session: Session, name: str, locale: Locale, owner: str) -> 
         options += [f"ICU_RULES {literal(locale.rules)}"] if locale.rules else []
     elif locale.provider == "b":
         options += ["LOCALE_PROVIDER builtin", f"BUILTIN_LOCALE {literal(locale.locale)}"]
+    elif major >= _WITH_PROVIDERS:
+        options.append("LOCALE_PROVIDER libc")
     options += [f"OWNER {identifier(owner)}"] if owner else []
     session.tell(f"CREATE DATABASE {identifier(name)} {' '.join(options)};\n")
     session.ask("SELECT 1")

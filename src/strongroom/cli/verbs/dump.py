@@ -16,11 +16,9 @@ Print one file of a snapshot on standard output, or the dump of a database.
 \b
 Examples:
   strongroom -r /backup/app dump latest /etc/hosts
-  strongroom dump latest /srv/app.tar | tar -t
   strongroom dump latest --database app | psql -X -v ON_ERROR_STOP=1 -d new
-  strongroom dump latest --database app --format directory --to ./app.dump
 
-A dump of a database is printed as SQL, for psql, or with --format custom for
+A dump of a database is printed as SQL for psql, or with --format custom for
 pg_restore; --format directory writes it into a new folder as pg_dump made it.
 
 If a part of the file is damaged, what comes before it is printed and the exit

@@ -17,7 +17,6 @@ Bring back a snapshot, or a part of it, into a folder; or a database.
 Examples:
   strongroom -r /backup/app restore latest --to /tmp/back
   strongroom restore latest~1:/etc/ssh --to ./ssh --dry-run
-  strongroom restore latest --database app --to-database app_restored
 
 What is restored keeps its path below the folder; with SNAP:PATH, what lies below
 PATH is put into the folder itself. Patterns are those of .gitignore.
@@ -30,8 +29,8 @@ snapshot does not have below the restored paths, what a backup left out too; wha
 The exit code is 4 if something was damaged, 3 if something could not be restored
 as it was or differs when read back; everything else is restored all the same.
 
-A database is restored into a new one, whose rows are counted; if anything fails,
-the new one is removed again and the exit code is 21.
+With --database app --to-database new a database is restored into a new one, whose
+rows are counted; if anything fails, that is removed again, and the exit code is 21.
 """
 
 

@@ -30,10 +30,11 @@ def dump_database(
     with client.session(name) as session:
         moment = begin_moment(session)
         free = shutil.disk_usage(folder.parent).free
-        tell(f"{what}: {moment.size:,} bytes in the server, {free:,} bytes free for the dump")
+        tell(f"{what}: tables of {moment.size:,} bytes, {free:,} bytes free for the dump")
         if moment.size > free:
             raise RefusedError(
-                f"{name!r} has {moment.size:,} bytes, and {folder.parent} has {free:,} free",
+                f"the tables of {name!r} have {moment.size:,} bytes, and {folder.parent} "
+                f"has {free:,} free",
                 hint="Name a folder with more room: scratch = '/path', in the source.",
             )
         arguments = ["--format=directory", "--compress=0", f"--jobs={jobs}", "--no-sync"]
