@@ -134,15 +134,16 @@ def _chosen(
     held: _Held, archive: str, wanted: Mapping[bytes, Row] | None
 ) -> Iterator[tuple[Entry, Leaf | None]]:
     """Yield what of an archive is in the tree, with groups of hard links as a source has them."""
-    firsts = {e.link for e in held.entries.values() if e.link and e.kind == EntryKind.FILE}
+    firsts = {e.link for e in held.entries.values() if e.link}
     for path, entry in held.entries.items():
         row = None if wanted is None else wanted.get(path)
         if wanted is not None and (row is None or row.archive != archive):
             continue
-        if entry.kind != EntryKind.FILE:
-            yield entry, None
-            continue
         brings = entry.link or path
+        if entry.kind != EntryKind.FILE:
+            link = brings if brings in firsts else b""
+            yield msgspec.structs.replace(entry, link=link), None
+            continue
         size, sha256 = held.bytes.get(brings, (-1, b""))
         if size < 0:
             raise DamageError(
