@@ -56,7 +56,7 @@ class SnapshotSource:
 
     def walk(self, report: Report) -> Iterator[Sequence[Item]]:
         """See ``Source``; ``NotFoundError`` if the path is not there."""
-        brought: set[bytes] = set()
+        firsts: dict[bytes, Entry] = {}
         for batch in selected_entries(self._reader, self._listed, self._top, self._wanted):
             items = []
             for entry in batch:
@@ -64,10 +64,8 @@ class SnapshotSource:
                 if cause is not None:
                     report(Problem(entry.path, cause))
                     continue
-                brings = entry.link not in brought
-                if entry.link:
-                    brought.add(entry.link)
-                items.append(Item(entry.path, b"", _to_read(entry, brings), _Found(entry, brings)))
+                found = _grouped(entry, firsts)
+                items.append(Item(entry.path, b"", _to_read(*found), found))
             yield items
         for problem in snapshot_problems(self._reader, self._listed, self._top):
             report(problem)
@@ -179,7 +177,8 @@ class _SnapshotContent:
             return b""
         if piece.chunk_id not in self._held:
             ahead, size = [], 0
-            for one in self._pieces[self._next :]:
+            for number in range(self._next, len(self._pieces)):
+                one = self._pieces[number]
                 if one.chunk_id != HOLE:
                     ahead.append(one.chunk_id)
                     size += one.length
@@ -188,6 +187,25 @@ class _SnapshotContent:
             wanted = list(dict.fromkeys(ahead))
             self._held = dict(zip(wanted, self._reader.fetch(wanted), strict=True))
         return _bytes_of(self._entry, piece, self._held)
+
+
+def _grouped(entry: Entry, firsts: dict[bytes, Entry]) -> _Found:
+    """Say whether an entry brings its bytes; one that changed while its group was saved does.
+
+    Such a name is no further name in the archive, as in a restore.
+    """
+    if not entry.link:
+        return _Found(entry, brings=True)
+    first = firsts.setdefault(entry.link, entry)
+    if first is entry:
+        return _Found(entry, brings=True)
+    if _held_by(first) != _held_by(entry):
+        return _Found(msgspec.structs.replace(entry, link=b""), brings=True)
+    return _Found(entry, brings=False)
+
+
+def _held_by(entry: Entry) -> tuple[object, ...]:
+    return entry.kind, entry.size, entry.content, entry.depth, entry.target, entry.rdev
 
 
 def _runs(pieces: Iterable[Extent]) -> Iterator[tuple[bool, int]]:

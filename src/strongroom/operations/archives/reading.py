@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from strongroom.archive.hashing import HashingReader
 from strongroom.archive.manifest import Row
 from strongroom.archive.naming import archive_id
 from strongroom.archive.shelf import Shelf, Shelved
@@ -65,7 +66,7 @@ def read_tree(
     mean; so does one that unpacks to more than ``room`` bytes.
     """
     rows = _rows(shelf, one, unseal)
-    archives = _needed(shelf, one, rows)
+    archives = needed_archives(shelf, one, rows)
     sink(PhaseBegan("read", 0, sum(a.metadata.tar_size for a in archives if a.metadata)))
     wanted = {row.path: row for row in rows} if rows is not None else None
     entries: list[Entry] = []
@@ -79,7 +80,7 @@ def read_tree(
     entries.sort(key=lambda entry: sort_key(entry.path))
     if wanted is not None and len(entries) != len(wanted):
         missing = min(wanted.keys() - {entry.path for entry in entries})
-        raise _damaged(one, f"{_shown(missing)} is missing in it")
+        raise damaged(one, f"{_shown(missing)} is missing in it")
     _check(one, entries)
     return ArchiveTree(entries, leaves, archives)
 
@@ -90,12 +91,13 @@ def _rows(shelf: Shelf, one: Shelved, unseal: Unseal | None) -> list[Row] | None
     return load_manifest(shelf.below(one), one.id, one.metadata, unseal)
 
 
-def _needed(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> list[Shelved]:
+def needed_archives(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> list[Shelved]:
+    """Return the archives that hold what the rows name, the oldest first and ``one`` last."""
     names = {row.archive for row in rows or ()} - {str(one.id)}
     found = []
     for name in sorted(names):
         if archive_id(name) is None:
-            raise _damaged(one, f"its manifest names '{name}', which is no archive")
+            raise damaged(one, f"its manifest names '{name}', which is no archive")
         try:
             found.append(shelf.find(name))
         except NotFoundError as error:
@@ -108,7 +110,6 @@ def _needed(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> list[Shel
 
 def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Sink) -> _Held:
     held = _Held()
-    metadata = one.metadata
     stored = 0
     with opened(shelf.below(one), one.name, unseal) as archive:
         for thing in things(archive.tar, sink):
@@ -116,18 +117,24 @@ def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Si
             if not entry.path:
                 continue  # the top folder itself, as './' in an archive that tar made
             if entry.path in held.entries:
-                raise _damaged(one, f"{_shown(entry.path)} is in it twice")
+                raise damaged(one, f"{_shown(entry.path)} is in it twice")
             held.entries[entry.path] = entry
             if thing.sha256:
                 held.bytes[entry.path] = entry.size, thing.sha256
                 stored += entry.size
             if stored > room:
-                raise _damaged(one, f"it unpacks to more than the {room:,} bytes that are free")
-        archive.packed.drain()
-        checksum = archive.packed.digest().hex()
-    if metadata is not None and metadata.sha256 and metadata.sha256 != checksum:
-        raise _damaged(one, f"its checksum is {checksum}, and not {metadata.sha256}")
+                raise damaged(one, f"it unpacks to more than the {room:,} bytes that are free")
+        check_checksum(one, archive.packed)
     return held
+
+
+def check_checksum(one: Shelved, packed: HashingReader) -> None:
+    """Read what is left of a file; ``DamageError`` if it is not what its metadata says."""
+    packed.drain()
+    checksum = packed.digest().hex()
+    stated = one.metadata.sha256 if one.metadata is not None else ""
+    if stated and stated != checksum:
+        raise damaged(one, f"its checksum is {checksum}, and not {stated}")
 
 
 def _chosen(
@@ -169,13 +176,13 @@ def _check(one: Shelved, entries: Iterable[Entry]) -> None:
                 names = order.check_missing(parent)
                 known.update(b"/".join(names[:depth]) for depth in range(1, len(names) + 1))
         except Refused as refusal:
-            raise _damaged(one, f"{_shown(entry.path)}: {refusal}") from refusal
+            raise damaged(one, f"{_shown(entry.path)}: {refusal}") from refusal
         if entry.kind == EntryKind.DIRECTORY:
             known.add(entry.path)
         else:
             order.leaf(entry.path)
         if entry.kind in _DEVICES:
-            raise _damaged(one, f"{_shown(entry.path)} is a device, which no restore makes")
+            raise damaged(one, f"{_shown(entry.path)} is a device, which no restore makes")
 
 
 def select(tree: ArchiveTree, paths: Sequence[bytes], shown: str) -> ArchiveTree:
@@ -199,10 +206,11 @@ def select(tree: ArchiveTree, paths: Sequence[bytes], shown: str) -> ArchiveTree
     return ArchiveTree(chosen, tree.leaves, tree.archives)
 
 
-def _damaged(one: Shelved, why: str) -> DamageError:
+def damaged(one: Shelved, why: str) -> DamageError:
+    """Return the error that says what is wrong with an archive."""
     return DamageError(
         f"the archive {one.id} is damaged: {why}",
-        hint="Nothing was changed. Restore another one: 'strongroom archive list' shows them.",
+        hint="Nothing was changed. Use another one: 'strongroom archive list' shows them.",
     )
 
 
