@@ -19,7 +19,7 @@ from strongroom.clock import rfc3339
 INCOMPLETE: Final = 3
 
 
-def run(  # noqa: PLR0913 - one for each option
+def run(
     what: str,
     *,
     tags: Sequence[str],

@@ -68,7 +68,7 @@ def given_keys(run: Run, given: GivenKeys) -> Keys:
 def _keys(run: Run, given: Sequence[SecretSetting], recipients: Sequence[str]) -> Keys:
     keys = [_read(run, secret) for secret in given]
     if recipients:
-        keys.append(key_of("\n".join(recipients).encode(), "--recipient"))
+        keys.append(_recipients(recipients))
     if not keys:
         return Keys()
     if len(keys) > 1 and any(key.passphrase for key in keys):
@@ -90,6 +90,18 @@ def _keys(run: Run, given: Sequence[SecretSetting], recipients: Sequence[str]) -
 
     opens = bool(key.passphrase or key.identities)
     return Keys(seal, unseal if opens else None)
+
+
+def _recipients(recipients: Sequence[str]) -> SealingKey:
+    """Return a key of public keys; ``UsageError`` for what would be taken for something secret."""
+    key = key_of("\n".join(recipients).encode(), "--recipient")
+    if key.passphrase or key.identities:
+        raise UsageError(
+            "what --recipient gives is no public key",
+            hint="Give one that begins with age1, ssh-ed25519 or ssh-rsa; secret keys and "
+            "passphrases stay in files.",
+        )
+    return key
 
 
 def _read(run: Run, secret: SecretSetting) -> SealingKey:

@@ -17,12 +17,13 @@ Make a snapshot of a portable archive.
 \b
 Examples:
   strongroom -r /backup/app import /mnt/disk/20241219_143022
-  ssh host 'tar -cz /srv/app' | strongroom import - --host web1 --tag moved
+  strongroom import old-server.tar.gz --host web1 --tag moved
 
 An archive of 'strongroom export' or 'strongroom archive' is named by its folder
 (or FOLDER/latest): all of it is compared with its manifest and checksum, and an
 incremental one takes what it needs from those before it. Any other tar is named by
-its file, or is piped in; it may be compressed with gzip or zstd, and sealed with age.
+its file, or is piped in (ssh host 'tar -cz /srv' | strongroom import -); it may be
+compressed with gzip or zstd, and sealed with age.
 
 Host, time and tags are those that the archive states. If anything is damaged no
 snapshot is made, and the exit code is 4. It is 3 if the archive itself says that
