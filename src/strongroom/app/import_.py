@@ -128,7 +128,6 @@ def _coming(run: Run, request: ImportRequest, unseal: Unseal | None) -> Iterator
         return
     files = Files(run.machine.fs, os.fsencode(path.parent), access_of(run))
     with files.reading(path.name) as file:
-        file.from_disk()
         name = request.name or path.name.partition(".")[0] or path.name
         members = deliver_stream(file, unseal, str(path))
         yield _Coming(Arrival(name, _ARCHIVE, _ROOT, members))
