@@ -27,6 +27,42 @@ class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
     os_version: str = ""
 
 
+class ExportedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of the snapshot that an archive was made of."""
+
+    name: str
+    kind: str
+    paths: tuple[str, ...]
+    status: str
+
+
+class ExportedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The snapshot that an archive was made of; times as RFC 3339.
+
+    ``path``: what of it, from ``/``; names in the archive are relative to it. ``include`` and
+    ``exclude``: patterns that chose among what is below.
+    """
+
+    id: str
+    repository: str
+    host: str
+    user: str
+    tags: tuple[str, ...]
+    started: str
+    ended: str
+    program: str
+    status: str
+    sources: tuple[ExportedSource, ...]
+    path: str = "/"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in the archive that the snapshot holds."""
+        return self.path == "/" and not self.include and not self.exclude
+
+
 class Missing(msgspec.Struct, frozen=True):
     """Something that is not in the archive, or not as it should be, and why."""
 
@@ -41,6 +77,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     archive that this one holds the changes since; ``chain`` all that are needed, the oldest first
     and this one last. ``verified``: when it was read back;
     ``verification``: ``contents``, or ``checksum`` where it is encrypted for somebody else.
+    ``snapshot`` is there where an archive was made of one.
     """
 
     backup_timestamp: str
@@ -72,6 +109,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     chain: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     problems: tuple[Missing, ...] = ()
+    snapshot: ExportedSnapshot | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_ours(self) -> bool:

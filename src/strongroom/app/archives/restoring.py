@@ -18,6 +18,7 @@ from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.targets import TargetFolder, examine_target
 from strongroom.archive.files import Files
+from strongroom.archive.metadata import ExportedSnapshot
 from strongroom.archive.scope import checked_scope
 from strongroom.archive.shelf import Shelf, Shelved
 from strongroom.errors import (
@@ -267,6 +268,13 @@ class _Restore:
 
         if not self.request.delete or metadata is None:
             return Removal(keeps=is_ours)
+        snapshot = metadata.snapshot
+        if isinstance(snapshot, ExportedSnapshot) and (snapshot.include or snapshot.exclude):
+            raise RefusedError(
+                f"{self.one.id} was exported with --include or --exclude, so what it does not have "
+                "may well be wanted",
+                hint="Nothing was changed. Restore it without --delete.",
+            )
         scope = self._scope(tree)
         now = walked(self.run, place, scope, metadata.excludes)
         scopes = [os.fsencode(path) if path != "." else b"" for path in scope]

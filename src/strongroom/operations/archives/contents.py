@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from strongroom.archive.codecs import Codec, Write
 from strongroom.archive.decoding import decompressing
 from strongroom.archive.files import Files
-from strongroom.archive.hashing import HashingReader
+from strongroom.archive.hashing import FileHash, HashingReader
 from strongroom.archive.member import Member
 from strongroom.archive.naming import SEALED
 from strongroom.archive.tarinput import Readable
@@ -95,22 +95,9 @@ def hashed(member: Member, take: Piece | None = None) -> bytes:
         return b""
     if not entry.size:
         return _EMPTY
-    digest = hashlib.sha256()
-    at = 0
+    found = FileHash()
     for offset, piece in member.pieces():
-        _zeros(digest, offset - at)
-        digest.update(piece)
-        at = offset + len(piece)
+        found.add(offset, piece)
         if take is not None:
             take(offset, piece)
-    _zeros(digest, entry.size - at)
-    return digest.digest()
-
-
-_ZEROS: Final = bytes(1 << 20)
-
-
-def _zeros(digest: hashlib._Hash, length: int) -> None:
-    while length > 0:
-        digest.update(memoryview(_ZEROS)[:length])
-        length -= len(_ZEROS)
+    return found.digest(entry.size)

@@ -102,7 +102,16 @@ class _Tree:
         kind = EntryKind(entry.kind)
         size = entry.size if kind == EntryKind.FILE else 0
         self.rows.append(
-            Row(entry.path, kind, size, captured.sha256, captured.token, archive=self.id)
+            Row(
+                entry.path,
+                kind,
+                size,
+                captured.sha256,
+                captured.token,
+                archive=self.id,
+                flags=entry.flags,
+                linked=entry.link == entry.path,
+            )
         )
 
     def sorted(self) -> list[Row]:

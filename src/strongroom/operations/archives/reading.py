@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from strongroom.archive.hashing import HashingReader
 from strongroom.archive.manifest import Row
 from strongroom.archive.naming import archive_id
 from strongroom.archive.shelf import Shelf, Shelved
@@ -67,7 +68,7 @@ def read_tree(
     """
     _refuse_too_large(one, room)
     rows = _rows(shelf, one, unseal)
-    archives = _needed(shelf, one, rows)
+    archives = needed_archives(shelf, one, rows)
     sink(PhaseBegan("read", 0, sum(a.metadata.tar_size for a in archives if a.metadata)))
     wanted = {row.path: row for row in rows} if rows is not None else None
     entries: list[Entry] = []
@@ -81,7 +82,7 @@ def read_tree(
     entries.sort(key=lambda entry: sort_key(entry.path))
     if wanted is not None and len(entries) != len(wanted):
         missing = min(wanted.keys() - {entry.path for entry in entries})
-        raise _damaged(one, f"{_shown(missing)} is missing in it")
+        raise damaged(one, f"{_shown(missing)} is missing in it")
     _check(one, entries)
     return ArchiveTree(entries, leaves, archives)
 
@@ -101,12 +102,13 @@ def _rows(shelf: Shelf, one: Shelved, unseal: Unseal | None) -> list[Row] | None
     return load_manifest(shelf.below(one), one.id, one.metadata, unseal)
 
 
-def _needed(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> list[Shelved]:
+def needed_archives(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> list[Shelved]:
+    """Return the archives that hold what the rows name, the oldest first and ``one`` last."""
     names = {row.archive for row in rows or ()} - {str(one.id)}
     found = []
     for name in sorted(names):
         if archive_id(name) is None:
-            raise _damaged(one, f"its manifest names '{name}', which is no archive")
+            raise damaged(one, f"its manifest names '{name}', which is no archive")
         try:
             found.append(shelf.find(name))
         except NotFoundError as error:
@@ -128,33 +130,40 @@ def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Si
             if not entry.path:
                 continue  # the top folder itself, as './' in an archive that tar made
             if entry.path in held.entries:
-                raise _damaged(one, f"{_shown(entry.path)} is in it twice")
+                raise damaged(one, f"{_shown(entry.path)} is in it twice")
             held.entries[entry.path] = entry
             if thing.sha256:
                 held.bytes[entry.path] = entry.size, thing.sha256
                 stored += entry.size
             if stored > most:
-                raise _damaged(one, f"it unpacks to more than {most:,} bytes")
-        archive.packed.drain()
-        checksum = archive.packed.digest().hex()
-    if metadata is not None and metadata.sha256 and metadata.sha256 != checksum:
-        raise _damaged(one, f"its checksum is {checksum}, and not {metadata.sha256}")
+                raise damaged(one, f"it unpacks to more than {most:,} bytes")
+        check_checksum(one, archive.packed)
     return held
+
+
+def check_checksum(one: Shelved, packed: HashingReader) -> None:
+    """Read what is left of a file; ``DamageError`` if it is not what its metadata says."""
+    packed.drain()
+    checksum = packed.digest().hex()
+    stated = one.metadata.sha256 if one.metadata is not None else ""
+    if stated and stated != checksum:
+        raise damaged(one, f"its checksum is {checksum}, and not {stated}")
 
 
 def _chosen(
     held: _Held, archive: str, wanted: Mapping[bytes, Row] | None
 ) -> Iterator[tuple[Entry, Leaf | None]]:
     """Yield what of an archive is in the tree, with groups of hard links as a source has them."""
-    firsts = {e.link for e in held.entries.values() if e.link and e.kind == EntryKind.FILE}
+    firsts = {e.link for e in held.entries.values() if e.link}
     for path, entry in held.entries.items():
         row = None if wanted is None else wanted.get(path)
         if wanted is not None and (row is None or row.archive != archive):
             continue
-        if entry.kind != EntryKind.FILE:
-            yield entry, None
-            continue
         brings = entry.link or path
+        if entry.kind != EntryKind.FILE:
+            link = brings if brings in firsts else b""
+            yield msgspec.structs.replace(entry, link=link), None
+            continue
         size, sha256 = held.bytes.get(brings, (-1, b""))
         if size < 0:
             raise DamageError(
@@ -180,13 +189,13 @@ def _check(one: Shelved, entries: Iterable[Entry]) -> None:
                 names = order.check_missing(parent)
                 known.update(b"/".join(names[:depth]) for depth in range(1, len(names) + 1))
         except Refused as refusal:
-            raise _damaged(one, f"{_shown(entry.path)}: {refusal}") from refusal
+            raise damaged(one, f"{_shown(entry.path)}: {refusal}") from refusal
         if entry.kind == EntryKind.DIRECTORY:
             known.add(entry.path)
         else:
             order.leaf(entry.path)
         if entry.kind in _DEVICES:
-            raise _damaged(one, f"{_shown(entry.path)} is a device, which no restore makes")
+            raise damaged(one, f"{_shown(entry.path)} is a device, which no restore makes")
 
 
 def select(tree: ArchiveTree, paths: Sequence[bytes], shown: str) -> ArchiveTree:
@@ -210,10 +219,11 @@ def select(tree: ArchiveTree, paths: Sequence[bytes], shown: str) -> ArchiveTree
     return ArchiveTree(chosen, tree.leaves, tree.archives)
 
 
-def _damaged(one: Shelved, why: str) -> DamageError:
+def damaged(one: Shelved, why: str) -> DamageError:
+    """Return the error that says what is wrong with an archive."""
     return DamageError(
         f"the archive {one.id} is damaged: {why}",
-        hint="Nothing was changed. Restore another one: 'strongroom archive list' shows them.",
+        hint="Nothing was changed. Use another one: 'strongroom archive list' shows them.",
     )
 
 
