@@ -79,7 +79,7 @@ def detect(head: bytes) -> Codec | None:
 def checked_level(codec: Codec, level: int | None) -> int:
     """Return the level that is meant; ``UsageError`` if the codec does not have it."""
     levels = _LEVELS[codec]
-    if level is None:
+    if level is None or codec is Codec.NONE:  # which has no levels, and so obeys none
         return levels.default
     if not 1 <= level <= levels.most:
         raise UsageError(

@@ -137,9 +137,14 @@ class Files:
                 except FileExistsError:
                     if len(missing) == 1 and not exist_ok:
                         raise
+                    self._must_lead_somewhere(missing[-1])
                 else:
                     self._dress(missing[-1])
                 missing.pop()
+
+    def _must_lead_somewhere(self, path: bytes) -> None:
+        """Raise OSError for a link to what is not there, and for what is no folder."""
+        self._fs.close(self._fs.open(path + b"/.", _FOLDER))
 
     def _dress(self, path: bytes) -> None:
         fd = self._fs.open(path, _FOLDER)

@@ -191,8 +191,7 @@ def _scope(run: Run, place: ArchivePlace, request: MakeRequest, base: _Found | N
     if said is not None:
         return _named(place, list(said), "archives.scope")
     top = {one.name: one.is_dir(follow_symlinks=False) for one in os.scandir(place.project)}
-    leave_out = [WORK, *([place.inside.split("/")[0]] if place.inside else [])]
-    scope = default_scope(top, leave_out)
+    scope = default_scope(top, [path for path in place.ours if "/" not in path])
     if not scope.paths:
         raise UsageError(
             f"there is nothing in {place.project} that an archive holds by itself",
@@ -207,6 +206,12 @@ def _scope(run: Run, place: ArchivePlace, request: MakeRequest, base: _Found | N
 def _named(place: ArchivePlace, names: list[str], origin: str) -> Scope:
     """Check names that somebody wrote: each must be there."""
     paths = checked_scope(names)
+    for path in paths:
+        if any(path == ours or path.startswith(f"{ours}/") for ours in place.ours):
+            raise UsageError(
+                f"{origin} names {path}, which is where archives are, and no part of the project",
+                hint="Archives are copied with 'strongroom archive create --to FOLDER'.",
+            )
     missing = [path for path in paths if not os.path.lexists(place.project / path)]
     if missing:
         raise UsageError(
@@ -219,8 +224,7 @@ def _named(place: ArchivePlace, names: list[str], origin: str) -> Scope:
 def _excludes(run: Run, place: ArchivePlace, request: MakeRequest) -> list[Line]:
     """Return what is left out; patterns with a slash start from the project, as in its root."""
     root = literal(str(place.project))
-    own = [WORK, *([place.inside] if place.inside is not None else [])]
-    lines = [Line(f"{root}/{literal(name)}/", "the archives") for name in own]
+    lines = [Line(f"{root}/{literal(name)}/", "the archives") for name in place.ours]
     if request.before_restore:
         return lines
     said = [Line(text, "archives.exclude") for text in run.settings.archives.exclude]

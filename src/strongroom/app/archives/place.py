@@ -28,13 +28,20 @@ class ArchivePlace:
     folder: Path
 
     @property
-    def inside(self) -> str | None:
-        """The path of the archives in the project, however reached; None if they are elsewhere."""
-        for top in (self.project, self.project.resolve()):
-            for folder in (self.folder, self.folder.resolve()):
-                if folder.is_relative_to(top) and folder != top:
-                    return str(folder.relative_to(top))
-        return None
+    def inside(self) -> tuple[str, ...]:
+        """The paths by which archives are in the project: where they lie, and links to there."""
+        found = [
+            str(folder.relative_to(top))
+            for top in (self.project, self.project.resolve())
+            for folder in (self.folder, self.folder.resolve())
+            if folder.is_relative_to(top) and folder != top
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """What is in the project and no part of it: no archive holds it, no restore changes it."""
+        return (WORK, *self.inside)
 
 
 def place_of(run: Run, project: str, folder: str | None) -> ArchivePlace:

@@ -252,7 +252,7 @@ class _Restore:
         """Let nothing that an archive would not hold be removed, however deep it lies."""
         metadata = self.one.metadata
         place = self._place_of_target()
-        ours = [os.fsencode(path) for path in (WORK, place.inside) if path is not None]
+        ours = [os.fsencode(path) for path in place.ours]
 
         def is_ours(extra: Extra) -> bool:
             return any(extra.path == path or extra.path.startswith(path + b"/") for path in ours)
