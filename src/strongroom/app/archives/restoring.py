@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.app.archives.keys import Keys, archive_keys
-from strongroom.app.archives.making import Made, MakeRequest, make_archive, walked
+from strongroom.app.archives.choosing import walked
+from strongroom.app.archives.making import Made, MakeRequest, make_archive
 from strongroom.app.archives.place import WORK, ArchivePlace, shelf_at
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
