@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from strongroom.app.archives.making import Made, MakeRequest, make_archive
 from strongroom.app.archives.place import ArchivePlace, place_of, shelf_of
@@ -53,6 +53,31 @@ class QuickFs(PosixFs):
 
     def syncfs(self, fd: int) -> None:
         os.fstat(fd)
+
+
+def within(folder: Path, inside: object) -> Fs:
+    """Return a sound disk which below ``folder`` is ``inside``."""
+    return cast("Fs", _Routed(bytes(folder), inside))
+
+
+class _Routed:
+    """Knows by path, and then by descriptor, which disk a call is for."""
+
+    def __init__(self, prefix: bytes, inside: object) -> None:
+        self._prefix = prefix
+        self._inside = inside
+        self._outside = QuickFs()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any method of Fs
+        def call(first: bytes | int, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - any call
+            fd = named.get("dir_fd", named.get("old_dir_fd", first))
+            where = first if isinstance(first, bytes) else b""
+            if isinstance(fd, int) and not where.startswith(b"/"):
+                where = os.readlink(b"/proc/self/fd/%d" % fd) + b"/" + where
+            chosen = self._inside if where.startswith(self._prefix) else self._outside
+            return getattr(chosen, name)(first, *rest, **named)
+
+        return call
 
 
 class Project:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -174,6 +175,20 @@ class Files:
             except FileNotFoundError:
                 return []
 
+    def folders(self) -> list[str]:
+        """Return what in the folder is one itself, or a link that may lead to one; sorted."""
+        names = self.names()
+        with _told(f"{self.shown()} cannot be looked at"), ExitStack() as stack:
+            fd = stack.enter_context(self._opened()) if names else -1
+            return [name for name in names if not self._is_file(name, fd)]
+
+    def _is_file(self, name: str, fd: int) -> bool:
+        try:
+            mode = self._fs.stat(os.fsencode(name), dir_fd=fd).mode
+        except FileNotFoundError:
+            return True  # it went meanwhile
+        return not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode)
+
     def mtime_ns(self, name: str = ".") -> int:
         """Return when a file, or the folder, was changed last; 0 if it is not there."""
         with _told(f"{self.shown(name)} cannot be looked at"):
@@ -252,11 +267,24 @@ class Files:
     def remove_folder(self, name: str) -> None:
         """Remove a folder that holds only files; ``FilesError`` if there is more in it."""
         inside = self.below(name)
+        inside.refuse_folders()
         for one in inside.names():
             inside.remove(one)
         with _told(f"{self.shown(name)} cannot be removed"), self._opened() as fd:
             self._fs.rmdir(os.fsencode(name), dir_fd=fd)
             self._fs.fsync(fd)
+
+    def refuse_folders(self) -> None:
+        """``FilesError`` if there is more in the folder than files."""
+        names = self.names()
+        with _told(f"{self.shown()} cannot be looked at"), self._opened() as fd:
+            for name in names:
+                found = self._fs.stat(os.fsencode(name), dir_fd=fd)
+                if stat.S_ISDIR(found.mode):
+                    raise FilesError(
+                        f"{self.shown(name)} is a folder, and not ours",
+                        hint="Move it away; nothing was removed.",
+                    )
 
     @contextmanager
     def _opened(self) -> Iterator[int]:

@@ -13,7 +13,9 @@ _BEFORE_RESTORE: Final = "pre-restore-"
 _ID: Final = re.compile(r"(pre-restore-)?([0-9]{8}_[0-9]{6})", re.ASCII)
 _FAILED: Final = "-failed"
 _PARTIAL: Final = ".partial-"
+_BEGINNING: Final = ".beginning-"
 _REPLACED: Final = ".replaced-"
+_REMOVED: Final = ".removed-"
 SEALED: Final = ".age"
 
 
@@ -70,6 +72,16 @@ class ArchiveId(NamedTuple):
         return f"{_PARTIAL}{self}"
 
     @property
+    def beginning(self) -> str:
+        """Where it lies until the run that makes it holds it."""
+        return f"{_BEGINNING}{self}"
+
+    @property
+    def removed(self) -> str:
+        """Where one lies that is being removed."""
+        return f"{_REMOVED}{self}"
+
+    @property
     def replaced(self) -> str:
         """Where the one lies that another takes the place of."""
         return f"{_REPLACED}{self}"
@@ -99,3 +111,13 @@ def replaced_id(name: str) -> ArchiveId | None:
 def failed_id(name: str) -> ArchiveId | None:
     """Read the name of the folder of a run that failed."""
     return archive_id(name.removesuffix(_FAILED)) if name.endswith(_FAILED) else None
+
+
+def beginning_id(name: str) -> ArchiveId | None:
+    """Read the name of a folder that nobody holds yet, or that a run left that was killed."""
+    return archive_id(name.removeprefix(_BEGINNING)) if name.startswith(_BEGINNING) else None
+
+
+def is_removed(name: str) -> bool:
+    """Whether a folder is what is left of one that was being removed."""
+    return name.startswith(_REMOVED)

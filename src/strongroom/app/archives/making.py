@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 from strongroom import __version__
 from strongroom.app.archives.choosing import Chosen, all_of, choose
 from strongroom.app.archives.keys import Keys, archive_keys
-from strongroom.app.archives.place import WORK, ArchivePlace, shelf_of
+from strongroom.app.archives.place import WORK, ArchivePlace, settle, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.codecs import Codec, checked_jobs, checked_level
 from strongroom.archive.files import TakenError
@@ -69,7 +70,7 @@ def make_archive(run: Run, place: ArchivePlace, request: MakeRequest) -> Made:
     if not request.before_restore:
         refuse_unfinished_restore(place)
     shelf = shelf_of(run, place)
-    shelf.settle()
+    settle(run, shelf)
     keys = archive_keys(run, request.recipients)
     packing = packing_of(run, request.form, request.level, request.jobs)
     base, whole = _base(shelf, keys) if request.incremental else (None, "")
@@ -77,18 +78,20 @@ def make_archive(run: Run, place: ArchivePlace, request: MakeRequest) -> Made:
         chosen = all_of(place, request.scope)
     else:
         chosen = choose(run, place, request.scope, request.exclude, base and base.metadata)
-    new = _begin(run, shelf, before_restore=request.before_restore)
-    recipe = Recipe(
-        told=_told(run, place, request, chosen, base, new),
-        rename=below(os.fsencode(place.project).lstrip(b"/")),
-        packing=packing,
-        seal=keys.seal,
-        unseal=keys.unseal,
-        base=base.base if base is not None else None,
-    )
     paths = chosen.paths(place.project)
     options = FilesOptions(exclude=tuple(chosen.lines))
-    with FilesSource(machine.fs, machine.clock, paths, name="archive", options=options) as source:
+    with (
+        FilesSource(machine.fs, machine.clock, paths, name="archive", options=options) as source,
+        _begun(run, shelf, before_restore=request.before_restore) as new,
+    ):
+        recipe = Recipe(
+            told=_told(run, place, request, chosen, base, new),
+            rename=below(os.fsencode(place.project).lstrip(b"/")),
+            packing=packing,
+            seal=keys.seal,
+            unseal=keys.unseal,
+            base=base.base if base is not None else None,
+        )
         metadata = make(shelf, new, recipe, source, Around(machine.clock, run.sink))
     return Made(new, metadata, machine.clock.elapsed() - began, whole)
 
@@ -102,18 +105,21 @@ def refuse_unfinished_restore(place: ArchivePlace) -> None:
         )
 
 
-def _begin(run: Run, shelf: Shelf, *, before_restore: bool) -> ArchiveId:
-    """Make the folder of an archive that is named after the second it begins in."""
+@contextmanager
+def _begun(run: Run, shelf: Shelf, *, before_restore: bool) -> Iterator[ArchiveId]:
+    """Hold the folder of an archive that is named after the second it begins in."""
     clock = run.machine.clock
-    while True:
-        stamp = as_utc(clock.now_ns()).astimezone().strftime(_STAMP)
-        new = ArchiveId(stamp, before_restore)
-        try:
-            shelf.begin(new)
-        except TakenError:
-            clock.sleep(_SHORT_WAIT)
-        else:
-            return new
+    with ExitStack() as stack:
+        while True:
+            stamp = as_utc(clock.now_ns()).astimezone().strftime(_STAMP)
+            new = ArchiveId(stamp, before_restore)
+            try:
+                stack.enter_context(shelf.begun(new))
+            except TakenError:
+                clock.sleep(_SHORT_WAIT)
+            else:
+                break
+        yield new
 
 
 class _Found(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Final
 from strongroom.app.machine import Run
 from strongroom.app.sources import absolute
 from strongroom.archive.files import Access, Files
+from strongroom.archive.runlog import killed_line
 from strongroom.archive.shelf import Shelf
 from strongroom.errors import UsageError
 
@@ -98,3 +99,9 @@ def _number(text: str | None, what: str, look_up: Callable[[str], int]) -> int |
             f"archives.{what}: nobody on this machine is called '{text}'",
             hint=f"Name {what} as 'id' shows it, or give its number.",
         ) from error
+
+
+def settle(run: Run, shelf: Shelf) -> None:
+    """Finish what killed runs left, as far as that can be done."""
+    for text in shelf.settle(killed_line(run.machine.clock)):
+        run.warn(f"what a killed run left stays there: {text}")

@@ -19,7 +19,6 @@ def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[Ar
     Each counts when all of its files were read back from the disk. ``DamageError`` if one is not
     what was written.
     """
-    target.settle()
     there = {one.id for one in target.listed() if one.is_archive}
     one = source.find(str(wanted))
     names = (
@@ -36,8 +35,7 @@ def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[Ar
 
 
 def _copy_one(source: Files, target: Shelf, one: Shelved, sink: Sink) -> None:
-    inside = target.begin(one.id)
-    with inside.locked():
+    with target.begun(one.id) as inside:
         try:
             for name in source.names():
                 copy_file(source, inside, name, sink)

@@ -15,7 +15,7 @@ from strongroom.archive.hashing import HashingWriter
 from strongroom.archive.manifest import Row
 from strongroom.archive.metadata import Metadata, Missing, checksum, write_metadata
 from strongroom.archive.naming import SEALED, ArchiveId
-from strongroom.archive.runlog import RunLog, logged
+from strongroom.archive.runlog import RunLog, failed_line, logged
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.archive.tarwriting import TarWriter
 from strongroom.archive.writing import Captured, Choice, Rename, Tally, write_source
@@ -118,17 +118,16 @@ def make(
     What ends it with an error leaves its log in ``ID-failed``, and no archive.
     """
     inside = shelf.files.below(new.partial)
-    with inside.locked():
-        try:
-            with logged(inside, new.log, around.clock) as log:
-                heard = Around(around.clock, log.sink(around.sink))
-                metadata = _make(inside, new, recipe, source, heard)
-                log.say(f"{metadata.status}: {metadata.entries:,} entries")
-            _tell_of_log(log, around.sink)
-            shelf.publish(new)
-        except BaseException:
-            _keep_log(shelf, new, around.sink)
-            raise
+    try:
+        with logged(inside, new.log, around.clock) as log:
+            heard = Around(around.clock, log.sink(around.sink))
+            metadata = _make(inside, new, recipe, source, heard)
+            log.say(f"{metadata.status}: {metadata.entries:,} entries")
+        _tell_of_log(log, around.sink)
+        shelf.publish(new)
+    except BaseException as error:
+        _keep_log(shelf, new, error, around)
+        raise
     return metadata
 
 
@@ -137,12 +136,12 @@ def _tell_of_log(log: RunLog, sink: Sink) -> None:
         sink(Notice(f"warning: its log is not whole: {log.broken.message}"))
 
 
-def _keep_log(shelf: Shelf, new: ArchiveId, sink: Sink) -> None:
+def _keep_log(shelf: Shelf, new: ArchiveId, failure: BaseException, around: Around) -> None:
     """Leave the log of a run that failed; the error that brought us here matters more."""
     try:
-        shelf.fail(new)
+        shelf.fail(new, failed_line(around.clock, failure))
     except StrongroomError as error:
-        sink(Notice(f"warning: what was begun stays in {new.partial}: {error.message}"))
+        around.sink(Notice(f"warning: what was begun stays in {new.partial}: {error.message}"))
 
 
 def _make(

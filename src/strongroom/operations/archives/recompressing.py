@@ -52,8 +52,7 @@ def recompress(
             f"{one.id} is encrypted, and stays so: that needs a key that opens and seals",
             hint="Give it with --key-file.",
         )
-    inside = _begin(shelf, one)
-    with inside.locked():
+    with shelf.begun(one.id, anew=True) as inside:
         try:
             old = shelf.below(one)
             sealed = seal if metadata.encrypted else None
@@ -66,12 +65,6 @@ def recompress(
             _take_back(shelf, one, around.sink)
             raise
     return Recompressed(one, one.size, size)
-
-
-def _begin(shelf: Shelf, one: Shelved) -> Files:
-    inside = shelf.files.below(one.id.partial)
-    inside.make()
-    return inside
 
 
 def _take_back(shelf: Shelf, one: Shelved, sink: Sink) -> None:
