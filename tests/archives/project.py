@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -243,3 +244,33 @@ def metadata_of(folder: Path) -> dict[str, Any]:
 def files_of(folder: Path) -> dict[str, bytes]:
     """Return the files of one folder."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def foreign(project: Project, stamp: str, *names: str) -> Path:
+    """Make an archive as a script by the guide does: with tar, sha256sum and jq."""
+    folder = project.backup / stamp
+    folder.mkdir(parents=True)
+    listed = " ".join(names or ("lib/", "config/", "README.md"))
+    script = f"""
+set -e
+tar -czf {folder}/backup-{stamp}.tar.gz {listed}
+cd {folder}
+sha256sum backup-{stamp}.tar.gz > backup-checksum.sha256
+sum=$(cut -d' ' -f1 backup-checksum.sha256)
+size=$(stat -c %s backup-{stamp}.tar.gz)
+jq -n --arg sum "sha256:$sum" --argjson size "$size" '{{backup_timestamp: "{stamp}",
+  backup_version: "1.0", project_root: "{project.folder}", backup_scope: ["lib/", "config/",
+  "README.md"], system_info: {{hostname: "h", user: "u", bash_version: "5", os: "Linux",
+  os_version: "6"}}, backup_checksum: $sum, backup_size: $size, compression_ratio: 0.85}}' \\
+  > backup-metadata.json
+"""
+    subprocess.run(["bash", "-c", script], cwd=project.folder, check=True)
+    assert metadata_of(folder)["backup_size"] > 0
+    return folder
+
+
+def key_file(project: Project, name: str) -> Path:
+    """Return a key file as age-keygen makes it: a passphrase takes a second each time."""
+    path = project.base / f"{name}.key"
+    subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
+    return path

@@ -244,7 +244,8 @@ class Shelf:
             names = [name for name in inside.names() if one.is_archive(name)]
             if len(names) != 1:
                 count = "no archive" if not names else f"{len(names)} archives"
-                return found._replace(why=f"there is {count} in its folder")
+                wanted = f"{found.id}/{one.archive('.tar')}.*"
+                return found._replace(why=f"there is {count} in its folder, where one is: {wanted}")
             found = found._replace(name=names[0], size=inside.size(names[0]))
             data = inside.read(one.metadata, LARGEST)
             metadata = read_metadata(data, f"{one}/{one.metadata}")
@@ -271,10 +272,10 @@ def _with_chain(one: Shelved, states: Mapping[str, State]) -> Shelved:
 
 def _judged(found: Shelved, metadata: Metadata) -> Shelved:
     if metadata.backup_timestamp not in {found.id.stamp, str(found.id)}:
-        return found._replace(why=f"its metadata is that of {metadata.backup_timestamp!r}")
+        return found._replace(why=f"{found.id}/{found.id.metadata} is that of {metadata.backup_timestamp!r}")
     if metadata.backup_size not in {found.size, -1}:
         return found._replace(
-            why=f"{found.name} is {found.size:,} bytes long, its metadata says "
+            why=f"{found.id}/{found.name} is {found.size:,} bytes long, {found.id.metadata} says "
             f"{metadata.backup_size:,}"
         )
     if metadata.status == "incomplete":

@@ -53,15 +53,17 @@ def _take_back(target: Shelf, one: ArchiveId, sink: Sink) -> None:
         sink(Notice(f"warning: what was begun stays there: {error.message}"))
 
 
-def copy_file(source: Files, target: Files, name: str, sink: Sink) -> None:
-    """Copy one file, and compare the copy on the disk; ``DamageError``."""
+def copy_file(source: Files, target: Files, name: str, sink: Sink) -> str:
+    """Copy one file, and compare the copy on the disk; its checksum. ``DamageError``."""
     with source.reading(name) as file, target.writing(name) as new:
         hashing = HashingReader(file)
         while piece := hashing.read(_PIECE):
             new.write(piece)
             sink(Advanced(0, len(piece)))
-    if hash_of(target, name) != hashing.digest().hex():
+    sha256 = hashing.digest().hex()
+    if hash_of(target, name) != sha256:
         raise DamageError(
             f"the copy {target.shown(name)} did not read back as it was written",
             hint="Check the disk, or the share, that it is on.",
         )
+    return sha256

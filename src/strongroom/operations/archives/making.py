@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from strongroom.archive.metadata import Metadata, Missing, checksum, write_metad
 from strongroom.archive.naming import SEALED, ArchiveId
 from strongroom.archive.runlog import RunLog, failed_line, logged
 from strongroom.archive.shelf import Shelf, Shelved, State
+from strongroom.archive.sums import write_sums
 from strongroom.archive.tarwriting import TarWriter
 from strongroom.archive.writing import Captured, Choice, Rename, Tally, write_source
 from strongroom.clock import Clock, rfc3339
@@ -152,8 +154,7 @@ def _make(
     tree = _Tree(str(new), recipe.base.rows if recipe.base is not None else {})
     written = _write(inside, new, recipe, source, tree, around.sink)
     rows = tree.sorted()
-    inside.write(new.checksum, f"{written.sha256}  {written.name}\n".encode())
-    save_manifest(inside, new, rows, recipe.seal)
+    listed = save_manifest(inside, new, rows, recipe.seal)
     metadata = _metadata(recipe, written, rows)
     one = Shelved(new, State.UNPROVEN, new.partial, written.name)
     verification = _verify(inside, one, recipe, Stated(metadata, rows), around.sink)
@@ -163,7 +164,14 @@ def _make(
         verification=verification,
         duration_seconds=round(clock.elapsed() - began, 3),
     )
-    inside.write(new.metadata, write_metadata(metadata))
+    data = write_metadata(metadata)
+    inside.write(new.metadata, data)
+    said = hashlib.sha256(data).hexdigest()
+    sums = {written.name: written.sha256, listed.name: listed.sha256, new.metadata: said}
+    inside.write(new.checksum, write_sums(sums))
+    for name in (listed.name, new.metadata):
+        if hash_of(inside, name) != sums[name]:
+            raise _not_as_written(f"{name} is another one")
     return metadata
 
 
@@ -250,11 +258,15 @@ def _verify(
     if sha256 != metadata.sha256:
         findings.append("its checksum is another one")
     if findings:
-        raise DamageError(
-            f"the new archive did not read back as it was written: {findings[0]}",
-            hint="Check the memory and the disk of this machine.",
-        )
+        raise _not_as_written(findings[0])
     return "contents" if opens else "checksum"
+
+
+def _not_as_written(what: str) -> DamageError:
+    return DamageError(
+        f"the new archive did not read back as it was written: {what}",
+        hint="Check the memory and the disk of this machine.",
+    )
 
 
 def _shown(path: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from strongroom.archive.hashing import HashingReader, HashingWriter
 from strongroom.archive.metadata import Metadata, checksum, write_metadata
 from strongroom.archive.naming import SEALED
 from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.archive.sums import write_sums
 from strongroom.clock import rfc3339
 from strongroom.errors import DamageError, RefusedError, StrongroomError
 from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
@@ -114,11 +116,17 @@ def _rewrite(
         compression_ratio=_ratio(packed.size, metadata),
         verified=rfc3339(around.clock.now_ns()) if metadata.is_ours else metadata.verified,
     )
-    new.write(one.id.checksum, f"{after.packed}  {name}\n".encode())
+    sums = {name: after.packed}
     for other in old.names():
         if other not in {one.name, one.id.checksum, one.id.metadata}:
-            copy_file(old, new, other, around.sink)
-    new.write(one.id.metadata, write_metadata(changed))
+            sha256 = copy_file(old, new, other, around.sink)
+            if other.startswith(one.id.manifest):
+                sums[other] = sha256
+    data = write_metadata(changed)
+    new.write(one.id.metadata, data)
+    if metadata.is_ours:
+        sums[one.id.metadata] = hashlib.sha256(data).hexdigest()
+    new.write(one.id.checksum, write_sums(sums))
     return packed.size
 
 
