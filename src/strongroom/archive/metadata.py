@@ -68,6 +68,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     tar_size: int = 0
     default_scope: bool = False
     excludes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     not_in_scope: tuple[str, ...] = ()
     base: str = ""
     chain: tuple[str, ...] = ()

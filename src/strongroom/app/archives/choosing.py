@@ -9,13 +9,20 @@ from typing import Final, NamedTuple
 
 from strongroom.app.archives.place import ArchivePlace
 from strongroom.app.machine import Run
-from strongroom.app.sources import exclude_lines, literal
+from strongroom.app.sources import exclude_lines as read_exclude_file
+from strongroom.app.sources import literal
 from strongroom.archive.metadata import Metadata
 from strongroom.archive.scope import Scope, checked_scope, default_scope, read_scope
 from strongroom.archive.writing import below
 from strongroom.config.values import Value
 from strongroom.errors import UsageError
-from strongroom.sources.files.excludes import IGNORE_FILE, Line, decoded, from_options
+from strongroom.sources.files.excludes import (
+    IGNORE_FILE,
+    Line,
+    decoded,
+    from_options,
+    read_lines,
+)
 from strongroom.sources.files.options import FilesOptions
 from strongroom.sources.files.source import FilesSource
 
@@ -25,12 +32,14 @@ _OURS: Final = "the archives"
 class Chosen(NamedTuple):
     """What is archived. ``by_default``: nobody said so; ``lines``: the patterns of what stays out.
 
+    ``ignored``: those of them that stand in the ignore file of the project.
     ``missing``: what belongs to the scope and is not there, which an incremental archive may say.
     """
 
     scope: Scope
     by_default: bool
     lines: Sequence[Line]
+    ignored: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
     def paths(self, project: Path) -> list[bytes]:
@@ -51,8 +60,21 @@ def choose(
     What is said counts: options, then the variable and the configuration. Without that, what the
     ``base`` of an incremental one was told, and else what the guide names.
     """
-    lines = exclude_lines_of(run, place, exclude)
+    ignored = ignored_lines(place)
+    said = (*run.settings.archives.exclude, *exclude)
+    lines = exclude_lines(place, said, ignored)
     from_options(lines, b"")  # each can be read
+    chosen = _scope(run, place, scope, lines, base)
+    return chosen._replace(ignored=tuple(line.text for line in ignored))
+
+
+def _scope(
+    run: Run,
+    place: ArchivePlace,
+    scope: Sequence[str],
+    lines: Sequence[Line],
+    base: Metadata | None,
+) -> Chosen:
     said = run.settings.archives.scope
     if scope:
         return Chosen(_named(run, place, list(scope), "--scope"), False, lines)
@@ -80,11 +102,11 @@ def _as_before(place: ArchivePlace, base: Metadata, lines: Sequence[Line]) -> Ch
             f"nothing of {', '.join(paths)} is in {place.project} any more",
             hint="Go to the project, or name it with --project; 'create' makes a new archive.",
         )
-    return Chosen(Scope(paths, base.not_in_scope), False, lines, missing)
+    return Chosen(Scope(paths, base.not_in_scope), False, lines, missing=missing)
 
 
-def _by_default(run: Run, place: ArchivePlace, lines: Sequence[Line]) -> Scope:
-    """Choose what the guide names, without what the patterns leave out."""
+def by_default(place: ArchivePlace, lines: Sequence[Line]) -> Scope:
+    """Choose what the guide names of what is there, without what the patterns leave out."""
     project = os.fsencode(place.project)
     patterns = from_options(lines, project.lstrip(b"/"))
     top = {}
@@ -94,7 +116,11 @@ def _by_default(run: Run, place: ArchivePlace, lines: Sequence[Line]) -> Scope:
         is_folder = one.is_dir(follow_symlinks=False)
         if not patterns.decide(name, path, directory=is_folder):
             top[one.name] = is_folder
-    scope = default_scope(top, [path for path in place.ours if "/" not in path])
+    return default_scope(top, [path for path in place.ours if "/" not in path])
+
+
+def _by_default(run: Run, place: ArchivePlace, lines: Sequence[Line]) -> Scope:
+    scope = by_default(place, lines)
     if not scope.paths:
         raise UsageError(
             f"there is nothing in {place.project} that an archive holds by itself",
@@ -150,17 +176,34 @@ def _warn_of_links(run: Run, place: ArchivePlace, paths: Sequence[str]) -> None:
             run.warn(f"{path} is a link to a folder: the link is archived, what is in it is not")
 
 
-def exclude_lines_of(run: Run, place: ArchivePlace, exclude: Sequence[str]) -> list[Line]:
+def ignored_lines(place: ArchivePlace) -> list[Line]:
+    """Return the patterns of the ignore file in the project, as they stand."""
+    file = place.project / os.fsdecode(IGNORE_FILE)
+    return read_exclude_file(file, str(file)) if file.is_file() else []
+
+
+def exclude_lines(
+    place: ArchivePlace, said: Sequence[str], ignored: Sequence[Line]
+) -> list[Line]:
     """Return what is left out; patterns with a slash start from the project, as in its root."""
     root = literal(str(place.project))
-    said = [Line(text, "archives.exclude") for text in run.settings.archives.exclude]
-    said += [Line(text, "--exclude") for text in exclude]
-    lines = [_anchored(line, root, from_root=False) for line in said]
-    ignored = place.project / os.fsdecode(IGNORE_FILE)
-    if ignored.is_file():
-        found = exclude_lines(ignored, str(ignored))
-        lines += [_anchored(line, root, from_root=True) for line in found]
+    lines = [_anchored(Line(text, "--exclude"), root, from_root=False) for text in said]
+    lines += [_anchored(line, root, from_root=True) for line in ignored]
     return [*lines, *_without_ours(place)]
+
+
+def lines_of_ignore_file(place: ArchivePlace, folder: bytes, data: bytes) -> list[Line]:
+    """Return the patterns of an ignore file that stood in a folder of the project."""
+    origin = os.fsdecode(folder + b"/" + IGNORE_FILE)
+    root = literal(str(place.project / os.fsdecode(folder)))
+    return [_within(line, root) for line in read_lines(data, origin)]
+
+
+def _within(line: Line, folder: str) -> Line:
+    """Let a pattern hold in one folder, at any depth unless it has a slash before its end."""
+    sign, body = ("!", line.text[1:]) if line.text.startswith("!") else ("", line.text)
+    below = body.lstrip("/") if "/" in body.rstrip("/ ") else f"**/{body}"
+    return line._replace(text=f"{sign}{folder}/{below}")
 
 
 def _without_ours(place: ArchivePlace) -> list[Line]:
@@ -178,15 +221,11 @@ def _anchored(line: Line, root: str, *, from_root: bool) -> Line:
 
 
 def walked(
-    run: Run, place: ArchivePlace, scope: Sequence[str], excludes: Sequence[str]
+    run: Run, place: ArchivePlace, scope: Sequence[str], lines: Sequence[Line]
 ) -> frozenset[bytes]:
-    """Return what an archive of this scope would hold now, by its names in the archive.
-
-    Whoever removes what an archive does not have, removes nothing else.
-    """
+    """Return what an archive of this scope would hold now, by its names in the archive."""
     machine = run.machine
     there = tuple(path for path in scope if os.path.lexists(place.project / path))
-    lines = exclude_lines_of(run, place, excludes)
     paths = Chosen(Scope(there), False, lines).paths(place.project)
     rename = below(os.fsencode(place.project).lstrip(b"/"))
     options = FilesOptions(exclude=tuple(lines))

@@ -15,7 +15,7 @@ from strongroom.app.archives.keys import Keys, archive_keys
 from strongroom.app.archives.place import WORK, ArchivePlace, settle, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.codecs import Codec, checked_jobs, checked_level
-from strongroom.archive.files import TakenError
+from strongroom.archive.files import FilesError, TakenError
 from strongroom.archive.metadata import Metadata, SystemInfo
 from strongroom.archive.naming import ArchiveId, archive_id
 from strongroom.archive.scope import shown_scope
@@ -23,7 +23,7 @@ from strongroom.archive.shelf import Shelf, State
 from strongroom.archive.writing import below
 from strongroom.clock import as_utc, rfc3339
 from strongroom.config.archives import parse_number
-from strongroom.errors import RefusedError
+from strongroom.errors import DamageError, RefusedError
 from strongroom.operations.archives.making import Around, Base, Packing, Recipe, make
 from strongroom.operations.archives.manifests import load_manifest
 from strongroom.sources.files.options import FilesOptions
@@ -146,7 +146,10 @@ def _base(shelf: Shelf, keys: Keys) -> tuple[_Found | None, str]:
     missing = [name for name in metadata.chain if not _is_sound(shelf, name)]
     if missing:
         return None, f"{missing[0]}, which {last.id} needs, is gone or damaged"
-    rows = load_manifest(shelf.below(last), last.id, metadata, keys.unseal)
+    try:
+        rows = load_manifest(shelf.below(last), last.id, metadata, keys.unseal)
+    except (DamageError, FilesError) as error:
+        return None, f"the manifest of {last.id} cannot be used: {error.message}"
     chain = metadata.chain or (str(last.id),)
     return _Found(Base(chain, {row.path: row for row in rows}), metadata, str(last.id)), ""
 
@@ -197,6 +200,7 @@ def _told(
         program=f"strongroom {__version__}",
         created=rfc3339(run.machine.clock.now_ns()),
         default_scope=chosen.by_default,
+        ignored=chosen.ignored,
         excludes=(*run.settings.archives.exclude, *request.exclude),
         not_in_scope=scope.outside,
         base=base.id if base is not None else "",
