@@ -253,7 +253,8 @@ def foreign(project: Project, stamp: str, *names: str) -> Path:
     listed = " ".join(names or ("lib/", "config/", "README.md"))
     script = f"""
 set -e
-tar -czf {folder}/backup-{stamp}.tar.gz {listed}
+tar -czf {project.base}/made.tar.gz {listed}
+mv {project.base}/made.tar.gz {folder}/backup-{stamp}.tar.gz
 cd {folder}
 sha256sum backup-{stamp}.tar.gz > backup-checksum.sha256
 sum=$(cut -d' ' -f1 backup-checksum.sha256)

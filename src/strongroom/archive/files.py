@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.errors import RefusedError, StrongroomError
+from strongroom.errors import DamageError, RefusedError, StrongroomError
 from strongroom.model.fs import Buffer, Fs
 from strongroom.system.causes import cause_of
 
@@ -28,6 +28,11 @@ class FilesError(StrongroomError):
 
 class TakenError(RefusedError):
     """The name is that of something else already."""
+
+
+TROUBLE: Final = (FilesError, TakenError, DamageError)
+"""What work on the files of archives may end with, and somebody may pass over; never an
+interruption, which is an error of this program as well."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from strongroom.archive.files import Files, OutFile
+from strongroom.archive.files import TROUBLE, Files, OutFile
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import StrongroomError
 from strongroom.model.events import Event, Notice, PhaseBegan, ProblemFound, Sink
@@ -79,7 +79,7 @@ class RunLog:
         with self._lock:
             try:
                 self._file.write(log_line(self._clock, level, text))
-            except StrongroomError as error:
+            except TROUBLE as error:
                 self.broken = error
 
 

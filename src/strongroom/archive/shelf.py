@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, NamedTuple
 
-from strongroom.archive.files import Files, TakenError
+from strongroom.archive.files import TROUBLE, Files, TakenError
 from strongroom.archive.metadata import LARGEST, Metadata, read_metadata
 from strongroom.archive.naming import (
     ArchiveId,
@@ -25,7 +25,7 @@ from strongroom.archive.naming import (
     replaced_id,
 )
 from strongroom.archive.runlog import ERROR
-from strongroom.errors import NotFoundError, StrongroomError
+from strongroom.errors import NotFoundError
 
 _LONGEST_LOG: Final = 256 << 20
 
@@ -134,7 +134,7 @@ class Shelf:
                     raise TakenError(f"somebody else looks at {beginning.shown()}")
                 self.files.rename(new.beginning, new.partial)
             except BaseException as error:
-                with suppress(StrongroomError):
+                with suppress(*TROUBLE):
                     self._drop_begun(new)
                 if isinstance(error.__cause__, FileNotFoundError):  # taken for a left one
                     raise TakenError(f"{beginning.shown()} was removed") from error
@@ -152,7 +152,7 @@ class Shelf:
         self.files.below(new.partial).sync()
         try:
             self.files.rename(new.partial, new.folder)
-        except StrongroomError:
+        except TROUBLE:
             names = self.files.names()
             if new.folder in names and new.partial not in names:
                 self.files.rename(new.folder, new.partial)
@@ -197,7 +197,7 @@ class Shelf:
         for name in sorted(names):
             try:
                 self._settle(name, names, killed)
-            except StrongroomError as error:
+            except TROUBLE as error:
                 said.append(error.message)
         return said
 
@@ -234,7 +234,7 @@ class Shelf:
         try:
             with self.files.below(name).locked() as is_free:
                 return "its run was killed" if is_free else "a run is at work on it"
-        except StrongroomError as error:
+        except TROUBLE as error:
             return error.message
 
     def _examined(self, one: ArchiveId, folder: str) -> Shelved:
@@ -249,7 +249,7 @@ class Shelf:
             found = found._replace(name=names[0], size=inside.size(names[0]))
             data = inside.read(one.metadata, LARGEST)
             metadata = read_metadata(data, f"{one}/{one.metadata}")
-        except StrongroomError as error:
+        except TROUBLE as error:
             return found._replace(why=error.message)
         return _judged(found._replace(metadata=metadata), metadata)
 

@@ -189,5 +189,5 @@ def _said(outcome: Outcome, target: Path) -> str:
     if outcome.phase is Phase.DONE:
         return f"the restore of {target} is complete"
     if outcome.phase is Phase.NOTHING:
-        return f"the restore had changed nothing: {target} is as it was"
+        return f"nothing is left to undo: the restore of {target} had changed nothing, or was complete"
     return f"rolled back: {target} is as it was before the restore"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ from strongroom.archive.scope import Scope, checked_scope, default_scope, read_s
 from strongroom.archive.writing import below
 from strongroom.config.values import Value
 from strongroom.errors import UsageError
+from strongroom.model.source import Problem
 from strongroom.sources.files.excludes import (
     IGNORE_FILE,
     Line,
@@ -221,7 +222,11 @@ def _anchored(line: Line, root: str, *, from_root: bool) -> Line:
 
 
 def walked(
-    run: Run, place: ArchivePlace, scope: Sequence[str], lines: Sequence[Line]
+    run: Run,
+    place: ArchivePlace,
+    scope: Sequence[str],
+    lines: Sequence[Line],
+    report: Callable[[Problem], object],
 ) -> frozenset[bytes]:
     """Return what an archive of this scope would hold now, by its names in the archive."""
     machine = run.machine
@@ -230,5 +235,10 @@ def walked(
     rename = below(os.fsencode(place.project).lstrip(b"/"))
     options = FilesOptions(exclude=tuple(lines))
     with FilesSource(machine.fs, machine.clock, paths, name="archive", options=options) as source:
-        found = (item for items in source.walk(lambda _problem: None) for item in items)
+
+        def renamed(problem: Problem) -> None:
+            path = rename(problem.path) or problem.path
+            report(problem._replace(path=path, missing=False))
+
+        found = (item for items in source.walk(renamed) for item in items)
         return frozenset(name for item in found if (name := rename(item.path)))

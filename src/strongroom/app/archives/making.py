@@ -12,7 +12,12 @@ from typing import Final, NamedTuple
 from strongroom import __version__
 from strongroom.app.archives.choosing import Chosen, all_of, choose
 from strongroom.app.archives.keys import Keys, archive_keys
-from strongroom.app.archives.place import WORK, ArchivePlace, settle, shelf_of
+from strongroom.app.archives.place import (
+    ArchivePlace,
+    refuse_unfinished_restore,
+    settle,
+    shelf_of,
+)
 from strongroom.app.machine import Run
 from strongroom.archive.codecs import Codec, checked_jobs, checked_level
 from strongroom.archive.files import FilesError, TakenError
@@ -23,7 +28,7 @@ from strongroom.archive.shelf import Shelf, State
 from strongroom.archive.writing import below
 from strongroom.clock import as_utc, rfc3339
 from strongroom.config.archives import parse_number
-from strongroom.errors import DamageError, RefusedError
+from strongroom.errors import DamageError
 from strongroom.operations.archives.making import Around, Base, Packing, Recipe, make
 from strongroom.operations.archives.manifests import load_manifest
 from strongroom.sources.files.options import FilesOptions
@@ -68,7 +73,7 @@ def make_archive(run: Run, place: ArchivePlace, request: MakeRequest) -> Made:
     machine = run.machine
     began = machine.clock.elapsed()
     if not request.before_restore:
-        refuse_unfinished_restore(place)
+        refuse_unfinished_restore(place.project)
     shelf = shelf_of(run, place)
     settle(run, shelf)
     keys = archive_keys(run, request.recipients)
@@ -94,15 +99,6 @@ def make_archive(run: Run, place: ArchivePlace, request: MakeRequest) -> Made:
         )
         metadata = make(shelf, new, recipe, source, Around(machine.clock, run.sink))
     return Made(new, metadata, machine.clock.elapsed() - began, whole)
-
-
-def refuse_unfinished_restore(place: ArchivePlace) -> None:
-    """``RefusedError`` while the project is neither as before nor as wanted."""
-    if os.path.lexists(place.project / WORK):
-        raise RefusedError(
-            f"a restore of {place.project} is unfinished",
-            hint="First end it: 'strongroom archive restore --rollback', or --resume.",
-        )
 
 
 @contextmanager

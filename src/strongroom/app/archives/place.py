@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from strongroom.app.sources import absolute
 from strongroom.archive.files import Access, Files
 from strongroom.archive.runlog import killed_line
 from strongroom.archive.shelf import Shelf
-from strongroom.errors import UsageError
+from strongroom.errors import RefusedError, UsageError
 
 WORK: Final = ".strongroom-restore"
 """The folder in a project where a restore unpacks and keeps what it replaces."""
+ASIDE: Final = "meanwhile"  # what somebody else put in the way of a restore, in that folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +107,32 @@ def settle(run: Run, shelf: Shelf) -> None:
     """Finish what killed runs left, as far as that can be done."""
     for text in shelf.settle(killed_line(run.machine.clock)):
         run.warn(f"what a killed run left stays there: {text}")
+
+
+def command_for(target: Path) -> str:
+    """Return the command that ``--rollback`` and ``--resume`` are given to."""
+    return f"strongroom archive restore --project {shlex.quote(str(target))}"
+
+
+def refuse_unfinished_restore(target: Path) -> None:
+    """``RefusedError`` while a folder is neither as before nor as wanted, or a restore at work."""
+    work = target / WORK
+    if not os.path.lexists(work):
+        return
+    if _is_only_aside(work):
+        raise RefusedError(
+            f"{work} holds what stood in the way of a restore",
+            hint="Nothing else needs it: take out what is yours, and remove that folder.",
+        )
+    raise RefusedError(
+        f"a restore of {target} is unfinished, or at work",
+        hint=f"End it first: '{command_for(target)} --rollback', or --resume.",
+    )
+
+
+def _is_only_aside(work: Path) -> bool:
+    try:
+        names = os.listdir(work)
+    except OSError:
+        return False
+    return bool(names) and all(name.startswith(ASIDE) for name in names)

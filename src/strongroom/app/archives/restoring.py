@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -13,12 +12,19 @@ from typing import Final
 
 from strongroom.app.archives.keys import Keys, archive_keys
 from strongroom.app.archives.making import Made, MakeRequest, make_archive
-from strongroom.app.archives.place import WORK, ArchivePlace, shelf_at, shelf_of
-from strongroom.app.archives.removing import keeps_ours, removal
+from strongroom.app.archives.place import (
+    WORK,
+    ArchivePlace,
+    command_for,
+    refuse_unfinished_restore,
+    shelf_at,
+    shelf_of,
+)
+from strongroom.app.archives.removing import Asked, keeps_ours, removal
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.targets import TargetFolder, examine_target
-from strongroom.archive.files import Files
+from strongroom.archive.files import Files, FilesError
 from strongroom.archive.metadata import Metadata
 from strongroom.archive.scope import checked_scope
 from strongroom.archive.shelf import Shelf, Shelved
@@ -26,6 +32,7 @@ from strongroom.errors import (
     DamageError,
     InterruptError,
     RefusedError,
+    RestoreError,
     RolledBackError,
     StrongroomError,
 )
@@ -123,8 +130,12 @@ def restore_archive(
     """
     target = examine_target(request.to or str(place.project), str(run.settings.folder), None)
     shelf = shelf_at(run, folder)
-    one = shelf.find(request.name)
-    keys = archive_keys(run, ())
+    try:
+        one = shelf.find(request.name)
+        keys = archive_keys(run, ())
+    except (FilesError, InterruptError) as error:
+        _say_so(error, Path(target.path))
+        raise
     with _work_folder(run, Path(target.path)) as work:
         return _Restore(run, place, shelf, one, keys, request, target, work).run_it(decide)
 
@@ -135,24 +146,34 @@ def _work_folder(run: Run, target: Path) -> Iterator[Path]:
     work = target / WORK
     files = _files(run, work)
     new = list(takewhile(lambda path: not os.path.lexists(path), [target, *target.parents]))
-    if os.path.lexists(work):
-        raise RefusedError(
-            f"a restore of {target} is unfinished, or at work",
-            hint=f"End it first: '{command_for(target)} --rollback', or --resume.",
-        )
-    files.make()
-    with files.locked():
+    refuse_unfinished_restore(target)
+    with ExitStack() as held:
+        try:
+            files.make()
+            held.enter_context(files.locked())
+        except StrongroomError as error:
+            _remove_empty([work, *new])
+            _say_so(error, target)
+            raise
         try:
             yield work
+        except RestoreError as error:
+            if _is_untouched(run, work):  # it was a restore into the work folder
+                raise RolledBackError(error.message, hint=f"{target} is as it was.") from error
+            raise
         except StrongroomError as error:
             if _is_untouched(run, work):
                 _say_so(error, target)
             raise
         finally:
             _clear(run, work)
-            with suppress(OSError):  # something is in it
-                for folder in new:
-                    folder.rmdir()
+            _remove_empty(new)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with suppress(OSError):  # something is in it
+        for folder in folders:
+            folder.rmdir()
 
 
 def _is_untouched(run: Run, work: Path) -> bool:
@@ -164,9 +185,11 @@ def _is_untouched(run: Run, work: Path) -> bool:
 
 def _say_so(error: StrongroomError, target: Path) -> None:
     """Say with an error that nothing was changed, unless it does."""
+    if any(text in f"{error.message} {error.hint}" for text in _UNCHANGED):
+        return
     if isinstance(error, InterruptError):
         error.hint = f"Nothing was changed: {target} is as it was."
-    elif not any(text in f"{error.message} {error.hint}" for text in _UNCHANGED):
+    else:
         error.hint = f"{error.hint} Nothing was changed.".strip()
 
 
@@ -181,13 +204,10 @@ def _clear(run: Run, work: Path) -> None:
     try:
         if swapping.state(fs, path).phase not in {Phase.PLANNED, Phase.MIDDLE}:
             swapping.discard(fs, path)
+    except InterruptError:
+        _clear(run, work)  # what is half cleared away would stand in the way of the next run
     except StrongroomError as error:
         run.warn(f"{work} is still there: {error.message}")
-
-
-def command_for(target: Path) -> str:
-    """Return the command that ``--rollback`` and ``--resume`` are given to."""
-    return f"strongroom archive restore --project {shlex.quote(str(target))}"
 
 
 @dataclass(slots=True)
@@ -213,7 +233,7 @@ class _Restore:
         target = os.fsencode(self.target.path)
         work = os.fsencode(self.work)
         run.sink(PhaseBegan("plan", len(tree.entries)))
-        swap = swapping.plan(fs, target, work, tree.entries, self._removal(tree))
+        swap = swapping.plan(fs, target, work, tree.entries, self._removal(tree, problems))
         plan = RestorePlan(self.one, self.target, tree, swap)
         if not decide(plan):
             return None
@@ -274,7 +294,7 @@ class _Restore:
 
     # -- what goes
 
-    def _removal(self, tree: ArchiveTree) -> Removal:
+    def _removal(self, tree: ArchiveTree, problems: _Problems) -> Removal:
         """Let nothing that an archive would not hold be removed, however deep it lies."""
         metadata = self.one.metadata
         place = self._place_of_target()
@@ -282,7 +302,8 @@ class _Restore:
             return Removal(keeps=keeps_ours(place))
         wanted = [path_in_snapshot(path) for path in self.request.paths]
         staged = self.work / _STAGED
-        return removal(self.run, place, tree, staged, self._scope(tree, metadata), metadata, wanted)
+        asked = Asked(self._scope(tree, metadata), wanted, metadata)
+        return removal(self.run, place, tree, staged, asked, problems)
 
     def _scope(self, tree: ArchiveTree, metadata: Metadata) -> tuple[str, ...]:
         """Return what the archive was made of."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingReader
 from strongroom.archive.naming import ArchiveId
 from strongroom.archive.shelf import Shelf, Shelved
-from strongroom.errors import DamageError, StrongroomError
+from strongroom.errors import DamageError
 from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
 from strongroom.operations.archives.contents import hash_of
 
@@ -49,7 +49,7 @@ def _take_back(target: Shelf, one: ArchiveId, sink: Sink) -> None:
     """Remove what was begun; the error that brought us here matters more."""
     try:
         target.files.remove_folder(one.partial)
-    except StrongroomError as error:
+    except TROUBLE as error:
         sink(Notice(f"warning: what was begun stays there: {error.message}"))
 
 

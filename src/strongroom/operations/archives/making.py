@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from strongroom.archive.codecs import Codec, Write, compressing
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingWriter
 from strongroom.archive.manifest import Row
 from strongroom.archive.metadata import Metadata, Missing, checksum, write_metadata
@@ -22,7 +22,7 @@ from strongroom.archive.sums import write_sums
 from strongroom.archive.tarwriting import TarWriter
 from strongroom.archive.writing import Captured, Choice, Rename, Tally, write_source
 from strongroom.clock import Clock, rfc3339
-from strongroom.errors import DamageError, StrongroomError
+from strongroom.errors import DamageError
 from strongroom.model.entry import EntryKind, sort_key
 from strongroom.model.events import Notice, PhaseBegan, Sink
 from strongroom.model.source import InspectableSource, Item
@@ -142,7 +142,7 @@ def _keep_log(shelf: Shelf, new: ArchiveId, failure: BaseException, around: Arou
     """Leave the log of a run that failed; the error that brought us here matters more."""
     try:
         shelf.fail(new, failed_line(around.clock, failure))
-    except StrongroomError as error:
+    except TROUBLE as error:
         around.sink(Notice(f"warning: what was begun stays in {new.partial}: {error.message}"))
 
 

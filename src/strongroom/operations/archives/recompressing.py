@@ -9,14 +9,14 @@ from typing import NamedTuple
 import msgspec
 
 from strongroom.archive.codecs import Write, compressing
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingReader, HashingWriter
 from strongroom.archive.metadata import Metadata, checksum, write_metadata
 from strongroom.archive.naming import SEALED
 from strongroom.archive.shelf import Shelf, Shelved
 from strongroom.archive.sums import write_sums
 from strongroom.clock import rfc3339
-from strongroom.errors import DamageError, RefusedError, StrongroomError
+from strongroom.errors import DamageError, RefusedError
 from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
 from strongroom.operations.archives.contents import Seal, Unseal, opened
 from strongroom.operations.archives.copying import copy_file
@@ -73,7 +73,7 @@ def _take_back(shelf: Shelf, one: Shelved, sink: Sink) -> None:
     try:
         if one.id.partial in shelf.files.names():
             shelf.files.remove_folder(one.id.partial)
-    except StrongroomError as error:
+    except TROUBLE as error:
         sink(Notice(f"warning: what was begun stays there: {error.message}"))
 
 

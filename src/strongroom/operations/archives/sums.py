@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.metadata import LARGEST
 from strongroom.archive.naming import SEALED
 from strongroom.archive.shelf import Shelved
 from strongroom.archive.sums import read_sums
-from strongroom.errors import StrongroomError
 from strongroom.operations.archives.contents import hash_of
 
 
@@ -24,7 +23,7 @@ def wrong_beside(files: Files, one: Shelved) -> Iterator[str]:
     try:
         data = files.read(one.id.checksum, LARGEST)
         sums = read_sums(data, shown, ours=ours)
-    except StrongroomError as error:
+    except TROUBLE as error:
         yield error.message
         return
     wanted = [one.name] if one.name else []
@@ -44,7 +43,7 @@ def wrong_beside(files: Files, one: Shelved) -> Iterator[str]:
 def _wrong(files: Files, one: Shelved, name: str, stated: str) -> Iterator[str]:
     try:
         found = hash_of(files, name)
-    except StrongroomError as error:
+    except TROUBLE as error:
         yield error.message
     else:
         if found != stated:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from strongroom.archive.files import Files, FilesError
+from strongroom.archive.files import TROUBLE, Files, FilesError
 from strongroom.archive.manifest import Row
 from strongroom.archive.metadata import Metadata
 from strongroom.archive.naming import ArchiveId
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.clock import Clock, rfc3339
-from strongroom.errors import DamageError, KeyRefusedError, StrongroomError
+from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.entry import EntryKind
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.operations.archives.contents import Thing, Unseal, hash_of, opened, things
@@ -83,7 +83,7 @@ def _by_checksum(
 ) -> Verified:
     try:
         sha256 = hash_of(files, one.name)
-    except StrongroomError as error:
+    except TROUBLE as error:
         findings.append(error.message)
     else:
         findings += _compare_checksum(one, sha256)
@@ -122,7 +122,7 @@ def _rows(
         return load_manifest(files, one.id, one.metadata, unseal)
     except KeyRefusedError:
         raise
-    except StrongroomError as error:
+    except TROUBLE as error:
         findings.append(error.message)
         return None
 
@@ -152,7 +152,7 @@ def read_back(
             contents = Contents(packed.digest().hex(), packed.size, entries, original)
     except KeyRefusedError:
         raise
-    except StrongroomError as error:
+    except TROUBLE as error:
         return ReadBack(None, [*findings, f"{one.id}/{one.name}: {error.message}"])
     compare.finish()
     return ReadBack(contents, findings)
