@@ -45,6 +45,7 @@ from strongroom.restore.files.target import FilesTarget
 from strongroom.restore.swap import swapping
 from strongroom.restore.swap.plan import Kind, Removal, SwapPlan
 from strongroom.restore.swap.swapping import Outcome, Phase, SwapState
+from strongroom.system.causes import cause_of
 
 __all__ = [
     "Kind",
@@ -160,6 +161,11 @@ def _work_folder(run: Run, target: Path) -> Iterator[Path]:
         except RestoreError as error:
             if _is_untouched(run, work):  # it was a restore into the work folder
                 raise RolledBackError(error.message, hint=f"{target} is as it was.") from error
+            raise
+        except OSError as error:
+            if _is_untouched(run, work):
+                hint = f"{target} is as it was."
+                raise RolledBackError(f"the restore failed: {cause_of(error)}", hint=hint) from error
             raise
         except StrongroomError as error:
             if _is_untouched(run, work):

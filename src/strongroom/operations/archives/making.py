@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,7 @@ from strongroom.operations.archives.verifying import Stated, read_back
 
 INCOMPLETE = "incomplete"
 DONE = "done"
+CONTENTS: Final = "contents"  # of ``verification``: a restore would be able to read it
 
 
 class Base(NamedTuple):
@@ -239,7 +240,7 @@ def _deleted(
 
 def _verify(
     inside: Files, one: Shelved, recipe: Recipe, stated: Stated, sink: Sink
-) -> Literal["contents", "checksum"]:
+) -> str:
     """Read what was written from the disk; ``DamageError`` if it is not what it was made of.
 
     What only somebody else can open is compared as it is. So is what gzip made, of which every
@@ -259,7 +260,7 @@ def _verify(
         findings.append("its checksum is another one")
     if findings:
         raise _not_as_written(findings[0])
-    return "contents" if opens else "checksum"
+    return CONTENTS if opens else "checksum"
 
 
 def _not_as_written(what: str) -> DamageError:
