@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -37,6 +38,10 @@ class Child:
         """See ``Running``."""
         with self._process as process:
             process.kill()
+
+
+def _start(command: Sequence[str], folder: str, group: int | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(list(command), cwd=folder, process_group=group)
 
 
 def _end(process: subprocess.Popen[bytes], *, is_group: bool) -> None:
@@ -77,12 +82,14 @@ class SystemSpawn:
         """See ``Spawn``."""
         # at a terminal it must stay in our group: only that one may read from there
         group = None if os.isatty(0) else 0
-        process = subprocess.Popen(list(command), cwd=folder, process_group=group)
-        try:
-            return process.wait()
-        except BaseException:
-            _end(process, is_group=group is not None)
-            raise
+        with ThreadPoolExecutor(1) as starter:  # no signal gets between its start and our knowing
+            starting = starter.submit(_start, command, folder, group)
+            try:
+                return starting.result().wait()
+            except BaseException:
+                if starting.exception() is None:
+                    _end(starting.result(), is_group=group is not None)
+                raise
 
     def start(self, command: Sequence[str]) -> Child:
         """See ``Spawn``."""
