@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from strongroom import __version__
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.making import packing_of
-from strongroom.app.archives.place import shelf_at
+from strongroom.app.archives.place import settle, shelf_at
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
@@ -93,15 +93,16 @@ def export_to_folder(run: Run, request: ExportRequest, folder: str) -> ExportRep
     with opened_repository(run) as opened:
         one = _Chosen(run, opened, request)
         shelf = shelf_at(run, place)
-        new = _begin(shelf, one.listed, clock.now_ns())
-        recipe = Recipe(
-            told=one.told(new),
-            rename=as_it_is,
-            packing=packing,
-            seal=keys.seal,
-            unseal=keys.unseal,
-        )
-        metadata = make(shelf, new, recipe, one.source(), Around(clock, run.sink))
+        settle(run, shelf)
+        with _begun(shelf, one.listed) as new:
+            recipe = Recipe(
+                told=one.told(new),
+                rename=as_it_is,
+                packing=packing,
+                seal=keys.seal,
+                unseal=keys.unseal,
+            )
+            metadata = make(shelf, new, recipe, one.source(), Around(clock, run.sink))
         return ExportReport(
             snapshot=one.listed,
             path=one.top,
@@ -151,23 +152,24 @@ def export_stream(run: Run, request: ExportRequest, write: Write) -> ExportRepor
         )
 
 
-def _begin(shelf: Shelf, listed: ListedSnapshot, now_ns: int) -> ArchiveId:
-    """Make the folder of an archive; what a run that failed left there goes."""
-    shelf.settle(now_ns)
+@contextmanager
+def _begun(shelf: Shelf, listed: ListedSnapshot) -> Iterator[ArchiveId]:
+    """Hold the folder of an archive; what a run that failed left there goes."""
     stamp = as_utc(listed.snapshot.started_ns).astimezone().strftime(_STAMP)
     new = ArchiveId(stamp)
     if new.failed in shelf.files.names():
         shelf.files.remove_folder(new.failed)
-    try:
-        shelf.begin(new)
-    except TakenError as error:
-        raise RefusedError(
-            f"there is an archive {new} in {shelf.path} already, and an archive is named after "
-            "the time of its snapshot",
-            hint="If it is of this snapshot, it need not be made again. Else export to another "
-            "folder.",
-        ) from error
-    return new
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(shelf.begun(new))
+        except TakenError as error:
+            raise RefusedError(
+                f"there is an archive {new} in {shelf.path} already, and an archive is named after "
+                "the time of its snapshot",
+                hint="If it is of this snapshot, it need not be made again. Else export to another "
+                "folder.",
+            ) from error
+        yield new
 
 
 class _Chosen:

@@ -11,7 +11,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -52,7 +52,7 @@ class _Head(msgspec.Struct, frozen=True):
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str
     kind: str
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(ge=0)] = 0
     sha256: str = ""
     token: str = ""
     archive: str = ""

@@ -73,7 +73,7 @@ class Missing(msgspec.Struct, frozen=True):
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in bytes, times as RFC 3339; ``compression_ratio`` is 1 - size / original size.
 
-    ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing. ``base``: the
+    ``default_scope``: nobody said what it was to hold. ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing. ``base``: the
     archive that this one holds the changes since; ``chain`` all that are needed, the oldest first
     and this one last. ``verified``: when it was read back;
     ``verification``: ``contents``, or ``checksum`` where it is encrypted for somebody else.
@@ -103,7 +103,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     original_size: int = 0
     tar_size: int = 0
+    default_scope: bool = False
     excludes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     not_in_scope: tuple[str, ...] = ()
     base: str = ""
     chain: tuple[str, ...] = ()

@@ -11,23 +11,28 @@ import msgspec
 from strongroom.archive.hashing import HashingReader
 from strongroom.archive.manifest import Row
 from strongroom.archive.naming import archive_id
-from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.errors import DamageError, NotFoundError, RefusedError
 from strongroom.model.entry import Entry, EntryKind, sort_key
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.operations.archives.contents import Unseal, opened, things
 from strongroom.operations.archives.manifests import load_manifest
+from strongroom.operations.archives.sums import wrong_beside
 from strongroom.restore.files.order import Order, Refused
 
 _DEVICES: Final = frozenset({EntryKind.CHARACTER_DEVICE, EntryKind.BLOCK_DEVICE})
 
 
 class Leaf(NamedTuple):
-    """Where the bytes of a file are: in which archive, under which name, and what they hash to."""
+    """Where the bytes of a file are: in which archive, under which name, and what they hash to.
+
+    ``stored``: how many of them there are, without holes.
+    """
 
     archive: str
     path: bytes
     sha256: bytes
+    stored: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,20 @@ class ArchiveTree:
         mine = (entry for entry in self.entries if entry.path in leaves)
         return sum({leaves[one.path][:2]: one.size for one in mine}.values())
 
+    @property
+    def stored(self) -> int:
+        """Bytes that its files take on a disk, holes left out."""
+        leaves = self.leaves
+        mine = (leaves[entry.path] for entry in self.entries if entry.path in leaves)
+        return sum({leaf[:2]: leaf.stored for leaf in mine}.values())
+
 
 @dataclass(slots=True)
 class _Held:
-    """What one archive holds: its entries, and the size and hash of each file with bytes."""
+    """What one archive holds: its entries, and the size, hash and data of each file with bytes."""
 
     entries: dict[bytes, Entry] = field(default_factory=dict)
-    bytes: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    bytes: dict[bytes, tuple[int, bytes, int]] = field(default_factory=dict)
 
 
 def read_tree(
@@ -66,6 +78,7 @@ def read_tree(
     as it was made, or that no archive of a project can mean; so does one that unpacks to more than
     it states, or than ``room`` if it states nothing.
     """
+    _refuse_unsound(shelf, one)
     _refuse_too_large(one, room)
     rows = _rows(shelf, one, unseal)
     archives = needed_archives(shelf, one, rows)
@@ -88,10 +101,10 @@ def read_tree(
 
 
 def _refuse_too_large(one: Shelved, room: int) -> None:
-    stated = one.metadata.original_size if one.metadata is not None else 0
+    stated = one.metadata.tar_size if one.metadata is not None else 0
     if stated > room:
         raise RefusedError(
-            f"the archive {one.id} unpacks to {stated:,} bytes, and {room:,} are free there",
+            f"the archive {one.id} unpacks to about {stated:,} bytes, and {room:,} are free there",
             hint="Nothing was changed. Free some space, or restore into another folder: --to.",
         )
 
@@ -110,33 +123,63 @@ def needed_archives(shelf: Shelf, one: Shelved, rows: Sequence[Row] | None) -> l
         if archive_id(name) is None:
             raise damaged(one, f"its manifest names '{name}', which is no archive")
         try:
-            found.append(shelf.find(name))
+            base = shelf.find(name)
         except NotFoundError as error:
             raise DamageError(
                 f"{one.id} builds on {name}, and {error.message}",
                 hint="Restore an archive before it, or bring that one back from a copy.",
             ) from error
+        _refuse_unsound(shelf, base)
+        found.append(base)
     return [*found, one]
 
 
+def _refuse_unsound(shelf: Shelf, one: Shelved) -> None:
+    """Refuse an archive of which nobody can say what it stands for."""
+    wrong = one.why if one.state is State.DAMAGED else ""
+    wrong = wrong or next(wrong_beside(shelf.below(one), one), "")
+    if wrong:
+        file = shelf.below(one).shown(one.name or one.id.archive(".tar.gz"))
+        raise DamageError(
+            f"the archive {one.id} is damaged: {wrong}",
+            hint="Nothing was changed. Restore another one; what this one still holds, "
+            f"'tar -xf {file}' can unpack elsewhere.",
+        )
+
+
 def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Sink) -> _Held:
+    try:
+        return _read_whole(shelf, one, unseal, room, sink)
+    except DamageError as error:
+        if str(one.id) in error.message:
+            raise
+        raise damaged(one, error.message) from error
+
+
+def _read_whole(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Sink) -> _Held:
     held = _Held()
     metadata = one.metadata
-    most = metadata.original_size if metadata is not None and metadata.is_ours else room
+    most = metadata.tar_size if metadata is not None and metadata.is_ours else room
     stored = 0
+
+    def take(_offset: int, piece: memoryview) -> None:
+        nonlocal stored
+        stored += len(piece)
+        if stored > most:
+            raise damaged(one, f"it unpacks to more than {most:,} bytes")
+
     with opened(shelf.below(one), one.name, unseal) as archive:
-        for thing in things(archive.tar, sink):
+        before = 0
+        for thing in things(archive.tar, sink, take=take):
             entry = thing.entry
+            mine, before = stored - before, stored
             if not entry.path:
                 continue  # the top folder itself, as './' in an archive that tar made
             if entry.path in held.entries:
                 raise damaged(one, f"{_shown(entry.path)} is in it twice")
             held.entries[entry.path] = entry
             if thing.sha256:
-                held.bytes[entry.path] = entry.size, thing.sha256
-                stored += entry.size
-            if stored > most:
-                raise damaged(one, f"it unpacks to more than {most:,} bytes")
+                held.bytes[entry.path] = entry.size, thing.sha256, mine
         check_checksum(one, archive.packed)
     return held
 
@@ -154,17 +197,17 @@ def _chosen(
     held: _Held, archive: str, wanted: Mapping[bytes, Row] | None
 ) -> Iterator[tuple[Entry, Leaf | None]]:
     """Yield what of an archive is in the tree, with groups of hard links as a source has them."""
-    firsts = {e.link for e in held.entries.values() if e.link}
+    firsts = {entry.link for entry in held.entries.values() if entry.link}
     for path, entry in held.entries.items():
         row = None if wanted is None else wanted.get(path)
         if wanted is not None and (row is None or row.archive != archive):
             continue
         brings = entry.link or path
+        link = brings if brings in firsts else b""
         if entry.kind != EntryKind.FILE:
-            link = brings if brings in firsts else b""
             yield msgspec.structs.replace(entry, link=link), None
             continue
-        size, sha256 = held.bytes.get(brings, (-1, b""))
+        size, sha256, stored = held.bytes.get(brings, (-1, b"", 0))
         if size < 0:
             raise DamageError(
                 f"the archive {archive} is damaged: {_shown(path)} is a further name of "
@@ -174,8 +217,8 @@ def _chosen(
             raise DamageError(
                 f"the archive {archive} is damaged: {_shown(path)} is not what its manifest says"
             )
-        link = brings if brings in firsts else b""
-        yield msgspec.structs.replace(entry, size=size, link=link), Leaf(archive, brings, sha256)
+        leaf = Leaf(archive, brings, sha256, stored)
+        yield msgspec.structs.replace(entry, size=size, link=link), leaf
 
 
 def _check(one: Shelved, entries: Iterable[Entry]) -> None:
@@ -217,6 +260,18 @@ def select(tree: ArchiveTree, paths: Sequence[bytes], shown: str) -> ArchiveTree
         if path not in found:
             raise NotFoundError(f"there is no {_shown(path)} in {shown}")
     return ArchiveTree(chosen, tree.leaves, tree.archives)
+
+
+def without(tree: ArchiveTree, paths: Sequence[bytes]) -> tuple[ArchiveTree, bytes | None]:
+    """Return the tree without what is at or below these paths, and the first of it."""
+    kept = []
+    left: bytes | None = None
+    for entry in tree.entries:
+        if any(entry.path == path or entry.path.startswith(path + b"/") for path in paths):
+            left = left if left is not None else entry.path
+        else:
+            kept.append(entry)
+    return (tree if left is None else ArchiveTree(kept, tree.leaves, tree.archives)), left
 
 
 def damaged(one: Shelved, why: str) -> DamageError:
