@@ -110,8 +110,9 @@ class Project:
             path.write_bytes(data)
 
     def names(self) -> set[str]:
-        """Return what is in the folder of the archives."""
-        return set(os.listdir(self.backup)) if self.backup.exists() else set()
+        """Return what is in the folder of the archives, but for the logs of other runs."""
+        there = os.listdir(self.backup) if self.backup.exists() else []
+        return {name for name in there if not name.endswith(".log")}
 
     # -- by the command line
 

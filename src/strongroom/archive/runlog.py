@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
-from strongroom.archive.files import TROUBLE, Files, OutFile
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import StrongroomError
 from strongroom.model.events import Event, Notice, PhaseBegan, ProblemFound, Sink
@@ -32,13 +32,21 @@ def failed_line(clock: Clock, error: BaseException) -> bytes:
     return log_line(clock, "ERROR", _said(error))
 
 
+class Lines(Protocol):
+    """Where the lines of a log go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take in a line."""
+        ...
+
+
 class RunLog:
     """Writes lines as they come, so that a run that is killed has its log; from any thread.
 
     A line that cannot be written is no reason to fail: ``broken`` says so at the end.
     """
 
-    def __init__(self, file: OutFile, clock: Clock) -> None:
+    def __init__(self, file: Lines, clock: Clock) -> None:
         self._file = file
         self._clock = clock
         self._lock = threading.Lock()

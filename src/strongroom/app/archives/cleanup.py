@@ -33,8 +33,7 @@ def clean_up(run: Run, place: ArchivePlace, ages: Ages, *, dry_run: bool) -> Cle
     old = old_logs(shelf.files, now_ns - ages.archives * DAY_NS)
     with kept_log(run, shelf.files, "cleanup") as (_, log):
         for verdict in verdicts:
-            if log is not None:
-                log.say(f"{'removes' if verdict.goes else 'keeps'} {verdict.one.id}: {verdict.why}")
+            log.say(f"{'removes' if verdict.goes else 'keeps'} {verdict.one.id}: {verdict.why}")
         freed = remove(shelf, verdicts)
         for name in old:
             shelf.files.remove(name)

@@ -143,9 +143,8 @@ def restore_archive(
         _work_folder(heard, Path(target.path)) as work,
     ):
         report = _Restore(heard, place, shelf, one, keys, request, target, work).run_it(decide)
-        if log is not None:
-            done = "restored" if report is not None else "not confirmed, nothing was changed"
-            log.say(f"{one.id} into {target.path}: {done}")
+        done = "restored" if report is not None else "not confirmed, nothing was changed"
+        log.say(f"{one.id} into {target.path}: {done}")
         return report
 
 
