@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.archive.manifest import read_manifest, write_manifest
 from strongroom.model.entry import EntryKind
 from tests.archive.making import tar_of, thing
 from tests.cli.harness import COMMAND, NO_KEY, Program, Result
@@ -241,6 +242,19 @@ def test_the_file_of_an_incremental_archive_means_the_whole_archive(
     assert compare_trees(folder, program.folder / "back", ignore=["top"]) == []
 
 
+def test_a_further_name_of_what_is_gone(program: Program, second: Second) -> None:
+    """A file comes with its bytes also where the name that brought them is not in the tree."""
+    project(program)
+    newest = max((program.folder / "shelf").iterdir())
+    manifest = newest / "backup-manifest.jsonl.gz"
+    rows = read_manifest(manifest.read_bytes(), newest.name, "it")
+    kept = [row for row in rows if row.path != b"a"]
+    manifest.write_bytes(write_manifest(newest.name, kept))
+    second.good("import", newest)
+    assert second.good("dump", "latest", "/linked").raw == b"1"
+    assert [row.path for row in kept] == [whole.entry.path for whole in second.tree()]
+
+
 def test_an_archive_before_it_is_gone(program: Program, second: Second) -> None:
     """Exit 4, and nothing in the repository lists it."""
     project(program)
@@ -411,6 +425,17 @@ def test_what_cannot_be_a_tree(program: Program, second: Second, data: bytes, sa
     assert done.returncode == 4, done
     assert said in done.stderr.decode()
     assert second.is_empty()
+
+
+def test_a_link_to_an_archive(program: Program, second: Second) -> None:
+    """It is followed; what is no file is to be piped in, exit 2."""
+    (program.folder / "theirs.tar").write_bytes(tar_of((thing(b"a", size=1), b"1")))
+    (program.folder / "link").symlink_to("theirs.tar")
+    second.good("import", "link")
+    assert second.good("dump", "latest", "/a").raw == b"1"
+    os.mkfifo(program.folder / "fifo")
+    refused = second.run("import", "fifo")
+    assert (refused.code, "Pipe it in" in refused.err) == (2, True)
 
 
 def test_an_agent_imports(program: Program) -> None:
