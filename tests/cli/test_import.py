@@ -18,7 +18,7 @@ import pytest
 
 from strongroom.archive.manifest import read_manifest, write_manifest
 from strongroom.model.entry import EntryKind
-from tests.archive.making import tar_of, thing
+from tests.archive.making import headers_of, tar_of, thing
 from tests.cli.harness import COMMAND, NO_KEY, Program, Result
 from tests.support.compare_trees import compare_trees
 from tests.support.file_trees import every_kind
@@ -298,11 +298,23 @@ def without_first(data: bytes) -> bytes:
     return data
 
 
+def led_elsewhere(data: bytes) -> bytes:
+    """Return a tar whose hard link leads to another file, in a header that is in order."""
+    (at,) = [at for at in headers_of(data) if data[at + 156 : at + 157] == b"1"]
+    header = bytearray(data[at : at + 512])
+    assert header[157:159] == b"a\0"
+    header[157:158] = b"b"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return data[:at] + header + data[at + 512 :]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (replaced(b"content", b"Content"), "not those it was made of"),
         (without_first, "missing in it"),
+        (led_elsewhere, "which is another file"),
         (lambda data: data[: 3 * 512], "cut off"),
         (lambda data: tar_of(thing(b"more"))[:512] + data, "not in its manifest"),
     ],
@@ -312,6 +324,7 @@ def test_a_forged_archive(
 ) -> None:
     """Whatever is not as the manifest says: exit 4, and nothing in the repository lists it."""
     documents = program.make_files({"a": "content", "b": "2" * 20, "large": b"3" * 2_000_000})
+    os.link(documents / "a", documents / "linked")
     program.good("backup", documents)
     program.good("export", f"latest:{documents}", "--to", "out")
     made = only(program.folder / "out")
@@ -386,19 +399,25 @@ def test_an_archive_of_gnu_tar(program: Program, second: Second, options: tuple[
 
 
 def test_names_from_the_root_and_names_twice(program: Program, second: Second) -> None:
-    """As tar extracts them: the slash is taken away, and the last one counts."""
+    """As tar extracts them: the slash is taken away, the last one counts, one that leads to itself
+    is there already, and one may lead to a further name.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in (("/etc/a", b"old"), ("/etc/a", b"new"), ("etc/b", b"b")):
             one = tarfile.TarInfo(name)
             one.size = len(data)
             tar.addfile(one, io.BytesIO(data))
-        link = tarfile.TarInfo("etc/c")
-        link.type, link.linkname = tarfile.LNKTYPE, "etc/b"
-        tar.addfile(link)
+        for name, target in (("etc/c", "etc/b"), ("etc/b", "etc/b"), ("etc/d", "etc/c")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            tar.addfile(link)
     assert piped(program, second, buffer.getvalue()).returncode == 0
     assert second.good("dump", "latest", "/etc/a").raw == b"new"
-    assert second.good("dump", "latest", "/etc/c").raw == b"b"
+    for name in ("b", "c", "d"):
+        assert second.good("dump", "latest", f"/etc/{name}").raw == b"b"
+    links = {whole.entry.path: whole.entry.link for whole in second.tree()}
+    assert links == {b"etc/a": b"", b"etc/b": b"etc/b", b"etc/c": b"etc/b", b"etc/d": b"etc/b"}
 
 
 @pytest.mark.parametrize(
@@ -411,6 +430,7 @@ def test_names_from_the_root_and_names_twice(program: Program, second: Second) -
             tar_of(thing(b"d", EntryKind.DIRECTORY), thing(b"e", link=b"d")),
             "which is no file in it",
         ),
+        (tar_of(thing(b"a"), thing(b"b", link=b"a"), thing(b"a")), "has further names"),
         (tar_of(thing(b"a")) + b"more", "behind its end"),
         (tar_of(thing(b"a"))[:1024], "blocks at its end"),
         (gzip.compress(tar_of(thing(b"a")))[:-4], "cut off"),
