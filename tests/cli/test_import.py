@@ -420,6 +420,16 @@ def test_names_from_the_root_and_names_twice(program: Program, second: Second) -
     assert links == {b"etc/a": b"", b"etc/b": b"etc/b", b"etc/c": b"etc/b", b"etc/d": b"etc/b"}
 
 
+def self_linked() -> bytes:
+    """Return a tar of nothing but a hard link to itself."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        link = tarfile.TarInfo("a")
+        link.type, link.linkname = tarfile.LNKTYPE, "a"
+        tar.addfile(link)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -431,6 +441,7 @@ def test_names_from_the_root_and_names_twice(program: Program, second: Second) -
             "which is no file in it",
         ),
         (tar_of(thing(b"a"), thing(b"b", link=b"a"), thing(b"a")), "has further names"),
+        (self_linked(), "which is no file in it"),
         (tar_of(thing(b"a")) + b"more", "behind its end"),
         (tar_of(thing(b"a"))[:1024], "blocks at its end"),
         (gzip.compress(tar_of(thing(b"a")))[:-4], "cut off"),
