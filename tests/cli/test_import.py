@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.archive.manifest import read_manifest, write_manifest
 from strongroom.model.entry import EntryKind
-from tests.archive.making import tar_of, thing
+from tests.archive.making import headers_of, tar_of, thing
 from tests.cli.harness import COMMAND, NO_KEY, Program, Result
 from tests.support.compare_trees import compare_trees
 from tests.support.file_trees import every_kind
@@ -241,6 +242,19 @@ def test_the_file_of_an_incremental_archive_means_the_whole_archive(
     assert compare_trees(folder, program.folder / "back", ignore=["top"]) == []
 
 
+def test_a_further_name_of_what_is_gone(program: Program, second: Second) -> None:
+    """A file comes with its bytes also where the name that brought them is not in the tree."""
+    project(program)
+    newest = max((program.folder / "shelf").iterdir())
+    manifest = newest / "backup-manifest.jsonl.gz"
+    rows = read_manifest(manifest.read_bytes(), newest.name, "it")
+    kept = [row for row in rows if row.path != b"a"]
+    manifest.write_bytes(write_manifest(newest.name, kept))
+    second.good("import", newest)
+    assert second.good("dump", "latest", "/linked").raw == b"1"
+    assert [row.path for row in kept] == [whole.entry.path for whole in second.tree()]
+
+
 def test_an_archive_before_it_is_gone(program: Program, second: Second) -> None:
     """Exit 4, and nothing in the repository lists it."""
     project(program)
@@ -284,11 +298,23 @@ def without_first(data: bytes) -> bytes:
     return data
 
 
+def led_elsewhere(data: bytes) -> bytes:
+    """Return a tar whose hard link leads to another file, in a header that is in order."""
+    (at,) = [at for at in headers_of(data) if data[at + 156 : at + 157] == b"1"]
+    header = bytearray(data[at : at + 512])
+    assert header[157:159] == b"a\0"
+    header[157:158] = b"b"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return data[:at] + header + data[at + 512 :]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (replaced(b"content", b"Content"), "not those it was made of"),
         (without_first, "missing in it"),
+        (led_elsewhere, "which is another file"),
         (lambda data: data[: 3 * 512], "cut off"),
         (lambda data: tar_of(thing(b"more"))[:512] + data, "not in its manifest"),
     ],
@@ -298,6 +324,7 @@ def test_a_forged_archive(
 ) -> None:
     """Whatever is not as the manifest says: exit 4, and nothing in the repository lists it."""
     documents = program.make_files({"a": "content", "b": "2" * 20, "large": b"3" * 2_000_000})
+    os.link(documents / "a", documents / "linked")
     program.good("backup", documents)
     program.good("export", f"latest:{documents}", "--to", "out")
     made = only(program.folder / "out")
@@ -372,19 +399,35 @@ def test_an_archive_of_gnu_tar(program: Program, second: Second, options: tuple[
 
 
 def test_names_from_the_root_and_names_twice(program: Program, second: Second) -> None:
-    """As tar extracts them: the slash is taken away, and the last one counts."""
+    """As tar extracts them: the slash is taken away, the last one counts, one that leads to itself
+    is there already, and one may lead to a further name.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in (("/etc/a", b"old"), ("/etc/a", b"new"), ("etc/b", b"b")):
             one = tarfile.TarInfo(name)
             one.size = len(data)
             tar.addfile(one, io.BytesIO(data))
-        link = tarfile.TarInfo("etc/c")
-        link.type, link.linkname = tarfile.LNKTYPE, "etc/b"
-        tar.addfile(link)
+        for name, target in (("etc/c", "etc/b"), ("etc/b", "etc/b"), ("etc/d", "etc/c")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            tar.addfile(link)
     assert piped(program, second, buffer.getvalue()).returncode == 0
     assert second.good("dump", "latest", "/etc/a").raw == b"new"
-    assert second.good("dump", "latest", "/etc/c").raw == b"b"
+    for name in ("b", "c", "d"):
+        assert second.good("dump", "latest", f"/etc/{name}").raw == b"b"
+    links = {whole.entry.path: whole.entry.link for whole in second.tree()}
+    assert links == {b"etc/a": b"", b"etc/b": b"etc/b", b"etc/c": b"etc/b", b"etc/d": b"etc/b"}
+
+
+def self_linked() -> bytes:
+    """Return a tar of nothing but a hard link to itself."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        link = tarfile.TarInfo("a")
+        link.type, link.linkname = tarfile.LNKTYPE, "a"
+        tar.addfile(link)
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -397,6 +440,8 @@ def test_names_from_the_root_and_names_twice(program: Program, second: Second) -
             tar_of(thing(b"d", EntryKind.DIRECTORY), thing(b"e", link=b"d")),
             "which is no file in it",
         ),
+        (tar_of(thing(b"a"), thing(b"b", link=b"a"), thing(b"a")), "has further names"),
+        (self_linked(), "which is no file in it"),
         (tar_of(thing(b"a")) + b"more", "behind its end"),
         (tar_of(thing(b"a"))[:1024], "blocks at its end"),
         (gzip.compress(tar_of(thing(b"a")))[:-4], "cut off"),
@@ -411,6 +456,17 @@ def test_what_cannot_be_a_tree(program: Program, second: Second, data: bytes, sa
     assert done.returncode == 4, done
     assert said in done.stderr.decode()
     assert second.is_empty()
+
+
+def test_a_link_to_an_archive(program: Program, second: Second) -> None:
+    """It is followed; what is no file is to be piped in, exit 2."""
+    (program.folder / "theirs.tar").write_bytes(tar_of((thing(b"a", size=1), b"1")))
+    (program.folder / "link").symlink_to("theirs.tar")
+    second.good("import", "link")
+    assert second.good("dump", "latest", "/a").raw == b"1"
+    os.mkfifo(program.folder / "fifo")
+    refused = second.run("import", "fifo")
+    assert (refused.code, "Pipe it in" in refused.err) == (2, True)
 
 
 def test_an_agent_imports(program: Program) -> None:

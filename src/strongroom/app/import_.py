@@ -126,8 +126,11 @@ def _coming(run: Run, request: ImportRequest, unseal: Unseal | None) -> Iterator
     if found is not None:
         yield _of_shelf(*found, request, unseal)
         return
-    files = Files(run.machine.fs, os.fsencode(path.parent), access_of(run))
-    with files.reading(path.name) as file:
+    real = Path(os.path.realpath(path))
+    if not real.is_file():
+        raise UsageError(f"{path} is no file", hint="Pipe it in: strongroom import - < FILE")
+    files = Files(run.machine.fs, os.fsencode(real.parent), access_of(run))
+    with files.reading(real.name) as file:
         name = request.name or path.name.partition(".")[0] or path.name
         members = deliver_stream(file, unseal, str(path))
         yield _Coming(Arrival(name, _ARCHIVE, _ROOT, members))

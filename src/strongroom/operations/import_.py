@@ -181,8 +181,8 @@ class _Import:
     def take(self, delivered: Delivered) -> None:
         """Save what a member brings; ``DamageError`` if that is not what was said of it."""
         entry = _named(delivered.member.entry)
-        if not entry.path or entry.link == entry.path:
-            return  # the top folder itself, or once more what is there
+        if not entry.path:
+            return  # the top folder itself
         mark = _WANTED if delivered.wanted else 0
         if entry.link:
             origin = delivered.origin
