@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -217,7 +218,7 @@ def _magnitude(seconds: float) -> int:
 def _reached(session: pytest.Session, files: Collection[str], says: Path) -> None:
     """Run every test, and write its name, seconds, and what it reaches; or which one fails."""
     found = []
-    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+    for item, following in zip_longest(session.items, session.items[1:]):
         began = time.monotonic()
         with traced(files) as places:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -230,7 +231,7 @@ def _reached(session: pytest.Session, files: Collection[str], says: Path) -> Non
 
 def _failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str:
     """Run tests until one fails; its name."""
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip_longest(items, items[1:]):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
             return item.nodeid
