@@ -165,7 +165,7 @@ class _Runner:
         says = self._scratch / "reached"
         says.touch()
         files = {str(mutant.path) for mutant in self._mutants}
-        _pid, status = os.waitpid(_fork(lambda: _reached(session, files, says)), 0)
+        _pid, status = os.waitpid(_fork(lambda: _reached(session, files, says), self._scratch), 0)
         if status:
             self.failure = f"without any fault this fails: {says.read_text() or 'to try the tests'}"
             return {}
@@ -192,7 +192,9 @@ class _Runner:
             says.write_text(_failing(session, chosen))
 
         says.touch()
-        self._running[_fork(run)] = _Running(mutant, time.monotonic() + LONGEST, says)
+        self._running[_fork(run, self._scratch)] = _Running(
+            mutant, time.monotonic() + LONGEST, says
+        )
 
     def _look_at_all(self) -> None:
         """Tell of those that ended, or that take too long, and wait for a moment."""
@@ -238,13 +240,17 @@ def _failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str:
     return ""
 
 
-def _fork(act: Callable[[], object]) -> int:
-    """Do something in a child; its status is 0 unless that raised anything."""
+def _fork(act: Callable[[], object], scratch: Path) -> int:
+    """Do something in a child; its status is 0 unless that raised anything.
+
+    Whatever it leaves is below ``scratch``.
+    """
     child = os.fork()
     if child:
         return child
     try:
         os.setsid()
+        tempfile.tempdir = str(scratch)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
