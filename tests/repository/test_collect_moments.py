@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from strongroom.crypto.primitives import sha256
@@ -14,6 +16,7 @@ from strongroom.repository.envelope import Kind
 from strongroom.repository.records import OrderKind, PackIds, Voided
 from tests.repository.test_collect import Hiding
 from tests.repository.test_collect_races import A, B, Told, keys, other_host, stop_at, with_garbage
+from tests.support.agents import agent_host
 from tests.support.hooks import HookedStore
 from tests.support.invariants import check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
@@ -392,3 +395,26 @@ def test_a_listing_that_lacks_a_commit_is_no_evidence_at_the_end(host: Kit, time
     assert stranger.prune().packs == 1
     check_nothing_left(host)
     check_invariants(host, {kept: B})
+
+
+def test_to_look_while_a_run_cannot_be_read_is_refused(host: Kit) -> None:
+    """Nobody knows what is there: exit 4, with the object."""
+    with_garbage(host)
+    key = layout.run_object(1, "kills")
+    host.store.put(key, b"rotten")
+    with pytest.raises(DamageError, match=f"cannot collect: {key} is damaged"):
+        look(host)
+
+
+def test_what_an_agent_says_it_saw_stops_the_collector(host: Kit, tmp_path: Path) -> None:
+    """A commit that only an agent's commit names is gone: it may be true, so nothing is removed."""
+    agent = agent_host(host, tmp_path)
+    agent.clock = host.clock
+    lost, kept = agent.backup(A).snapshot, agent.backup(B).snapshot
+    (key,) = [one for one in keys(host, layout.COMMITS) if one.endswith(lost.id)]
+    host.store.delete(key)
+    packs = pack_ids(host)
+    with pytest.raises(DamageError, match=f"{key} is not there, and an agent's commit"):
+        other_host(host, "stranger").prune()
+    assert pack_ids(host) == packs
+    assert other_host(host, "reader").restore(kept.id)[1] == B

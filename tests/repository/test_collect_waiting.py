@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from strongroom.repository import layout
 from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.faults.workloads import undecided
 from tests.repository.test_collect_races import A, B, Told, keys, other_host, with_garbage
+from tests.support.agents import agent_host
 from tests.support.forging import begun
 from tests.support.invariants import check_invariants, check_nothing_left
 from tests.support.kit import DAY_NS, Kit
@@ -197,3 +199,24 @@ def test_of_many_sessions_a_few_are_named(host: Kit, count: int, more: str) -> N
     named = [one for one in sessions if one.id.hex()[:8] in told.value.message]
     assert len(named) == 5
     assert told.value.message.endswith(f"Z){more}")
+
+
+def test_what_is_no_session_is_nobody(host: Kit) -> None:
+    """An object below sessions/ whose name is that of none stops nobody, and stays."""
+    kept = with_garbage(host)
+    host.store.put("sessions/notes.txt", b"somebody put this here")
+    assert host.prune().packs == 1
+    assert keys(host, layout.SESSIONS) == ["sessions/notes.txt"]
+    assert host.restore(kept)[1] == B
+
+
+def test_a_writer_that_cannot_be_read_is_called_by_its_id(host: Kit, tmp_path: Path) -> None:
+    """Whoever is waited for is named as far as that is possible."""
+    with_garbage(host)
+    agent = agent_host(host, tmp_path)
+    agent.clock = host.clock
+    writer = begun(agent).key.removeprefix(layout.COMMITS).partition("/")[0]
+    (key,) = [one for one in keys(host, layout.WRITERS) if one.endswith(writer)]
+    host.store.delete(key)
+    with pytest.raises(BusyError, match=f"of {writer[:8]} "):
+        other_host(host, "stranger").prune()
