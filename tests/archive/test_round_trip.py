@@ -70,9 +70,17 @@ def test_everything_comes_back(things: list[tuple[Entry, bytes]], most: int) -> 
     assert len(data) % 10_240 == 0
     found = members_of(data, most)
     assert len(found) == len(things)
+    specials: dict[bytes, Entry] = {}
     for (entry, bytes_), one in zip(things, found, strict=True):
         if entry.link == entry.path:
             entry = msgspec.structs.replace(entry, link=b"")  # noqa: PLW2901 - as it is read
+        elif entry.link in specials:  # a further name of it
+            of = specials[entry.link]
+            entry = msgspec.structs.replace(  # noqa: PLW2901 - as it is read
+                entry, kind=of.kind, target=of.target, rdev=of.rdev
+            )
+        elif entry.kind not in (EntryKind.FILE, EntryKind.DIRECTORY):
+            specials[entry.path] = entry
         assert one.data == bytes_
         assert one.entry.flags in (0, entry.flags)
         assert msgspec.structs.replace(one.entry, flags=entry.flags) == entry
@@ -99,6 +107,19 @@ def test_a_size_above_8_gib() -> None:
     entry = thing(b"huge", size=9 << 30)
     member = next(read_tar(Chunks(member_headers(entry, 9 << 30))))
     assert (member.entry.size, member.stored) == (9 << 30, 9 << 30)
+
+
+def test_a_further_name_is_what_it_leads_to() -> None:
+    """Of a symbolic link, a FIFO and a device; of something that is not there it stays a file."""
+    link = msgspec.structs.replace(thing(b"l", EntryKind.SYMLINK), target=b"there")
+    disk = msgspec.structs.replace(thing(b"d", EntryKind.BLOCK_DEVICE), rdev=(8, 1))
+    others = [thing(b"2" + name, link=name) for name in (b"l", b"d", b"f", b"x")]
+    data = tar_of(link, disk, thing(b"f", EntryKind.FIFO), *others)
+    found = {one.entry.path: one.entry for one in members_of(data)}
+    assert (found[b"2l"].kind, found[b"2l"].target) == (EntryKind.SYMLINK, b"there")
+    assert (found[b"2d"].kind, found[b"2d"].rdev) == (EntryKind.BLOCK_DEVICE, (8, 1))
+    assert found[b"2f"].kind == EntryKind.FIFO
+    assert found[b"2x"].kind == EntryKind.FILE
 
 
 def test_the_first_of_a_group_can_be_known() -> None:

@@ -99,8 +99,16 @@ class Program:
         """The cache folder of this home."""
         return self.home / ".cache/strongroom"
 
-    def run(self, *arguments: str | Path, env: Mapping[str, str | None] | None = None) -> Result:
-        """Run a command in this process; ``env`` adds variables, or takes them away with None."""
+    def run(
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str | None] | None = None,
+        answer: str = "",
+    ) -> Result:
+        """Run a command in this process; ``env`` adds variables, or takes them away with None.
+
+        ``answer`` is all of its standard input.
+        """
         out, err = (
             io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
         )
@@ -108,7 +116,7 @@ class Program:
             _kept_signals(),
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ, self._environment(env), clear=True),
-            mock.patch.object(sys, "stdin", io.StringIO()),
+            mock.patch.object(sys, "stdin", io.StringIO(answer)),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
@@ -116,9 +124,14 @@ class Program:
         raw = _bytes_of(out)
         return Result(code, raw.decode("utf-8", "replace"), _bytes_of(err).decode(), raw)
 
-    def good(self, *arguments: str | Path, env: Mapping[str, str | None] | None = None) -> Result:
+    def good(
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str | None] | None = None,
+        answer: str = "",
+    ) -> Result:
         """Run a command that must end with 0."""
-        result = self.run(*arguments, env=env)
+        result = self.run(*arguments, env=env, answer=answer)
         assert result.code == 0, result
         return result
 

@@ -62,6 +62,8 @@ READS = [
     ("ls", "latest"),
     ("dump", "latest", "/a"),
     ("restore", "latest", "--to", "back"),
+    ("export", "latest", "--to", "back"),
+    ("export", "latest", "--to", "-"),
     ("verify",),
     ("verify", "--read-data"),
     ("key", "list"),

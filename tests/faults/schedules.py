@@ -220,7 +220,11 @@ class Schedule:
     def _read(self, kit: Kit, process: Process) -> None:
         rng = random.Random(f"{self.seed} {process.name}")
         wanted = rng.choice(sorted(self.known.wanted))
-        result, files = kit.restore(wanted)
+        try:
+            result, files = kit.restore(wanted)
+        except LookupError:
+            assert wanted not in self.known.wanted, "a snapshot that is wanted is not listed"
+            return
         if wanted in self.known.wanted:
             assert not result.damaged, "a restore beside a collector reports damage"
             assert files == dict(self.known.files[wanted])

@@ -54,6 +54,8 @@ GROUPS: Final[Mapping[str, Group]] = {
             "tests/repository/test_collect_hostile.py",
             "tests/repository/test_collect_moments.py",
             "tests/repository/test_presence.py",
+            "tests/repository/test_collect_waiting.py",
+            "tests/repository/test_unopenable.py",
             "tests/repository/test_reliance.py",
             "tests/repository/test_session.py",
             "tests/faults/test_power_loss.py",

@@ -12,7 +12,6 @@ REVIEWED: Final[dict[str, str]] = {
     "survey.py:_census: if name is not None -> ": "what is no name of a segment was not killed",
     "collect.py:_collect: found.past.killed_packs - listed.packs.keys() -> "
     "found.past.killed_packs": "a killed pack that came back is removed again by the same run",
-    "waiting.py:wait: False -> True": "whom it waits for is told again, or not at all",
     "repacking.py:_take: continue -> ": "a frame of which nothing is needed is opened for nothing",
     "collect.py:_delete: repository.store.sync([layout.GC]); sizes = {i.key: i.size for i in "
     "repository.store.list(layout.PACKS)} if packs else {} -> the other way round": (
@@ -24,9 +23,6 @@ REVIEWED: Final[dict[str, str]] = {
     "census.py:spared: ~covered[first] & tombed[packs] -> ~covered[first]": (
         "packs that are not tombed are taken out of the tombs in vain"
     ),
-    "survey.py:_census: if segment.name not in past.doubtful.index -> ": (
-        "what only a doubtful segment lists is doubtful itself, or another one lists it as well"
-    ),
     "verdict.py:_needed_segments: past.killed_packs - listed.packs.keys() -> past.killed_packs": (
         _GONE
     ),
@@ -37,7 +33,6 @@ REVIEWED: Final[dict[str, str]] = {
     "verdict.py:_targets: commit is None or commit.purpose == Purpose.BACKUP -> "
     "without commit.purpose == Purpose.BACKUP": "a backup that names targets is damage, not read",
     "verdict.py:tombs: past.killed_packs - listed.packs.keys() -> past.killed_packs": _GONE,
-    "session.py:begin: self._tell_of(absent.unreadable) -> ": "only tells somebody something",
     "retention.py:_stand_together: 1 -> 2": "any number below 0 begins the loop",
     "trust.py:believed: claim.agent and one.counts -> without claim.agent": (
         "a group is of one writer, who is an agent or is not"
@@ -45,8 +40,9 @@ REVIEWED: Final[dict[str, str]] = {
     "verdict.py:kills: if one.key not in commits -> ": (
         "heads that a kills names explain themselves"
     ),
-    "repacking.py:run: since >= _CHECKPOINT -> with Gt": "a byte more between two segments",
+    "repacking.py:run: since >= self._bytes_between -> with Gt": "a byte more between two segments",
     "repacking.py:run: 0 -> 1": "a byte less between two segments",
+    "repacking.py:run: 0 -> 1 (2)": "a byte less between two segments",
     "compacting.py:_cut: segment.size > room -> with GtE": "a byte less in a joined segment",
     "waiting.py:wait: _commit_key(s) not in killed and (not self._decided(s)) -> "
     "without not self._decided(s)": "those that are decided are left out a moment later",

@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -164,7 +165,7 @@ class _Runner:
         says = self._scratch / "reached"
         says.touch()
         files = {str(mutant.path) for mutant in self._mutants}
-        _pid, status = os.waitpid(_fork(lambda: _reached(session, files, says)), 0)
+        _pid, status = os.waitpid(_fork(lambda: _reached(session, files, says), self._scratch), 0)
         if status:
             self.failure = f"without any fault this fails: {says.read_text() or 'to try the tests'}"
             return {}
@@ -191,7 +192,9 @@ class _Runner:
             says.write_text(_failing(session, chosen))
 
         says.touch()
-        self._running[_fork(run)] = _Running(mutant, time.monotonic() + LONGEST, says)
+        self._running[_fork(run, self._scratch)] = _Running(
+            mutant, time.monotonic() + LONGEST, says
+        )
 
     def _look_at_all(self) -> None:
         """Tell of those that ended, or that take too long, and wait for a moment."""
@@ -217,7 +220,7 @@ def _magnitude(seconds: float) -> int:
 def _reached(session: pytest.Session, files: Collection[str], says: Path) -> None:
     """Run every test, and write its name, seconds, and what it reaches; or which one fails."""
     found = []
-    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+    for item, following in zip_longest(session.items, session.items[1:]):
         began = time.monotonic()
         with traced(files) as places:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -230,20 +233,24 @@ def _reached(session: pytest.Session, files: Collection[str], says: Path) -> Non
 
 def _failing(session: pytest.Session, items: Sequence[pytest.Item]) -> str:
     """Run tests until one fails; its name."""
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip_longest(items, items[1:]):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
             return item.nodeid
     return ""
 
 
-def _fork(act: Callable[[], object]) -> int:
-    """Do something in a child; its status is 0 unless that raised anything."""
+def _fork(act: Callable[[], object], scratch: Path) -> int:
+    """Do something in a child; its status is 0 unless that raised anything.
+
+    Whatever it leaves is below ``scratch``.
+    """
     child = os.fork()
     if child:
         return child
     try:
         os.setsid()
+        tempfile.tempdir = str(scratch)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from strongroom.policy.amounts import Duration
-from strongroom.policy.brakes import brakes
+from strongroom.policy.brakes import brakes, emptied
 from strongroom.policy.candidates import Candidate, Group
 from strongroom.policy.policy import Policy
 from strongroom.policy.retention import Decision
@@ -112,6 +112,18 @@ def test_a_rule_that_keeps_nothing_of_a_group_stops_a_run() -> None:
     # a hold keeps a snapshot, but no rule does
     held = [*given, candidate("2026-10-01", held=True)]
     assert len(run(held, Policy(keep_tags=(("monhtly",),)))) == 1
+
+
+def test_who_typed_it_is_stopped_only_where_no_rule_keeps_anything() -> None:
+    """Much at once, or a source that shrank, is what he may want; a misspelt tag is not."""
+    given = [candidate(DAYS[0], files=1000), candidate(DAYS[1], files=1)]
+    much = candidates(DAYS)
+    misspelt = decisions(given, Policy(keep_tags=(("monhtly",),)))
+    (sentence,) = emptied(misspelt, NAMES)
+    assert sentence.startswith("no rule keeps anything of app of this host, and 1 of its 2 ")
+    assert emptied(decisions(much, Policy(keep_last=1)), NAMES) == []
+    assert emptied(decisions(given, Policy(keep_last=1)), NAMES) == []
+    assert emptied(decisions(given[:1], Policy(keep_tags=(("monhtly",),))), NAMES) == []
 
 
 def test_a_group_without_a_name_is_called_by_its_ids() -> None:

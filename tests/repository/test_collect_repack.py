@@ -4,6 +4,7 @@ found, once, and what was replaced goes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from strongroom.errors import DamageError
 from strongroom.model.events import Notice
 from strongroom.repository import layout
 from strongroom.repository.collection.collect import Collected, CollectLimits, Collector
+from strongroom.repository.collection.repacking import Repacker
 from strongroom.repository.loading import LoadedIndex
 from tests.repository.test_collect_races import keys, other_host, stop_at
 from tests.support.agents import agent_host
@@ -127,6 +129,26 @@ class TestRepack:
         (new,) = set(keys(host, layout.PACKS)) - before
         assert ("get", new) not in recording.requests
         check_invariants(host, {kept: A})
+
+    def test_what_was_written_is_listed_now_and_then(self, host: Kit) -> None:
+        """After so many bytes read there is a pack and a segment, so that a run that stops then was
+        not in vain; what is said to be done is all of it.
+        """
+        more = {b"d": noise(3000, "d")}
+        for files in (A | B, C | more):
+            host.backup(files)
+        old = pack_ids(host)
+        segments = len(segment_ids(host))
+
+        def every(ids: Sequence[bytes]) -> list[bool]:
+            return [True] * len(ids)
+
+        done = Repacker(host.open(), every, every, checkpoint=1).run(old, lambda: True)
+        assert done.packs == old
+        assert len({pack.pack_id for pack in done.made}) == len(old) == 2
+        assert len(segment_ids(host)) == segments + len(old)
+        assert done.written == sum(pack.size for pack in done.made)
+        assert done.read == sum(len(host.store.get(layout.pack(pack))) for pack in old)
 
     def test_small_rests_of_several_packs_become_one(self, host: Kit) -> None:
         """What is needed of two packs is put into one new pack, which one segment lists."""

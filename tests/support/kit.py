@@ -129,12 +129,14 @@ class Kit:
     def restore_all(
         self, ids: Iterable[str]
     ) -> Iterator[tuple[str, RestoreResult, dict[bytes, bytes]]]:
-        """Restore snapshots into memory, opening once; each with its id."""
+        """Restore snapshots into memory, opening once; each with its id. ``LookupError``."""
         repository = self.open()
         listing = repository.list_snapshots()
         known = {one.id: one for one in [*listing.found, *listing.forgotten]}
         for one in ids:
             target = MemoryTarget()
+            if one not in known:
+                raise LookupError(f"there is no snapshot {one}")
             yield one, restore(repository, known[one], target), target.files
 
     def order(self, kind: OrderKind, payload: Payload) -> Order:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.errors import RefusedError, StrongroomError
+from strongroom.errors import DamageError, RefusedError, StrongroomError
 from strongroom.model.fs import Buffer, Fs
 from strongroom.system.causes import cause_of
 
@@ -27,6 +28,11 @@ class FilesError(StrongroomError):
 
 class TakenError(RefusedError):
     """The name is that of something else already."""
+
+
+TROUBLE: Final = (FilesError, TakenError, DamageError)
+"""What work on the files of archives may end with, and somebody may pass over; never an
+interruption, which is an error of this program as well."""
 
 
 @contextmanager
@@ -137,9 +143,14 @@ class Files:
                 except FileExistsError:
                     if len(missing) == 1 and not exist_ok:
                         raise
+                    self._must_lead_somewhere(missing[-1])
                 else:
                     self._dress(missing[-1])
                 missing.pop()
+
+    def _must_lead_somewhere(self, path: bytes) -> None:
+        """Raise OSError for a link to what is not there, and for what is no folder."""
+        self._fs.close(self._fs.open(path + b"/.", _FOLDER))
 
     def _dress(self, path: bytes) -> None:
         fd = self._fs.open(path, _FOLDER)
@@ -168,6 +179,20 @@ class Files:
                     return sorted(os.fsdecode(name) for name in self._fs.names(fd))
             except FileNotFoundError:
                 return []
+
+    def folders(self) -> list[str]:
+        """Return what in the folder is one itself, or a link that may lead to one; sorted."""
+        names = self.names()
+        with _told(f"{self.shown()} cannot be looked at"), ExitStack() as stack:
+            fd = stack.enter_context(self._opened()) if names else -1
+            return [name for name in names if not self._is_file(name, fd)]
+
+    def _is_file(self, name: str, fd: int) -> bool:
+        try:
+            mode = self._fs.stat(os.fsencode(name), dir_fd=fd).mode
+        except FileNotFoundError:
+            return True  # it went meanwhile
+        return not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode)
 
     def mtime_ns(self, name: str = ".") -> int:
         """Return when a file, or the folder, was changed last; 0 if it is not there."""
@@ -247,11 +272,24 @@ class Files:
     def remove_folder(self, name: str) -> None:
         """Remove a folder that holds only files; ``FilesError`` if there is more in it."""
         inside = self.below(name)
+        inside.refuse_folders()
         for one in inside.names():
             inside.remove(one)
         with _told(f"{self.shown(name)} cannot be removed"), self._opened() as fd:
             self._fs.rmdir(os.fsencode(name), dir_fd=fd)
             self._fs.fsync(fd)
+
+    def refuse_folders(self) -> None:
+        """``FilesError`` if there is more in the folder than files."""
+        names = self.names()
+        with _told(f"{self.shown()} cannot be looked at"), self._opened() as fd:
+            for name in names:
+                found = self._fs.stat(os.fsencode(name), dir_fd=fd)
+                if stat.S_ISDIR(found.mode):
+                    raise FilesError(
+                        f"{self.shown(name)} is a folder, and not ours",
+                        hint="Move it away; nothing was removed.",
+                    )
 
     @contextmanager
     def _opened(self) -> Iterator[int]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
 from strongroom.archive.tarinput import Readable
 from strongroom.model.fs import Buffer
+
+_ZEROS: Final = bytes(1 << 20)
 
 
 class HashingWriter:
@@ -51,3 +54,28 @@ class HashingReader:
     def digest(self) -> bytes:
         """Return the SHA-256 of what was read so far, 32 bytes."""
         return self._hash.digest()
+
+
+class FileHash:
+    """The SHA-256 of a file whose holes are not stored, as if they were: its bytes in order."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._at = 0
+
+    def add(self, offset: int, data: Buffer) -> None:
+        """Take in what is at ``offset``, behind all that came before."""
+        self._zeros(offset)
+        self._hash.update(data)
+        self._at = offset + len(data)
+
+    def digest(self, size: int) -> bytes:
+        """Return the SHA-256 of all ``size`` bytes."""
+        self._zeros(size)
+        return self._hash.digest()
+
+    def _zeros(self, end: int) -> None:
+        while self._at < end:
+            length = min(end - self._at, len(_ZEROS))
+            self._hash.update(memoryview(_ZEROS)[:length])
+            self._at += length

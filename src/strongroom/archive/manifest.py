@@ -11,7 +11,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,9 @@ LARGEST: Final = 4 << 30
 class Row(NamedTuple):
     """One thing; ``token`` is what the walk of an incremental archive compares with.
 
-    ``sha256`` is empty for what has no bytes.
+    ``sha256`` is empty for what has no bytes. ``flags`` are those of the entry, and ``linked`` says
+    that it is the first name of a group of hard links, the others of which may be anywhere: what
+    of an entry a tar cannot say.
     """
 
     path: bytes
@@ -38,6 +40,8 @@ class Row(NamedTuple):
     sha256: bytes
     token: bytes
     archive: str
+    flags: int = 0
+    linked: bool = False
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -48,11 +52,13 @@ class _Head(msgspec.Struct, frozen=True):
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     path: str
     kind: str
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(ge=0)] = 0
     sha256: str = ""
     token: str = ""
     archive: str = ""
     path_b64: str = ""
+    flags: int = 0
+    linked: bool = False
 
 
 def write_manifest(archive: str, rows: Iterable[Row]) -> bytes:
@@ -77,6 +83,8 @@ def _line_of(row: Row, archive: str) -> _Line:
         token=b64encode(row.token).decode(),
         archive="" if row.archive == archive else row.archive,
         path_b64="" if path.encode() == row.path else b64encode(row.path).decode(),
+        flags=row.flags,
+        linked=row.linked,
     )
 
 
@@ -121,6 +129,8 @@ def _row_of(line: _Line, archive: str) -> Row:
         sha256=bytes.fromhex(line.sha256),
         token=b64decode(line.token, validate=True),
         archive=line.archive or archive,
+        flags=line.flags,
+        linked=line.linked,
     )
 
 

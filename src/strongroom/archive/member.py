@@ -47,6 +47,18 @@ class Member:
                 self._check()
                 at += len(piece)
 
+    def extents(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield (offset, length, is data) from 0 to the end of the file; the rest is holes."""
+        at = 0
+        for offset, length in [(0, self.stored)] if self._parts is None else self._parts:
+            if offset > at:
+                yield at, offset - at, False
+            if length:
+                yield offset, length, True
+            at = offset + length
+        if at < self.entry.size:
+            yield at, self.entry.size - at, False
+
     def read(self) -> bytes:
         """Return all bytes of the file, zeros of holes too; look at ``entry.size`` before."""
         if self._parts is None:

@@ -27,6 +27,42 @@ class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
     os_version: str = ""
 
 
+class ExportedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A source of the snapshot that an archive was made of."""
+
+    name: str
+    kind: str
+    paths: tuple[str, ...]
+    status: str
+
+
+class ExportedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The snapshot that an archive was made of; times as RFC 3339.
+
+    ``path``: what of it, from ``/``; names in the archive are relative to it. ``include`` and
+    ``exclude``: patterns that chose among what is below.
+    """
+
+    id: str
+    repository: str
+    host: str
+    user: str
+    tags: tuple[str, ...]
+    started: str
+    ended: str
+    program: str
+    status: str
+    sources: tuple[ExportedSource, ...]
+    path: str = "/"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in the archive that the snapshot holds."""
+        return self.path == "/" and not self.include and not self.exclude
+
+
 class Missing(msgspec.Struct, frozen=True):
     """Something that is not in the archive, or not as it should be, and why."""
 
@@ -37,10 +73,11 @@ class Missing(msgspec.Struct, frozen=True):
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in bytes, times as RFC 3339; ``compression_ratio`` is 1 - size / original size.
 
-    ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing. ``base``: the
+    ``default_scope``: nobody said what it was to hold. ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing. ``base``: the
     archive that this one holds the changes since; ``chain`` all that are needed, the oldest first
     and this one last. ``verified``: when it was read back;
     ``verification``: ``contents``, or ``checksum`` where it is encrypted for somebody else.
+    ``snapshot`` is there where an archive was made of one.
     """
 
     backup_timestamp: str
@@ -66,12 +103,15 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     original_size: int = 0
     tar_size: int = 0
+    default_scope: bool = False
     excludes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     not_in_scope: tuple[str, ...] = ()
     base: str = ""
     chain: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     problems: tuple[Missing, ...] = ()
+    snapshot: ExportedSnapshot | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_ours(self) -> bool:

@@ -13,6 +13,7 @@ _BEFORE_RESTORE: Final = "pre-restore-"
 _ID: Final = re.compile(r"(pre-restore-)?([0-9]{8}_[0-9]{6})", re.ASCII)
 _FAILED: Final = "-failed"
 _PARTIAL: Final = ".partial-"
+_BEGINNING: Final = ".beginning-"
 _REPLACED: Final = ".replaced-"
 _REMOVED: Final = ".removed-"
 SEALED: Final = ".age"
@@ -71,14 +72,19 @@ class ArchiveId(NamedTuple):
         return f"{_PARTIAL}{self}"
 
     @property
-    def replaced(self) -> str:
-        """Where the one lies that another takes the place of."""
-        return f"{_REPLACED}{self}"
+    def beginning(self) -> str:
+        """Where it lies until the run that makes it holds it."""
+        return f"{_BEGINNING}{self}"
 
     @property
     def removed(self) -> str:
-        """Where it lies while it is being removed."""
+        """Where one lies that is being removed."""
         return f"{_REMOVED}{self}"
+
+    @property
+    def replaced(self) -> str:
+        """Where the one lies that another takes the place of."""
+        return f"{_REPLACED}{self}"
 
     @property
     def failed(self) -> str:
@@ -110,3 +116,8 @@ def is_removed(name: str) -> bool:
 def failed_id(name: str) -> ArchiveId | None:
     """Read the name of the folder of a run that failed."""
     return archive_id(name.removesuffix(_FAILED)) if name.endswith(_FAILED) else None
+
+
+def beginning_id(name: str) -> ArchiveId | None:
+    """Read the name of a folder that nobody holds yet, or that a run left that was killed."""
+    return archive_id(name.removeprefix(_BEGINNING)) if name.startswith(_BEGINNING) else None

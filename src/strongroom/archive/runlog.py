@@ -5,11 +5,39 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final, Protocol
 
-from strongroom.archive.files import Files, OutFile
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import StrongroomError
 from strongroom.model.events import Event, Notice, PhaseBegan, ProblemFound, Sink
+
+ERROR: Final = b" ERROR "
+"""What the line that says why a run failed has in it."""
+
+
+def log_line(clock: Clock, level: str, text: str) -> bytes:
+    """Return one line of a log."""
+    line = f"{rfc3339(clock.now_ns())} {level} {' '.join(text.split())}\n"
+    return line.encode("utf-8", "backslashreplace")
+
+
+def killed_line(clock: Clock) -> bytes:
+    """Return what stands in the log of a run that could not write it."""
+    return log_line(clock, "ERROR", "the run was killed, and made no archive")
+
+
+def failed_line(clock: Clock, error: BaseException) -> bytes:
+    """Return what stands in the log of a run that this error ended."""
+    return log_line(clock, "ERROR", _said(error))
+
+
+class Lines(Protocol):
+    """Where the lines of a log go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take in a line."""
+        ...
 
 
 class RunLog:
@@ -18,7 +46,7 @@ class RunLog:
     A line that cannot be written is no reason to fail: ``broken`` says so at the end.
     """
 
-    def __init__(self, file: OutFile, clock: Clock) -> None:
+    def __init__(self, file: Lines, clock: Clock) -> None:
         self._file = file
         self._clock = clock
         self._lock = threading.Lock()
@@ -56,11 +84,10 @@ class RunLog:
         return take
 
     def _write(self, level: str, text: str) -> None:
-        line = f"{rfc3339(self._clock.now_ns())} {level} {' '.join(text.split())}\n"
         with self._lock:
             try:
-                self._file.write(line.encode("utf-8", "backslashreplace"))
-            except StrongroomError as error:
+                self._file.write(log_line(self._clock, level, text))
+            except TROUBLE as error:
                 self.broken = error
 
 

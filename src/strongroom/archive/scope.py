@@ -7,7 +7,6 @@ top is named in the output and in the metadata, since nobody expects what is not
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -21,7 +20,7 @@ BY_DEFAULT: Final = (
     *("docs", "doc"),
     *("tests", "test"),
 )
-_SEPARATORS: Final = re.compile(r"[,:\n\r]+")
+_SEPARATORS: Final = ",:"  # as well as blanks
 
 
 class Scope(NamedTuple):
@@ -41,7 +40,11 @@ def read_scope(text: str) -> list[str]:
     if inner.startswith("(") and inner.endswith(")"):
         inner = inner[1:-1]
     try:
-        return shlex.split(_SEPARATORS.sub(" ", inner))
+        words = shlex.shlex(inner, posix=True)
+        words.whitespace += _SEPARATORS
+        words.whitespace_split = True
+        words.commenters = ""
+        return list(words)
     except ValueError as error:
         raise UsageError(
             f"the scope {text!r} cannot be read: {str(error).lower()}",

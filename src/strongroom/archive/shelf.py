@@ -8,22 +8,26 @@ of it is on the disk. A run that fails leaves ``ID-failed`` with its log. One th
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, NamedTuple
 
-from strongroom.archive.files import Files, TakenError
+from strongroom.archive.files import TROUBLE, Files, TakenError
 from strongroom.archive.metadata import LARGEST, Metadata, read_metadata
 from strongroom.archive.naming import (
     ArchiveId,
     archive_id,
+    beginning_id,
     failed_id,
     is_removed,
     partial_id,
     replaced_id,
 )
-from strongroom.errors import NotFoundError, StrongroomError
+from strongroom.archive.runlog import ERROR
+from strongroom.errors import NotFoundError
 
-_YOUNG_NS: Final = 60 * 1_000_000_000
+_LONGEST_LOG: Final = 256 << 20
 
 
 class State(enum.Enum):
@@ -79,8 +83,10 @@ class Shelf:
 
     def listed(self) -> list[Shelved]:
         """Return everything that is there, the oldest first."""
-        found = [one for name in self.files.names() for one in self._look(name)]
-        return sorted(found, key=lambda one: (one.id.stamp, one.id.before_restore, one.folder))
+        names = set(self.files.folders())
+        found = [one for name in sorted(names) for one in self._look(name, names)]
+        found.sort(key=lambda one: (one.id.stamp, one.id.before_restore, one.folder))
+        return _with_chains(found)
 
     def archives(self) -> list[Shelved]:
         """Return the archives that no restore made, the oldest first."""
@@ -109,19 +115,48 @@ class Shelf:
             hint="'strongroom archive list' shows all.",
         )
 
-    def begin(self, new: ArchiveId) -> Files:
-        """Make the folder in which an archive is made; ``TakenError`` if the id is taken."""
+    @contextmanager
+    def begun(self, new: ArchiveId, *, anew: bool = False) -> Iterator[Files]:
+        """Hold a folder in which an archive is made; ``TakenError`` if its id is taken.
+
+        It is locked before it gets its name, so that nobody takes it for one whose run was killed.
+        ``anew``: it is to take the place of the archive of that id.
+        """
         self.files.make(exist_ok=True)
-        if {new.folder, new.failed} & set(self.files.names()):
+        taken = {new.folder, new.failed, new.replaced} & set(self.files.names())
+        if taken and not anew:
             raise TakenError(f"there is an archive {new} already")
-        inside = self.files.below(new.partial)
-        inside.make()
-        return inside
+        beginning = self.files.below(new.beginning)
+        beginning.make()
+        with ExitStack() as stack:
+            try:
+                if not stack.enter_context(beginning.locked()):
+                    raise TakenError(f"somebody else looks at {beginning.shown()}")
+                self.files.rename(new.beginning, new.partial)
+            except BaseException as error:
+                with suppress(*TROUBLE):
+                    self._drop_begun(new)
+                if isinstance(error.__cause__, FileNotFoundError):  # taken for a left one
+                    raise TakenError(f"{beginning.shown()} was removed") from error
+                raise
+            yield self.files.below(new.partial)
+
+    def _drop_begun(self, new: ArchiveId) -> None:
+        there = set(self.files.names())
+        for name in (new.beginning, new.partial):
+            if name in there and not self.files.below(name).names():
+                self.files.remove_folder(name)
 
     def publish(self, new: ArchiveId) -> None:
-        """Let an archive count, whose files are durable."""
+        """Let an archive count, whose files are durable; after an error it does not."""
         self.files.below(new.partial).sync()
-        self.files.rename(new.partial, new.folder)
+        try:
+            self.files.rename(new.partial, new.folder)
+        except TROUBLE:
+            names = self.files.names()
+            if new.folder in names and new.partial not in names:
+                self.files.rename(new.folder, new.partial)
+            raise
 
     def replace(self, one: ArchiveId) -> None:
         """Let what was made anew take the place of an archive."""
@@ -130,82 +165,119 @@ class Shelf:
         self.files.rename(one.partial, one.folder)
         self.files.remove_folder(one.replaced)
 
-    def fail(self, new: ArchiveId) -> None:
-        """Keep the log of a run that made no archive, and nothing else of it."""
+    def fail(self, new: ArchiveId, line: bytes) -> None:
+        """Keep the log of a run that made no archive, and nothing else of it.
+
+        ``line`` says why, and is added where no line does: there may have been no room for one.
+        """
         inside = self.files.below(new.partial)
-        for name in inside.names():
+        names = inside.names()
+        for name in names:
             if name != new.log:
                 inside.remove(name)
+        said = inside.read(new.log, _LONGEST_LOG) if new.log in names else b""
+        if ERROR not in said:
+            inside.remove(new.log)
+            inside.write(new.log, said + line)
         self.files.rename(new.partial, new.failed)
 
     def remove(self, one: Shelved) -> None:
-        """Remove an archive, or what a failed run left; it does not count from the first step."""
-        self.files.rename(one.folder, one.id.removed)
+        """Remove an archive, or what a failed run left; what lies there besides keeps it there."""
+        self.files.below(one.folder).refuse_folders()
+        self.files.rename(one.folder, one.id.removed)  # one that is half removed is no archive
         self.files.remove_folder(one.id.removed)
 
-    def settle(self, now_ns: int) -> None:
-        """Finish what killed runs left: removals, replacements, and what nobody fills any more.
+    def settle(self, killed: bytes) -> list[str]:
+        """Finish what killed runs left; return what could not be, which stops nobody.
 
-        A folder that was made within the last minute may be about to be locked.
+        ``killed``: the line of a log that says that the run was.
         """
-        for name in self.files.names():
-            if is_removed(name):
-                self.files.remove_folder(name)
-        names = set(self.files.names())
+        names = set(self.files.folders())
+        said = []
         for name in sorted(names):
-            replaced = replaced_id(name)
-            if replaced is not None and replaced.folder in names:
-                self.files.remove_folder(name)
-            elif replaced is not None:
-                self.files.rename(name, replaced.folder)
-        names = set(self.files.names())
-        for name in sorted(names):
-            unfinished = partial_id(name)
-            young = now_ns - self.files.mtime_ns(name) < _YOUNG_NS
-            if unfinished is None or young or self._at_work(name):
-                continue
-            if unfinished.folder in names:  # it was to take the place of that one
-                self.files.remove_folder(name)
-            else:
-                self.fail(unfinished)
+            try:
+                self._settle(name, names, killed)
+            except TROUBLE as error:
+                said.append(error.message)
+        return said
 
-    def _at_work(self, name: str) -> bool:
-        """Whether a run holds a folder; one that was killed holds nothing."""
-        with self.files.below(name).locked() as is_free:
-            return not is_free
+    def _settle(self, name: str, names: set[str], killed: bytes) -> None:
+        replaced, unfinished, begun = replaced_id(name), partial_id(name), beginning_id(name)
+        if replaced is not None and replaced.folder in names:
+            self.files.remove_folder(name)
+        elif replaced is not None:
+            self.files.rename(name, replaced.folder)
+            names.add(replaced.folder)
+        elif is_removed(name):
+            self.files.remove_folder(name)
+        elif unfinished is not None or begun is not None:
+            with self.files.below(name).locked() as is_free:  # whoever is at work holds it
+                if is_free and unfinished is not None and unfinished.folder not in names:
+                    if unfinished.replaced not in names:
+                        self.fail(unfinished, killed)
+                elif is_free:
+                    self.files.remove_folder(name)
 
-    def _look(self, name: str) -> Iterator[Shelved]:
+    def _look(self, name: str, names: AbstractSet[str]) -> Iterator[Shelved]:
         done, unfinished, failed = archive_id(name), partial_id(name), failed_id(name)
+        replaced = replaced_id(name)
         if done is not None:
-            yield self._examined(done)
+            yield self._examined(done, name)
+        elif replaced is not None and replaced.folder not in names:
+            yield self._examined(replaced, name)  # the run that replaced it was killed
         elif failed is not None:
             yield Shelved(failed, State.FAILED, name, why=f"the run failed: see {failed.log}")
-        elif unfinished is not None:
-            why = "a run is at work on it" if self._at_work(name) else "its run was killed"
-            yield Shelved(unfinished, State.UNFINISHED, name, why=why)
+        elif unfinished is not None and unfinished.replaced not in names:
+            yield Shelved(unfinished, State.UNFINISHED, name, why=self._of_unfinished(name))
 
-    def _examined(self, one: ArchiveId) -> Shelved:
-        inside = self.below(one)
-        names = [name for name in inside.names() if one.is_archive(name)]
-        found = Shelved(one, State.DAMAGED, one.folder)
-        if len(names) != 1:
-            count = "no archive" if not names else f"{len(names)} archives"
-            return found._replace(why=f"there is {count} in its folder")
-        found = found._replace(name=names[0], size=inside.size(names[0]))
-        shown = f"{one}/{one.metadata}"
+    def _of_unfinished(self, name: str) -> str:
         try:
-            metadata = read_metadata(inside.read(one.metadata, LARGEST), shown)
-        except StrongroomError as error:
+            with self.files.below(name).locked() as is_free:
+                return "its run was killed" if is_free else "a run is at work on it"
+        except TROUBLE as error:
+            return error.message
+
+    def _examined(self, one: ArchiveId, folder: str) -> Shelved:
+        found = Shelved(one, State.DAMAGED, folder)
+        inside = self.below(found)
+        try:
+            names = [name for name in inside.names() if one.is_archive(name)]
+            if len(names) != 1:
+                count = "no archive" if not names else f"{len(names)} archives"
+                wanted = f"{found.id}/{one.archive('.tar')}.*"
+                return found._replace(why=f"there is {count} in its folder, where one is: {wanted}")
+            found = found._replace(name=names[0], size=inside.size(names[0]))
+            data = inside.read(one.metadata, LARGEST)
+            metadata = read_metadata(data, f"{one}/{one.metadata}")
+        except TROUBLE as error:
             return found._replace(why=error.message)
         return _judged(found._replace(metadata=metadata), metadata)
 
 
+def _with_chains(found: Sequence[Shelved]) -> list[Shelved]:
+    """Judge incremental archives by what they build on: without that they are damaged."""
+    states = {str(one.id): one.state for one in found if one.is_archive}
+    return [_with_chain(one, states) for one in found]
+
+
+def _with_chain(one: Shelved, states: Mapping[str, State]) -> Shelved:
+    if one.metadata is None or one.state is State.DAMAGED:
+        return one
+    for base in one.metadata.chain[:-1]:
+        if states.get(base, State.DAMAGED) is State.DAMAGED:
+            what = "is damaged" if base in states else "is gone"
+            return one._replace(state=State.DAMAGED, why=f"{base}, which it builds on, {what}")
+    return one
+
+
 def _judged(found: Shelved, metadata: Metadata) -> Shelved:
     if metadata.backup_timestamp not in {found.id.stamp, str(found.id)}:
-        return found._replace(why=f"its metadata is that of {metadata.backup_timestamp!r}")
+        return found._replace(
+            why=f"{found.id}/{found.id.metadata} is that of {metadata.backup_timestamp!r}"
+        )
     if metadata.backup_size not in {found.size, -1}:
         return found._replace(
-            why=f"{found.name} is {found.size:,} bytes long, its metadata says "
+            why=f"{found.id}/{found.name} is {found.size:,} bytes long, {found.id.metadata} says "
             f"{metadata.backup_size:,}"
         )
     if metadata.status == "incomplete":

@@ -71,6 +71,7 @@ class _Reader:
         self._linked = linked
         self._for_all: dict[bytes, bytes] = {}
         self._for_all_size = 0
+        self._specials: dict[bytes, Entry] = {}
 
     def members(self) -> Iterator[Member]:
         source = self._input
@@ -165,7 +166,18 @@ class _Reader:
             source.skip(-stored % BLOCK)
             return None
         entry = self._entry(plain, extended, values, entry_kind)
+        if kind == _HARD_LINK:
+            entry = self._as_what_it_leads_to(entry)
+        elif entry_kind != EntryKind.DIRECTORY:
+            self._specials[entry.path] = entry
         return Member(entry, at, source)
+
+    def _as_what_it_leads_to(self, entry: Entry) -> Entry:
+        """Return a further name of a symbolic link, a FIFO or a device as one."""
+        first = self._specials.get(entry.link)
+        if first is None:
+            return entry
+        return msgspec.structs.replace(entry, kind=first.kind, target=first.target, rdev=first.rdev)
 
     def _file(
         self,

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from strongroom.app.archives.place import ArchivePlace, place_of
+from strongroom.app.archives.place import place_of
 from strongroom.app.archives.restoring import (
     Kind,
     Outcome,
@@ -17,6 +17,7 @@ from strongroom.app.archives.restoring import (
     RestoreReport,
     RestoreRequest,
     finish,
+    folder_of,
     restore_archive,
 )
 from strongroom.cli.archive import bash_version
@@ -86,20 +87,15 @@ def run(  # noqa: PLR0913 - one for each option
                 return no_confirm or _may_go_on(one, plan)
 
         with one.progress:
-            report = restore_archive(one.run, place, _folder(place, home), request, decide)
+            other = Path(home) / FOLDER if home is not None else None
+            where = folder_of(one.run, place, other, name)
+            report = restore_archive(one.run, place, where, request, decide)
         if report is not None:
             return _tell(one, report)
         if not dry_run:
             raise RefusedError("nothing was changed: it was not confirmed")
         one.output.line("dry run: nothing was changed")
     return 0
-
-
-def _folder(place: ArchivePlace, home: str | None) -> Path:
-    """Return where archives are: in the project, or where the scripts come from."""
-    if home is not None and not place.folder.exists():
-        return Path(home) / FOLDER
-    return place.folder
 
 
 def _tell_plan(one: Job, plan: RestorePlan, *, all_of_it: bool) -> None:
@@ -120,6 +116,8 @@ def _tell_plan(one: Job, plan: RestorePlan, *, all_of_it: bool) -> None:
         f"archive {archive.id}{made}: {counted(len(plan.tree.entries), 'entry', 'entries')}, "
         f"{size(plan.tree.size)}"
     )
+    if archive.why:
+        output.line(harmless(f"warning: it is {archive.state.value}: {archive.why}"))
     changes, more = swap.shown(len(swap.changes) if all_of_it else MOST_SHOWN)
     for change in changes:
         output.record("change", kind=change.kind.value, **path_fields(change.path))
@@ -191,5 +189,7 @@ def _said(outcome: Outcome, target: Path) -> str:
     if outcome.phase is Phase.DONE:
         return f"the restore of {target} is complete"
     if outcome.phase is Phase.NOTHING:
-        return f"the restore had changed nothing: {target} is as it was"
+        return (
+            f"nothing is left to undo: the restore of {target} had changed nothing, or was complete"
+        )
     return f"rolled back: {target} is as it was before the restore"

@@ -52,7 +52,7 @@ def _tell(one: Job, found: Verified) -> None:
         total_duration=round(found.seconds, 6),
     )
     for finding in found.findings:
-        output.wanted(harmless(f"ERROR: {finding}"))
+        output.wanted(harmless(f"ERROR: {found.one.id}: {finding}"))
     if found.closed:
         output.notice(harmless(f"warning: {found.closed}; only its checksum was compared"))
     elif not found.findings:

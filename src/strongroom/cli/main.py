@@ -40,6 +40,8 @@ VERBS: Final = {
     "prune": ("strongroom.cli.verbs.prune", "Free the room that no snapshot needs."),
     "copy": ("strongroom.cli.verbs.copy", "Copy snapshots into another repository."),
     "repair": ("strongroom.cli.verbs.repair", "Make good what is damaged."),
+    "export": ("strongroom.cli.verbs.export", "Write a snapshot into a portable archive."),
+    "import": ("strongroom.cli.verbs.import_", "Make a snapshot of a portable archive."),
     "archive": ("strongroom.cli.verbs.archive", "Make and restore portable archives."),
     "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),

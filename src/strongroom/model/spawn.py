@@ -77,8 +77,8 @@ class Spawn(Protocol):
     def call(self, command: Sequence[str], *, folder: str) -> int:
         """Run a program with our standard streams, in a folder; its exit code, negative: a signal.
 
-        Whatever stops us meanwhile stops it too, and is raised when it has ended. ``OSError`` if
-        it does not start.
+        Whatever stops us meanwhile stops it too, and is raised when it has ended; away from a
+        terminal also what it has started. ``OSError`` if it does not start.
         """
         ...
 

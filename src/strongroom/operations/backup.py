@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -25,9 +25,10 @@ _COMPARED: Final = 60  # snapshots, of all sources and hosts, that a new one is 
 
 
 class Circumstances(NamedTuple):
-    """Who backs up, and as what; times come from the clock.
+    """Who backs up, and as what; times come from the clock, but for ``when``.
 
-    ``level``: how hard zstd tries, 1 to 19; None for the usual.
+    ``level``: how hard zstd tries, 1 to 19; None for the usual. ``when``: begin and end, in
+    nanoseconds since 1970, of what was captured before and elsewhere.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Circumstances(NamedTuple):
     environment: str = ""
     type: str = "files"
     level: int | None = None
+    when: tuple[int, int] | None = None
 
 
 class Captured(NamedTuple):
@@ -45,8 +47,11 @@ class Captured(NamedTuple):
 
     record: SourceRecord
     tally: Tally
-    changed: int
-    changed_files: int
+    changed: int = 0
+    changed_files: int = 0
+
+
+Capture = Callable[[BackupSession], Captured]
 
 
 class PlannedSource(NamedTuple):
@@ -80,13 +85,28 @@ def back_up(
     walks: LocalFiles,
 ) -> BackupResult:
     """Capture every source and commit. Any error before the commit leaves nothing committed."""
+
+    def capture(planned: PlannedSource) -> Capture:
+        return lambda session: _capture(repository, session, planned, walks)
+
+    return save_snapshot(repository, [capture(planned) for planned in sources], circumstances)
+
+
+def save_snapshot(
+    repository: Repository, captures: Sequence[Capture], circumstances: Circumstances
+) -> BackupResult:
+    """Make one snapshot of what each of ``captures`` saves into the session that it is given.
+
+    Any error before the commit leaves nothing committed.
+    """
     clock = repository.around.clock
     started_ns, began = clock.now_ns(), clock.elapsed()
     level = circumstances.level
     session = BackupSession(repository, level) if level else BackupSession(repository)
     try:
         session.begin()
-        captured = [_capture(repository, session, planned, walks) for planned in sources]
+        captured = [capture(session) for capture in captures]
+        began_ns, ended_ns = circumstances.when or (started_ns, clock.now_ns())
         snapshot = Snapshot(
             name=_bytes(circumstances.name),
             environment=_bytes(circumstances.environment),
@@ -94,8 +114,8 @@ def back_up(
             host=_bytes(circumstances.host),
             user=_bytes(circumstances.user),
             tags=tuple(map(_bytes, circumstances.tags)),
-            started_ns=started_ns,
-            ended_ns=clock.now_ns(),
+            started_ns=began_ns,
+            ended_ns=ended_ns,
             program=_bytes(circumstances.program),
             sources=tuple(one.record for one in captured),
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from strongroom.model.snapshot import ListedSnapshot, Status
+
+AHEAD_NS: Final = 300 * 1_000_000_000  # two clocks may differ by so much
 
 
 class SourceAge(NamedTuple):
@@ -50,7 +52,10 @@ def _judged(
     name = f"{source.decode('utf-8', 'replace')} of {host.decode('utf-8', 'replace')}"
     if listed is None:
         return SourceAge(host, source, None, 0, f"no complete snapshot of {name}")
-    age_ns = max(now_ns - listed.snapshot.started_ns, 0)
-    old = age_ns > most_ns
-    alert = f"the last complete snapshot of {name}, {listed.short_id}, is older than {shown}"
-    return SourceAge(host, source, listed, age_ns, alert if old else "")
+    age_ns = now_ns - listed.snapshot.started_ns
+    alert = ""
+    if age_ns < -AHEAD_NS:
+        alert = f"{listed.short_id} of {name} is from the future; check the clock"
+    elif age_ns > most_ns:
+        alert = f"the last complete snapshot of {name}, {listed.short_id}, is older than {shown}"
+    return SourceAge(host, source, listed, max(age_ns, 0), alert)

@@ -7,26 +7,25 @@ streamed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
 
-from strongroom.chunking.cutter import ChunkerParameters, FastCdc, cut_stream
+from strongroom.chunking.cutter import ChunkerParameters
 from strongroom.clock import Clock
-from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind
+from strongroom.model.entry import EXTENT, Entry, EntryKind
 from strongroom.model.events import Advanced, ProblemFound
-from strongroom.model.fs import Buffer
-from strongroom.model.snapshot import Counts, Order, SourceRecord, Status, Stream
+from strongroom.model.snapshot import Counts, Order, SourceRecord, Status
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
-from strongroom.repository.canonical import encode
 from strongroom.repository.columns import MAX_CHUNK
 from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, WalkWriter
-from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS, Planner, Small, Step
+from strongroom.repository.planning import Planner, Small, Step
 from strongroom.repository.repository import Surroundings
 from strongroom.repository.session import BackupSession
+from strongroom.repository.streaming import Streaming
 
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
@@ -116,6 +115,7 @@ class Ingest:
         self._writer = session.writer
         self._hash = session.writer.hash_data
         self._parameters = parameters
+        self._streaming = Streaming(session, parameters)
         self._workers = around.workers
         self._sink = around.sink
         self._pace = _Pace(around.clock)
@@ -156,7 +156,7 @@ class Ingest:
                 bytes=self.tally.bytes,
                 problems=len(problems),
             ),
-            problems=self._save_problems(problems),
+            problems=self._streaming.save_problems(problems),
         )
 
     def _begin(self, source: Source, plan: Iterable[Step]) -> None:
@@ -299,64 +299,17 @@ class Ingest:
             return self._stream_content(content, item)
 
     def _stream_content(self, content: Content, item: Item) -> _Streamed:
-        builder = self._writer.new_content()
-        ids: list[bytes] = []
-        waiting: list[tuple[bytes, Buffer]] = []
-        size = 0
-        for offset, length, is_data in content.extents():
-            if not is_data:
-                builder.add(HOLE, length)
-                continue
-            for chunk in self._chunks(content, offset, length):
-                chunk_id = self._hash(chunk)
-                builder.add(chunk_id, len(chunk))
-                ids.append(chunk_id)
-                waiting.append((chunk_id, chunk))
-                size += len(chunk)
-                if size >= BATCH_BYTES or len(waiting) >= BATCH_ITEMS:
-                    self._writer.save_data(waiting)
-                    waiting, size = [], 0
-                self.tally.bytes_read += len(chunk)
-                self._sink(Advanced(0, len(chunk), item.path))
-                self._session.beat()
-        self._writer.save_data(waiting)
-        references, depth = builder.finish()
-        loaded = content.finish(builder.size)
+        def tell(length: int) -> None:
+            self.tally.bytes_read += length
+            self._sink(Advanced(0, length, item.path))
+
+        saved = self._streaming.save(content, tell)
+        loaded = content.finish(saved.size)
         if loaded.entry is None:
             return _Streamed(None, b"", b"", loaded.problem)
-        entry = msgspec.structs.replace(loaded.entry, content=references, depth=depth)
-        chunks = b"".join([*builder.list_ids, *ids]) if depth else b""
+        entry = msgspec.structs.replace(loaded.entry, content=saved.content, depth=saved.depth)
+        chunks = b"".join([*saved.list_ids, *saved.ids]) if saved.depth else b""
         return _Streamed(entry, loaded.token, chunks, loaded.problem)
-
-    def _chunks(self, content: Content, offset: int, length: int) -> Iterator[bytes]:
-        place, end = offset, offset + length
-
-        def readinto(view: memoryview) -> int:
-            nonlocal place
-            count = content.readinto(place, view[: end - place]) if place < end else 0
-            place += count
-            return count
-
-        yield from cut_stream(FastCdc(self._parameters), readinto, most=length)
-
-    def _save_problems(self, problems: Sequence[Problem]) -> Stream:
-        if not problems:
-            return Stream()
-        data = b"".join(map(_encoded, problems))
-        builder = self._writer.new_content()
-        step = self._parameters.whole_below or MAX_CHUNK
-        for start in range(0, len(data), step):
-            piece = data[start : start + step]
-            chunk_id = self._hash(piece)
-            self._writer.save_data([(chunk_id, piece)])
-            builder.add(chunk_id, len(piece))
-        content, depth = builder.finish()
-        return Stream(content, depth)
-
-
-def _encoded(problem: Problem) -> bytes:
-    cause = problem.cause.encode("utf-8", "backslashreplace")
-    return encode([problem.path, cause, int(problem.missing)])
 
 
 def _too_large(loaded: Loaded) -> Loaded:

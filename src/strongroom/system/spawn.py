@@ -7,12 +7,15 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
+from strongroom.clock import SystemClock
 from strongroom.model.spawn import Finished
 
 _PATIENCE: Final = 60.0  # seconds to end in order
+_PAUSE: Final = 0.02
 _GRACE: Final = 5.0  # as above, of a group that is told to
 _MOST_SAID: Final = 64 << 10
 
@@ -38,6 +41,27 @@ class Child:
         """See ``Running``."""
         with self._process as process:
             process.kill()
+
+
+def _start(command: Sequence[str], folder: str, group: int | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(list(command), cwd=folder, process_group=group)
+
+
+def _end(process: subprocess.Popen[bytes], *, is_group: bool) -> None:
+    """End a program, and what it has started where that is a group of its own."""
+    send = os.killpg if is_group else os.kill
+    clock = SystemClock()
+    until = clock.elapsed() + _PATIENCE
+    number = signal.SIGTERM
+    with suppress(ProcessLookupError):
+        while True:
+            send(process.pid, number)
+            while clock.elapsed() < until or number == signal.SIGKILL:
+                process.poll()  # or it would be there for ever
+                send(process.pid, 0)
+                clock.sleep(_PAUSE)
+            number = signal.SIGKILL
+    process.wait()
 
 
 class AttendedChild:
@@ -140,17 +164,16 @@ class SystemSpawn:
 
     def call(self, command: Sequence[str], *, folder: str) -> int:
         """See ``Spawn``."""
-        process = subprocess.Popen(list(command), cwd=folder)
-        try:
-            return process.wait()
-        except BaseException:
-            process.terminate()
+        # at a terminal it must stay in our group: only that one may read from there
+        group = None if os.isatty(0) else 0
+        with ThreadPoolExecutor(1) as starter:  # no signal gets between its start and our knowing
+            starting = starter.submit(_start, command, folder, group)
             try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            raise
+                return starting.result().wait()
+            except BaseException:
+                if starting.exception() is None:
+                    _end(starting.result(), is_group=group is not None)
+                raise
 
     def start(self, command: Sequence[str]) -> Child:
         """See ``Spawn``."""

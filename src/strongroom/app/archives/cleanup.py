@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from strongroom.app.archives.logs import kept_log, old_logs
-from strongroom.app.archives.place import ArchivePlace, shelf_of
+from strongroom.app.archives.place import ArchivePlace, settle, shelf_of
 from strongroom.app.machine import Run
 from strongroom.operations.archives.cleanup import DAY_NS, Ages, Verdict, choose, remove
 
@@ -24,7 +24,7 @@ def clean_up(run: Run, place: ArchivePlace, ages: Ages, *, dry_run: bool) -> Cle
     """Decide, and remove what goes unless it is a ``dry_run``."""
     shelf = shelf_of(run, place)
     if not dry_run:
-        shelf.settle(run.machine.clock.now_ns())
+        settle(run, shelf)
     now_ns = run.machine.clock.now_ns()
     verdicts = choose(shelf.listed(), now_ns, ages)
     freed = sum(verdict.one.size for verdict in verdicts if verdict.goes)
@@ -33,8 +33,7 @@ def clean_up(run: Run, place: ArchivePlace, ages: Ages, *, dry_run: bool) -> Cle
     old = old_logs(shelf.files, now_ns - ages.archives * DAY_NS)
     with kept_log(run, shelf.files, "cleanup") as (_, log):
         for verdict in verdicts:
-            if log is not None:
-                log.say(f"{'removes' if verdict.goes else 'keeps'} {verdict.one.id}: {verdict.why}")
+            log.say(f"{'removes' if verdict.goes else 'keeps'} {verdict.one.id}: {verdict.why}")
         freed = remove(shelf, verdicts)
         for name in old:
             shelf.files.remove(name)

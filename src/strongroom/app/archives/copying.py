@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from strongroom.app.archives.place import ArchivePlace, shelf_at, shelf_of
+from strongroom.app.archives.place import ArchivePlace, settle, shelf_at, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.naming import ArchiveId
 from strongroom.errors import RefusedError, UsageError
@@ -30,6 +30,7 @@ def copy_to(run: Run, place: ArchivePlace, one: ArchiveId, url: str) -> Copied:
     target = Path(parsed.path)
     if target == place.folder:
         raise RefusedError(f"{target} is where the archive is", hint="Name another folder.")
-    now_ns = run.machine.clock.now_ns()
-    copy(shelf_of(run, place), shelf_at(run, target), one, now_ns, run.sink)
+    there = shelf_at(run, target)
+    settle(run, there)
+    copy(shelf_of(run, place), there, one, run.sink)
     return Copied(str(target))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strongroom.app.archives.making import Made, MakeRequest, make_archive
-from strongroom.app.archives.place import ArchivePlace
+from strongroom.app.archives.place import ArchivePlace, command_for
 from strongroom.app.archives.restoring import RestoreReport, RestoreRequest, restore_archive
 from strongroom.app.machine import Run
-from strongroom.errors import InterruptError, RefusedError
+from strongroom.errors import InterruptError, RefusedError, StrongroomError
+from strongroom.operations.archives.making import CONTENTS
 from strongroom.system.causes import cause_of
 
 _CANNOT_START = 127
@@ -53,6 +54,11 @@ def guard(
             f"nothing was run: the backup is incomplete ({first.path}: {first.cause})",
             hint="Put that right, or leave it out with --exclude.",
         )
+    if made.metadata.verification != CONTENTS:
+        raise RefusedError(
+            f"nothing was run: {made.id} is sealed, and no key that was given opens it",
+            hint="Give an identity or a secret that opens it with --key-file, or none.",
+        )
     tell(f"backup {made.id} made and verified")
     stopped: InterruptError | None = None
     command_code, check_code = 1, None
@@ -66,7 +72,15 @@ def guard(
         return GuardReport(made, command_code, check_code, None)
     tell(f"restoring {made.id}")
     back = RestoreRequest(name=str(made.id), delete=True)
-    restored = restore_archive(run, place, place.folder, back, lambda _plan: True)
+    try:
+        restored = restore_archive(run, place, place.folder, back, lambda _plan: True)
+    except StrongroomError as error:
+        command = f"{command_for(place.project)} {made.id} --delete"
+        error.hint = (
+            f"{error.hint} It was not put back: the project is as the command left it. When that "
+            f"is put right: '{command}'."
+        ).strip()
+        raise
     if stopped is not None:
         stopped.hint = f"The command was stopped, and the project is as it was in {made.id}."
         raise stopped

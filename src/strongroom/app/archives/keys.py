@@ -11,12 +11,13 @@ from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
+from strongroom.app.sources import absolute
 from strongroom.archive.codecs import Write
 from strongroom.archive.keyfile import SealingKey, key_of, warning_of
 from strongroom.archive.sealing import sealing, unsealing
 from strongroom.archive.tarinput import Readable
 from strongroom.config.settings import SecretKind, SecretSetting
-from strongroom.config.values import Level
+from strongroom.config.values import Level, Value
 from strongroom.errors import UsageError
 from strongroom.operations.archives.contents import Seal, Unseal
 
@@ -36,16 +37,44 @@ def archive_keys(run: Run, recipients: Sequence[str]) -> Keys:
 
     What environment or configuration say is the key of a repository, and not meant here.
     """
-    given = [s for s in run.settings.secrets if s.setting.level is Level.FLAG]
+    return _keys(
+        run, [s for s in run.settings.secrets if s.setting.level is Level.FLAG], recipients
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenKeys:
+    """The key of an archive, where ``--key-file`` opens a repository: what its own options say."""
+
+    key_file: str | None = None
+    passphrase_file: str | None = None
+    recipients: Sequence[str] = ()
+
+
+def given_keys(run: Run, given: GivenKeys) -> Keys:
+    """Return what ``--archive-key-file`` and the like give; ``UsageError``."""
+    folder = run.settings.folder
+    secrets = [
+        SecretSetting(kind, Value(str(absolute(folder, path)), option, Level.FLAG))
+        for kind, path, option in (
+            (SecretKind.KEY_FILE, given.key_file, "--archive-key-file"),
+            (SecretKind.PASSPHRASE_FILE, given.passphrase_file, "--archive-passphrase-file"),
+        )
+        if path is not None
+    ]
+    return _keys(run, secrets, given.recipients)
+
+
+def _keys(run: Run, given: Sequence[SecretSetting], recipients: Sequence[str]) -> Keys:
     keys = [_read(run, secret) for secret in given]
     if recipients:
-        keys.append(key_of("\n".join(recipients).encode(), "--recipient"))
+        keys.append(_recipients(recipients))
     if not keys:
         return Keys()
     if len(keys) > 1 and any(key.passphrase for key in keys):
         raise UsageError(
             "an archive opens with a passphrase or with keys of age, not with both",
-            hint="Give one of --key-file, --passphrase-file and --recipient.",
+            hint="Give a key file, a passphrase file or recipients.",
         )
     key = replace(
         keys[0],
@@ -61,6 +90,18 @@ def archive_keys(run: Run, recipients: Sequence[str]) -> Keys:
 
     opens = bool(key.passphrase or key.identities)
     return Keys(seal, unseal if opens else None)
+
+
+def _recipients(recipients: Sequence[str]) -> SealingKey:
+    """Return a key of public keys; ``UsageError`` for what would be taken for something secret."""
+    key = key_of("\n".join(recipients).encode(), "--recipient")
+    if key.passphrase or key.identities:
+        raise UsageError(
+            "what --recipient gives is no public key",
+            hint="Give one that begins with age1, ssh-ed25519 or ssh-rsa; secret keys and "
+            "passphrases stay in files.",
+        )
+    return key
 
 
 def _read(run: Run, secret: SecretSetting) -> SealingKey:

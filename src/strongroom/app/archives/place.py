@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Final
 from strongroom.app.machine import Run
 from strongroom.app.sources import absolute
 from strongroom.archive.files import Access, Files
+from strongroom.archive.runlog import killed_line
 from strongroom.archive.shelf import Shelf
-from strongroom.errors import UsageError
+from strongroom.errors import RefusedError, UsageError
 
 WORK: Final = ".strongroom-restore"
 """The folder in a project where a restore unpacks and keeps what it replaces."""
+ASIDE: Final = "meanwhile"  # what somebody else put in the way of a restore, in that folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,20 @@ class ArchivePlace:
     folder: Path
 
     @property
-    def inside(self) -> str | None:
-        """The path of the archives in the project, however reached; None if they are elsewhere."""
-        for top in (self.project, self.project.resolve()):
-            for folder in (self.folder, self.folder.resolve()):
-                if folder.is_relative_to(top) and folder != top:
-                    return str(folder.relative_to(top))
-        return None
+    def inside(self) -> tuple[str, ...]:
+        """The paths by which archives are in the project: where they lie, and links to there."""
+        found = [
+            str(folder.relative_to(top))
+            for top in (self.project, self.project.resolve())
+            for folder in (self.folder, self.folder.resolve())
+            if folder.is_relative_to(top) and folder != top
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """What is in the project and no part of it: no archive holds it, no restore changes it."""
+        return (WORK, *self.inside)
 
 
 def place_of(run: Run, project: str, folder: str | None) -> ArchivePlace:
@@ -91,3 +101,38 @@ def _number(text: str | None, what: str, look_up: Callable[[str], int]) -> int |
             f"archives.{what}: nobody on this machine is called '{text}'",
             hint=f"Name {what} as 'id' shows it, or give its number.",
         ) from error
+
+
+def settle(run: Run, shelf: Shelf) -> None:
+    """Finish what killed runs left, as far as that can be done."""
+    for text in shelf.settle(killed_line(run.machine.clock)):
+        run.warn(f"what a killed run left stays there: {text}")
+
+
+def command_for(target: Path) -> str:
+    """Return the command that ``--rollback`` and ``--resume`` are given to."""
+    return f"strongroom archive restore --project {shlex.quote(str(target))}"
+
+
+def refuse_unfinished_restore(target: Path) -> None:
+    """``RefusedError`` while a folder is neither as before nor as wanted, or a restore at work."""
+    work = target / WORK
+    if not os.path.lexists(work):
+        return
+    if _is_only_aside(work):
+        raise RefusedError(
+            f"{work} holds what stood in the way of a restore",
+            hint="Nothing else needs it: take out what is yours, and remove that folder.",
+        )
+    raise RefusedError(
+        f"a restore of {target} is unfinished, or at work",
+        hint=f"End it first: '{command_for(target)} --rollback', or --resume.",
+    )
+
+
+def _is_only_aside(work: Path) -> bool:
+    try:
+        names = os.listdir(work)
+    except OSError:
+        return False
+    return bool(names) and all(name.startswith(ASIDE) for name in names)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from strongroom.app.archives.keys import archive_keys
 from strongroom.app.archives.making import packing_of
-from strongroom.app.archives.place import ArchivePlace, shelf_of
+from strongroom.app.archives.place import ArchivePlace, settle, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.errors import UsageError
@@ -29,7 +29,7 @@ def recompress_archives(
     if bool(names) == (older_than is not None):
         raise UsageError("name archives, or give --older-than DAYS")
     shelf = shelf_of(run, place)
-    shelf.settle(run.machine.clock.now_ns())
+    settle(run, shelf)
     keys = archive_keys(run, ())
     how = packing_of(run, *packing)
     around = Around(run.machine.clock, run.sink)

@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 from strongroom.app.archives.keys import Keys, archive_keys
 from strongroom.app.archives.logs import kept_log
-from strongroom.app.archives.making import Made, MakeRequest, make_archive, walked
-from strongroom.app.archives.place import WORK, ArchivePlace, shelf_at
+from strongroom.app.archives.making import Made, MakeRequest, make_archive
+from strongroom.app.archives.place import (
+    WORK,
+    ArchivePlace,
+    command_for,
+    refuse_unfinished_restore,
+    shelf_at,
+    shelf_of,
+)
+from strongroom.app.archives.removing import Asked, keeps_ours, removal
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.targets import TargetFolder, examine_target
-from strongroom.archive.files import Files
+from strongroom.archive.files import Files, FilesError
+from strongroom.archive.metadata import ExportedSnapshot, Metadata
 from strongroom.archive.scope import checked_scope
 from strongroom.archive.shelf import Shelf, Shelved
 from strongroom.errors import (
     DamageError,
+    InterruptError,
     RefusedError,
+    RestoreError,
     RolledBackError,
     StrongroomError,
 )
 from strongroom.model.events import PhaseBegan, ProblemFound
-from strongroom.model.source import Extra, Problem
-from strongroom.operations.archives.reading import ArchiveTree, read_tree, select
+from strongroom.model.source import Problem
+from strongroom.operations.archives.reading import ArchiveTree, read_tree, select, without
 from strongroom.operations.archives.unpacking import Unpacked, compare, unpack
 from strongroom.restore.files.begin import TargetOptions, begin, begin_comparison
 from strongroom.restore.files.target import FilesTarget
 from strongroom.restore.swap import swapping
 from strongroom.restore.swap.plan import Kind, Removal, SwapPlan
 from strongroom.restore.swap.swapping import Outcome, Phase, SwapState
+from strongroom.system.causes import cause_of
 
 __all__ = [
     "Kind",
@@ -45,10 +57,12 @@ __all__ = [
     "RestoreRequest",
     "command_for",
     "finish",
+    "folder_of",
     "restore_archive",
     "unfinished",
 ]
 _STAGED: Final = "staged"
+_UNCHANGED: Final = ("Nothing was changed", "is as it was")
 _KEPT_KINDS: Final = frozenset({Kind.CHANGED, Kind.METADATA, Kind.REPLACED, Kind.REMOVED})
 
 
@@ -118,16 +132,19 @@ def restore_archive(
     """
     target = examine_target(request.to or str(place.project), str(run.settings.folder), None)
     shelf = shelf_at(run, folder)
-    one = shelf.find(request.name)
-    keys = archive_keys(run, ())
+    try:
+        one = shelf.find(request.name)
+        keys = archive_keys(run, ())
+    except (FilesError, InterruptError) as error:
+        _say_so(error, Path(target.path))
+        raise
     with (
-        kept_log(run, shelf_at(run, place.folder).files, "restore") as (heard, log),
+        kept_log(run, shelf_of(run, place).files, "restore") as (heard, log),
         _work_folder(heard, Path(target.path)) as work,
     ):
         report = _Restore(heard, place, shelf, one, keys, request, target, work).run_it(decide)
-        if log is not None:
-            done = "restored" if report is not None else "not confirmed, nothing was changed"
-            log.say(f"{one.id} into {target.path}: {done}")
+        done = "restored" if report is not None else "not confirmed, nothing was changed"
+        log.say(f"{one.id} into {target.path}: {done}")
         return report
 
 
@@ -136,23 +153,59 @@ def _work_folder(run: Run, target: Path) -> Iterator[Path]:
     """Make the folder in which a restore works, and remove it unless something is left to do."""
     work = target / WORK
     files = _files(run, work)
-    existed = target.exists()
-    if os.path.lexists(work):
-        raise RefusedError(
-            f"a restore of {target} is unfinished, or at work",
-            hint=f"End it first: '{command_for(target)} --rollback', or --resume.",
-        )
-    files.make()
-    with files.locked():
+    new = list(takewhile(lambda path: not os.path.lexists(path), [target, *target.parents]))
+    refuse_unfinished_restore(target)
+    with ExitStack() as held:
+        try:
+            files.make()
+            held.enter_context(files.locked())
+        except StrongroomError as error:
+            _remove_empty([work, *new])
+            _say_so(error, target)
+            raise
         try:
             yield work
-        except BaseException:
-            _clear(run, work)
-            if not existed:
-                with suppress(OSError):  # others may have put something there
-                    target.rmdir()
+        except RestoreError as error:
+            if _is_untouched(run, work):  # it was a restore into the work folder
+                raise RolledBackError(error.message, hint=f"{target} is as it was.") from error
             raise
-        _clear(run, work)
+        except OSError as error:
+            if _is_untouched(run, work):
+                hint = f"{target} is as it was."
+                raise RolledBackError(
+                    f"the restore failed: {cause_of(error)}", hint=hint
+                ) from error
+            raise
+        except StrongroomError as error:
+            if _is_untouched(run, work):
+                _say_so(error, target)
+            raise
+        finally:
+            _clear(run, work)
+            _remove_empty(new)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    with suppress(OSError):  # something is in it
+        for folder in folders:
+            folder.rmdir()
+
+
+def _is_untouched(run: Run, work: Path) -> bool:
+    try:
+        return swapping.state(run.machine.fs, os.fsencode(work)).phase is Phase.NOTHING
+    except StrongroomError:
+        return False
+
+
+def _say_so(error: StrongroomError, target: Path) -> None:
+    """Say with an error that nothing was changed, unless it does."""
+    if any(text in f"{error.message} {error.hint}" for text in _UNCHANGED):
+        return
+    if isinstance(error, InterruptError):
+        error.hint = f"Nothing was changed: {target} is as it was."
+    else:
+        error.hint = f"{error.hint} Nothing was changed.".strip()
 
 
 def _files(run: Run, folder: Path) -> Files:
@@ -166,13 +219,10 @@ def _clear(run: Run, work: Path) -> None:
     try:
         if swapping.state(fs, path).phase not in {Phase.PLANNED, Phase.MIDDLE}:
             swapping.discard(fs, path)
+    except InterruptError:
+        _clear(run, work)  # what is half cleared away would stand in the way of the next run
     except StrongroomError as error:
         run.warn(f"{work} is still there: {error.message}")
-
-
-def command_for(target: Path) -> str:
-    """Return the command that ``--rollback`` and ``--resume`` are given to."""
-    return f"strongroom archive restore --project {shlex.quote(str(target))}"
 
 
 @dataclass(slots=True)
@@ -198,7 +248,7 @@ class _Restore:
         target = os.fsencode(self.target.path)
         work = os.fsencode(self.work)
         run.sink(PhaseBegan("plan", len(tree.entries)))
-        swap = swapping.plan(fs, target, work, tree.entries, self._removal(tree))
+        swap = swapping.plan(fs, target, work, tree.entries, self._removal(tree, problems))
         plan = RestorePlan(self.one, self.target, tree, swap)
         if not decide(plan):
             return None
@@ -217,10 +267,13 @@ class _Restore:
         tree = read_tree(self.shelf, self.one, self.keys.unseal, room, self.run.sink)
         wanted = [path_in_snapshot(path) for path in self.request.paths]
         tree = select(tree, wanted, f"archive {self.one.id}")
-        if tree.size > room:
+        tree, left = without(tree, [os.fsencode(p) for p in self._place_of_target().ours])
+        if left is not None:
+            self.run.warn(f"{os.fsdecode(left)} of the archive is not restored: archives are there")
+        if tree.stored > room:
             raise RefusedError(
                 f"{self.target.path} has {room:,} bytes free, and the archive unpacks to "
-                f"{tree.size:,}",
+                f"{tree.stored:,}",
                 hint="Nothing was changed. Free some space, or restore a part: name its paths.",
             )
         return tree
@@ -256,32 +309,27 @@ class _Restore:
 
     # -- what goes
 
-    def _removal(self, tree: ArchiveTree) -> Removal:
+    def _removal(self, tree: ArchiveTree, problems: _Problems) -> Removal:
         """Let nothing that an archive would not hold be removed, however deep it lies."""
         metadata = self.one.metadata
         place = self._place_of_target()
-        ours = [os.fsencode(path) for path in (WORK, place.inside) if path is not None]
-
-        def is_ours(extra: Extra) -> bool:
-            return any(extra.path == path or extra.path.startswith(path + b"/") for path in ours)
-
         if not self.request.delete or metadata is None:
-            return Removal(keeps=is_ours)
-        scope = self._scope(tree)
-        now = walked(self.run, place, scope, metadata.excludes)
-        scopes = [os.fsencode(path) if path != "." else b"" for path in scope]
+            return Removal(keeps=keeps_ours(place))
+        snapshot = metadata.snapshot
+        if isinstance(snapshot, ExportedSnapshot) and (snapshot.include or snapshot.exclude):
+            raise RefusedError(
+                f"{self.one.id} was exported with --include or --exclude, so what it does not have "
+                "may well be wanted",
+                hint="Nothing was changed. Restore it without --delete.",
+            )
+        wanted = [path_in_snapshot(path) for path in self.request.paths]
+        staged = self.work / _STAGED
+        asked = Asked(self._scope(tree, metadata), wanted, metadata)
+        return removal(self.run, place, tree, staged, asked, problems)
 
-        def keeps(extra: Extra) -> bool:
-            return extra.path not in now or is_ours(extra)
-
-        return Removal(scopes, keeps)
-
-    def _scope(self, tree: ArchiveTree) -> tuple[str, ...]:
-        """Return what the archive was made of, as far as it is being restored."""
-        if self.request.paths:
-            return checked_scope([os.fsdecode(path_in_snapshot(p)) for p in self.request.paths])
-        metadata = self.one.metadata
-        if metadata is not None and metadata.backup_scope:
+    def _scope(self, tree: ArchiveTree, metadata: Metadata) -> tuple[str, ...]:
+        """Return what the archive was made of."""
+        if metadata.backup_scope:
             return checked_scope(metadata.backup_scope)
         return tuple(dict.fromkeys(os.fsdecode(e.path.split(b"/")[0]) for e in tree.entries))
 
@@ -313,27 +361,56 @@ class _Restore:
 
     def _check(self, tree: ArchiveTree, unpacked: Unpacked, problems: _Problems) -> None:
         """Compare the target with the archive; go back if it is not what it should be."""
+        try:
+            found = self._differences(tree, unpacked, problems)
+        except BaseException as error:
+            self._go_back()
+            if isinstance(error, InterruptError):
+                error.hint = f"The restore was rolled back: {self.target.path} is as it was."
+            elif isinstance(error, OSError | StrongroomError):
+                raise self._rolled_back(f"the restore could not be checked: {error}") from error
+            raise
+        wrong = [problem for problem in found if problem.missing]
+        if wrong:
+            self._go_back()
+            raise self._rolled_back(
+                f"after the restore {os.fsdecode(wrong[0].path)} was not what the archive holds: "
+                f"{wrong[0].cause}"
+            )
+
+    def _differences(
+        self, tree: ArchiveTree, unpacked: Unpacked, problems: _Problems
+    ) -> list[Problem]:
         fs = self.run.machine.fs
         target = os.fsencode(self.target.path)
         staged = os.fsencode(self.work / _STAGED)
         quiet = begin(fs, staged, problems, self.run.machine.randomness, TargetOptions("never"))
         with closing(quiet), begin_comparison(fs, target, quiet.attributes) as comparison:
-            found = compare(tree, unpacked, comparison, self.run.sink)
-        wrong = [problem for problem in found if problem.missing]
-        if not wrong:
-            return
-        work = os.fsencode(self.work)
-        swapping.rollback(fs, work, command=command_for(Path(self.target.path)))
-        raise RolledBackError(
-            f"after the restore {os.fsdecode(wrong[0].path)} was not what the archive holds: "
-            f"{wrong[0].cause}",
-            hint=f"{self.target.path} is as it was. Check the disk of this machine.",
-        )
+            return compare(tree, unpacked, comparison, self.run.sink)
+
+    def _go_back(self) -> None:
+        command = command_for(Path(self.target.path))
+        swapping.rollback(self.run.machine.fs, os.fsencode(self.work), command=command)
+
+    def _rolled_back(self, why: str) -> RolledBackError:
+        hint = f"{self.target.path} is as it was. Check the disk of this machine."
+        return RolledBackError(why, hint=hint)
 
 
 def _is_within(path: bytes, scope: str) -> bool:
     top = os.fsencode(scope)
     return path == top or path.startswith(top + b"/")
+
+
+def folder_of(run: Run, place: ArchivePlace, home: Path | None, name: str) -> Path:
+    """Return where an archive is: in the project, or in ``home``, where its scripts come from."""
+    if home is None or home == place.folder:
+        return place.folder
+    own = [one for one in shelf_of(run, place).listed() if one.is_archive]
+    is_here = any(
+        name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own
+    )
+    return place.folder if is_here or not home.is_dir() else home
 
 
 def unfinished(run: Run, target: Path) -> SwapState:

@@ -24,8 +24,7 @@ def verify_archives(
     with kept_log(run, shelf.files, "verify") as (heard, log):
         for one in _chosen(shelf, names, all_of_them=all_of_them):
             found = verify(shelf, one, keys.unseal, run.machine.clock, heard.sink)
-            if log is not None:
-                _write_down(log, found)
+            _write_down(log, found)
             yield found
 
 

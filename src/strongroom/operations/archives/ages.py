@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from strongroom.archive.shelf import Shelved, State
+from strongroom.operations.freshness import AHEAD_NS
 
 _SECOND: Final = 1_000_000_000
 _STAMP: Final = "%Y%m%d_%H%M%S"
-_AHEAD_NS: Final = 300 * _SECOND  # two clocks may differ by so much
 
 
 def created_ns(one: Shelved) -> int:
@@ -53,7 +53,7 @@ def freshness(listed: Sequence[Shelved], now_ns: int, most_ns: int, shown: str) 
         why = last.why or last.state.value
         return Freshness(None, 0, f"No good backup found; the latest, {last.id}, is not: {why}")
     age = now_ns - created_ns(newest)
-    if age < -_AHEAD_NS:
+    if age < -AHEAD_NS:
         return Freshness(newest, age, f"{newest.id} is from the future; check the clock")
     alert = ""
     if age > most_ns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from strongroom.archive.files import TROUBLE
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.operations.archives.ages import created_ns
 
@@ -82,11 +83,19 @@ def _needed(verdicts: Sequence[Verdict]) -> dict[str, str]:
 def remove(shelf: Shelf, verdicts: Sequence[Verdict]) -> int:
     """Remove what goes; the bytes of the archives among it.
 
-    The newest first: an incremental one goes before what it was built on.
+    The newest first: an incremental one goes before what it was built on. One that cannot be
+    removed keeps no other, and is an error at the end (``FilesError``).
     """
     freed = 0
+    failures = []
     for verdict in reversed(verdicts):
         if verdict.goes:
-            shelf.remove(verdict.one)
-            freed += verdict.one.size
+            try:
+                shelf.remove(verdict.one)
+            except TROUBLE as error:
+                failures.append(error)
+            else:
+                freed += verdict.one.size
+    if failures:
+        raise failures[0]
     return freed

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, NamedTuple
+
+import msgspec
 
 from strongroom.archive.codecs import Codec, Write
 from strongroom.archive.decoding import decompressing
 from strongroom.archive.files import Files
-from strongroom.archive.hashing import HashingReader
+from strongroom.archive.hashing import FileHash, HashingReader
 from strongroom.archive.member import Member
 from strongroom.archive.naming import SEALED
 from strongroom.archive.tarinput import Readable
@@ -23,6 +25,7 @@ Seal = Callable[[Write], AbstractContextManager[Write]]
 Unseal = Callable[[Readable], AbstractContextManager[Readable]]
 Piece = Callable[[int, memoryview], object]
 
+_ONE_NAME: Final = frozenset({EntryKind.FILE, EntryKind.DIRECTORY})
 _EMPTY: Final = hashlib.sha256(b"").digest()
 
 
@@ -79,13 +82,22 @@ def hash_of(files: Files, name: str) -> str:
         return packed.digest().hex()
 
 
-def things(
-    tar: Readable, sink: Sink, *, linked: Sequence[bytes] | frozenset[bytes] = ()
-) -> Iterator[Thing]:
-    """Yield each member, read to its end; ``DamageError``."""
-    for member in read_tar(tar, linked=linked):
-        yield Thing(member.entry, hashed(member))
-        sink(Advanced(1, member.entry.size, member.entry.path))
+def things(tar: Readable, sink: Sink, *, take: Piece | None = None) -> Iterator[Thing]:
+    """Yield each member, read to its end; ``take`` gets the pieces of all. ``DamageError``.
+
+    A tar does not say what a further name is a name of; it is what the first name is.
+    """
+    others: dict[bytes, Entry] = {}  # that are no files, and no folders, which have one name
+    for member in read_tar(tar):
+        entry = member.entry
+        sha256 = hashed(member, take)
+        if entry.link and entry.link in others:
+            first = others[entry.link]
+            entry = msgspec.structs.replace(first, path=entry.path, link=entry.link)
+        elif entry.kind not in _ONE_NAME:
+            others[entry.path] = entry
+        yield Thing(entry, sha256)
+        sink(Advanced(1, entry.size, entry.path))
 
 
 def hashed(member: Member, take: Piece | None = None) -> bytes:
@@ -95,22 +107,9 @@ def hashed(member: Member, take: Piece | None = None) -> bytes:
         return b""
     if not entry.size:
         return _EMPTY
-    digest = hashlib.sha256()
-    at = 0
+    found = FileHash()
     for offset, piece in member.pieces():
-        _zeros(digest, offset - at)
-        digest.update(piece)
-        at = offset + len(piece)
+        found.add(offset, piece)
         if take is not None:
             take(offset, piece)
-    _zeros(digest, entry.size - at)
-    return digest.digest()
-
-
-_ZEROS: Final = bytes(1 << 20)
-
-
-def _zeros(digest: hashlib._Hash, length: int) -> None:
-    while length > 0:
-        digest.update(memoryview(_ZEROS)[:length])
-        length -= len(_ZEROS)
+    return found.digest(entry.size)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingReader
 from strongroom.archive.naming import ArchiveId
 from strongroom.archive.shelf import Shelf, Shelved
-from strongroom.errors import DamageError, StrongroomError
+from strongroom.errors import DamageError
 from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
 from strongroom.operations.archives.contents import hash_of
 
 _PIECE = 1 << 20
 
 
-def copy(
-    source: Shelf, target: Shelf, wanted: ArchiveId, now_ns: int, sink: Sink
-) -> list[ArchiveId]:
+def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[ArchiveId]:
     """Copy an archive, and those it builds on that are not there yet; what was copied.
 
     Each counts when all of its files were read back from the disk. ``DamageError`` if one is not
     what was written.
     """
-    target.settle(now_ns)
     there = {one.id for one in target.listed() if one.is_archive}
     one = source.find(str(wanted))
     names = (
@@ -38,8 +35,7 @@ def copy(
 
 
 def _copy_one(source: Files, target: Shelf, one: Shelved, sink: Sink) -> None:
-    inside = target.begin(one.id)
-    with inside.locked():
+    with target.begun(one.id) as inside:
         try:
             for name in source.names():
                 copy_file(source, inside, name, sink)
@@ -53,19 +49,21 @@ def _take_back(target: Shelf, one: ArchiveId, sink: Sink) -> None:
     """Remove what was begun; the error that brought us here matters more."""
     try:
         target.files.remove_folder(one.partial)
-    except StrongroomError as error:
+    except TROUBLE as error:
         sink(Notice(f"warning: what was begun stays there: {error.message}"))
 
 
-def copy_file(source: Files, target: Files, name: str, sink: Sink) -> None:
-    """Copy one file, and compare the copy on the disk; ``DamageError``."""
+def copy_file(source: Files, target: Files, name: str, sink: Sink) -> str:
+    """Copy one file, and compare the copy on the disk; its checksum. ``DamageError``."""
     with source.reading(name) as file, target.writing(name) as new:
         hashing = HashingReader(file)
         while piece := hashing.read(_PIECE):
             new.write(piece)
             sink(Advanced(0, len(piece)))
-    if hash_of(target, name) != hashing.digest().hex():
+    sha256 = hashing.digest().hex()
+    if hash_of(target, name) != sha256:
         raise DamageError(
             f"the copy {target.shown(name)} did not read back as it was written",
             hint="Check the disk, or the share, that it is on.",
         )
+    return sha256

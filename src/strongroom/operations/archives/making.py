@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from strongroom.archive.codecs import Codec, Write, compressing
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingWriter
 from strongroom.archive.manifest import Row
 from strongroom.archive.metadata import Metadata, Missing, checksum, write_metadata
 from strongroom.archive.naming import SEALED, ArchiveId
-from strongroom.archive.runlog import RunLog, logged
+from strongroom.archive.runlog import RunLog, failed_line, logged
 from strongroom.archive.shelf import Shelf, Shelved, State
+from strongroom.archive.sums import write_sums
 from strongroom.archive.tarwriting import TarWriter
 from strongroom.archive.writing import Captured, Choice, Rename, Tally, write_source
 from strongroom.clock import Clock, rfc3339
-from strongroom.errors import DamageError, StrongroomError
+from strongroom.errors import DamageError
 from strongroom.model.entry import EntryKind, sort_key
 from strongroom.model.events import Notice, PhaseBegan, Sink
 from strongroom.model.source import InspectableSource, Item
@@ -30,6 +32,7 @@ from strongroom.operations.archives.verifying import Stated, read_back
 
 INCOMPLETE = "incomplete"
 DONE = "done"
+CONTENTS: Final = "contents"  # of ``verification``: a restore would be able to read it
 
 
 class Base(NamedTuple):
@@ -102,7 +105,16 @@ class _Tree:
         kind = EntryKind(entry.kind)
         size = entry.size if kind == EntryKind.FILE else 0
         self.rows.append(
-            Row(entry.path, kind, size, captured.sha256, captured.token, archive=self.id)
+            Row(
+                entry.path,
+                kind,
+                size,
+                captured.sha256,
+                captured.token,
+                archive=self.id,
+                flags=entry.flags,
+                linked=entry.link == entry.path,
+            )
         )
 
     def sorted(self) -> list[Row]:
@@ -118,17 +130,16 @@ def make(
     What ends it with an error leaves its log in ``ID-failed``, and no archive.
     """
     inside = shelf.files.below(new.partial)
-    with inside.locked():
-        try:
-            with logged(inside, new.log, around.clock) as log:
-                heard = Around(around.clock, log.sink(around.sink))
-                metadata = _make(inside, new, recipe, source, heard)
-                log.say(f"{metadata.status}: {metadata.entries:,} entries")
-            _tell_of_log(log, around.sink)
-            shelf.publish(new)
-        except BaseException:
-            _keep_log(shelf, new, around.sink)
-            raise
+    try:
+        with logged(inside, new.log, around.clock) as log:
+            heard = Around(around.clock, log.sink(around.sink))
+            metadata = _make(inside, new, recipe, source, heard)
+            log.say(f"{metadata.status}: {metadata.entries:,} entries")
+        _tell_of_log(log, around.sink)
+        shelf.publish(new)
+    except BaseException as error:
+        _keep_log(shelf, new, error, around)
+        raise
     return metadata
 
 
@@ -137,12 +148,12 @@ def _tell_of_log(log: RunLog, sink: Sink) -> None:
         sink(Notice(f"warning: its log is not whole: {log.broken.message}"))
 
 
-def _keep_log(shelf: Shelf, new: ArchiveId, sink: Sink) -> None:
+def _keep_log(shelf: Shelf, new: ArchiveId, failure: BaseException, around: Around) -> None:
     """Leave the log of a run that failed; the error that brought us here matters more."""
     try:
-        shelf.fail(new)
-    except StrongroomError as error:
-        sink(Notice(f"warning: what was begun stays in {new.partial}: {error.message}"))
+        shelf.fail(new, failed_line(around.clock, failure))
+    except TROUBLE as error:
+        around.sink(Notice(f"warning: what was begun stays in {new.partial}: {error.message}"))
 
 
 def _make(
@@ -153,8 +164,7 @@ def _make(
     tree = _Tree(str(new), recipe.base.rows if recipe.base is not None else {})
     written = _write(inside, new, recipe, source, tree, around.sink)
     rows = tree.sorted()
-    inside.write(new.checksum, f"{written.sha256}  {written.name}\n".encode())
-    save_manifest(inside, new, rows, recipe.seal)
+    listed = save_manifest(inside, new, rows, recipe.seal)
     metadata = _metadata(recipe, written, rows)
     one = Shelved(new, State.UNPROVEN, new.partial, written.name)
     verification = _verify(inside, one, recipe, Stated(metadata, rows), around.sink)
@@ -164,7 +174,14 @@ def _make(
         verification=verification,
         duration_seconds=round(clock.elapsed() - began, 3),
     )
-    inside.write(new.metadata, write_metadata(metadata))
+    data = write_metadata(metadata)
+    inside.write(new.metadata, data)
+    said = hashlib.sha256(data).hexdigest()
+    sums = {written.name: written.sha256, listed.name: listed.sha256, new.metadata: said}
+    inside.write(new.checksum, write_sums(sums))
+    for name in (listed.name, new.metadata):
+        if hash_of(inside, name) != sums[name]:
+            raise _not_as_written(f"{name} is another one")
     return metadata
 
 
@@ -230,9 +247,7 @@ def _deleted(
     return tuple(path for path in map(_shown, sorted(gone, key=sort_key)) if path not in unread)
 
 
-def _verify(
-    inside: Files, one: Shelved, recipe: Recipe, stated: Stated, sink: Sink
-) -> Literal["contents", "checksum"]:
+def _verify(inside: Files, one: Shelved, recipe: Recipe, stated: Stated, sink: Sink) -> str:
     """Read what was written from the disk; ``DamageError`` if it is not what it was made of.
 
     What only somebody else can open is compared as it is. So is what gzip made, of which every
@@ -251,11 +266,15 @@ def _verify(
     if sha256 != metadata.sha256:
         findings.append("its checksum is another one")
     if findings:
-        raise DamageError(
-            f"the new archive did not read back as it was written: {findings[0]}",
-            hint="Check the memory and the disk of this machine.",
-        )
-    return "contents" if opens else "checksum"
+        raise _not_as_written(findings[0])
+    return CONTENTS if opens else "checksum"
+
+
+def _not_as_written(what: str) -> DamageError:
+    return DamageError(
+        f"the new archive did not read back as it was written: {what}",
+        hint="Check the memory and the disk of this machine.",
+    )
 
 
 def _shown(path: bytes) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.archive.files import Files
+from strongroom.archive.hashing import HashingWriter
 from strongroom.archive.manifest import LARGEST, Row, read_manifest, write_manifest
 from strongroom.archive.metadata import Metadata
 from strongroom.archive.naming import SEALED, ArchiveId
@@ -16,12 +17,23 @@ from strongroom.operations.archives.contents import Seal, Unseal
 _PIECE: Final = 1 << 20
 
 
-def save_manifest(files: Files, one: ArchiveId, rows: Sequence[Row], seal: Seal | None) -> None:
+class Saved(NamedTuple):
+    """A file that was written, and its checksum in hexadecimal."""
+
+    name: str
+    sha256: str
+
+
+def save_manifest(files: Files, one: ArchiveId, rows: Sequence[Row], seal: Seal | None) -> Saved:
     """Write the manifest of an archive."""
     data = write_manifest(str(one), rows)
-    with files.writing(one.manifest + (SEALED if seal else "")) as file, ExitStack() as stack:
-        write = stack.enter_context(seal(file.write)) if seal else file.write
-        write(data)
+    name = one.manifest + (SEALED if seal else "")
+    with files.writing(name) as file:
+        out = HashingWriter(file.write)
+        with ExitStack() as stack:
+            write = stack.enter_context(seal(out.write)) if seal else out.write
+            write(data)
+    return Saved(name, out.digest().hex())
 
 
 def load_manifest(

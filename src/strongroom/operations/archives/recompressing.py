@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
 from typing import NamedTuple
 
 import msgspec
 
 from strongroom.archive.codecs import Write, compressing
-from strongroom.archive.files import Files
+from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingReader, HashingWriter
 from strongroom.archive.metadata import Metadata, checksum, write_metadata
 from strongroom.archive.naming import SEALED
 from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.archive.sums import write_sums
 from strongroom.clock import rfc3339
-from strongroom.errors import DamageError, RefusedError, StrongroomError
+from strongroom.errors import DamageError, RefusedError
 from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
 from strongroom.operations.archives.contents import Seal, Unseal, opened
 from strongroom.operations.archives.copying import copy_file
@@ -52,8 +54,7 @@ def recompress(
             f"{one.id} is encrypted, and stays so: that needs a key that opens and seals",
             hint="Give it with --key-file.",
         )
-    inside = _begin(shelf, one)
-    with inside.locked():
+    with shelf.begun(one.id, anew=True) as inside:
         try:
             old = shelf.below(one)
             sealed = seal if metadata.encrypted else None
@@ -68,17 +69,11 @@ def recompress(
     return Recompressed(one, one.size, size)
 
 
-def _begin(shelf: Shelf, one: Shelved) -> Files:
-    inside = shelf.files.below(one.id.partial)
-    inside.make()
-    return inside
-
-
 def _take_back(shelf: Shelf, one: Shelved, sink: Sink) -> None:
     try:
         if one.id.partial in shelf.files.names():
             shelf.files.remove_folder(one.id.partial)
-    except StrongroomError as error:
+    except TROUBLE as error:
         sink(Notice(f"warning: what was begun stays there: {error.message}"))
 
 
@@ -121,11 +116,17 @@ def _rewrite(
         compression_ratio=_ratio(packed.size, metadata),
         verified=rfc3339(around.clock.now_ns()) if metadata.is_ours else metadata.verified,
     )
-    new.write(one.id.checksum, f"{after.packed}  {name}\n".encode())
+    sums = {name: after.packed}
     for other in old.names():
         if other not in {one.name, one.id.checksum, one.id.metadata}:
-            copy_file(old, new, other, around.sink)
-    new.write(one.id.metadata, write_metadata(changed))
+            sha256 = copy_file(old, new, other, around.sink)
+            if other.startswith(one.id.manifest):
+                sums[other] = sha256
+    data = write_metadata(changed)
+    new.write(one.id.metadata, data)
+    if metadata.is_ours:
+        sums[one.id.metadata] = hashlib.sha256(data).hexdigest()
+    new.write(one.id.checksum, write_sums(sums))
     return packed.size
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from strongroom.archive.files import Files, FilesError
+from strongroom.archive.files import TROUBLE, Files, FilesError
 from strongroom.archive.manifest import Row
-from strongroom.archive.metadata import LARGEST, Metadata
+from strongroom.archive.metadata import Metadata
 from strongroom.archive.naming import ArchiveId
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.clock import Clock, rfc3339
-from strongroom.errors import DamageError, KeyRefusedError, StrongroomError
+from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.entry import EntryKind
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.operations.archives.contents import Thing, Unseal, hash_of, opened, things
 from strongroom.operations.archives.manifests import load_manifest
+from strongroom.operations.archives.sums import wrong_beside
 
 _MOST: Final = 100  # findings of one archive; the rest is counted
-_CHECKSUM: Final = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 
 
 class Verified(NamedTuple):
@@ -59,12 +58,12 @@ def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink
     """
     began = clock.elapsed()
     sink(PhaseBegan(f"verify {one.id}", 0, _tar_size(one)))
-    if not one.name or one.metadata is None:
-        return Verified(one, [one.why], 0, 0, clock.elapsed() - began)
     files = shelf.below(one)
     findings = [one.why] if one.state is State.DAMAGED else []
+    findings += wrong_beside(files, one)
+    if not one.name or one.metadata is None:
+        return Verified(one, _bounded(findings), 0, 0, clock.elapsed() - began)
     findings += _metadata_findings(one.id, one.metadata)
-    findings += _checksum_findings(files, one)
     try:
         rows = _rows(files, one, unseal, findings)
         found = read_back(files, one, Stated(one.metadata, rows), unseal, sink)
@@ -84,7 +83,7 @@ def _by_checksum(
 ) -> Verified:
     try:
         sha256 = hash_of(files, one.name)
-    except StrongroomError as error:
+    except TROUBLE as error:
         findings.append(error.message)
     else:
         findings += _compare_checksum(one, sha256)
@@ -123,30 +122,9 @@ def _rows(
         return load_manifest(files, one.id, one.metadata, unseal)
     except KeyRefusedError:
         raise
-    except StrongroomError as error:
+    except TROUBLE as error:
         findings.append(error.message)
         return None
-
-
-def _checksum_findings(files: Files, one: Shelved) -> Iterator[str]:
-    """Look whether ``sha256sum -c`` would check what the metadata says."""
-    shown = f"{one.id}/{one.id.checksum}"
-    try:
-        text = files.read(one.id.checksum, LARGEST).decode("ascii")
-    except StrongroomError as error:
-        yield error.message
-        return
-    except UnicodeDecodeError:
-        yield f"{shown} is no list of checksums"
-        return
-    lines = [_CHECKSUM.fullmatch(line) for line in text.splitlines()]
-    stated = {line[2].removeprefix("./"): line[1].lower() for line in lines if line}
-    if None in lines or not lines:
-        yield f"{shown} is no list of checksums"
-    elif one.name not in stated:
-        yield f"{shown} does not name {one.name}"
-    elif one.metadata and one.metadata.sha256 and stated[one.name] != one.metadata.sha256:
-        yield f"{shown} and {one.id.metadata} state different checksums of {one.name}"
 
 
 class ReadBack(NamedTuple):
@@ -174,7 +152,7 @@ def read_back(
             contents = Contents(packed.digest().hex(), packed.size, entries, original)
     except KeyRefusedError:
         raise
-    except StrongroomError as error:
+    except TROUBLE as error:
         return ReadBack(None, [*findings, f"{one.id}/{one.name}: {error.message}"])
     compare.finish()
     return ReadBack(contents, findings)

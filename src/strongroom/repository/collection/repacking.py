@@ -23,7 +23,7 @@ from strongroom.repository.records import IndexedPack
 from strongroom.repository.relisting import put_segment
 from strongroom.repository.repository import Repository
 
-_CHECKPOINT: Final = 256 << 20  # bytes read, after which what was written is listed
+_CHECKPOINT: Final = 256 << 20
 
 Needed = Callable[[Sequence[bytes]], list[bool]]
 
@@ -50,8 +50,12 @@ class Repacker:
     ``take`` tells it as well, and of each chunk only once, however often it lies somewhere.
     """
 
-    def __init__(self, repository: Repository, needed: Needed, take: Needed) -> None:
+    def __init__(
+        self, repository: Repository, needed: Needed, take: Needed, checkpoint: int = _CHECKPOINT
+    ) -> None:
+        """Take ``checkpoint`` as the bytes read after which what was written is listed."""
         self._repository = repository
+        self._bytes_between = checkpoint
         self._needed = needed
         self._take_once = take
         self._decompressor = Decompressor()
@@ -75,7 +79,7 @@ class Repacker:
             done.read += size
             since += size
             self._repository.around.sink(Advanced(1, size))
-            if since >= _CHECKPOINT:
+            if since >= self._bytes_between:
                 done.add(pending, self._checkpoint())
                 pending, since = [], 0
         done.add(pending, self._checkpoint())

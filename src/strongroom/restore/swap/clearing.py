@@ -12,7 +12,7 @@ from typing import Final
 from strongroom.model.fs import Fs
 from strongroom.restore.swap.dress import open_up
 from strongroom.restore.swap.ground import STAGED, UNDO, Root
-from strongroom.restore.swap.journal import Standing
+from strongroom.restore.swap.journal import NEW_NAME, Standing
 from strongroom.system.directories import Directories
 
 _DROPPED: Final = b"dropped"  # what was in undo/, from the moment that nobody can roll back
@@ -40,9 +40,9 @@ def clear(fs: Fs, work: bytes) -> None:
             fs.rename(UNDO, _DROPPED, old_dir_fd=work_fd, dir_fd=work_fd)
         for folder in (_DROPPED, UNDO, STAGED):
             _delete(fs, work_fd, folder)
-        for standing in Standing:
+        for name in (NEW_NAME, *(standing.value for standing in Standing)):
             with suppress(FileNotFoundError):
-                fs.unlink(standing.value, dir_fd=work_fd)
+                fs.unlink(name, dir_fd=work_fd)
     finally:
         fs.close(work_fd)
     try:

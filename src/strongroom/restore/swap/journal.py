@@ -39,7 +39,7 @@ from strongroom.restore.swap.ground import is_path
 
 FORMAT: Final = "strongroom swap"
 VERSION: Final = 1
-_NEW_NAME: Final = b"journal.new"
+NEW_NAME: Final = b"journal.new"
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _MODE: Final = 0o600
 _PIECE: Final = 1 << 20
@@ -124,7 +124,7 @@ class Journal:
 
 def write_journal(fs: Fs, work_fd: int, journal: Journal) -> None:
     """Write a journal whole and durable, and give it its name last; OSError."""
-    fd = fs.open(_NEW_NAME, _NEW, dir_fd=work_fd, mode=_MODE)
+    fd = fs.open(NEW_NAME, _NEW, dir_fd=work_fd, mode=_MODE)
     try:
         digest = hashlib.sha256()
         offset = 0
@@ -136,7 +136,7 @@ def write_journal(fs: Fs, work_fd: int, journal: Journal) -> None:
         fs.fsync(fd)
     finally:
         fs.close(fd)
-    fs.rename(_NEW_NAME, Standing.OPEN.value, old_dir_fd=work_fd, dir_fd=work_fd)
+    fs.rename(NEW_NAME, Standing.OPEN.value, old_dir_fd=work_fd, dir_fd=work_fd)
     fs.fsync(work_fd)
 
 

@@ -301,7 +301,7 @@ def _bring_back(ground: Ground, moving: Moving, standing: Standing) -> None:
         if ground.undo.look(b"") is None:
             raise RefusedError(
                 f"what {ground.target.where()} held before was deleted",
-                hint="Nothing was changed: it cannot be rolled back any more.",
+                hint="Nothing was changed: it cannot be rolled back any more. `--resume` ends it.",
             )
         ground.staged.make_itself()
         set_standing(fs, work_fd, Standing.DONE, Standing.OPEN)

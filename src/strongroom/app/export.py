@@ -1,0 +1,266 @@
+"""From a snapshot to an archive: on a shelf, or as one stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from strongroom import __version__
+from strongroom.app.archives.keys import GivenKeys, given_keys
+from strongroom.app.archives.making import packing_of
+from strongroom.app.archives.place import settle, shelf_at
+from strongroom.app.listing import path_in_snapshot
+from strongroom.app.machine import Run
+from strongroom.app.opening import Opened, opened_repository
+from strongroom.app.selection import Selection
+from strongroom.app.sources import absolute
+from strongroom.archive.codecs import Write, compressing
+from strongroom.archive.files import TakenError
+from strongroom.archive.metadata import (
+    ExportedSnapshot,
+    ExportedSource,
+    Metadata,
+    Missing,
+    SystemInfo,
+)
+from strongroom.archive.naming import ArchiveId
+from strongroom.archive.scope import checked_scope
+from strongroom.archive.shelf import Shelf
+from strongroom.archive.tarwriting import TarWriter
+from strongroom.archive.writing import as_it_is, write_source
+from strongroom.clock import as_utc, rfc3339
+from strongroom.errors import RefusedError, UsageError
+from strongroom.model.entry import EntryKind
+from strongroom.model.events import PhaseBegan
+from strongroom.model.snapshot import ListedSnapshot, Status
+from strongroom.operations.archives.making import Around, Recipe, make
+from strongroom.operations.export import SnapshotSource
+from strongroom.operations.listing import named_snapshots
+from strongroom.operations.restore import kind_of
+from strongroom.repository.reader import Reader
+
+_STAMP: Final = "%Y%m%d_%H%M%S"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What the command line says; ``path`` is empty for everything."""
+
+    snapshot: str
+    path: str = ""
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    form: str | None = None
+    level: int | None = None
+    jobs: int | None = None
+    keys: GivenKeys = field(default_factory=GivenKeys)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export came to; sizes in bytes. ``metadata`` is None for a stream."""
+
+    snapshot: ListedSnapshot
+    path: bytes
+    entries: int
+    files: int
+    bytes: int
+    problems: Sequence[Missing]
+    seconds: float
+    requests: int
+    id: ArchiveId | None = None
+    folder: str = ""
+    metadata: Metadata | None = None
+
+
+def export_to_folder(run: Run, request: ExportRequest, folder: str) -> ExportReport:
+    """Make an archive in a folder of archives, named after the time of the snapshot.
+
+    ``RefusedError`` if there is one of that second; ``DamageError`` if anything of it cannot be
+    read, and then there is no archive.
+    """
+    clock = run.machine.clock
+    began = clock.elapsed()
+    if not folder:
+        raise UsageError("the folder to export to has an empty name")
+    place = Path(os.path.normpath(absolute(run.settings.folder, folder)))
+    keys = given_keys(run, request.keys)
+    packing = packing_of(run, request.form, request.level, request.jobs)
+    with opened_repository(run) as opened:
+        one = _Chosen(run, opened, request)
+        shelf = shelf_at(run, place)
+        settle(run, shelf)
+        with _begun(shelf, one.listed) as new:
+            recipe = Recipe(
+                told=one.told(new),
+                rename=as_it_is,
+                packing=packing,
+                seal=keys.seal,
+                unseal=keys.unseal,
+            )
+            metadata = make(shelf, new, recipe, one.source(), Around(clock, run.sink))
+        return ExportReport(
+            snapshot=one.listed,
+            path=one.top,
+            entries=metadata.entries,
+            files=metadata.files,
+            bytes=metadata.original_size,
+            problems=metadata.problems,
+            seconds=clock.elapsed() - began,
+            requests=opened.store.traffic().requests,
+            id=new,
+            folder=str(place),
+            metadata=metadata,
+        )
+
+
+def export_stream(run: Run, request: ExportRequest, write: Write) -> ExportReport:
+    """Give a tar to ``write``, compressed and sealed if that was asked for.
+
+    ``DamageError`` if anything cannot be read; what was given then has no end.
+    """
+    clock = run.machine.clock
+    began = clock.elapsed()
+    keys = given_keys(run, request.keys)
+    packing = packing_of(run, request.form or "none", request.level, request.jobs)
+    with opened_repository(run) as opened, ExitStack() as stack:
+        one = _Chosen(run, opened, request)
+        run.sink(PhaseBegan("archive"))
+        out = write
+        if keys.seal is not None:
+            out = stack.enter_context(keys.seal(out))
+        out = stack.enter_context(
+            compressing(packing.codec, out, level=packing.level, jobs=packing.jobs)
+        )
+        tar = TarWriter(out)
+        tally = write_source(one.source(), tar, sink=run.sink)
+        tar.finish()
+        stack.close()
+        return ExportReport(
+            snapshot=one.listed,
+            path=one.top,
+            entries=tally.entries,
+            files=tally.files,
+            bytes=tally.size,
+            problems=[Missing(_text(found.path), found.cause) for found in tally.problems],
+            seconds=clock.elapsed() - began,
+            requests=opened.store.traffic().requests,
+        )
+
+
+@contextmanager
+def _begun(shelf: Shelf, listed: ListedSnapshot) -> Iterator[ArchiveId]:
+    """Hold the folder of an archive; what a run that failed left there goes."""
+    stamp = as_utc(listed.snapshot.started_ns).astimezone().strftime(_STAMP)
+    new = ArchiveId(stamp)
+    if new.failed in shelf.files.names():
+        shelf.files.remove_folder(new.failed)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(shelf.begun(new))
+        except TakenError as error:
+            raise RefusedError(
+                f"there is an archive {new} in {shelf.path} already, and an archive is named after "
+                "the time of its snapshot",
+                hint="If it is of this snapshot, it need not be made again. Else export to another "
+                "folder.",
+            ) from error
+        yield new
+
+
+class _Chosen:
+    """What is exported: a snapshot, and what of it."""
+
+    def __init__(self, run: Run, opened: Opened, request: ExportRequest) -> None:
+        """Find it; ``NotFoundError``, and ``KeyRefusedError`` for a key that does not read."""
+        self._run = run
+        self._opened = opened
+        self._request = request
+        repository = opened.repository
+        repository.keyring.require_reader()
+        self.top = path_in_snapshot(request.path)
+        self.listed = named_snapshots(repository, [request.snapshot])[0]
+        self._reader: Reader = repository.reader()
+        self._is_directory = (
+            not self.top or kind_of(self._reader, self.listed, self.top) == EntryKind.DIRECTORY
+        )
+
+    def source(self) -> SnapshotSource:
+        """Return what takes it from the repository; to be walked once."""
+        request = self._request
+        wanted = None
+        if request.include or request.exclude:
+            roots = [self.top] if self.top else [path.strip(b"/") for path in self._paths()]
+            wanted = Selection(roots, request.include, request.exclude)
+        return SnapshotSource(self._reader, self.listed, self.top, wanted)
+
+    def _paths(self) -> list[bytes]:
+        return [path for source in self.listed.snapshot.sources for path in source.paths]
+
+    def told(self, new: ArchiveId) -> Metadata:
+        """Return the metadata as far as it is known beforehand."""
+        system = os.uname()
+        machine = self._run.machine
+        project, scope = self._scope()
+        return Metadata(
+            backup_timestamp=str(new),
+            project_root=project,
+            backup_scope=scope,
+            system_info=SystemInfo(
+                hostname=machine.host,
+                user=machine.user,
+                os=system.sysname,
+                os_version=system.release,
+            ),
+            program=f"strongroom {__version__}",
+            created=rfc3339(machine.clock.now_ns()),
+            snapshot=self._snapshot(),
+        )
+
+    def _scope(self) -> tuple[str, tuple[str, ...]]:
+        """Return the folder that names are relative to, and what of it the archive holds."""
+        if not self.top:
+            names = [os.fsdecode(path).strip("/") or "." for path in self._paths()]
+            return "/", tuple(map(_printable, checked_scope(names or ["."])))
+        if self._is_directory:
+            return _printable("/" + os.fsdecode(self.top)), (".",)
+        folder, _, name = self.top.rpartition(b"/")
+        return _printable("/" + os.fsdecode(folder)), (_printable(os.fsdecode(name)),)
+
+    def _snapshot(self) -> ExportedSnapshot:
+        snapshot = self.listed.snapshot
+        return ExportedSnapshot(
+            id=self.listed.id,
+            repository=self._opened.repository.id.hex(),
+            host=_text(snapshot.host),
+            user=_text(snapshot.user),
+            tags=tuple(map(_text, snapshot.tags)),
+            started=rfc3339(snapshot.started_ns),
+            ended=rfc3339(snapshot.ended_ns),
+            program=_text(snapshot.program),
+            status=snapshot.status.name.lower(),
+            sources=tuple(
+                ExportedSource(
+                    name=_text(source.name),
+                    kind=_text(source.kind),
+                    paths=tuple(map(_text, source.paths)),
+                    status=Status(source.status).name.lower(),
+                )
+                for source in snapshot.sources
+            ),
+            path=_text(b"/" + self.top),
+            include=tuple(self._request.include),
+            exclude=tuple(self._request.exclude),
+        )
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _printable(text: str) -> str:
+    return os.fsencode(text).decode("utf-8", "backslashreplace")

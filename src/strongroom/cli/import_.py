@@ -1,0 +1,84 @@
+"""``strongroom import``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from strongroom.app.archives.keys import GivenKeys
+from strongroom.app.import_ import STANDARD_INPUT, ImportReport, ImportRequest, import_one
+from strongroom.cli.job import Job, job
+from strongroom.cli.names import shown
+from strongroom.cli.problems import tell_problems
+from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.clock import rfc3339
+
+INCOMPLETE: Final = 3
+
+
+def run(
+    what: str,
+    *,
+    tags: Sequence[str],
+    host: str | None,
+    name: str | None,
+    archive_key_file: str | None,
+    archive_passphrase_file: str | None,
+) -> int:
+    """Import an archive."""
+    if not what:
+        raise click.UsageError("name the folder of an archive, an archive file, or -")
+    if what == STANDARD_INPUT and sys.stdin is not None and sys.stdin.isatty():
+        raise click.UsageError("nothing is piped in: ssh host 'tar -c /srv' | strongroom import -")
+    request = ImportRequest(
+        what=what,
+        tags=tags,
+        host=host or "",
+        name=name or "",
+        keys=GivenKeys(key_file=archive_key_file, passphrase_file=archive_passphrase_file),
+    )
+    with job(progress=True) as one:
+        with one.progress:
+            report = import_one(one.run, request)
+        return _tell(one, report)
+
+
+def _tell(one: Job, report: ImportReport) -> int:
+    output, listed = one.output, report.snapshot
+    snapshot = listed.snapshot
+    tell_problems(output, report.problems, "import")
+    output.record(
+        "summary",
+        snapshot_id=listed.id,
+        status=snapshot.status.name.lower(),
+        backup_start=rfc3339(snapshot.started_ns),
+        backup_end=rfc3339(snapshot.ended_ns),
+        total_duration=round(report.seconds, 6),
+        total_files_processed=report.files,
+        total_bytes_processed=report.bytes,
+        directories=report.directories,
+        entries=report.entries,
+        bytes_read=report.bytes_read,
+        data_added=report.data_added,
+        data_added_packed=report.data_added_packed,
+        verified=report.verified,
+        problems=len(report.problems),
+        store_requests=report.requests,
+    )
+    when, host = moment(snapshot.started_ns), shown(snapshot.host)
+    output.line(f"snapshot {listed.short_id} saved: of {when} from {host}")
+    output.line(
+        f"{counted(report.files, 'file')}, {size(report.bytes)}; stored "
+        f"{size(report.data_added_packed)} new, in {duration(report.seconds)}"
+    )
+    if report.verified:
+        output.line("verified: the archive is what its manifest and checksum say")
+    else:
+        output.line("the archive states no checksum: what was read is what was saved")
+    if report.problems:
+        output.line(f"incomplete: {counted(len(report.problems), 'problem')}")
+        return INCOMPLETE
+    return 0

@@ -1,0 +1,336 @@
+"""From an archive to a snapshot, as a stream: nothing is unpacked onto a disk.
+
+The bytes of each file are saved when it is its turn. What else is known of it waits, packed, until
+all came: then the order is that of a tree, whatever that of the archive was, and it is known which
+files further names lead to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final, NamedTuple
+
+import msgspec
+
+from strongroom.archive.hashing import FileHash
+from strongroom.archive.member import Member
+from strongroom.chunking.cutter import ChunkerParameters
+from strongroom.errors import DamageError
+from strongroom.model.entry import (
+    CHANGED_WHILE_READ,
+    EXTENT,
+    SPARSE,
+    Entry,
+    EntryKind,
+    sort_key,
+)
+from strongroom.model.events import Advanced, PhaseBegan, Sink
+from strongroom.model.snapshot import Counts, Order, SourceRecord, Status
+from strongroom.model.source import Loaded, Problem
+from strongroom.operations.archives.incoming import Delivered
+from strongroom.operations.backup import BackupResult, Captured, Circumstances, save_snapshot
+from strongroom.repository.ingest import Tally
+from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
+from strongroom.repository.repository import Repository
+from strongroom.repository.session import BackupSession
+from strongroom.repository.spool import Spool, Spooled
+from strongroom.repository.streaming import Streaming
+from strongroom.repository.tree import Root
+
+_WANTED: Final = 1
+_LINKED: Final = 2
+_FURTHER: Final = 4
+_FLAGS: Final = CHANGED_WHILE_READ | SPARSE
+
+_Key = tuple[int, bytes]
+
+
+class Arrival(NamedTuple):
+    """What comes in: the source that it is from, its members, and what it lacks.
+
+    ``entries`` and ``size`` are what is to be expected, 0 where that is not known.
+    """
+
+    name: str
+    kind: str
+    paths: Sequence[bytes]
+    members: Iterable[Delivered]
+    problems: Sequence[Problem] = ()
+    entries: int = 0
+    size: int = 0
+
+
+def import_archive(
+    repository: Repository, arrival: Arrival, circumstances: Circumstances
+) -> BackupResult:
+    """Make a snapshot of an archive.
+
+    Nothing is committed unless all of it was read and is what it must be: ``DamageError``.
+    """
+
+    def capture(session: BackupSession) -> Captured:
+        around = repository.around
+        around.sink(PhaseBegan("import", arrival.entries, arrival.size))
+        parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
+        work = _Import(session, parameters, around.sink)
+        for delivered in arrival.members:
+            work.take(delivered)
+        return work.finish(arrival)
+
+    return save_snapshot(repository, [capture], circumstances)
+
+
+class _Content:
+    """``Content`` of a member; its bytes come in order, and each once."""
+
+    def __init__(self, member: Member, found: FileHash | None) -> None:
+        self._member = member
+        self._pieces = member.pieces()
+        self._piece = memoryview(b"")
+        self._found = found
+
+    def extents(self) -> Iterator[tuple[int, int, bool]]:
+        """See ``Content``."""
+        return self._member.extents()
+
+    def readinto(self, offset: int, buffer: memoryview) -> int:
+        """See ``Content``."""
+        if not self._piece:
+            _, self._piece = next(self._pieces, (offset, memoryview(b"")))
+        count = min(len(self._piece), len(buffer))
+        buffer[:count] = self._piece[:count]
+        if self._found is not None:
+            self._found.add(offset, self._piece[:count])
+        self._piece = self._piece[count:]
+        return count
+
+    def finish(self, size_read: int) -> Loaded:
+        """See ``Content``; whoever saves a member knows its entry."""
+        raise TypeError(size_read)
+
+
+@dataclass(slots=True)
+class _Groups:
+    """Further names, each with what it leads to: a path in the same archive."""
+
+    leads: dict[_Key, _Key] = field(default_factory=dict)
+    firsts: dict[_Key, bytes] = field(default_factory=dict)
+    bodies: dict[_Key, Entry] = field(default_factory=dict)
+
+    def add(self, key: _Key, target: _Key, *, wanted: bool) -> None:
+        """Note a further name."""
+        target = self.leads.get(target, target)
+        self.leads[key] = target
+        first = self.firsts.setdefault(target, b"")
+        if wanted and (not first or sort_key(key[1]) < sort_key(first)):
+            self.firsts[target] = key[1]
+
+    def find_bodies(self, spooled: Iterator[Spooled]) -> None:
+        """Find what the names lead to; ``DamageError`` if that is not one thing."""
+        for one in spooled:
+            key = (one.origin, one.entry.path)
+            if key not in self.firsts or one.mark & _FURTHER:
+                continue
+            if key in self.bodies:
+                raise _damaged(f"{_shown(key[1])} is in it twice, and has further names")
+            self.bodies[key] = one.entry
+            first = self.firsts[key]
+            if one.mark & _WANTED and (not first or sort_key(key[1]) < sort_key(first)):
+                self.firsts[key] = key[1]
+
+    def placed(self, one: Spooled) -> Entry:
+        """Return an entry as a tree has it: the group's, and with the content of its group."""
+        entry, key = one.entry, (one.origin, one.entry.path)
+        if one.mark & _FURTHER:
+            target = self.leads[key]
+            body = self.bodies.get(target)
+            if body is None or body.kind == EntryKind.DIRECTORY:
+                raise _damaged(
+                    f"{_shown(entry.path)} is a further name of {_shown(target[1])}, which is no "
+                    "file in it"
+                )
+            return msgspec.structs.replace(body, path=entry.path, link=self.firsts[target])
+        if key in self.firsts:
+            return msgspec.structs.replace(entry, link=self.firsts[key])
+        if one.mark & _LINKED:
+            return msgspec.structs.replace(entry, link=entry.path)
+        return entry
+
+
+class _Import:
+    """Saves one archive into a session."""
+
+    def __init__(self, session: BackupSession, parameters: ChunkerParameters, sink: Sink) -> None:
+        self._session = session
+        self._writer = session.writer
+        self._hash = session.writer.hash_data
+        self._whole_below = parameters.whole_below
+        self._streaming = Streaming(session, parameters)
+        self._sink = sink
+        self._spool = Spool()
+        self._groups = _Groups()
+        self._waiting: list[tuple[bytes, bytes]] = []
+        self._held = 0
+        self._number = 0
+        self._tally = Tally()
+
+    # -- while it comes
+
+    def take(self, delivered: Delivered) -> None:
+        """Save what a member brings; ``DamageError`` if that is not what was said of it."""
+        entry = _named(delivered.member.entry)
+        if not entry.path:
+            return  # the top folder itself
+        mark = _WANTED if delivered.wanted else 0
+        if entry.link:
+            origin = delivered.origin
+            self._groups.add((origin, entry.path), (origin, entry.link), wanted=delivered.wanted)
+            mark |= _FURTHER
+        elif delivered.expected is not None and delivered.expected.linked:
+            mark |= _LINKED
+        if entry.kind == EntryKind.FILE and not entry.link:
+            entry = self._with_content(entry, delivered)
+        self._number += 1
+        self._spool.add(Spooled(entry, self._number, delivered.origin, mark))
+        self._sink(Advanced(1, 0, entry.path))
+        self._session.beat()
+
+    def _with_content(self, entry: Entry, delivered: Delivered) -> Entry:
+        expected = delivered.expected
+        is_small = entry.size < self._whole_below
+        flags = entry.flags if is_small else 0  # of a large one the holes are extents
+        if expected is not None:
+            flags = expected.flags & _FLAGS
+        has_holes = bool(entry.flags & SPARSE)
+        if not is_small or (has_holes and not flags & SPARSE):
+            saved = self._save_large(entry, delivered)
+        else:
+            saved = self._save_small(entry, delivered), 0
+        return msgspec.structs.replace(entry, content=saved[0], depth=saved[1], flags=flags)
+
+    def _save_large(self, entry: Entry, delivered: Delivered) -> tuple[bytes, int]:
+        found = FileHash() if delivered.expected is not None else None
+
+        def tell(length: int) -> None:
+            self._tally.bytes_read += length
+            self._sink(Advanced(0, length, entry.path))
+
+        self._flush()
+        saved = self._streaming.save(_Content(delivered.member, found), tell)
+        if found is not None:
+            _check(entry, delivered, found)
+        return saved.content, saved.depth
+
+    def _save_small(self, entry: Entry, delivered: Delivered) -> bytes:
+        data = delivered.member.read()
+        if delivered.expected is not None:
+            found = FileHash()
+            found.add(0, data)
+            _check(entry, delivered, found)
+        if not data:
+            return b""
+        chunk_id = self._hash(data)
+        self._waiting.append((chunk_id, data))
+        self._held += len(data)
+        self._tally.bytes_read += len(data)
+        self._sink(Advanced(0, len(data), entry.path))
+        if self._held >= BATCH_BYTES or len(self._waiting) >= BATCH_ITEMS:
+            self._flush()
+        return EXTENT.pack(chunk_id, len(data))
+
+    def _flush(self) -> None:
+        self._writer.save_data(self._waiting)
+        self._waiting, self._held = [], 0
+
+    # -- when all came
+
+    def finish(self, arrival: Arrival) -> Captured:
+        """Save the tree; ``DamageError`` for what no tree can be."""
+        self._flush()
+        root = self._save_tree()
+        tally = self._tally
+        tally.problems += arrival.problems
+        record = SourceRecord(
+            name=arrival.name.encode("utf-8", "surrogateescape"),
+            kind=arrival.kind.encode("utf-8", "surrogateescape"),
+            order=Order.COMPONENTS,
+            paths=tuple(arrival.paths),
+            root=root.chunk_id,
+            levels=root.levels,
+            status=Status.INCOMPLETE if tally.problems else Status.COMPLETE,
+            position=b"",
+            counts=Counts(
+                entries=tally.entries,
+                files=tally.files,
+                directories=tally.directories,
+                bytes=tally.bytes,
+                problems=len(tally.problems),
+            ),
+            problems=self._streaming.save_problems(tally.problems),
+        )
+        return Captured(record, tally)
+
+    def _save_tree(self) -> Root:
+        spool, groups = self._spool, self._groups
+        if groups.firsts:
+            groups.find_bodies(spool.sorted())
+        tree = self._writer.new_tree()
+        leaf = b""
+        for entry in map(groups.placed, _last_of_each(spool.sorted())):
+            if leaf and entry.path.startswith(leaf):
+                raise _damaged(f"{_shown(entry.path)} lies below something that is no directory")
+            leaf = b"" if entry.kind == EntryKind.DIRECTORY else entry.path + b"/"
+            try:
+                tree.add(entry)
+            except ValueError as error:
+                raise _damaged(f"{_shown(entry.path)}: {error}") from error
+            self._count(entry)
+            self._session.beat()
+        return tree.finish()
+
+    def _count(self, entry: Entry) -> None:
+        tally = self._tally
+        tally.entries += 1
+        tally.new += 1
+        if entry.kind == EntryKind.FILE:
+            tally.files += 1
+            tally.bytes += entry.size
+        elif entry.kind == EntryKind.DIRECTORY:
+            tally.directories += 1
+
+
+def _last_of_each(spooled: Iterator[Spooled]) -> Iterator[Spooled]:
+    """Yield what is wanted; of a path that comes several times the last, as tar extracts it."""
+    wanted = (one for one in spooled if one.mark & _WANTED)
+    for _, same in groupby(wanted, key=lambda one: one.entry.path):
+        *_, last = same
+        yield last
+
+
+def _named(entry: Entry) -> Entry:
+    """Return an entry with names relative to the top, as tar extracts one that begins with ``/``.
+
+    What else a name may not be is refused by the tree.
+    """
+    if not entry.path.startswith(b"/") and not entry.link.startswith(b"/"):
+        return entry
+    path, link = entry.path.lstrip(b"/"), entry.link.lstrip(b"/")
+    return msgspec.structs.replace(entry, path=path, link=link)
+
+
+def _check(entry: Entry, delivered: Delivered, found: FileHash) -> None:
+    expected = delivered.expected
+    if expected is not None and expected.sha256 != found.digest(entry.size):
+        raise _damaged(f"the bytes of {_shown(entry.path)} are not those it was made of")
+
+
+def _damaged(why: str) -> DamageError:
+    return DamageError(
+        f"the archive is damaged: {why}", hint="Nothing was saved. Import another one."
+    )
+
+
+def _shown(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")

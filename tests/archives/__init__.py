@@ -1,0 +1,1 @@
+"""Portable archives: made, verified, restored and lost."""
