@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.errors import DamageError, SourceError, UsageError
+from strongroom.model.spawn import Attended
 from strongroom.postgres.catalog import Locale
 from strongroom.postgres.client import Client
 from strongroom.postgres.connection import Connection, client_environment
@@ -184,3 +187,63 @@ def test_any_table_of_contents_is_read_or_refused(
         with pytest.raises(Exception) as error:  # noqa: PT011 - which one is looked at
             list(custom_pieces(folder))
         assert type(error.value).__module__ == "strongroom.errors"
+
+
+class _Slow:
+    """A child that takes three looks until it ends."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.killed = 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        del buffer
+        return 0
+
+    def wait(self) -> int:
+        return 0
+
+    def kill(self) -> None:
+        self.killed += 1
+
+    def send(self, data: bytes) -> None:
+        del data
+
+    def line(self) -> bytes:
+        return b""
+
+    def end_input(self) -> None:
+        pass
+
+    def ended(self, seconds: float) -> int | None:
+        assert seconds < 60
+        self.looks += 1
+        return 0 if self.looks > 2 else None
+
+    def said(self) -> bytes:
+        return b""
+
+
+class _SpawnOf(SystemSpawn):
+    """A port at which one child can be started."""
+
+    def __init__(self, child: Attended) -> None:
+        self._child = child
+
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Any:  # noqa: ANN401
+        del command, environment
+        return self._child
+
+
+def test_a_long_dump_lets_others_work_meanwhile() -> None:
+    """It yields now and then, for signs of life; whoever stops listening ends it."""
+    for listens in (True, False):
+        child = _Slow()
+        client = Client(_SpawnOf(child), Connection(), Programs(Path("/x"), 18, "18"), {})
+        working = client.working("pg_dump", [], "dumping")
+        if listens:
+            assert len(list(working)) == 2
+        else:
+            next(working)
+            working.close()
+        assert child.killed == 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from strongroom.errors import FencedError, StoreFullError, StoreUnavailableError, StrongroomError
 from strongroom.model.events import Notice
+from strongroom.model.source import Item, Report
 from strongroom.model.store import Store
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
@@ -30,6 +31,7 @@ from strongroom.repository.writer import CHECKPOINT_SECONDS
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.forwarding import Verb
 from tests.support.crash import SimulatedCrash
+from tests.support.fakes import MemorySource
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
 from tests.support.forging import begun, commit, source_record
 from tests.support.invariants import check_invariants
@@ -141,6 +143,27 @@ def test_a_sign_of_life_each_hour(kit: Kit) -> None:
         envelope.check(writer.public_key)
         time_ns = read_body(key, envelope.body, Heartbeat).time_ns
         assert time_ns - start >= number * HEARTBEAT_SECONDS * 1e9
+
+
+class _WaitingSource(MemorySource):
+    """Has nothing for hours, and says so by empty batches."""
+
+    def __init__(self, kit: Kit) -> None:
+        super().__init__({b"a": b"x"})
+        self._kit = kit
+
+    def walk(self, report: Report) -> Iterator[Sequence[Item]]:
+        for _ in range(5):
+            self._kit.clock.sleep(1800)
+            yield []
+        yield from super().walk(report)
+
+
+def test_a_source_that_waits_shows_signs_of_life(kit: Kit) -> None:
+    """Two and a half hours before the first item: two heartbeats."""
+    kit.backup_source(_WaitingSource(kit))
+    beats = [key for key in keys(kit, layout.SESSIONS) if "." in key]
+    assert [key.rpartition(".")[2] for key in beats] == ["1", "2"]
 
 
 def test_a_short_backup_puts_no_sign_of_life(kit: Kit) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +62,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
         client = client_of(run, settings, newest(found), scratch)
         server = server_of(client)
         programs = choose(found, server.major, f"the server of '{settings.name}'")
-        yield PostgresSource(
+        source = PostgresSource(
             settings.name,
             Client(client.spawn, client.connection, programs, client.environment),
             server,
@@ -76,6 +76,8 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
             clock=run.machine.clock,
             tell=run.tell,
         )
+        with closing(source):
+            yield source
 
 
 @contextmanager

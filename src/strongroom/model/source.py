@@ -92,7 +92,10 @@ class Source(Protocol):
         ...
 
     def walk(self, report: Report) -> Iterator[Sequence[Item]]:
-        """Yield batches of items in order; each problem found on the way is reported."""
+        """Yield batches of items in order; each problem found on the way is reported.
+
+        A source that has to wait for its items yields empty batches meanwhile, one a minute or so.
+        """
         ...
 
     def load(self, items: Sequence[Item]) -> list[Loaded]:

@@ -32,8 +32,7 @@ SELECT json_build_object(
   'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
   'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
          ELSE pg_current_wal_lsn() END::text,
-  'size', (SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relkind = 'r'
-    AND (oid >= 16384 OR relname = 'pg_largeobject'))::bigint,
+  'size', pg_database_size(current_database()),
   'database', (SELECT json_build_object(
       'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
       'owner', pg_get_userbyid(datdba), 'all', to_jsonb(d) - 'datacl')
@@ -75,7 +74,7 @@ class Locale(msgspec.Struct, frozen=True):
 class Moment(NamedTuple):
     """What a dump corresponds to; ``tables`` by object id: schema and name.
 
-    ``size`` is what they take in the server without indexes, in bytes.
+    ``size`` is that of the whole database in the server, in bytes: sizes of tables wait for locks.
     """
 
     snapshot: str

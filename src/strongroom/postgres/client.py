@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +25,7 @@ _UNREACHABLE: Final = re.compile(
 )
 _QUIET: Final = re.compile(r"^(pg_\w+|psql): (error|fatal|detail|hint|warning): ", re.MULTILINE)
 _TOLD: Final = 600
+_BETWEEN: Final = 20.0  # seconds
 _TO_LEAVE: Final = 5.0  # seconds that a psql has to say goodbye
 
 
@@ -59,9 +60,17 @@ class Client:
 
         ``what`` says in the error what was being done.
         """
+        for _ in self.working(name, arguments, what):
+            pass
+
+    def working(
+        self, name: str, arguments: Sequence[str], what: str
+    ) -> Generator[None, None, None]:
+        """As ``work``, of a program that prints nothing; yields now and then until it ends."""
         with self.attended(name, arguments) as child:
             child.end_input()
-            drain(child)
+            while child.ended(_BETWEEN) is None:
+                yield
             self.check(name, child, what)
 
     def check(self, name: str, child: Attended, what: str) -> None:
@@ -130,13 +139,6 @@ class Session:
         self._child.end_input()
         code = self._child.wait()
         return self._client.failure("psql", code, self._child.said(), "asking the server")
-
-
-def drain(child: Attended) -> None:
-    """Read what a child prints until it ends, and let it go."""
-    buffer = memoryview(bytearray(1 << 16))
-    while child.readinto(buffer):
-        pass
 
 
 def _sentence(text: str) -> str:

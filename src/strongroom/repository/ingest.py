@@ -134,6 +134,7 @@ class Ingest:
         """Capture everything and return the record of the source."""
         planner = Planner(last, self._writer, self._parameters.whole_below)
         for items in source.walk(self.report):
+            self._session.beat()
             self._begin(source, planner.plan(items))
             self._drain(source, walk, all_of_it=False)
         self._begin(source, planner.finish())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Final
 
@@ -21,28 +21,30 @@ _PIECE: Final = 1 << 20
 
 def dump_database(
     client: Client, server: Server, name: str, folder: Path, jobs: int, tell: Callable[[str], None]
-) -> Record:
+) -> Generator[None, None, None]:
     """Dump a database into a new folder; an error unless all of it is there and can be read.
 
-    ``RefusedError`` where there is no room for it.
+    Yields now and then until that is done. ``RefusedError`` where there is no room for it.
     """
     what = f"dumping {name!r}"
     with client.session(name) as session:
         moment = begin_moment(session)
         free = shutil.disk_usage(folder.parent).free
-        tell(f"{what}: tables of {moment.size:,} bytes, {free:,} bytes free for the dump")
+        tell(f"{what}: {moment.size:,} bytes in the server, {free:,} free for the dump")
         if moment.size > free:
             raise RefusedError(
-                f"the tables of {name!r} have {moment.size:,} bytes, and {folder.parent} "
-                f"has {free:,} free",
+                f"{name!r} has {moment.size:,} bytes, and {folder.parent} has {free:,} free",
                 hint="Name a folder with more room: scratch = '/path', in the source.",
             )
         arguments = ["--format=directory", "--compress=0", f"--jobs={jobs}", "--no-sync"]
         arguments += ["--lock-wait-timeout=60s", f"--snapshot={moment.snapshot}"]
         arguments += [f"--file={folder}", *client.connected(name)]
-        client.work("pg_dump", arguments, what)
+        yield from client.working("pg_dump", arguments, what)
         session.finish()
-    tables = _read_back(client, folder, moment, what)
+    # all that a restore would read: a list of contents alone proves nothing
+    reading = ["--file=/dev/null", str(folder)]
+    yield from client.working("pg_restore", reading, f"{what}: reading it back")
+    tables = _counted(client, folder, moment, what)
     record = Record(
         version=VERSION,
         database=name,
@@ -57,7 +59,6 @@ def dump_database(
         tables=tables,
     )
     (folder / RECORD).write_bytes(encoded(record))
-    return record
 
 
 def dump_globals(client: Client, file: Path, *, with_passwords: bool) -> None:
@@ -70,9 +71,8 @@ def dump_globals(client: Client, file: Path, *, with_passwords: bool) -> None:
         raise StrongroomError("dumping roles and tablespaces: pg_dumpall wrote nothing")
 
 
-def _read_back(client: Client, folder: Path, moment: Moment, what: str) -> tuple[Table, ...]:
-    """Read all that a restore would read, and count; a list of contents alone proves nothing."""
-    client.work("pg_restore", ["--file=/dev/null", str(folder)], f"{what}: reading it back")
+def _counted(client: Client, folder: Path, moment: Moment, what: str) -> tuple[Table, ...]:
+    """Count the rows of each table that has any in the dump."""
     with client.attended("pg_restore", ["--list", str(folder)]) as child:
         child.end_input()
         contents = b"".join(iter(child.line, b""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,12 @@ class PostgresSource:
         self._fs = fs
         self._clock = clock
         self._tell = tell
+        self._dumping: Generator[None, None, None] | None = None
+
+    def close(self) -> None:
+        """End a dump that nobody waits for any more."""
+        if self._dumping is not None:
+            self._dumping.close()
 
     @property
     def top(self) -> bytes:
@@ -79,7 +85,11 @@ class PostgresSource:
                 yield [Item(top, b"", place.stat().st_size, place)]
                 continue
             jobs = self._options.jobs
-            dump_database(self._client, self._server, names[folder], place, jobs, self._tell)
+            self._dumping = dump_database(
+                self._client, self._server, names[folder], place, jobs, self._tell
+            )
+            for _ in self._dumping:
+                yield []  # so that the session shows that we are alive
             items = sorted(_items(place, top), key=lambda item: sort_key(item.path))
             for start in range(0, len(items), _BATCH):
                 yield items[start : start + _BATCH]
