@@ -47,19 +47,19 @@ def snapshots(program: Program) -> int:
     return len([one for one in program.good("snapshots", "--json").records if "id" in one])
 
 
-def spoiled(server: PostgresServer, folder: Path, mischief: str) -> str:
-    """Return a folder of programs whose ``pg_dump`` does its work, and then what ``mischief`` says.
+def spoiled(server: PostgresServer, folder: Path, mischief: str, program: str = "pg_dump") -> str:
+    """Return a folder of programs of which one does its work, and then what ``mischief`` says.
 
-    In it ``$out`` is what the dump was written to.
+    In it ``$out`` is what a dump was written to. What only looks is left alone.
     """
     folder.mkdir()
-    for name in ("pg_dumpall", "pg_restore", "psql"):
+    for name in {"pg_dump", "pg_dumpall", "pg_restore", "psql"} - {program}:
         _script(folder / name, f'exec {server.programs / name} "$@"')
-    real = server.programs / "pg_dump"
+    real = server.programs / program
     _script(
-        folder / "pg_dump",
+        folder / program,
         f"""\
-[ "$1" != --version ] || exec {real} "$@"
+case "$1" in --version|--list|--file=/dev/null|--file=-) exec {real} "$@";; esac
 for word; do case $word in --file=*) out=${{word#--file=}};; esac; done
 {real} "$@" || exit
 {mischief}""",
@@ -70,6 +70,18 @@ for word; do case $word in --file=*) out=${{word#--file=}};; esac; done
 def _script(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
+
+
+def started(program: Program, *words: str) -> subprocess.Popen[bytes]:
+    """Start the program in a process of its own."""
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=program.folder,
+        env=program._environment(None),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 @contextmanager
@@ -87,14 +99,7 @@ def stopped_in_the_middle(
     lock.stdin.write(b"BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n")
     lock.stdin.flush()
     wait_for(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE mode ~ '^AccessE'") != "0")
-    backup = subprocess.Popen(
-        [*COMMAND, "backup", "db"],
-        cwd=program.folder,
-        env=program._environment(None),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    backup = started(program, "backup", "db")
     try:
         wait_for(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0")
         (dumping,) = [pid for pid, name in children_of(backup.pid) if name == "pg_dump"]

@@ -11,11 +11,13 @@ import pytest
 
 from tests.cli.harness import Program, Result
 from tests.postgres.kit import (
+    children_of,
     configure,
     is_running,
     only,
     snapshots,
     spoiled,
+    started,
     stopped_in_the_middle,
     wait_for,
 )
@@ -148,6 +150,54 @@ def test_a_database_without_connections_is_missing(
     result = program.run("backup", "db")
     assert result.code == 3
     assert "postgres/db/closed" in result.err
+
+
+@pytest.mark.spec("C4")
+@pytest.mark.parametrize(
+    ("mischief", "word"),
+    [
+        ("kill -9 $$", "pg_restore was killed by SIGKILL"),
+        ("exit 1", "pg_restore ended with 1"),
+        ('{psql} -c "DELETE FROM t WHERE g = 7"', "public.t has 1,999 rows, and its dump 2,000"),
+        ('{psql} -c "DROP TABLE t"', 'relation "public.t" does not exist'),
+    ],
+)
+def test_a_restore_that_is_not_whole_leaves_no_database(
+    server: PostgresServer, program: Program, mischief: str, word: str
+) -> None:
+    """Exit code 21 and why; also where pg_restore said that all is well."""
+    server.make_app()
+    psql = f"{server.programs}/psql -X -q -h {server.folder} -U postgres -d again"
+    folder = spoiled(
+        server, program.folder / "programs", mischief.format(psql=psql), program="pg_restore"
+    )
+    configure(program, server, programs=folder, more=only("app"))
+    program.good("backup", "db")
+    result = program.run("restore", "latest", "--database", "app", "--to-database", "again")
+    assert result.code == 21, result
+    assert word in result.err
+    assert "removed again" in result.err
+    assert "again" not in server.sql("SELECT datname FROM pg_database").splitlines()
+
+
+@pytest.mark.spec("C4")
+def test_an_interrupted_restore_leaves_no_database(
+    server: PostgresServer, program: Program
+) -> None:
+    """SIGTERM while pg_restore works: exit code 143, and the new database is gone."""
+    server.make_app()
+    folder = spoiled(server, program.folder / "programs", "exec sleep 300", program="pg_restore")
+    configure(program, server, programs=folder, more=only("app"))
+    program.good("backup", "db")
+    restore = started(program, "restore", "latest", "--database", "app", "--to-database", "again")
+    try:
+        wait_for(lambda: "sleep" in {name for _, name in children_of(restore.pid)})
+        restore.terminate()
+        _, err = restore.communicate(timeout=60)
+    finally:
+        restore.kill()
+    assert restore.returncode == 143, err
+    assert "again" not in server.sql("SELECT datname FROM pg_database").splitlines()
 
 
 def test_pg_dump_killed_in_the_middle(server: PostgresServer, program: Program) -> None:
