@@ -69,6 +69,37 @@ keep = 3
     ]
 
 
+def test_all_errors_of_a_database_at_once(tmp_path: Path) -> None:
+    """A source of databases has keys of its own, also within its connection."""
+    text = """\
+version = 1
+[sources.db]
+type = "postgres"
+connection = { hots = "h", port = "x", sslmode = "bad", password = { file = "a", env = "b" } }
+databases = "app"
+jobs = 0
+[sources.e]
+type = "postgres"
+connection = "x"
+databases = [""]
+paths = ["/a"]
+"""
+    assert errors(tmp_path, text) == [
+        "line 4: sources.db.connection.port: it should be a number",
+        "line 4: sources.db.connection.hots: not a known key; did you mean 'host'?",
+        (
+            "line 4: sources.db.connection.sslmode: 'bad' is none of disable, allow, prefer, "
+            "require, verify-ca, verify-full"
+        ),
+        "line 4: sources.db.connection.password: give one of file, env and command",
+        'line 5: sources.db.databases: it should be a list of texts, such as ["/srv/app"]',
+        "line 6: sources.db.jobs: a number from 1 to 64",
+        "line 9: sources.e.connection: it should be a table",
+        "line 10: sources.e.databases: none that is empty",
+        "line 11: sources.e.paths: not a known key",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.app.databases import client_of, found_programs, scratch_of
-from strongroom.app.dumps import Dump, DumpRequest, find_dump, write_out
+from strongroom.app.dumps import Dump, DumpRequest, find_dump, refuse_without_room, write_out
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.config.postgres import PostgresSettings
@@ -116,12 +115,7 @@ def _refuse(client: Client, request: DatabaseRequest, scratch: Path, dump: Dump)
             hint=f"Give another name: strongroom restore {dump.listed.short_id} --database "
             f"{dump.record.database} --to-database {other}",
         )
-    free = shutil.disk_usage(scratch).free
-    if dump.size > free:
-        raise RefusedError(
-            f"{scratch.parent} has {free:,} bytes free, and the dump needs {dump.size:,}",
-            hint="Name a folder with more room: scratch = '/path', in the source.",
-        )
+    refuse_without_room(scratch, dump)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,13 @@ from strongroom.app.opening import Opened, opened_repository
 from strongroom.app.owners import owners_of
 from strongroom.app.targets import examine_target, refuse_in_use
 from strongroom.config.environment import read_environment
-from strongroom.errors import DamageError, NotFoundError, UsageError
+from strongroom.errors import (
+    DamageError,
+    NotFoundError,
+    RefusedError,
+    StrongroomError,
+    UsageError,
+)
 from strongroom.model.events import PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Problem
@@ -103,11 +110,26 @@ def write_out(run: Run, opened: Opened, reader: Reader, dump: Dump, folder: Path
     path = os.fsencode(folder)
     with closing(begin(machine.fs, path, problems.append, machine.randomness, options)) as target:
         result = bring_back(opened.repository, dump.listed, target, dump.path, reader=reader)
-    for problem in [*result.damaged, *problems]:
-        shown = problem.path.decode("utf-8", "backslashreplace")
+    for problem in result.damaged:
         raise DamageError(
-            f"the dump of {dump.record.database!r} is not whole: {shown}: {problem.cause}",
+            f"the dump of {dump.record.database!r} is not whole: {_shown(problem)}",
             hint="See what else is damaged with 'strongroom verify --read-data'.",
+        )
+    for problem in problems:
+        raise StrongroomError(f"the dump cannot be written to {folder}: {_shown(problem)}")
+
+
+def _shown(problem: Problem) -> str:
+    return f"{problem.path.decode('utf-8', 'backslashreplace')}: {problem.cause}"
+
+
+def refuse_without_room(folder: Path, dump: Dump) -> None:
+    """``RefusedError`` if the folder that dumps are written into has no room for this one."""
+    free = shutil.disk_usage(folder).free
+    if dump.size > free:
+        raise RefusedError(
+            f"{folder} has {free:,} bytes free, and the dump needs {dump.size:,}",
+            hint="Name a folder with more room: scratch = '/path', in the source.",
         )
 
 
@@ -143,18 +165,25 @@ def dump_directory(run: Run, request: DumpRequest, to: str) -> Dump:
         refuse_in_use(target)
         reader = opened.repository.reader()
         dump = find_dump(opened, reader, request)
+        if dump.size > target.free_bytes:
+            raise RefusedError(
+                f"{target.path} has {target.free_bytes:,} bytes free, and the dump needs "
+                f"{dump.size:,}"
+            )
         write_out(run, opened, reader, dump, Path(target.path))
         return dump
 
 
 @contextmanager
 def _written(run: Run, request: DumpRequest) -> Iterator[tuple[Dump, Path]]:
-    with opened_repository(run) as opened, scratch_of(run, None) as scratch:
+    with opened_repository(run) as opened:
         reader = opened.repository.reader()
         dump = find_dump(opened, reader, request)
-        folder = scratch / "dump"
-        write_out(run, opened, reader, dump, folder)
-        yield dump, folder
+        with scratch_of(run, run.settings.databases.get(dump.source)) as scratch:
+            refuse_without_room(scratch, dump)
+            folder = scratch / "dump"
+            write_out(run, opened, reader, dump, folder)
+            yield dump, folder
 
 
 def _named(dump: Dump) -> str:

@@ -16,7 +16,8 @@ def wrong_in(name: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, .
     jobs = table.get("jobs")
     if isinstance(jobs, int) and not 1 <= jobs <= _MOST_JOBS:
         yield (*top, "jobs"), f"a number from 1 to {_MOST_JOBS}"
-    if "" in (table.get("databases") or ()):
+    databases = table.get("databases")
+    if isinstance(databases, list) and "" in databases:
         yield (*top, "databases"), "none that is empty"
     connection = table.get("connection")
     if not isinstance(connection, dict):
