@@ -275,3 +275,9 @@ def key_file(project: Project, name: str) -> Path:
     path = project.base / f"{name}.key"
     subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
     return path
+
+
+def public_of(key: Path) -> str:
+    """Return the recipient of a key file."""
+    lines = key.read_text().splitlines()
+    return next(line.split(": ")[1] for line in lines if "public key" in line)

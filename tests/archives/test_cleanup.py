@@ -57,7 +57,9 @@ def test_by_age() -> None:
 def test_the_newest_good_one_stays_however_old() -> None:
     """When backups have failed for a year, the last good one is all there is."""
     assert _kept(shelved(1, 400), shelved(2, 390)) == [2]
-    assert _kept(shelved(1, 400), shelved(2, 390, State.INCOMPLETE), shelved(3, 380, State.DAMAGED)) == [1, 2, 3]
+    assert _kept(
+        shelved(1, 400), shelved(2, 390, State.INCOMPLETE), shelved(3, 380, State.DAMAGED)
+    ) == [1, 2, 3]
     assert _kept(shelved(1, 400, State.UNPROVEN), shelved(2, 399, State.UNPROVEN)) == [1, 2]
     assert _kept(shelved(1, 400, State.UNPROVEN), shelved(2, 9)) == [2]
 
@@ -85,7 +87,10 @@ def test_bases_stay_as_long_as_they_are_needed() -> None:
 @pytest.mark.spec("A6")
 def test_failed_and_unfinished_runs() -> None:
     """The log of a failed run goes with its age, and never counts; one at work stays."""
-    assert _kept(shelved(1, 9, State.FAILED), shelved(2, 9, State.UNFINISHED), shelved(3, 1)) == [2, 3]
+    assert _kept(shelved(1, 9, State.FAILED), shelved(2, 9, State.UNFINISHED), shelved(3, 1)) == [
+        2,
+        3,
+    ]
     assert _kept(shelved(1, 9), shelved(2, 1, State.FAILED)) == [1]
 
 

@@ -97,7 +97,9 @@ def test_the_metadata_is_measured(project: Project) -> None:
     assert (host, user, system, release) == (uname.nodename, who, uname.sysname, uname.release)
     assert checksum == f"sha256:{summed.split()[0]}"
     assert size == archive.stat().st_size
-    files = (p for p in project.folder.rglob("*") if p.is_file() and project.backup not in p.parents)
+    files = (
+        p for p in project.folder.rglob("*") if p.is_file() and project.backup not in p.parents
+    )
     original = sum(path.stat().st_size for path in files)
     assert metadata_of(made)["original_size"] == original
     assert ratio == round(1 - size / original, 4)
@@ -211,7 +213,9 @@ def test_the_variables_of_the_guide(project: Project) -> None:
 
 
 @pytest.mark.spec("A13")
-@pytest.mark.parametrize(("form", "suffix"), [("zstd", "tar.zst"), ("none", "tar"), ("gzip", "tar.gz")])
+@pytest.mark.parametrize(
+    ("form", "suffix"), [("zstd", "tar.zst"), ("none", "tar"), ("gzip", "tar.gz")]
+)
 def test_every_format_opens_with_tar(project: Project, form: str, suffix: str) -> None:
     """GNU tar finds out by itself how it is packed, and how many threads did it does not matter."""
     made = project.create("--format", form, "--jobs", "2")
@@ -265,5 +269,3 @@ def test_an_empty_project_has_nothing_to_archive(empty_project: Project) -> None
     result = empty_project.cli("archive", "create", code=2)
     assert "nothing" in result.err
     assert not empty_project.backup.exists()
-
-

@@ -43,7 +43,10 @@ def test_a_manifest_comes_back(rows: list[Row]) -> None:
     assert read_manifest(data, ID, "m") == rows
     lines = gzip.decompress(data).splitlines()
     assert json.loads(lines[0])["archive"] == ID
-    assert [json.loads(line)["size"] if row.size else 0 for line, row in zip(lines[1:], rows, strict=True)] == [row.size for row in rows]
+    assert [
+        json.loads(line)["size"] if row.size else 0
+        for line, row in zip(lines[1:], rows, strict=True)
+    ] == [row.size for row in rows]
 
 
 def _row(path: bytes, **more: object) -> Row:
@@ -72,10 +75,7 @@ def _row(path: bytes, **more: object) -> Row:
             b'{"manifest":1,"archive":"20241219_143022"}\n'
             b'{"path":"a","kind":"file","sha256":"zz"}\n'
         ),
-        gzip.compress(
-            b'{"manifest":1,"archive":"20241219_143022"}\n'
-            b'{"path":"","kind":"file"}\n'
-        ),
+        gzip.compress(b'{"manifest":1,"archive":"20241219_143022"}\n{"path":"","kind":"file"}\n'),
         write_manifest(ID, [_row(b"b"), _row(b"a")]),
         write_manifest(ID, [_row(b"a"), _row(b"a")]),
         write_manifest(ID, [_row(b"a")])[:-1],

@@ -39,7 +39,13 @@ from tests.support.hook_fs import hook_fs
 pytestmark = pytest.mark.spec("A5")
 
 _LOOKING: Final = frozenset({"open", "stat", "fstat", "read", "names", "xattrs_at", "syncfs"})
-FILES: Final = {"lib/a": b"a" * 100, "lib/d/b": b"b" * 5000, "config/c": b"c", "top": b"t", "untouched": b"u"}
+FILES: Final = {
+    "lib/a": b"a" * 100,
+    "lib/d/b": b"b" * 5000,
+    "config/c": b"c",
+    "top": b"t",
+    "untouched": b"u",
+}
 
 
 class Scene:
@@ -115,7 +121,9 @@ def _again(base: Path, number: int) -> Scene:
     return Scene(folder)
 
 
-def _faulty(nth: int, calls: frozenset[str], when: Any, number: int, times: int = 1) -> tuple[Fs, FaultyFs]:
+def _faulty(
+    nth: int, calls: frozenset[str], when: Any, number: int, times: int = 1
+) -> tuple[Fs, FaultyFs]:
     return faulty_fs(QuickFs(), FsFault("error", nth, calls, when, number, times=times))
 
 
@@ -324,6 +332,7 @@ def _restore_with(project: Project, name: str, decide: Any) -> None:
 
 def test_a_check_that_finds_something_else(scene: Scene) -> None:
     """When what was restored does not read back, it is rolled back: exit code 21."""
+
     class Lying(QuickFs):
         def rename(self, old: bytes, name: bytes, *, old_dir_fd: int, dir_fd: int) -> None:
             super().rename(old, name, old_dir_fd=old_dir_fd, dir_fd=dir_fd)

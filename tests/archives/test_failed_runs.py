@@ -148,9 +148,7 @@ def test_killed_at_every_call(project: Project) -> None:
         assert states <= {State.GOOD, State.FAILED}
     failed = [one for one in project.shelf().listed() if one.state is State.FAILED]
     assert failed
-    assert sorted(_found(project)) == sorted(
-        f"backup/{one.folder}/{one.id.log}" for one in failed
-    )
+    assert sorted(_found(project)) == sorted(f"backup/{one.folder}/{one.id.log}" for one in failed)
     project.cli("archive", "verify", "--all")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives.project import Project, key_file
+from tests.archives.project import Project, key_file, public_of
 from tests.cli.harness import COMMAND
 
 pytestmark = pytest.mark.spec("A9")
@@ -112,8 +112,7 @@ def test_a_backup_that_fails_runs_nothing(project: Project) -> None:
 
 def test_a_backup_that_nobody_here_can_open_runs_nothing(project: Project) -> None:
     """An archive that is sealed for somebody else could not be restored."""
-    text = key_file(project, "key").read_text()
-    public = next(line.split(": ")[1] for line in text.splitlines() if "public key" in line)
+    public = public_of(key_file(project, "key"))
     recipients = project.base / "recipients"
     recipients.write_text(f"{public}\n")
     arguments = ["--key-file", recipients, "--", "touch", "lib/ran"]
@@ -126,7 +125,9 @@ def test_a_backup_that_nobody_here_can_open_runs_nothing(project: Project) -> No
 def test_a_restore_that_fails_says_so(project: Project) -> None:
     """The command failed, and going back as well: nobody may believe that it was undone."""
     deploy = _script(
-        project, "deploy", "echo x > lib/code.sh; for f in backup/2*/*.tar.gz; do echo > $f; done; exit 1"
+        project,
+        "deploy",
+        "echo x > lib/code.sh; for f in backup/2*/*.tar.gz; do echo > $f; done; exit 1",
     )
     result = project.cli("guard", "--", deploy, code=4)
     assert "as the command left it" in result.err
@@ -141,7 +142,9 @@ def test_stopped_meanwhile(project: Project, number: int) -> None:
     """
     before = project.state()
     deploy = _script(
-        project, "deploy", "echo x > lib/code.sh\n(sleep 1.5; echo late > lib/late)\necho y > lib/y\n"
+        project,
+        "deploy",
+        "echo x > lib/code.sh\n(sleep 1.5; echo late > lib/late)\necho y > lib/y\n",
     )
     process = subprocess.Popen(
         [*COMMAND, "guard", "--", deploy],

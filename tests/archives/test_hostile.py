@@ -222,7 +222,9 @@ def _remove_deep(top: Path) -> None:
     os.close(here)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"not gzip", gzip.compress(b""), gzip.compress(b"x" * 5000)])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x1f\x8b", b"not gzip", gzip.compress(b""), gzip.compress(b"x" * 5000)]
+)
 def test_what_is_no_archive(project: Project, data: bytes) -> None:
     """Exit code 4 for verify and restore, and it is never listed as good."""
     place(project, data)

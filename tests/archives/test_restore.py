@@ -71,7 +71,11 @@ def test_a_dry_run(project: Project) -> None:
     assert {one["path"] for one in lines if one["message_type"] == "change"} == {
         "lib/code.sh",
         "config/app.toml",
-    } | {one["path"] for one in lines if one["message_type"] == "change" and one["kind"] == "metadata"}
+    } | {
+        one["path"]
+        for one in lines
+        if one["message_type"] == "change" and one["kind"] == "metadata"
+    }
 
 
 @pytest.mark.parametrize("how", ["dry run", "no", "damaged"])
@@ -525,5 +529,7 @@ def test_the_project_through_a_link(project: Project) -> None:
     link.symlink_to(project.folder)
     project.cli("archive", "restore", made.name, "--no-confirm", "--project", link)
     assert project.state() == before
-    second = Path(project.cli("archive", "create", "--project", link, "--json").record("summary")["folder"])
+    second = Path(
+        project.cli("archive", "create", "--project", link, "--json").record("summary")["folder"]
+    )
     assert second == link / "backup"

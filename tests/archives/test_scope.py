@@ -109,7 +109,9 @@ def test_a_checked_scope_stays_inside(names: list[str]) -> None:
     assert checked_scope(shown_scope(found, dict.fromkeys(found, True))) == found
 
 
-@given(st.dictionaries(st.sampled_from([*BY_DEFAULT, "node_modules", "x", "backup"]), st.booleans()))
+@given(
+    st.dictionaries(st.sampled_from([*BY_DEFAULT, "node_modules", "x", "backup"]), st.booleans())
+)
 def test_by_default_nothing_is_left_out_in_silence(top: dict[str, bool]) -> None:
     """Each name at the top is in the scope, or said to be outside."""
     scope = default_scope(top, ["backup"])

@@ -194,7 +194,7 @@ class Shelf:
         """
         names = set(self.files.folders())
         said = []
-        for name in sorted(names):
+        for name in sorted(names, key=lambda name: (replaced_id(name) is None, name)):
             try:
                 self._settle(name, names, killed)
             except TROUBLE as error:
@@ -272,7 +272,9 @@ def _with_chain(one: Shelved, states: Mapping[str, State]) -> Shelved:
 
 def _judged(found: Shelved, metadata: Metadata) -> Shelved:
     if metadata.backup_timestamp not in {found.id.stamp, str(found.id)}:
-        return found._replace(why=f"{found.id}/{found.id.metadata} is that of {metadata.backup_timestamp!r}")
+        return found._replace(
+            why=f"{found.id}/{found.id.metadata} is that of {metadata.backup_timestamp!r}"
+        )
     if metadata.backup_size not in {found.size, -1}:
         return found._replace(
             why=f"{found.id}/{found.name} is {found.size:,} bytes long, {found.id.metadata} says "

@@ -26,7 +26,6 @@ from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, size
-from strongroom.config.archives import FOLDER
 from strongroom.errors import RefusedError
 
 INCOMPLETE: Final = 3
@@ -87,8 +86,7 @@ def run(  # noqa: PLR0913 - one for each option
                 return no_confirm or _may_go_on(one, plan)
 
         with one.progress:
-            other = Path(home) / FOLDER if home is not None else None
-            where = folder_of(one.run, place, other, name)
+            where = folder_of(one.run, place, home, name)
             report = restore_archive(one.run, place, where, request, decide)
         if report is not None:
             return _tell(one, report)
@@ -189,5 +187,7 @@ def _said(outcome: Outcome, target: Path) -> str:
     if outcome.phase is Phase.DONE:
         return f"the restore of {target} is complete"
     if outcome.phase is Phase.NOTHING:
-        return f"nothing is left to undo: the restore of {target} had changed nothing, or was complete"
+        return (
+            f"nothing is left to undo: the restore of {target} had changed nothing, or was complete"
+        )
     return f"rolled back: {target} is as it was before the restore"

@@ -183,9 +183,7 @@ def ignored_lines(place: ArchivePlace) -> list[Line]:
     return read_exclude_file(file, str(file)) if file.is_file() else []
 
 
-def exclude_lines(
-    place: ArchivePlace, said: Sequence[str], ignored: Sequence[Line]
-) -> list[Line]:
+def exclude_lines(place: ArchivePlace, said: Sequence[str], ignored: Sequence[Line]) -> list[Line]:
     """Return what is left out; patterns with a slash start from the project, as in its root."""
     root = literal(str(place.project))
     lines = [_anchored(Line(text, "--exclude"), root, from_root=False) for text in said]

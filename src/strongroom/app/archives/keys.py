@@ -39,7 +39,7 @@ def archive_keys(run: Run, recipients: Sequence[str]) -> Keys:
     given = [s for s in run.settings.secrets if s.setting.level is Level.FLAG]
     keys = [_read(run, secret) for secret in given]
     if recipients:
-        keys.append(key_of("\n".join(recipients).encode(), "--recipient"))
+        keys.append(_recipients(recipients))
     if not keys:
         return Keys()
     if len(keys) > 1 and any(key.passphrase for key in keys):
@@ -61,6 +61,17 @@ def archive_keys(run: Run, recipients: Sequence[str]) -> Keys:
 
     opens = bool(key.passphrase or key.identities)
     return Keys(seal, unseal if opens else None)
+
+
+def _recipients(given: Sequence[str]) -> SealingKey:
+    key = key_of("\n".join(given).encode(), "--recipient")
+    if not key.recipients or key.identities:
+        raise UsageError(
+            f"--recipient {given[0]!r} is no recipient of age",
+            hint="It begins with age1, or is the public key of ssh; a secret goes into a file, for "
+            "--key-file.",
+        )
+    return key
 
 
 def _read(run: Run, secret: SecretSetting) -> SealingKey:

@@ -165,7 +165,9 @@ def _work_folder(run: Run, target: Path) -> Iterator[Path]:
         except OSError as error:
             if _is_untouched(run, work):
                 hint = f"{target} is as it was."
-                raise RolledBackError(f"the restore failed: {cause_of(error)}", hint=hint) from error
+                raise RolledBackError(
+                    f"the restore failed: {cause_of(error)}", hint=hint
+                ) from error
             raise
         except StrongroomError as error:
             if _is_untouched(run, work):
@@ -386,13 +388,12 @@ def _is_within(path: bytes, scope: str) -> bool:
     return path == top or path.startswith(top + b"/")
 
 
-def folder_of(run: Run, place: ArchivePlace, home: Path | None, name: str) -> Path:
+def folder_of(run: Run, place: ArchivePlace, home: str | None, name: str) -> Path:
     """Return where an archive is: in the project, or in ``home``, where its scripts come from."""
-    if home is None or home == place.folder:
-        return place.folder
-    own = [one for one in shelf_of(run, place).listed() if one.is_archive]
-    is_here = any(name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own)
-    return place.folder if is_here or not home.is_dir() else home
+    other = Path(home or place.project) / run.settings.archives.folder
+    own = (one for one in shelf_of(run, place).listed() if one.is_archive)
+    meant = (name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own)
+    return place.folder if any(meant) or not other.is_dir() else other
 
 
 def unfinished(run: Run, target: Path) -> SwapState:

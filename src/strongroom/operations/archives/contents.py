@@ -82,9 +82,7 @@ def hash_of(files: Files, name: str) -> str:
         return packed.digest().hex()
 
 
-def things(
-    tar: Readable, sink: Sink, *, take: Piece | None = None
-) -> Iterator[Thing]:
+def things(tar: Readable, sink: Sink, *, take: Piece | None = None) -> Iterator[Thing]:
     """Yield each member, read to its end; ``take`` gets the pieces of all. ``DamageError``.
 
     A tar does not say what a further name is a name of; it is what the first name is.

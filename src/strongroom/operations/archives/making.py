@@ -238,9 +238,7 @@ def _deleted(
     return tuple(path for path in map(_shown, sorted(gone, key=sort_key)) if path not in unread)
 
 
-def _verify(
-    inside: Files, one: Shelved, recipe: Recipe, stated: Stated, sink: Sink
-) -> str:
+def _verify(inside: Files, one: Shelved, recipe: Recipe, stated: Stated, sink: Sink) -> str:
     """Read what was written from the disk; ``DamageError`` if it is not what it was made of.
 
     What only somebody else can open is compared as it is. So is what gzip made, of which every

@@ -143,9 +143,7 @@ def _read(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Si
         raise _damaged(one, error.message) from error
 
 
-def _read_whole(
-    shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Sink
-) -> _Held:
+def _read_whole(shelf: Shelf, one: Shelved, unseal: Unseal | None, room: int, sink: Sink) -> _Held:
     held = _Held()
     metadata = one.metadata
     stored = 0

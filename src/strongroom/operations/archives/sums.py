@@ -33,7 +33,11 @@ def wrong_beside(files: Files, one: Shelved) -> Iterator[str]:
     for name in wanted:
         if name not in sums:
             yield f"{shown} does not name {name}"
-    if one.metadata and one.metadata.sha256 and sums.get(one.name) not in {None, one.metadata.sha256}:
+    if (
+        one.metadata
+        and one.metadata.sha256
+        and sums.get(one.name) not in {None, one.metadata.sha256}
+    ):
         yield f"{shown} and {one.id.metadata} state different checksums of {one.name}"
     for name, stated in sums.items():
         if name != one.name or one.metadata is None:
