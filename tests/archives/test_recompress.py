@@ -21,6 +21,7 @@ from tests.archives.project import (
     foreign,
     key_file,
     metadata_of,
+    names_in,
     public_of,
     tree_of,
     within,
@@ -175,7 +176,7 @@ def test_a_copy_elsewhere(project: Project) -> None:
     result = project.cli("archive", "incremental", "--to", there)
     assert "copied to" in result.out
     (last,) = project.names() - {base}
-    assert set(os.listdir(there)) == {base, last}
+    assert set(names_in(there)) == {base, last}
     for name in (base, last):
         assert files_of(there / name) == files_of(project.backup / name)
         assert (there / name).stat().st_mode & 0o7777 == 0o750
@@ -201,15 +202,16 @@ def test_where_it_cannot_be_copied(project: Project) -> None:
 def test_a_copy_that_fails_at_any_call(project: Project) -> None:
     """No half copy counts, and the next run makes a whole one."""
     there = project.base / "there"
-    for nth in range(1, 40):
-        made = project.make()
+    made, nth = project.make(), 0
+    while nth < 40:
+        nth, made = nth + 1, project.make()
         inside, _ = faulty_fs(QuickFs(), FsFault("error", nth, MUTATING, "before", 5))
         run = project.run(within(there, inside))
         try:
             copy_to(run, project.place, made.id, str(there))
         except StrongroomError as error:
             assert error.code == 1, nth
-            assert str(made.id) not in (os.listdir(there) if there.exists() else [])
+            assert str(made.id) not in ([p.name for p in there.iterdir()] if there.exists() else [])
         else:
             project.cli("archive", "verify", str(made.id), "--folder", there)
             break

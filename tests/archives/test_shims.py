@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives.project import Project, metadata_of, tree_of
+from tests.archives.project import Project, metadata_of, names_in, tree_of
 
 pytestmark = pytest.mark.spec("A1", "A5")
 
@@ -25,7 +25,7 @@ def _project(tmp_path: Path) -> Project:
 
 def _call(
     project: Project,
-    *words: str | Path,
+    *words: object,
     folder: Path | None = None,
     env: Mapping[str, str] | None = None,
     code: int = 0,
@@ -52,7 +52,7 @@ def test_called_by_any_path(project: Project) -> None:
     scripts = project.folder / "scripts"
     elsewhere = project.base / "elsewhere"
     elsewhere.mkdir()
-    calls = [
+    calls: list[tuple[list[object], Path]] = [
         (["./backup-system.sh"], scripts),
         ([scripts / "backup-system.sh"], elsewhere),
         (["bash", "../project/scripts/backup-system.sh"], elsewhere),
@@ -119,7 +119,7 @@ def test_through_a_link_into_another_project(project: Project) -> None:
         _call(project, "./scripts/restore-backup.sh", "restore", one, folder=test, answer="yes\n")
         assert (test / "lib/code.sh").read_bytes() == b"echo code\n" * 300
         (test / "lib/code.sh").write_text("x")
-    assert [name for name in os.listdir(test / "backup") if name.startswith("pre-restore-")]
+    assert [name for name in names_in(test / "backup") if name.startswith("pre-restore-")]
     now = project.state()
     assert {path: seen for path, seen in now.items() if not path.startswith(b"test-")} == before
 
@@ -131,7 +131,7 @@ def test_a_script_that_is_a_link(project: Project) -> None:
     (other / "lib").mkdir()
     (other / "scripts/backup-system.sh").symlink_to(project.folder / "scripts/backup-system.sh")
     _call(project, "./scripts/backup-system.sh", "create", folder=other)
-    assert len(os.listdir(other / "backup")) == 1
+    assert len(names_in(other / "backup")) == 1
     assert project.names() == set()
 
 
@@ -196,11 +196,11 @@ def test_scripts_of_somebody_else_stay(project: Project) -> None:
     (folder / "backup-system.sh").write_text("my own\n")
     result = project.cli("shims", "install", "mine", code=6)
     assert "backup-system.sh" in result.err
-    assert os.listdir(folder) == ["backup-system.sh"]
+    assert names_in(folder) == ["backup-system.sh"]
     for _ in range(2):
         project.cli("shims", "install", "mine", "--replace")
         assert (folder / "backup-system.sh.before-strongroom").read_text() == "my own\n"
-    assert len(os.listdir(folder)) == 4
+    assert len(names_in(folder)) == 4
     (folder / "verify-backup.sh").unlink()
     (folder / "verify-backup.sh").symlink_to(project.base / "precious")
     (project.base / "precious").write_text("# Written by 'strongroom shims install'")
@@ -215,9 +215,9 @@ def test_installed_again(project: Project) -> None:
         project.cli("shims", "install", "scripts/")
     finally:
         os.umask(old)
-    for name in os.listdir(project.folder / "scripts"):
+    for name in names_in(project.folder / "scripts"):
         assert (project.folder / "scripts" / name).stat().st_mode & 0o777 == 0o755
-    assert len(os.listdir(project.folder / "scripts")) == 3
+    assert len(names_in(project.folder / "scripts")) == 3
 
 
 def test_the_program_is_gone(project: Project) -> None:

@@ -130,8 +130,7 @@ class Shelf:
         beginning.make()
         with ExitStack() as stack:
             try:
-                if not stack.enter_context(beginning.locked()):
-                    raise TakenError(f"somebody else looks at {beginning.shown()}")
+                _must_be_mine(beginning, is_mine=stack.enter_context(beginning.locked()))
                 self.files.rename(new.beginning, new.partial)
             except BaseException as error:
                 with suppress(*TROUBLE):
@@ -252,6 +251,11 @@ class Shelf:
         except TROUBLE as error:
             return found._replace(why=error.message)
         return _judged(found._replace(metadata=metadata), metadata)
+
+
+def _must_be_mine(beginning: Files, *, is_mine: bool) -> None:
+    if not is_mine:
+        raise TakenError(f"somebody else looks at {beginning.shown()}")
 
 
 def _with_chains(found: Sequence[Shelved]) -> list[Shelved]:

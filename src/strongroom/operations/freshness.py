@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from strongroom.model.snapshot import ListedSnapshot, Status
 
-
 AHEAD_NS: Final = 300 * 1_000_000_000  # two clocks may differ by so much
 
 

@@ -143,7 +143,7 @@ def refuse_unfinished_restore(target: Path) -> None:
 
 def _is_only_aside(work: Path) -> bool:
     try:
-        names = os.listdir(work)
+        names = [path.name for path in work.iterdir()]
     except OSError:
         return False
     return bool(names) and all(name.startswith(ASIDE) for name in names)
