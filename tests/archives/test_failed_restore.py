@@ -14,12 +14,12 @@ from typing import Final, Literal
 
 import pytest
 
+from strongroom.app.archives.finishing import finish
 from strongroom.app.archives.place import WORK
 from strongroom.app.archives.restoring import (
     RestorePlan,
     RestoreReport,
     RestoreRequest,
-    finish,
     restore_archive,
 )
 from strongroom.errors import (

@@ -8,15 +8,13 @@ from typing import Final
 
 import click
 
+from strongroom.app.archives.finishing import Outcome, Phase, finish
 from strongroom.app.archives.place import place_of
 from strongroom.app.archives.restoring import (
     Kind,
-    Outcome,
-    Phase,
     RestorePlan,
     RestoreReport,
     RestoreRequest,
-    finish,
     folder_of,
     restore_archive,
 )
