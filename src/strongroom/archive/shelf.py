@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, NamedTuple
 
-from strongroom.archive.files import TROUBLE, Files, TakenError
+from strongroom.archive.files import TROUBLE, Files, FilesError, TakenError
 from strongroom.archive.metadata import LARGEST, Metadata, read_metadata
 from strongroom.archive.naming import (
     ArchiveId,
@@ -123,29 +123,34 @@ class Shelf:
         ``anew``: it is to take the place of the archive of that id.
         """
         self.files.make(exist_ok=True)
-        taken = {new.folder, new.failed, new.replaced} & set(self.files.names())
-        if taken and not anew:
-            raise TakenError(f"there is an archive {new} already")
+        self._must_be_free(new, anew=anew)
         beginning = self.files.below(new.beginning)
         beginning.make()
         with ExitStack() as stack:
             try:
-                if not stack.enter_context(beginning.locked()):
-                    raise TakenError(f"somebody else looks at {beginning.shown()}")
-                self.files.rename(new.beginning, new.partial)
-            except BaseException as error:
-                with suppress(*TROUBLE):
-                    self._drop_begun(new)
+                _must_be_mine(beginning, is_mine=stack.enter_context(beginning.locked()))
+            except FilesError as error:
                 if isinstance(error.__cause__, FileNotFoundError):  # taken for a left one
                     raise TakenError(f"{beginning.shown()} was removed") from error
                 raise
+            try:
+                self.files.rename(new.beginning, new.partial)
+                self._must_be_free(new, anew=anew)  # another one may have come to its end
+            except BaseException:
+                with suppress(*TROUBLE):
+                    self._drop_begun(new)
+                raise
             yield self.files.below(new.partial)
 
+    def _must_be_free(self, new: ArchiveId, *, anew: bool) -> None:
+        taken = {new.folder, new.failed, new.replaced} & set(self.files.names())
+        if taken and not anew:
+            raise TakenError(f"there is an archive {new} already")
+
     def _drop_begun(self, new: ArchiveId) -> None:
-        there = set(self.files.names())
-        for name in (new.beginning, new.partial):
-            if name in there and not self.files.below(name).names():
-                self.files.remove_folder(name)
+        """Remove what we hold, whichever name it has."""
+        is_renamed = new.beginning not in self.files.names()
+        self.files.remove_folder(new.partial if is_renamed else new.beginning)
 
     def publish(self, new: ArchiveId) -> None:
         """Let an archive count, whose files are durable; after an error it does not."""
@@ -183,9 +188,7 @@ class Shelf:
 
     def remove(self, one: Shelved) -> None:
         """Remove an archive, or what a failed run left; what lies there besides keeps it there."""
-        self.files.below(one.folder).refuse_folders()
-        self.files.rename(one.folder, one.id.removed)  # one that is half removed is no archive
-        self.files.remove_folder(one.id.removed)
+        self.files.remove_folder(one.folder, by_way_of=one.id.removed)
 
     def settle(self, killed: bytes) -> list[str]:
         """Finish what killed runs left; return what could not be, which stops nobody.
@@ -194,7 +197,7 @@ class Shelf:
         """
         names = set(self.files.folders())
         said = []
-        for name in sorted(names):
+        for name in sorted(names, key=lambda name: (replaced_id(name) is None, name)):
             try:
                 self._settle(name, names, killed)
             except TROUBLE as error:
@@ -252,6 +255,11 @@ class Shelf:
         except TROUBLE as error:
             return found._replace(why=error.message)
         return _judged(found._replace(metadata=metadata), metadata)
+
+
+def _must_be_mine(beginning: Files, *, is_mine: bool) -> None:
+    if not is_mine:
+        raise TakenError(f"somebody else looks at {beginning.shown()}")
 
 
 def _with_chains(found: Sequence[Shelved]) -> list[Shelved]:

@@ -25,7 +25,7 @@ from strongroom.app.archives.removing import Asked, keeps_ours, removal
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.targets import TargetFolder, examine_target
-from strongroom.archive.files import Files, FilesError
+from strongroom.archive.files import FilesError
 from strongroom.archive.metadata import ExportedSnapshot, Metadata
 from strongroom.archive.scope import checked_scope
 from strongroom.archive.shelf import Shelf, Shelved
@@ -45,7 +45,7 @@ from strongroom.restore.files.begin import TargetOptions, begin, begin_compariso
 from strongroom.restore.files.target import FilesTarget
 from strongroom.restore.swap import swapping
 from strongroom.restore.swap.plan import Kind, Removal, SwapPlan
-from strongroom.restore.swap.swapping import Outcome, Phase, SwapState
+from strongroom.restore.swap.swapping import Outcome, Phase
 from strongroom.system.causes import cause_of
 
 __all__ = [
@@ -55,11 +55,8 @@ __all__ = [
     "RestorePlan",
     "RestoreReport",
     "RestoreRequest",
-    "command_for",
-    "finish",
     "folder_of",
     "restore_archive",
-    "unfinished",
 ]
 _STAGED: Final = "staged"
 _UNCHANGED: Final = ("Nothing was changed", "is as it was")
@@ -152,7 +149,7 @@ def restore_archive(
 def _work_folder(run: Run, target: Path) -> Iterator[Path]:
     """Make the folder in which a restore works, and remove it unless something is left to do."""
     work = target / WORK
-    files = _files(run, work)
+    files = shelf_at(run, work).files
     new = list(takewhile(lambda path: not os.path.lexists(path), [target, *target.parents]))
     refuse_unfinished_restore(target)
     with ExitStack() as held:
@@ -206,10 +203,6 @@ def _say_so(error: StrongroomError, target: Path) -> None:
         error.hint = f"Nothing was changed: {target} is as it was."
     else:
         error.hint = f"{error.hint} Nothing was changed.".strip()
-
-
-def _files(run: Run, folder: Path) -> Files:
-    return shelf_at(run, folder).files
 
 
 def _clear(run: Run, work: Path) -> None:
@@ -402,43 +395,9 @@ def _is_within(path: bytes, scope: str) -> bool:
     return path == top or path.startswith(top + b"/")
 
 
-def folder_of(run: Run, place: ArchivePlace, home: Path | None, name: str) -> Path:
+def folder_of(run: Run, place: ArchivePlace, home: str | None, name: str) -> Path:
     """Return where an archive is: in the project, or in ``home``, where its scripts come from."""
-    if home is None or home == place.folder:
-        return place.folder
-    own = [one for one in shelf_of(run, place).listed() if one.is_archive]
-    is_here = any(
-        name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own
-    )
-    return place.folder if is_here or not home.is_dir() else home
-
-
-def unfinished(run: Run, target: Path) -> SwapState:
-    """Say how far a restore is that did not come to its end; ``RefusedError`` if there is none."""
-    work = target / WORK
-    if not os.path.lexists(work):
-        raise RefusedError(f"no restore of {target} is unfinished", hint="There is nothing to end.")
-    return swapping.state(run.machine.fs, os.fsencode(work))
-
-
-def finish(run: Run, target: Path, *, forward: bool) -> Outcome:
-    """Bring a restore that was killed to its end, or the target back to what it was."""
-    state = unfinished(run, target)
-    work = target / WORK
-    path, fs, command = os.fsencode(work), run.machine.fs, command_for(target)
-    with _files(run, work).locked() as mine:
-        if not mine:
-            raise RefusedError(f"a restore of {target} is at work", hint="Wait for it, or stop it.")
-        if state.phase is Phase.NOTHING:
-            if forward:
-                raise RefusedError(
-                    f"the restore of {target} was killed before it changed anything",
-                    hint=f"Run '{command} --rollback', and restore again.",
-                )
-            outcome = Outcome(Phase.NOTHING, os.fsencode(target))
-        elif forward:
-            outcome = swapping.resume(fs, path, command=command)
-        else:
-            outcome = swapping.rollback(fs, path, command=command)
-        swapping.discard(fs, path)
-    return outcome
+    other = Path(home or place.project) / run.settings.archives.folder
+    own = (one for one in shelf_of(run, place).listed() if one.is_archive)
+    meant = (name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own)
+    return place.folder if any(meant) or not other.is_dir() else other
