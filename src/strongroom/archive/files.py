@@ -199,11 +199,6 @@ class Files:
         with _told(f"{self.shown(name)} cannot be looked at"), self._opened() as fd:
             return self._fs.stat(os.fsencode(name), dir_fd=fd).size
 
-    def mtime_ns(self, name: str) -> int:
-        """Return when a file was written last."""
-        with _told(f"{self.shown(name)} cannot be looked at"), self._opened() as fd:
-            return self._fs.stat(os.fsencode(name), dir_fd=fd).mtime_ns
-
     def read(self, name: str, limit: int) -> bytes:
         """Return a whole file; ``FilesError`` if it is larger than ``limit``."""
         with self.reading(name) as file:

@@ -125,7 +125,12 @@ class Shelf:
         self.files.make(exist_ok=True)
         self._must_be_free(new, anew=anew)
         beginning = self.files.below(new.beginning)
-        beginning.make()
+        try:
+            beginning.make()
+        except FilesError:  # made, perhaps, and then not given its access
+            with suppress(*TROUBLE):
+                self.files.remove_folder(new.beginning)
+            raise
         with ExitStack() as stack:
             try:
                 _must_be_mine(beginning, is_mine=stack.enter_context(beginning.locked()))
