@@ -49,7 +49,7 @@ class Shelved(NamedTuple):
     """One archive, or what a run left that made none.
 
     ``name``: the file of the archive; ``why``: what is wrong with it. ``metadata`` is None where it
-    cannot be read.
+    cannot be read. ``marked``: it counts as damaged only because a verification said so.
     """
 
     id: ArchiveId
@@ -59,6 +59,7 @@ class Shelved(NamedTuple):
     size: int = 0
     metadata: Metadata | None = None
     why: str = ""
+    marked: bool = False
 
     @property
     def is_archive(self) -> bool:
@@ -259,7 +260,11 @@ class Shelf:
             metadata = read_metadata(data, f"{one}/{one.metadata}")
         except TROUBLE as error:
             return found._replace(why=error.message)
-        return _judged(found._replace(metadata=metadata), metadata)
+        judged = _judged(found._replace(metadata=metadata), metadata)
+        if judged.state is not State.DAMAGED and one.damage in inside.names():
+            why = f"a verification found damage: see {one}/{one.damage}"
+            return judged._replace(state=State.DAMAGED, why=why, marked=True)
+        return judged
 
 
 def _must_be_mine(beginning: Files, *, is_mine: bool) -> None:
