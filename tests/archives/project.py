@@ -74,7 +74,7 @@ class _Routed:
             fd = named.get("dir_fd", named.get("old_dir_fd", first))
             where = first if isinstance(first, bytes) else b""
             if isinstance(fd, int) and not where.startswith(b"/"):
-                where = os.readlink(b"/proc/self/fd/%d" % fd) + b"/" + where
+                where = os.fsencode(Path(f"/proc/self/fd/{fd}").readlink()) + b"/" + where
             chosen = self._inside if where.startswith(self._prefix) else self._outside
             return getattr(chosen, name)(first, *rest, **named)
 
@@ -111,26 +111,26 @@ class Project:
 
     def names(self) -> set[str]:
         """Return what is in the folder of the archives, but for the logs of other runs."""
-        there = os.listdir(self.backup) if self.backup.exists() else []
+        there = names_in(self.backup) if self.backup.exists() else []
         return {name for name in there if not name.endswith(".log")}
 
     # -- by the command line
 
     def cli(
         self,
-        *arguments: str | Path,
+        *arguments: object,
         env: Mapping[str, str | None] | None = None,
         answer: str = "",
         code: int = 0,
     ) -> Result:
         """Run a command in the project, which must end with this code."""
-        result = self.program.run(*arguments, env=env, answer=answer)
+        result = self.program.run(*map(str, arguments), env=env, answer=answer)
         assert result.code == code, result
         assert "Traceback" not in result.err, result
         return result
 
     def create(
-        self, *arguments: str | Path, env: Mapping[str, str | None] | None = None, code: int = 0
+        self, *arguments: object, env: Mapping[str, str | None] | None = None, code: int = 0
     ) -> Path:
         """Make an archive by the command line; its folder."""
         before = self.names()
@@ -173,14 +173,18 @@ class Project:
         return shelf_of(self.run(fs), self.place)
 
     def make(
-        self, *scope: str, fs: Fs | None = None, incremental: bool = False, **more: Any
+        self,
+        *scope: str,
+        fs: Fs | None = None,
+        incremental: bool = False,
+        **more: Any,  # noqa: ANN401 - as MakeRequest has it
     ) -> Made:
         """Make an archive, one second after the one before."""
         self.clock.sleep(1)
         request = MakeRequest(scope=scope, incremental=incremental, **more)
         return make_archive(self.run(fs), self.place, request)
 
-    def made(self, *scope: str, **more: Any) -> str:
+    def made(self, *scope: str, **more: Any) -> str:  # noqa: ANN401 - as above
         """Make an archive; its id."""
         return str(self.make(*scope, **more).id)
 
@@ -191,7 +195,7 @@ class Project:
         fs: Fs | None = None,
         go_on: bool = True,
         plans: list[RestorePlan] | None = None,
-        **more: Any,
+        **more: Any,  # noqa: ANN401 - as RestoreRequest has it
     ) -> RestoreReport | None:
         """Restore an archive, one second later."""
         self.clock.sleep(1)
@@ -235,6 +239,11 @@ def tree_of(folder: Path, without: Sequence[str] = OURS) -> Tree:
     }
 
 
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def metadata_of(folder: Path) -> dict[str, Any]:
     """Read the metadata in the folder of an archive."""
     (path,) = folder.glob("*-metadata.json")
@@ -276,3 +285,9 @@ def key_file(project: Project, name: str) -> Path:
     path = project.base / f"{name}.key"
     subprocess.run(["age-keygen", "-o", path], check=True, capture_output=True)
     return path
+
+
+def public_of(key: Path) -> str:
+    """Return the recipient of a key file."""
+    lines = key.read_text().splitlines()
+    return next(line.split(": ")[1] for line in lines if "public key" in line)

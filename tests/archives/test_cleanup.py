@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from strongroom.archive.shelf import Shelved, State
 from strongroom.clock import rfc3339
 from strongroom.errors import StrongroomError
 from strongroom.operations.archives.ages import created_ns, freshness
-from strongroom.operations.archives.cleanup import DAY_NS, Ages, Verdict, choose
+from strongroom.operations.archives.cleanup import DAY_NS, Ages, choose
 from tests.archives.project import DAY, Project, QuickFs, foreign, within
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_fs import NAMING, FsFault, faulty_fs
@@ -129,13 +130,13 @@ def test_never_the_last(listed: list[Shelved], days: int, other: int) -> None:
             assert not names & set(one.metadata.chain[:-1])
     for one in gone:
         assert NOW - created_ns(one) > (other if one.id.before_restore else days) * DAY_NS
-        assert one.state not in {State.UNFINISHED}
+        assert one.state is not State.UNFINISHED
         if not one.id.before_restore and one.state is not State.FAILED:
             assert any(created_ns(each) > created_ns(one) for each in good)
     assert all(not verdict.goes for verdict in choose(kept, NOW, ages)) or any(
         one.metadata and one.metadata.chain for one in listed
     )
-    assert all(isinstance(one, Verdict) and one.why for one in verdicts)
+    assert all(one.why for one in verdicts)
 
 
 # -- by the command line and on a disk
@@ -198,10 +199,8 @@ def test_killed_while_it_removes(project: Project) -> None:
         old, new = _aged(project, 40, 1)
         inside, _ = faulty_fs(QuickFs(), FsFault("crash", nth, NAMING, "before"))
         run = project.run(within(project.backup, inside))
-        try:
+        with suppress(SimulatedCrash):
             clean_up(run, project.place, AGES, dry_run=False)
-        except SimulatedCrash:
-            pass
         assert {one.state for one in project.shelf().listed()} == {State.GOOD}
         clean_up(project.run(), project.place, AGES, dry_run=False)
         assert not [name for name in project.names() if name.startswith(".")]

@@ -189,7 +189,9 @@ def test_a_file_that_changes_while_it_is_read(project: Project) -> None:
     small = path.read_bytes()
 
     def grow(fd: int, *_rest: object) -> None:
-        if os.readlink(f"/proc/self/fd/{fd}") == str(path) and path.stat().st_size < 4 * len(small):
+        if str(Path(f"/proc/self/fd/{fd}").readlink()) == str(
+            path
+        ) and path.stat().st_size < 4 * len(small):
             path.write_bytes(path.read_bytes() + small)
 
     made = project.make(fs=hook_fs({"read": grow, "readinto": grow}))
@@ -228,7 +230,8 @@ def test_every_format_opens_with_tar(project: Project, form: str, suffix: str) -
 def test_owner_and_mode_as_configured(project: Project) -> None:
     """``[archives]`` says who may read archives; everybody is nobody's choice."""
     (project.folder / "strongroom.toml").write_text(
-        'version = 1\n[archives]\nfolder_mode = "0700"\nfile_mode = "0600"\nowner = "12345"\ngroup = "54321"\n'
+        'version = 1\n[archives]\nfolder_mode = "0700"\nfile_mode = "0600"\n'
+        'owner = "12345"\ngroup = "54321"\n'
     )
     config = ["--config", project.folder / "strongroom.toml"]
     project.cli("archive", "create", *config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -54,9 +55,8 @@ def test_a_manifest_comes_back(rows: list[Row]) -> None:
     ] == [row.size for row in rows]
 
 
-def _row(path: bytes, **more: object) -> Row:
-    row = Row(path, EntryKind.FILE, 1, bytes(32), b"", ID)
-    return row._replace(**more)
+def _row(path: bytes, archive: str = ID) -> Row:
+    return Row(path, EntryKind.FILE, 1, bytes(32), b"t", archive)
 
 
 @pytest.mark.spec("A3")
@@ -97,14 +97,12 @@ def test_what_is_no_manifest_is_damage(data: bytes) -> None:
 @given(st.data())
 def test_a_flipped_bit_of_a_manifest_is_damage_or_harmless(data: st.DataObject) -> None:
     """It never reads as other rows, and nothing but damage is raised."""
-    rows = [_row(b"a"), _row(b"b", archive="20200101_000000", token=b"t")]
+    rows = [_row(b"a"), _row(b"b", archive="20200101_000000")]
     written = bytearray(write_manifest(ID, rows))
     at = data.draw(st.integers(0, len(written) - 1))
     written[at] ^= 1 << data.draw(st.integers(0, 7))
-    try:
+    with suppress(DamageError):
         assert read_manifest(bytes(written), ID, "m") == rows
-    except DamageError:
-        pass
 
 
 @pytest.mark.spec("A1")

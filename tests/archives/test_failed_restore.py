@@ -8,17 +8,18 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pytest
 
+from strongroom.app.archives.finishing import finish
 from strongroom.app.archives.place import WORK
 from strongroom.app.archives.restoring import (
     RestorePlan,
     RestoreReport,
     RestoreRequest,
-    finish,
     restore_archive,
 )
 from strongroom.errors import (
@@ -30,7 +31,7 @@ from strongroom.errors import (
 )
 from strongroom.model.fs import Fs
 from strongroom.restore.swap.swapping import Phase
-from tests.archives.project import Project, QuickFs, Tree, tree_of
+from tests.archives.project import Project, QuickFs, Tree, names_in, tree_of
 from tests.cli.harness import COMMAND
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_fs import MUTATING, FaultyFs, FsFault, faulty_fs
@@ -80,9 +81,9 @@ class Scene:
         """Describe what is there."""
         return self.project.state()
 
-    def restore(self, fs: Fs | None = None, **more: Any) -> RestoreReport:
+    def restore(self, fs: Fs | None = None, *, keeps: bool = True) -> RestoreReport:
         """Restore the archive."""
-        report = self.project.restore(self.one, fs=fs, delete=True, **more)
+        report = self.project.restore(self.one, fs=fs, delete=True, keeps=keeps)
         assert report is not None
         return report
 
@@ -102,11 +103,11 @@ def _scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-def _counted(base: Path, calls: frozenset[str], **more: Any) -> int:
+def _counted(base: Path, calls: frozenset[str], *, keeps: bool) -> int:
     base.mkdir()
     scene = Scene(base)
     fs, faults = faulty_fs(QuickFs())
-    scene.restore(fs, **more)
+    scene.restore(fs, keeps=keeps)
     assert scene.now() == scene.wanted
     return sum(faults.attempts[call] for call in calls)
 
@@ -122,7 +123,7 @@ def _again(base: Path, number: int) -> Scene:
 
 
 def _faulty(
-    nth: int, calls: frozenset[str], when: Any, number: int, times: int = 1
+    nth: int, calls: frozenset[str], when: Literal["before", "after"], number: int, times: int = 1
 ) -> tuple[Fs, FaultyFs]:
     return faulty_fs(QuickFs(), FsFault("error", nth, calls, when, number, times=times))
 
@@ -206,7 +207,7 @@ def test_killed_at_any_call(tmp_path: Path) -> None:
     no archive is made, and no other restore begins.
     """
     total = _counted(tmp_path / "all", MUTATING, keeps=False)
-    phases = set()
+    phases: set[bool | None] = set()
     for nth in range(1, total + 1, max(1, total // 30)):
         scene = _again(tmp_path, nth)
         fs, _ = faulty_fs(QuickFs(), FsFault("crash", nth, MUTATING, "before"))
@@ -223,7 +224,7 @@ def test_killed_at_any_call(tmp_path: Path) -> None:
             "archive", "restore", "--resume" if forward else "--rollback"
         )
         if result.code == 6:  # it had changed nothing, or all of it is done
-            phases.add("other")
+            phases.add(None)
             assert scene.now() in (scene.spoilt, scene.wanted)
             scene.settle(forward=not forward)
             assert scene.now() in (scene.spoilt, scene.wanted)
@@ -262,7 +263,7 @@ def test_a_person_stops_it(tmp_path: Path, call: str) -> None:
             stopped += 1
         else:
             assert scene.now() == scene.wanted
-        assert not scene.work.exists() or scene.project.cli("archive", "restore", "--rollback")
+        assert not scene.work.exists()
     assert stopped or call == "unlink"
 
 
@@ -324,7 +325,7 @@ def test_a_project_that_changes_meanwhile(scene: Scene) -> None:
     assert not scene.work.exists()
 
 
-def _restore_with(project: Project, name: str, decide: Any) -> None:
+def _restore_with(project: Project, name: str, decide: Callable[[RestorePlan], bool]) -> None:
     request = RestoreRequest(name=name, keeps=False)
     restore_archive(project.run(), project.place, project.place.folder, request, decide)
 
@@ -369,7 +370,7 @@ def test_a_target_that_may_not_be_written(scene: Scene) -> None:
     )
     assert result.code in {1, 6, 21}, result
     assert "Nothing was changed" in result.err or "is as it was" in result.err
-    assert os.listdir(target) == []
+    assert names_in(target) == []
 
 
 @pytest.mark.parametrize("forward", [True, False])

@@ -17,7 +17,7 @@ import pytest
 from strongroom.archive.shelf import State
 from strongroom.errors import InterruptError, StrongroomError
 from strongroom.model.fs import Fs
-from tests.archives.project import Project, QuickFs, within
+from tests.archives.project import Project, QuickFs, names_in, within
 from tests.cli.harness import COMMAND
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_fs import MUTATING, FaultyFs, FsFault, faulty_fs
@@ -84,7 +84,7 @@ def test_a_disk_that_fails_at_any_call(
     states = [one.state for one in project.shelf().listed()]
     assert State.UNFINISHED not in states
     for one in project.shelf().listed():
-        files = os.listdir(project.backup / one.folder)
+        files = names_in(project.backup / one.folder)
         assert len(files) == 5 if one.is_archive else files == [one.id.log]
         if not one.is_archive:
             assert "ERROR" in (project.backup / one.folder / one.id.log).read_text()
@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_a_log_that_the_guide_finds(project: Project, room: i
     assert "space" in caught.value.hint
     (failed,) = project.shelf().listed()
     assert failed.state is State.FAILED
-    assert os.listdir(project.backup / failed.folder) == [failed.id.log]
+    assert names_in(project.backup / failed.folder) == [failed.id.log]
     assert _found(project) == [f"backup/{failed.folder}/{failed.id.log}"]
     out = project.cli("archive", "list").out
     assert "failed" in out
@@ -118,13 +118,13 @@ class _Room:
         self._room = room
 
     def write(self, fd: int, data: memoryview) -> None:
-        if os.readlink(f"/proc/self/fd/{fd}").startswith(self._folder):
+        if str(Path(f"/proc/self/fd/{fd}").readlink()).startswith(self._folder):
             if len(data) > self._room:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._room -= len(data)
 
     def unlink(self, _name: bytes, *, dir_fd: int) -> None:
-        if os.readlink(f"/proc/self/fd/{dir_fd}").startswith(self._folder):
+        if str(Path(f"/proc/self/fd/{dir_fd}").readlink()).startswith(self._folder):
             self._room = 1 << 20
 
 

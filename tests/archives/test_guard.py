@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives.project import Project, key_file
+from tests.archives.project import Project, key_file, public_of
 from tests.cli.harness import COMMAND
 
 pytestmark = pytest.mark.spec("A9")
@@ -112,8 +112,7 @@ def test_a_backup_that_fails_runs_nothing(project: Project) -> None:
 
 def test_a_backup_that_nobody_here_can_open_runs_nothing(project: Project) -> None:
     """An archive that is sealed for somebody else could not be restored."""
-    text = key_file(project, "key").read_text()
-    public = next(line.split(": ")[1] for line in text.splitlines() if "public key" in line)
+    public = public_of(key_file(project, "key"))
     recipients = project.base / "recipients"
     recipients.write_text(f"{public}\n")
     arguments = ["--key-file", recipients, "--", "touch", "lib/ran"]

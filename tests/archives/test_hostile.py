@@ -23,21 +23,23 @@ STAMP: Final = "20200101_000000"
 Make = Callable[[tarfile.TarFile], object]
 
 
-def _file(tar: tarfile.TarFile, name: str, data: bytes = b"evil", **more: object) -> None:
+def _file(tar: tarfile.TarFile, name: str, data: bytes = b"evil", **more: object) -> object:
     info = tarfile.TarInfo(name)
     info.size = len(data)
     for field, value in more.items():
         setattr(info, field, value)
     tar.addfile(info, io.BytesIO(data))
+    return info
 
 
-def _other(tar: tarfile.TarFile, name: str, kind: bytes, target: str = "") -> None:
+def _other(tar: tarfile.TarFile, name: str, kind: bytes, target: str = "") -> object:
     info = tarfile.TarInfo(name)
     info.type = kind
     info.linkname = target
     if kind in {tarfile.CHRTYPE, tarfile.BLKTYPE}:
         info.devmajor, info.devminor = 1, 3
     tar.addfile(info)
+    return info
 
 
 def place(project: Project, packed: bytes, *, stamp: str = STAMP, scope: str = "lib/") -> Path:
@@ -117,7 +119,8 @@ def test_nothing_outside_the_target(project: Project, how: str, to: bool) -> Non
     before, around = project.state(), tree_of(outside, ())
     target = project.base / "target"
     where = ["--to", target] if to else []
-    result = project.program.run("archive", "restore", STAMP, "--no-confirm", *where)
+    words = ["archive", "restore", STAMP, "--no-confirm", *map(str, where)]
+    result = project.program.run(*words)
     assert "Traceback" not in result.err
     assert tree_of(outside, ()) == around
     assert not Path("/outside").exists()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from strongroom.app.archives.restoring import RestorePlan
 from strongroom.errors import DamageError
 from strongroom.restore.swap.plan import Kind
-from tests.archives.project import Project, foreign, key_file, metadata_of, tree_of
+from tests.archives.project import Project, foreign, key_file, metadata_of, names_in, tree_of
 from tests.support.compare_trees import compare_trees
 from tests.support.file_trees import every_kind
 
@@ -189,7 +191,7 @@ def test_selected_paths(project: Project) -> None:
     assert now[b"lib/code.sh"] == spoilt[b"lib/code.sh"]
     assert b"config/app.toml" not in now
     project.restore(one, "config", to=str(project.base / "out"))
-    assert os.listdir(project.base / "out") == ["config"]
+    assert names_in(project.base / "out") == ["config"]
     assert (project.base / "out/config/same").read_bytes() == b"echo code\n" * 300
     result = project.cli("archive", "restore", one, "nowhere", code=15)
     assert "nowhere" in result.err
@@ -352,20 +354,29 @@ def test_a_chain_comes_back_exactly(project: Project) -> None:
     chmodded, retyped and linked things, and those that did not change.
     """
     lib = project.folder / "lib"
-    steps = [
-        lambda: None,
+
+    def link_instead() -> None:
+        (lib / "app.toml").unlink()
+        (lib / "app.toml").symlink_to("code.sh")
+
+    def folder_instead() -> None:
+        (lib / "code.sh").unlink()
+        (lib / "code.sh").mkdir()
+
+    steps: list[Callable[[], object]] = [
+        list,  # nothing
         lambda: (lib / "code.sh").write_text("changed"),
-        lambda: (lib / "deep/er/data.bin").unlink(),
+        (lib / "deep/er/data.bin").unlink,
         lambda: (project.folder / "config/app.toml").rename(lib / "app.toml"),
         lambda: (lib / "code.sh").chmod(0o600),
         lambda: os.link(lib / "code.sh", lib / "code2.sh"),
-        lambda: ((lib / "app.toml").unlink(), (lib / "app.toml").symlink_to("code.sh")),
-        lambda: ((lib / "code.sh").unlink(), (lib / "code.sh").mkdir()),
-        lambda: shutil.rmtree(lib / "deep"),
+        link_instead,
+        folder_instead,
+        partial(shutil.rmtree, lib / "deep"),
         lambda: (lib / "deep").write_text("a file where a folder was"),
         lambda: (project.folder / "new at the top").write_text("new"),
         lambda: os.setxattr(lib / "code2.sh", "user.x", b"1"),
-        lambda: shutil.rmtree(project.folder / "config"),
+        partial(shutil.rmtree, project.folder / "config"),
     ]
     states = {}
     for number, step in enumerate(steps):
@@ -453,7 +464,7 @@ def test_what_scripts_of_the_guide_made(project: Project) -> None:
 
 
 def test_a_foreign_archive_with_archives_in_it(project: Project) -> None:
-    """``tar czf backup/x.tar.gz .`` has old archives in it: those that are there stay as they are."""
+    """``tar czf backup/x.tar.gz .`` has old archives in it: those that are there stay."""
     one = project.made()
     foreign(project, "20200101_000000", ".")
     shutil.rmtree(project.backup / one)

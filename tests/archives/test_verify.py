@@ -191,3 +191,28 @@ def test_the_guides_own_archives(project: Project) -> None:
     data[len(data) // 2] ^= 1
     archive.write_bytes(data)
     assert any(archive.name in line for line in _found(project))
+
+
+@pytest.mark.spec("A6", "A8")
+def test_what_was_found_is_remembered(project: Project) -> None:
+    """An archive in which damage was found is listed so, is no reason to remove older ones, and is
+    not restored, until a verification finds it sound again.
+    """
+    older, newer = project.create("--scope", "config"), project.create("--scope", "config")
+    path = _file(newer, "archive")
+    good = path.read_bytes()
+    path.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
+    _found(project)
+    assert f"{newer.name} " in project.cli("archive", "list").out
+    assert "damaged: a verification found damage" in project.cli("archive", "list").out
+    kept = project.cli("archive", "cleanup", "0").out
+    assert f"keeps {older.name}: the newest good one" in kept
+    assert f"keeps {newer.name}: damaged" in kept
+    result = project.cli("archive", "restore", newer.name, "--no-confirm", code=4)
+    assert "Nothing was changed" in result.err
+    path.write_bytes(good)
+    project.cli("archive", "verify")
+    assert "damaged" not in project.cli("archive", "list").out
+    assert list(newer.glob("*damage*")) == []
+    project.cli("archive", "cleanup", "0")
+    assert not older.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +52,7 @@ class Base:
 def base() -> Base:
     """Make the repository once: snapshots wanted and not, chunks that lie twice, dead sessions."""
     folder = Path(tempfile.mkdtemp(prefix="strongroom-schedules-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     clock = ManualClock(START_NS - 3 * DAY_NS)
     store = HookedStore(MemoryStore(clock=clock))
     kits = [_seeded(Kit(store, folder / name), seed, clock) for seed, name in enumerate("ab")]

@@ -49,11 +49,11 @@ class There:
 
     def export(self, listed: ListedSnapshot) -> Metadata:
         """Export a snapshot of the first."""
-        self.shelf.begin(ID)
         told = Metadata(backup_timestamp=str(ID), program="strongroom test")
         recipe = Recipe(told=told, rename=as_it_is, packing=Packing(Codec.NONE, 0, 1))
         source = SnapshotSource(self.first.open().reader(), listed)
-        return make(self.shelf, ID, recipe, source, Around(ManualClock(), ignore))
+        with self.shelf.begun(ID):
+            return make(self.shelf, ID, recipe, source, Around(ManualClock(), ignore))
 
     def deliver(self) -> Iterator[Delivered]:
         """Begin to read the archive."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from strongroom.app.sources import exclude_lines
+from strongroom.config.archives import ArchiveSettings
 from strongroom.config.effective import Effective, effective
 from strongroom.config.environment import KNOWN, TZ, Environment
 from strongroom.config.file import ConfigurationError, TomlFile, find_file, read_file
@@ -76,10 +77,12 @@ def _of(where: str, error: UsageError) -> Finding:
 
 def _place(settings: Settings) -> Iterator[Finding]:
     place = settings.place
-    if place is None:
+    if place is None and settings.archives == ArchiveSettings():  # archives need none
         where = str(settings.config_file or "configuration")
         yield Finding(where, "no repository is named: write url below [repositories.main]")
-    elif place.folder == settings.folder:  # one of the file is looked at with the others there
+    elif (
+        place is not None and place.folder == settings.folder
+    ):  # one of the file is looked at with the others there
         yield from _address(place.origin, place.url, place.folder)
 
 

@@ -23,6 +23,7 @@ _SHIM: Final = """\
 {mark}; changes are lost when it runs again.
 # It works on the project whose folder it was called by, also where scripts/ is a link.
 set -euo pipefail
+unset CDPATH  # or cd goes elsewhere
 
 called=${{BASH_SOURCE[0]}}
 folder=$(cd -L -- "$(dirname -- "$called")" && pwd -L)

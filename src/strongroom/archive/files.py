@@ -194,15 +194,6 @@ class Files:
             return True  # it went meanwhile
         return not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode)
 
-    def mtime_ns(self, name: str = ".") -> int:
-        """Return when a file, or the folder, was changed last; 0 if it is not there."""
-        with _told(f"{self.shown(name)} cannot be looked at"):
-            try:
-                with self._opened() as fd:
-                    return self._fs.stat(os.fsencode(name), dir_fd=fd).mtime_ns
-            except FileNotFoundError:
-                return 0
-
     def size(self, name: str) -> int:
         """Return the bytes in a file."""
         with _told(f"{self.shown(name)} cannot be looked at"), self._opened() as fd:
@@ -269,25 +260,30 @@ class Files:
         ):
             self._fs.unlink(os.fsencode(name), dir_fd=fd)
 
-    def remove_folder(self, name: str) -> None:
-        """Remove a folder that holds only files; ``FilesError`` if there is more in it."""
+    def remove_folder(self, name: str, *, by_way_of: str = "") -> None:
+        """Remove a folder that holds only files; ``FilesError`` if there is more in it.
+
+        ``by_way_of``: the name that it has while it is half removed.
+        """
+        self._refuse_folders(name)
+        if by_way_of:
+            self.rename(name, by_way_of)
+            name = by_way_of
         inside = self.below(name)
-        inside.refuse_folders()
         for one in inside.names():
             inside.remove(one)
         with _told(f"{self.shown(name)} cannot be removed"), self._opened() as fd:
             self._fs.rmdir(os.fsencode(name), dir_fd=fd)
             self._fs.fsync(fd)
 
-    def refuse_folders(self) -> None:
-        """``FilesError`` if there is more in the folder than files."""
-        names = self.names()
-        with _told(f"{self.shown()} cannot be looked at"), self._opened() as fd:
+    def _refuse_folders(self, folder: str) -> None:
+        names = self.below(folder).names()
+        with _told(f"{self.shown(folder)} cannot be looked at"), self._opened() as fd:
             for name in names:
-                found = self._fs.stat(os.fsencode(name), dir_fd=fd)
-                if stat.S_ISDIR(found.mode):
+                path = f"{folder}/{name}"
+                if stat.S_ISDIR(self._fs.stat(os.fsencode(path), dir_fd=fd).mode):
                     raise FilesError(
-                        f"{self.shown(name)} is a folder, and not ours",
+                        f"{self.shown(path)} is a folder, and not ours",
                         hint="Move it away; nothing was removed.",
                     )
 

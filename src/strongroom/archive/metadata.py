@@ -73,10 +73,11 @@ class Missing(msgspec.Struct, frozen=True):
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in bytes, times as RFC 3339; ``compression_ratio`` is 1 - size / original size.
 
-    ``default_scope``: nobody said what it was to hold. ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing. ``base``: the
-    archive that this one holds the changes since; ``chain`` all that are needed, the oldest first
-    and this one last. ``verified``: when it was read back;
-    ``verification``: ``contents``, or ``checksum`` where it is encrypted for somebody else.
+    ``default_scope``: nobody said what it was to hold. ``ignored``: the patterns of the ignore file
+    in the project. ``status``: ``done``, or ``incomplete`` if ``problems`` says what is missing.
+    ``base``: the archive that this one holds the changes since; ``chain`` all that are needed, the
+    oldest first and this one last. ``verified``: when it was read back; ``verification``:
+    ``contents``, or ``checksum`` where it is encrypted for somebody else.
     ``snapshot`` is there where an archive was made of one.
     """
 

@@ -57,6 +57,11 @@ class ArchiveId(NamedTuple):
         return f"{self._stem}-manifest.jsonl.gz"
 
     @property
+    def damage(self) -> str:
+        """What a verification found that was not there when the archive was made."""
+        return f"{self._stem}-damage.log"
+
+    @property
     def log(self) -> str:
         """What the run that made it had to say."""
         return f"{self._stem}-{self.stamp}.log"

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, NamedTuple
 
-from strongroom.archive.files import TROUBLE, Files, TakenError
+from strongroom.archive.files import TROUBLE, Files, FilesError, TakenError
 from strongroom.archive.metadata import LARGEST, Metadata, read_metadata
 from strongroom.archive.naming import (
     ArchiveId,
@@ -49,7 +49,7 @@ class Shelved(NamedTuple):
     """One archive, or what a run left that made none.
 
     ``name``: the file of the archive; ``why``: what is wrong with it. ``metadata`` is None where it
-    cannot be read.
+    cannot be read. ``marked``: it counts as damaged only because a verification said so.
     """
 
     id: ArchiveId
@@ -59,6 +59,7 @@ class Shelved(NamedTuple):
     size: int = 0
     metadata: Metadata | None = None
     why: str = ""
+    marked: bool = False
 
     @property
     def is_archive(self) -> bool:
@@ -123,29 +124,39 @@ class Shelf:
         ``anew``: it is to take the place of the archive of that id.
         """
         self.files.make(exist_ok=True)
-        taken = {new.folder, new.failed, new.replaced} & set(self.files.names())
-        if taken and not anew:
-            raise TakenError(f"there is an archive {new} already")
+        self._must_be_free(new, anew=anew)
         beginning = self.files.below(new.beginning)
-        beginning.make()
+        try:
+            beginning.make()
+        except FilesError:  # made, perhaps, and then not given its access
+            with suppress(*TROUBLE):
+                self.files.remove_folder(new.beginning)
+            raise
         with ExitStack() as stack:
             try:
-                if not stack.enter_context(beginning.locked()):
-                    raise TakenError(f"somebody else looks at {beginning.shown()}")
-                self.files.rename(new.beginning, new.partial)
-            except BaseException as error:
-                with suppress(*TROUBLE):
-                    self._drop_begun(new)
+                _must_be_mine(beginning, is_mine=stack.enter_context(beginning.locked()))
+            except FilesError as error:
                 if isinstance(error.__cause__, FileNotFoundError):  # taken for a left one
                     raise TakenError(f"{beginning.shown()} was removed") from error
                 raise
+            try:
+                self.files.rename(new.beginning, new.partial)
+                self._must_be_free(new, anew=anew)  # another one may have come to its end
+            except BaseException:
+                with suppress(*TROUBLE):
+                    self._drop_begun(new)
+                raise
             yield self.files.below(new.partial)
 
+    def _must_be_free(self, new: ArchiveId, *, anew: bool) -> None:
+        taken = {new.folder, new.failed, new.replaced} & set(self.files.names())
+        if taken and not anew:
+            raise TakenError(f"there is an archive {new} already")
+
     def _drop_begun(self, new: ArchiveId) -> None:
-        there = set(self.files.names())
-        for name in (new.beginning, new.partial):
-            if name in there and not self.files.below(name).names():
-                self.files.remove_folder(name)
+        """Remove what we hold, whichever name it has."""
+        is_renamed = new.beginning not in self.files.names()
+        self.files.remove_folder(new.partial if is_renamed else new.beginning)
 
     def publish(self, new: ArchiveId) -> None:
         """Let an archive count, whose files are durable; after an error it does not."""
@@ -183,9 +194,7 @@ class Shelf:
 
     def remove(self, one: Shelved) -> None:
         """Remove an archive, or what a failed run left; what lies there besides keeps it there."""
-        self.files.below(one.folder).refuse_folders()
-        self.files.rename(one.folder, one.id.removed)  # one that is half removed is no archive
-        self.files.remove_folder(one.id.removed)
+        self.files.remove_folder(one.folder, by_way_of=one.id.removed)
 
     def settle(self, killed: bytes) -> list[str]:
         """Finish what killed runs left; return what could not be, which stops nobody.
@@ -194,7 +203,7 @@ class Shelf:
         """
         names = set(self.files.folders())
         said = []
-        for name in sorted(names):
+        for name in sorted(names, key=lambda name: (replaced_id(name) is None, name)):
             try:
                 self._settle(name, names, killed)
             except TROUBLE as error:
@@ -251,7 +260,16 @@ class Shelf:
             metadata = read_metadata(data, f"{one}/{one.metadata}")
         except TROUBLE as error:
             return found._replace(why=error.message)
-        return _judged(found._replace(metadata=metadata), metadata)
+        judged = _judged(found._replace(metadata=metadata), metadata)
+        if judged.state is not State.DAMAGED and one.damage in inside.names():
+            why = f"a verification found damage: see {one}/{one.damage}"
+            return judged._replace(state=State.DAMAGED, why=why, marked=True)
+        return judged
+
+
+def _must_be_mine(beginning: Files, *, is_mine: bool) -> None:
+    if not is_mine:
+        raise TakenError(f"somebody else looks at {beginning.shown()}")
 
 
 def _with_chains(found: Sequence[Shelved]) -> list[Shelved]:

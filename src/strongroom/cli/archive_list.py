@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.app.archives.listing import Listed, listed
-from strongroom.app.archives.place import place_of
+from strongroom.app.archives.place import place_or_home
 from strongroom.archive.shelf import Shelved, State
 from strongroom.cli.job import job
 from strongroom.cli.names import harmless
@@ -17,10 +17,10 @@ _UNITS = ("K", "M", "G", "T", "P")
 _SECOND = 1_000_000_000
 
 
-def run(*, long: bool, project: str, folder: str | None) -> int:
+def run(*, long: bool, project: str, folder: str | None, home: str | None) -> int:
     """List archives, the oldest first."""
     with job(stream=True) as one:
-        place = place_of(one.run, project, folder)
+        place = place_or_home(one.run, project, folder, home)
         found = listed(one.run, place)
         for each in found:
             _record(one.output, each)

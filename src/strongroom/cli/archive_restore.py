@@ -8,15 +8,13 @@ from typing import Final
 
 import click
 
+from strongroom.app.archives.finishing import Outcome, Phase, finish
 from strongroom.app.archives.place import place_of
 from strongroom.app.archives.restoring import (
     Kind,
-    Outcome,
-    Phase,
     RestorePlan,
     RestoreReport,
     RestoreRequest,
-    finish,
     folder_of,
     restore_archive,
 )
@@ -26,7 +24,6 @@ from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, size
-from strongroom.config.archives import FOLDER
 from strongroom.errors import RefusedError
 
 INCOMPLETE: Final = 3
@@ -87,8 +84,7 @@ def run(  # noqa: PLR0913 - one for each option
                 return no_confirm or _may_go_on(one, plan)
 
         with one.progress:
-            other = Path(home) / FOLDER if home is not None else None
-            where = folder_of(one.run, place, other, name)
+            where = folder_of(one.run, place, home, name)
             report = restore_archive(one.run, place, where, request, decide)
         if report is not None:
             return _tell(one, report)

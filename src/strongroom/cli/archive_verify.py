@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from strongroom.app.archives.place import place_of
+from strongroom.app.archives.place import place_or_home
 from strongroom.app.archives.verifying import Verified, verify_archives
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
@@ -16,12 +16,19 @@ DAMAGED = 4
 INCOMPLETE = 3
 
 
-def run(*, names: Sequence[str], all_of_them: bool, project: str, folder: str | None) -> int:
+def run(
+    *,
+    names: Sequence[str],
+    all_of_them: bool,
+    project: str,
+    folder: str | None,
+    home: str | None,
+) -> int:
     """Verify archives; 4 if anything is wrong with one."""
     if names and all_of_them:
         raise click.UsageError("name archives, or give --all")
     with job(progress=True) as one:
-        place = place_of(one.run, project, folder)
+        place = place_or_home(one.run, project, folder, home)
         checked, damaged, closed = 0, 0, 0
         with one.progress:
             for found in verify_archives(one.run, place, names, all_of_them=all_of_them):

@@ -13,7 +13,6 @@ from strongroom.app.shims import install as write_shims
 from strongroom.cli.job import job
 from strongroom.cli.loading import load
 from strongroom.cli.output import say
-from strongroom.config.archives import FOLDER
 from strongroom.config.environment import CONFIG, read_environment
 from strongroom.config.file import NAME
 from strongroom.errors import UsageError
@@ -80,10 +79,8 @@ def run(*, name: str, arguments: Sequence[str], project: str, home: str, bash: s
         say(_USAGE[name])
         return UsageError.exit_code
     place = ["--project", project]
-    if command[0] == "restore":
-        place += ["--home", home]
-    elif command[0] in _READING and not (Path(project) / FOLDER).exists():
-        place += ["--folder", str(Path(home) / FOLDER)]  # scripts/ is a link into that project
+    if command[0] in _READING:
+        place += ["--home", home]  # scripts/ may be a link into that project
     if (Path(project) / NAME).is_file() and not read_environment().get(CONFIG):
         place += ["--config", str(Path(project) / NAME)]
     group = load("strongroom.cli.verbs.archive").command
@@ -92,7 +89,7 @@ def run(*, name: str, arguments: Sequence[str], project: str, home: str, bash: s
     return code
 
 
-_READING: Final = frozenset({"verify", "list"})
+_READING: Final = frozenset({"restore", "verify", "list"})
 
 
 def _backup(given: list[str]) -> list[str] | None:

@@ -15,6 +15,7 @@ from strongroom.clock import SystemClock
 from strongroom.model.spawn import Finished
 
 _PATIENCE: Final = 60.0  # seconds to end in order
+_AT_LEAST: Final = 5.0  # seconds; what a machine does not bury is there for ever
 _PAUSE: Final = 0.02
 _GRACE: Final = 5.0  # as above, of a group that is told to
 _MOST_SAID: Final = 64 << 10
@@ -43,24 +44,18 @@ class Child:
             process.kill()
 
 
-def _start(command: Sequence[str], folder: str, group: int | None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(list(command), cwd=folder, process_group=group)
-
-
 def _end(process: subprocess.Popen[bytes], *, is_group: bool) -> None:
     """End a program, and what it has started where that is a group of its own."""
     send = os.killpg if is_group else os.kill
     clock = SystemClock()
-    until = clock.elapsed() + _PATIENCE
-    number = signal.SIGTERM
-    with suppress(ProcessLookupError):
-        while True:
+    with suppress(ProcessLookupError):  # none is left
+        for number, seconds in ((signal.SIGTERM, _PATIENCE), (signal.SIGKILL, _AT_LEAST)):
             send(process.pid, number)
-            while clock.elapsed() < until or number == signal.SIGKILL:
+            until = clock.elapsed() + seconds
+            while clock.elapsed() < until:
                 process.poll()  # or it would be there for ever
                 send(process.pid, 0)
                 clock.sleep(_PAUSE)
-            number = signal.SIGKILL
     process.wait()
 
 
@@ -166,14 +161,19 @@ class SystemSpawn:
         """See ``Spawn``."""
         # at a terminal it must stay in our group: only that one may read from there
         group = None if os.isatty(0) else 0
-        with ThreadPoolExecutor(1) as starter:  # no signal gets between its start and our knowing
-            starting = starter.submit(_start, command, folder, group)
-            try:
-                return starting.result().wait()
-            except BaseException:
-                if starting.exception() is None:
-                    _end(starting.result(), is_group=group is not None)
-                raise
+        started: list[subprocess.Popen[bytes]] = []
+
+        def start() -> None:
+            started.append(subprocess.Popen(list(command), cwd=folder, process_group=group))
+
+        try:
+            with ThreadPoolExecutor(1) as starter:  # so no signal gets between start and knowing
+                starter.submit(start).result()
+            return started[0].wait()
+        except BaseException:
+            for process in started:
+                _end(process, is_group=group is not None)
+            raise
 
     def start(self, command: Sequence[str]) -> Child:
         """See ``Spawn``."""

@@ -38,8 +38,8 @@ class Chosen(NamedTuple):
     """
 
     scope: Scope
-    by_default: bool
     lines: Sequence[Line]
+    by_default: bool = False
     ignored: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -78,20 +78,20 @@ def _scope(
 ) -> Chosen:
     said = run.settings.archives.scope
     if scope:
-        return Chosen(_named(run, place, list(scope), "--scope"), False, lines)
+        return Chosen(_named(run, place, list(scope), "--scope"), lines)
     if isinstance(said, Value):
-        return Chosen(_named(run, place, read_scope(said.value), said.origin), False, lines)
+        return Chosen(_named(run, place, read_scope(said.value), said.origin), lines)
     if said is not None:
-        return Chosen(_named(run, place, list(said), "archives.scope"), False, lines)
+        return Chosen(_named(run, place, list(said), "archives.scope"), lines)
     if base is not None and not base.default_scope:
         return _as_before(place, base, lines)
-    return Chosen(_by_default(run, place, lines), True, lines)
+    return Chosen(_by_default(run, place, lines), lines, by_default=True)
 
 
 def all_of(place: ArchivePlace, scope: Sequence[str]) -> Chosen:
     """Choose what is there of a scope, whatever any pattern says; but never the archives."""
     there = tuple(path for path in scope if os.path.lexists(place.project / path))
-    return Chosen(Scope(there), False, _without_ours(place))
+    return Chosen(Scope(there), _without_ours(place))
 
 
 def _as_before(place: ArchivePlace, base: Metadata, lines: Sequence[Line]) -> Chosen:
@@ -103,7 +103,7 @@ def _as_before(place: ArchivePlace, base: Metadata, lines: Sequence[Line]) -> Ch
             f"nothing of {', '.join(paths)} is in {place.project} any more",
             hint="Go to the project, or name it with --project; 'create' makes a new archive.",
         )
-    return Chosen(Scope(paths, base.not_in_scope), False, lines, missing=missing)
+    return Chosen(Scope(paths, base.not_in_scope), lines, missing=missing)
 
 
 def by_default(place: ArchivePlace, lines: Sequence[Line]) -> Scope:
@@ -229,7 +229,7 @@ def walked(
     """Return what an archive of this scope would hold now, by its names in the archive."""
     machine = run.machine
     there = tuple(path for path in scope if os.path.lexists(place.project / path))
-    paths = Chosen(Scope(there), False, lines).paths(place.project)
+    paths = Chosen(Scope(there), lines).paths(place.project)
     rename = below(os.fsencode(place.project).lstrip(b"/"))
     options = FilesOptions(exclude=tuple(lines))
     with FilesSource(machine.fs, machine.clock, paths, name="archive", options=options) as source:

@@ -92,14 +92,13 @@ def _keys(run: Run, given: Sequence[SecretSetting], recipients: Sequence[str]) -
     return Keys(seal, unseal if opens else None)
 
 
-def _recipients(recipients: Sequence[str]) -> SealingKey:
-    """Return a key of public keys; ``UsageError`` for what would be taken for something secret."""
-    key = key_of("\n".join(recipients).encode(), "--recipient")
-    if key.passphrase or key.identities:
+def _recipients(given: Sequence[str]) -> SealingKey:
+    key = key_of("\n".join(given).encode(), "--recipient")
+    if not key.recipients or key.identities:
         raise UsageError(
-            "what --recipient gives is no public key",
-            hint="Give one that begins with age1, ssh-ed25519 or ssh-rsa; secret keys and "
-            "passphrases stay in files.",
+            f"--recipient {given[0]!r} is no recipient of age",
+            hint="It begins with age1, or is the public key of ssh; a secret goes into a file, for "
+            "--key-file.",
         )
     return key
 

@@ -16,7 +16,7 @@ from strongroom.clock import as_utc
 from strongroom.errors import InterruptError
 
 _STAMP: Final = "%Y%m%d_%H%M%S"
-_NAME: Final = re.compile(r"(?:verify|restore|cleanup)-[0-9]{8}_[0-9]{6}(?:-[0-9]+)?\.log")
+_NAME: Final = re.compile(r"(?:verify|restore|cleanup)-([0-9]{8}_[0-9]{6})(?:-[0-9]+)?\.log")
 
 
 @contextmanager
@@ -57,5 +57,8 @@ def _keep(run: Run, files: Files, verb: str, data: bytes) -> None:
 
 
 def old_logs(files: Files, before_ns: int) -> list[str]:
-    """Return the logs that were last written before a moment."""
-    return [n for n in files.names() if _NAME.fullmatch(n) and files.mtime_ns(n) < before_ns]
+    """Return the logs of runs that ended before a moment, by the time in their names."""
+    before = as_utc(before_ns).astimezone().strftime(_STAMP)
+    return [
+        name for name in files.names() if (found := _NAME.fullmatch(name)) and found[1] < before
+    ]

@@ -20,17 +20,17 @@ from strongroom.app.archives.place import (
 )
 from strongroom.app.machine import Run
 from strongroom.archive.codecs import Codec, checked_jobs, checked_level
-from strongroom.archive.files import FilesError, TakenError
+from strongroom.archive.files import TakenError
 from strongroom.archive.metadata import Metadata, SystemInfo
-from strongroom.archive.naming import ArchiveId, archive_id
+from strongroom.archive.naming import ArchiveId
 from strongroom.archive.scope import shown_scope
 from strongroom.archive.shelf import Shelf, State
 from strongroom.archive.writing import below
 from strongroom.clock import as_utc, rfc3339
 from strongroom.config.archives import parse_number
-from strongroom.errors import DamageError
 from strongroom.operations.archives.making import Around, Base, Packing, Recipe, make
 from strongroom.operations.archives.manifests import load_manifest
+from strongroom.operations.archives.sums import wrong_beside
 from strongroom.sources.files.options import FilesOptions
 from strongroom.sources.files.source import FilesSource
 
@@ -137,24 +137,14 @@ def _base(shelf: Shelf, keys: Keys) -> tuple[_Found | None, str]:
         return None, f"{last.id} has no manifest"
     if metadata.encrypted != (keys.seal is not None):
         return None, f"{last.id} is {'' if metadata.encrypted else 'not '}encrypted"
+    wrong = next(wrong_beside(shelf.below(last), last), "")
     if metadata.encrypted and keys.unseal is None:
-        return None, f"nobody here can read the manifest of {last.id}"
-    missing = [name for name in metadata.chain if not _is_sound(shelf, name)]
-    if missing:
-        return None, f"{missing[0]}, which {last.id} needs, is gone or damaged"
-    try:
-        rows = load_manifest(shelf.below(last), last.id, metadata, keys.unseal)
-    except (DamageError, FilesError) as error:
-        return None, f"the manifest of {last.id} cannot be used: {error.message}"
+        wrong = "nobody here can read its manifest"
+    if wrong:
+        return None, f"{last.id} cannot be built on: {wrong}"
+    rows = load_manifest(shelf.below(last), last.id, metadata, keys.unseal)
     chain = metadata.chain or (str(last.id),)
     return _Found(Base(chain, {row.path: row for row in rows}), metadata, str(last.id)), ""
-
-
-def _is_sound(shelf: Shelf, name: str) -> bool:
-    wanted = archive_id(name)
-    return wanted is not None and any(
-        one.id == wanted and one.state in {State.GOOD, State.INCOMPLETE} for one in shelf.archives()
-    )
 
 
 # -- how it is made

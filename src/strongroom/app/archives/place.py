@@ -66,6 +66,17 @@ def place_of(run: Run, project: str, folder: str | None) -> ArchivePlace:
     return ArchivePlace(top, archives)
 
 
+def place_or_home(run: Run, project: str, folder: str | None, home: str | None) -> ArchivePlace:
+    """Find a project to read from; without archives of its own, those of ``home`` are meant.
+
+    That is the project that its scripts come from.
+    """
+    place = place_of(run, project, folder)
+    if home is None or place.folder.exists():
+        return place
+    return ArchivePlace(place.project, Path(home) / run.settings.archives.folder)
+
+
 def _normal(path: Path) -> Path:
     return Path(os.path.normpath(path))
 
@@ -132,7 +143,7 @@ def refuse_unfinished_restore(target: Path) -> None:
 
 def _is_only_aside(work: Path) -> bool:
     try:
-        names = os.listdir(work)
+        names = [path.name for path in work.iterdir()]
     except OSError:
         return False
     return bool(names) and all(name.startswith(ASIDE) for name in names)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +13,17 @@ from strongroom.app.archives.keys import Keys, archive_keys
 from strongroom.app.archives.logs import kept_log
 from strongroom.app.archives.making import Made, MakeRequest, make_archive
 from strongroom.app.archives.place import (
-    WORK,
     ArchivePlace,
     command_for,
-    refuse_unfinished_restore,
     shelf_at,
     shelf_of,
 )
 from strongroom.app.archives.removing import Asked, keeps_ours, removal
+from strongroom.app.archives.workfolder import say_unchanged, work_folder
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.targets import TargetFolder, examine_target
-from strongroom.archive.files import Files, FilesError
+from strongroom.archive.files import FilesError
 from strongroom.archive.metadata import ExportedSnapshot, Metadata
 from strongroom.archive.scope import checked_scope
 from strongroom.archive.shelf import Shelf, Shelved
@@ -33,7 +31,6 @@ from strongroom.errors import (
     DamageError,
     InterruptError,
     RefusedError,
-    RestoreError,
     RolledBackError,
     StrongroomError,
 )
@@ -45,8 +42,7 @@ from strongroom.restore.files.begin import TargetOptions, begin, begin_compariso
 from strongroom.restore.files.target import FilesTarget
 from strongroom.restore.swap import swapping
 from strongroom.restore.swap.plan import Kind, Removal, SwapPlan
-from strongroom.restore.swap.swapping import Outcome, Phase, SwapState
-from strongroom.system.causes import cause_of
+from strongroom.restore.swap.swapping import Outcome, Phase
 
 __all__ = [
     "Kind",
@@ -55,14 +51,10 @@ __all__ = [
     "RestorePlan",
     "RestoreReport",
     "RestoreRequest",
-    "command_for",
-    "finish",
     "folder_of",
     "restore_archive",
-    "unfinished",
 ]
 _STAGED: Final = "staged"
-_UNCHANGED: Final = ("Nothing was changed", "is as it was")
 _KEPT_KINDS: Final = frozenset({Kind.CHANGED, Kind.METADATA, Kind.REPLACED, Kind.REMOVED})
 
 
@@ -136,93 +128,16 @@ def restore_archive(
         one = shelf.find(request.name)
         keys = archive_keys(run, ())
     except (FilesError, InterruptError) as error:
-        _say_so(error, Path(target.path))
+        say_unchanged(error, Path(target.path))
         raise
     with (
         kept_log(run, shelf_of(run, place).files, "restore") as (heard, log),
-        _work_folder(heard, Path(target.path)) as work,
+        work_folder(heard, Path(target.path)) as work,
     ):
         report = _Restore(heard, place, shelf, one, keys, request, target, work).run_it(decide)
         done = "restored" if report is not None else "not confirmed, nothing was changed"
         log.say(f"{one.id} into {target.path}: {done}")
         return report
-
-
-@contextmanager
-def _work_folder(run: Run, target: Path) -> Iterator[Path]:
-    """Make the folder in which a restore works, and remove it unless something is left to do."""
-    work = target / WORK
-    files = _files(run, work)
-    new = list(takewhile(lambda path: not os.path.lexists(path), [target, *target.parents]))
-    refuse_unfinished_restore(target)
-    with ExitStack() as held:
-        try:
-            files.make()
-            held.enter_context(files.locked())
-        except StrongroomError as error:
-            _remove_empty([work, *new])
-            _say_so(error, target)
-            raise
-        try:
-            yield work
-        except RestoreError as error:
-            if _is_untouched(run, work):  # it was a restore into the work folder
-                raise RolledBackError(error.message, hint=f"{target} is as it was.") from error
-            raise
-        except OSError as error:
-            if _is_untouched(run, work):
-                hint = f"{target} is as it was."
-                raise RolledBackError(
-                    f"the restore failed: {cause_of(error)}", hint=hint
-                ) from error
-            raise
-        except StrongroomError as error:
-            if _is_untouched(run, work):
-                _say_so(error, target)
-            raise
-        finally:
-            _clear(run, work)
-            _remove_empty(new)
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    with suppress(OSError):  # something is in it
-        for folder in folders:
-            folder.rmdir()
-
-
-def _is_untouched(run: Run, work: Path) -> bool:
-    try:
-        return swapping.state(run.machine.fs, os.fsencode(work)).phase is Phase.NOTHING
-    except StrongroomError:
-        return False
-
-
-def _say_so(error: StrongroomError, target: Path) -> None:
-    """Say with an error that nothing was changed, unless it does."""
-    if any(text in f"{error.message} {error.hint}" for text in _UNCHANGED):
-        return
-    if isinstance(error, InterruptError):
-        error.hint = f"Nothing was changed: {target} is as it was."
-    else:
-        error.hint = f"{error.hint} Nothing was changed.".strip()
-
-
-def _files(run: Run, folder: Path) -> Files:
-    return shelf_at(run, folder).files
-
-
-def _clear(run: Run, work: Path) -> None:
-    """Remove a work folder that nobody needs any more; one in the middle of something stays."""
-    path = os.fsencode(work)
-    fs = run.machine.fs
-    try:
-        if swapping.state(fs, path).phase not in {Phase.PLANNED, Phase.MIDDLE}:
-            swapping.discard(fs, path)
-    except InterruptError:
-        _clear(run, work)  # what is half cleared away would stand in the way of the next run
-    except StrongroomError as error:
-        run.warn(f"{work} is still there: {error.message}")
 
 
 @dataclass(slots=True)
@@ -402,43 +317,9 @@ def _is_within(path: bytes, scope: str) -> bool:
     return path == top or path.startswith(top + b"/")
 
 
-def folder_of(run: Run, place: ArchivePlace, home: Path | None, name: str) -> Path:
+def folder_of(run: Run, place: ArchivePlace, home: str | None, name: str) -> Path:
     """Return where an archive is: in the project, or in ``home``, where its scripts come from."""
-    if home is None or home == place.folder:
-        return place.folder
-    own = [one for one in shelf_of(run, place).listed() if one.is_archive]
-    is_here = any(
-        name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own
-    )
-    return place.folder if is_here or not home.is_dir() else home
-
-
-def unfinished(run: Run, target: Path) -> SwapState:
-    """Say how far a restore is that did not come to its end; ``RefusedError`` if there is none."""
-    work = target / WORK
-    if not os.path.lexists(work):
-        raise RefusedError(f"no restore of {target} is unfinished", hint="There is nothing to end.")
-    return swapping.state(run.machine.fs, os.fsencode(work))
-
-
-def finish(run: Run, target: Path, *, forward: bool) -> Outcome:
-    """Bring a restore that was killed to its end, or the target back to what it was."""
-    state = unfinished(run, target)
-    work = target / WORK
-    path, fs, command = os.fsencode(work), run.machine.fs, command_for(target)
-    with _files(run, work).locked() as mine:
-        if not mine:
-            raise RefusedError(f"a restore of {target} is at work", hint="Wait for it, or stop it.")
-        if state.phase is Phase.NOTHING:
-            if forward:
-                raise RefusedError(
-                    f"the restore of {target} was killed before it changed anything",
-                    hint=f"Run '{command} --rollback', and restore again.",
-                )
-            outcome = Outcome(Phase.NOTHING, os.fsencode(target))
-        elif forward:
-            outcome = swapping.resume(fs, path, command=command)
-        else:
-            outcome = swapping.rollback(fs, path, command=command)
-        swapping.discard(fs, path)
-    return outcome
+    other = Path(home or place.project) / run.settings.archives.folder
+    own = (one for one in shelf_of(run, place).listed() if one.is_archive)
+    meant = (name == str(one.id) or (name == "latest" and not one.id.before_restore) for one in own)
+    return place.folder if any(meant) or not other.is_dir() else other

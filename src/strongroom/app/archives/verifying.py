@@ -8,9 +8,10 @@ from strongroom.app.archives.keys import archive_keys
 from strongroom.app.archives.logs import kept_log
 from strongroom.app.archives.place import ArchivePlace, shelf_of
 from strongroom.app.machine import Run
+from strongroom.archive.files import TROUBLE
 from strongroom.archive.runlog import RunLog
 from strongroom.archive.shelf import Shelf, Shelved
-from strongroom.operations.archives.verifying import Verified, verify
+from strongroom.operations.archives.verifying import Verified, note, verify
 
 __all__ = ["Verified", "verify_archives"]
 
@@ -25,7 +26,15 @@ def verify_archives(
         for one in _chosen(shelf, names, all_of_them=all_of_them):
             found = verify(shelf, one, keys.unseal, run.machine.clock, heard.sink)
             _write_down(log, found)
+            _note(heard, shelf, found)
             yield found
+
+
+def _note(run: Run, shelf: Shelf, found: Verified) -> None:
+    try:
+        note(shelf, found, run.machine.clock)
+    except TROUBLE as error:
+        run.warn(f"nobody will know of it later: {error.message}")
 
 
 def _write_down(log: RunLog, found: Verified) -> None:

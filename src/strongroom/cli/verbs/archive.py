@@ -140,6 +140,7 @@ _place = _options(
         help="Where its archives are (backup, in the project).",
     ),
 )
+_home = click.option("--home", metavar="FOLDER", hidden=True)
 _packing = _options(
     click.option(
         "--format",
@@ -202,6 +203,7 @@ def _incremental(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @command.command("verify", help=_VERIFY_HELP, short_help="Read archives and compare.")
 @click.argument("names", nargs=-1, metavar="[ID]…", shell_complete=completing.archives)
 @click.option("--all", "all_of_them", is_flag=True, help="All of them.")
+@_home
 @_place
 @common_options
 def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
@@ -211,6 +213,7 @@ def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
 
 @command.command("list", help=_LIST_HELP, short_help="List the archives.")
 @click.option("-l", "--long", is_flag=True, help="With age, entries and what is known of each.")
+@_home
 @_place
 @common_options
 def _list(**given: Any) -> int:  # noqa: ANN401 - what the options say
@@ -230,7 +233,7 @@ def _list(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @click.option("--no-pre-backup", is_flag=True, help="Make no archive of what is replaced.")
 @click.option("--resume", is_flag=True, help="Finish a restore that was killed.")
 @click.option("--rollback", is_flag=True, help="Undo a restore that was killed.")
-@click.option("--home", metavar="FOLDER", hidden=True)
+@_home
 @_place
 @common_options
 def _restore(**given: Any) -> int:  # noqa: ANN401 - what the options say

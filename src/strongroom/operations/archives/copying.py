@@ -5,8 +5,8 @@ from __future__ import annotations
 from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingReader
 from strongroom.archive.naming import ArchiveId
-from strongroom.archive.shelf import Shelf, Shelved
-from strongroom.errors import DamageError
+from strongroom.archive.shelf import Shelf, Shelved, State
+from strongroom.errors import DamageError, RefusedError
 from strongroom.model.events import Advanced, Notice, PhaseBegan, Sink
 from strongroom.operations.archives.contents import hash_of
 
@@ -19,7 +19,7 @@ def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[Ar
     Each counts when all of its files were read back from the disk. ``DamageError`` if one is not
     what was written.
     """
-    there = {one.id for one in target.listed() if one.is_archive}
+    there = {one.id: one for one in target.listed() if one.is_archive}
     one = source.find(str(wanted))
     names = (
         one.metadata.chain if one.metadata is not None and one.metadata.chain else (str(one.id),)
@@ -27,11 +27,39 @@ def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[Ar
     done = []
     for name in names:
         each = source.find(name)
-        if each.id not in there:
+        if each.id in there:
+            _expect_same(each, there[each.id], target)
+        else:
             sink(PhaseBegan(f"copy {each.id}", 0, each.size))
             _copy_one(source.below(each), target, each, sink)
             done.append(each.id)
     return done
+
+
+def _expect_same(one: Shelved, there: Shelved, target: Shelf) -> None:
+    """``RefusedError`` unless what is there under the same id is this archive."""
+    if there.state is State.DAMAGED:
+        raise RefusedError(
+            f"the copy of {one.id} in {target.path} is damaged: {there.why}",
+            hint="Look at it, move it away, and copy again.",
+        )
+    if _identity(one) != _identity(there):
+        raise RefusedError(
+            f"{target.path} has another archive {one.id}, of {_origin(there)}",
+            hint="Give each project a folder of its own to copy to.",
+        )
+
+
+def _identity(one: Shelved) -> tuple[str, ...]:
+    """Return what two copies have in common, also when one was recompressed."""
+    metadata = one.metadata
+    if metadata is None or not metadata.is_ours:
+        return (metadata.sha256 if metadata is not None else "",)
+    return metadata.created, metadata.project_root, metadata.system_info.hostname
+
+
+def _origin(one: Shelved) -> str:
+    return one.metadata.project_root if one.metadata is not None else "nobody knows what"
 
 
 def _copy_one(source: Files, target: Shelf, one: Shelved, sink: Sink) -> None:

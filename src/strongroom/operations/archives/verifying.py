@@ -9,6 +9,7 @@ from strongroom.archive.files import TROUBLE, Files, FilesError
 from strongroom.archive.manifest import Row
 from strongroom.archive.metadata import Metadata
 from strongroom.archive.naming import ArchiveId
+from strongroom.archive.runlog import log_line
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import DamageError, KeyRefusedError
@@ -59,7 +60,7 @@ def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink
     began = clock.elapsed()
     sink(PhaseBegan(f"verify {one.id}", 0, _tar_size(one)))
     files = shelf.below(one)
-    findings = [one.why] if one.state is State.DAMAGED else []
+    findings = [one.why] if one.state is State.DAMAGED and not one.marked else []
     findings += wrong_beside(files, one)
     if not one.name or one.metadata is None:
         return Verified(one, _bounded(findings), 0, 0, clock.elapsed() - began)
@@ -76,6 +77,21 @@ def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink
     findings += _chain_findings(shelf, one, rows, unseal)
     seconds = clock.elapsed() - began
     return Verified(one, _bounded(findings), contents.entries, contents.original, seconds)
+
+
+def note(shelf: Shelf, found: Verified, clock: Clock) -> None:
+    """Write down beside an archive that it is damaged, or that it is not any more.
+
+    Whoever cleans up or asks for the last good one goes by that. ``FilesError``.
+    """
+    one = found.one
+    files = shelf.below(one)
+    if found.findings and one.name and one.state is not State.DAMAGED:
+        files.write(one.id.damage, b"".join(log_line(clock, "ERROR", t) for t in found.findings))
+        files.sync()
+    elif one.marked and not found.findings and not found.closed:
+        files.remove(one.id.damage)
+        files.sync()
 
 
 def _by_checksum(
