@@ -26,3 +26,7 @@ def test_a_day_of_changes_stores_little(server: PostgresServer, program: Program
     server.pgbench("--transactions=20", "--no-vacuum", "bench")
     third = program.good("backup", "db", "--json").record("summary")
     assert 0 < third["data_added"] < first["data_added"] / 20
+    sums = "SELECT sum(abalance), count(*), min(filler) FROM pgbench_accounts"
+    before = server.sql(sums, "bench")
+    program.good("restore", "latest", "--database", "bench", "--to-database", "bench_again")
+    assert server.sql(sums, "bench_again") == before

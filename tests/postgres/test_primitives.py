@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from strongroom.postgres.names import folder_name, identifier, literal
 from strongroom.postgres.programs import Programs, choose, find_programs
 from strongroom.postgres.record import Record, Table, decoded, encoded
 from strongroom.system.spawn import SystemSpawn
+from tests.postgres.kit import is_running, wait_for
 
 NAMES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=63)
 RECORD = Record(
@@ -172,8 +172,7 @@ def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         below = int(child.line())
         assert child.ended(0.05) is None
         child.send(b"x\n")
-    gone = subprocess.run(["ps", "-o", "stat=", "-p", str(below)], capture_output=True, check=False)
-    assert gone.stdout.strip()[:1] in {b"", b"Z"}
+    wait_for(lambda: not is_running(below))
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -169,3 +170,43 @@ def test_a_dry_run_of_a_restore_makes_nothing(server: PostgresServer, program: P
     assert "planned_2" in told.out
     assert "planned_2" not in server.sql("SELECT datname FROM pg_database")
     assert program.run("restore", "latest", "--database", "none", "--to-database", "x").code == 15
+
+
+def test_files_and_several_servers_in_one_snapshot(
+    server_of: Callable[[int], PostgresServer], program: Program
+) -> None:
+    """Each source has a folder of its own; a database of the same name is asked for by source,
+    and goes to another server when that is named.
+    """
+    old, new = server_of(16), server_of(18)
+    for server in (old, new):
+        server.make_app()
+    old.sql("DELETE FROM t WHERE g > 5", "app")
+    configure(program, old, more=only("app"))
+    program.make_files(a="1")
+    with (program.folder / "strongroom.toml").open("a") as file:
+        file.write(
+            f"""\
+[sources.second]
+type = "postgres"
+connection = {{ {new.connection()} }}
+programs = ["{new.programs}"]
+databases = ["app"]
+[sources.documents]
+type = "files"
+paths = ["documents"]
+"""
+        )
+    program.good("backup")
+    words = ("restore", "latest", "--database", "app", "--to-database", "moved")
+    several = program.run(*words)
+    assert several.code == 2
+    assert "db, second" in several.err
+    assert program.run(*words, "--source", "db", "--server", "none").code == 2
+    program.good(*words, "--source", "db", "--server", "second")
+    assert new.sql("SELECT count(*) FROM t", "moved") == "5"
+    assert "documents/a" in program.good("ls", "latest").out
+    assert program.run("backup", "--dry-run").code == 2
+    program.good("backup", "documents", "--dry-run")
+    for server in (old, new):
+        server.clear()
