@@ -57,6 +57,7 @@ def _snapshots(one: Job, max_age: int) -> int:
             id=row.newest.id if row.newest else None,
             host=row.host.decode("utf-8", "replace"),
             source=row.source.decode("utf-8", "replace"),
+            saved=row.saved,
             age_seconds=row.age_ns // _SECOND if row.newest else None,
             max_age_seconds=max_age,
             alert=row.alert or None,
@@ -64,9 +65,8 @@ def _snapshots(one: Job, max_age: int) -> int:
         if row.alert:
             one.output.wanted(harmless(f"ALERT: {row.alert}"))
         elif row.newest is not None:
-            name = row.source.decode("utf-8", "replace")
             age = duration(row.age_ns / _SECOND)
-            one.output.line(harmless(f"good: {name}, {row.newest.short_id}, {age} old"))
+            one.output.line(harmless(f"good: {row.saved}, {row.newest.short_id}, {age} old"))
     if not found:
         one.output.wanted("ALERT: No backups found")
     return MISSED if not found or any(row.alert for row in found) else 0
