@@ -226,7 +226,14 @@ def _remove_deep(top: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x1f\x8b", b"not gzip", gzip.compress(b""), gzip.compress(b"x" * 5000)]
+    "data",
+    [
+        b"",
+        b"\x1f\x8b",
+        b"not gzip",
+        gzip.compress(b"", mtime=0),
+        gzip.compress(b"x" * 5000, mtime=0),
+    ],
 )
 def test_what_is_no_archive(project: Project, data: bytes) -> None:
     """Exit code 4 for verify and restore, and it is never listed as good."""
