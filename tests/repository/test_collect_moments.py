@@ -91,6 +91,23 @@ def test_a_quarantined_pack_keeps_nothing_that_lies_elsewhere(host: Kit) -> None
     assert found.kept_packs() == set(pack_ids(host)) - {bad}
 
 
+def test_a_doubtful_pack_keeps_nothing_that_lies_elsewhere(host: Kit) -> None:
+    """A kills that nobody can read may have named a pack of its tombs: whoever read it may still
+    remove that. It is weak: of a chunk that lies elsewhere too the other pack counts.
+    """
+    host.backup(A)
+    (bad,) = pack_ids(host)
+    put_removals(host, 1, Kind.TOMBS, packs=[bad])
+    key = layout.run_object(1, "kills")
+    host.store.put(key, b"rotten")
+    host.order(OrderKind.VOID, (Voided(key, sha256(b"rotten")),))
+    assert look(host).past.doubtful.packs == {bad}
+    host.backup(A)
+    found = look(host)
+    assert found.weak == {bad}
+    assert found.kept_packs() == set(pack_ids(host)) - {bad}
+
+
 def test_a_pack_that_only_a_doubtful_segment_lists_is_weak(host: Kit) -> None:
     """A kills that nobody can read, and that is declared void, may have named a segment: whoever
     read it may still remove that, so another pack with the same counts.

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.errors import BusyError, FencedError, StoreUnavailableError
+from strongroom.errors import BusyError, FencedError, NotFoundError, StoreUnavailableError
 from strongroom.model.events import Notice
 from strongroom.model.store import Store
+from strongroom.repository import layout
 from strongroom.repository.presence import FilePresence, Held, Unknown
 from strongroom.repository.saving import hold
 from strongroom.storage.memory import MemoryStore
@@ -21,6 +22,7 @@ from tests.faults.workloads import undecided
 from tests.support.faulty_fs import FsFault, faulty_fs
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
 from tests.support.forging import begun
+from tests.support.hooks import HookedStore
 from tests.support.invariants import check_invariants
 from tests.support.kit import SAYING, Kit
 from tests.support.noise import noise
@@ -147,6 +149,31 @@ def test_who_decides_lets_go(host: Kit) -> None:
     session = begun(host)
     assert ended(host).held == {session.id}
     session.abort()
+    assert ended(host).held == set()
+
+
+def test_a_hold_that_is_refused_lets_go(host: Kit) -> None:
+    """A hold of a snapshot that is gone, and one that a collector has given up meanwhile: both
+    have their decision, so nobody is held.
+    """
+    gone, snapshot = host.backup(A).snapshot, host.backup(B).snapshot
+    host.forget(gone.id)
+    with pytest.raises(NotFoundError):
+        host.hold("00" * 16)
+    assert ended(host).held == set()
+    repository = host.open()
+    store = HookedStore(host.store)
+    repository.store = store
+
+    def give_up() -> None:
+        (session,) = undecided(host.store)
+        ended(host).dead = {bytes.fromhex(session)}
+        host.prune()
+
+    store.before("put", layout.COMMITS, give_up)
+    with pytest.raises(FencedError):
+        hold(repository, [snapshot.key], SAYING)
+    assert undecided(host.store) == set()
     assert ended(host).held == set()
 
 

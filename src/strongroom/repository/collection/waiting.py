@@ -75,10 +75,9 @@ class Waiting:
         told = False
         while waiting:
             signs = self.listed()
-            dead = self._dead(waiting)
-            for session in dead:
+            for session in self._dead(waiting):
                 self._fence(session, "whose process has ended")
-            for session in self._silent([one for one in waiting if one not in dead], signs):
+            for session in self._silent(waiting, signs):
                 self._fence(session, "which is silent for too long")
             waiting = [session for session in waiting if not self._decided(session)]
             if not waiting:
