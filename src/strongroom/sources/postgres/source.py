@@ -11,17 +11,16 @@ from typing import Final
 
 from strongroom.clock import Clock
 from strongroom.errors import NotFoundError, SourceError
-from strongroom.model.entry import Entry, EntryKind, sort_key
+from strongroom.model.entry import Entry, sort_key
 from strongroom.model.fs import Fs
 from strongroom.model.source import Content, Item, Loaded, Problem, Report
 from strongroom.postgres.catalog import Server, databases_of
 from strongroom.postgres.client import Client
 from strongroom.postgres.names import GLOBALS, folder_name, source_path
-from strongroom.sources.files.owners import group_name, user_name
+from strongroom.sources.made import made_file
 from strongroom.sources.postgres.dumping import dump_database, dump_globals
 from strongroom.system.causes import cause_of
 
-_PRIVATE: Final = 0o600
 _BATCH: Final = 500
 
 
@@ -150,18 +149,7 @@ class PostgresSource:
             path.unlink(missing_ok=True)
 
     def _entry(self, item: Item, size: int) -> Entry:
-        uid, gid = os.geteuid(), os.getegid()
-        return Entry(
-            path=item.path,
-            kind=EntryKind.FILE,
-            mode=_PRIVATE,
-            uid=uid,
-            gid=gid,
-            user=user_name(uid),
-            group=group_name(gid),
-            mtime_ns=self._clock.now_ns(),
-            size=size,
-        )
+        return made_file(item.path, size, self._clock.now_ns())
 
 
 class _DumpContent:

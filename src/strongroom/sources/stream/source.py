@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,15 +9,14 @@ from typing import Final, Protocol
 
 from strongroom.clock import Clock
 from strongroom.errors import SourceError, StrongroomError
-from strongroom.model.entry import Entry, EntryKind
+from strongroom.model.entry import Entry
 from strongroom.model.fs import Fs
 from strongroom.model.source import Content, Item, Loaded, Report
 from strongroom.model.spawn import Running, Spawn
-from strongroom.sources.files.owners import group_name, user_name
+from strongroom.sources.made import made_file
 from strongroom.system.causes import cause_of
 
 _ENDLESS: Final = 1 << 62
-_PRIVATE: Final = 0o600
 _STANDARD_INPUT: Final = 0
 
 
@@ -157,18 +155,7 @@ class StreamSource:
             stream.close()
 
     def _entry(self, size: int) -> Entry:
-        uid, gid = os.geteuid(), os.getegid()
-        return Entry(
-            path=self._path,
-            kind=EntryKind.FILE,
-            mode=_PRIVATE,
-            uid=uid,
-            gid=gid,
-            user=user_name(uid),
-            group=group_name(gid),
-            mtime_ns=self._clock.now_ns(),
-            size=size,
-        )
+        return made_file(self._path, size, self._clock.now_ns())
 
 
 def _signal_name(number: int) -> str:
