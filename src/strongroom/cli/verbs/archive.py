@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
 from strongroom.cli import completing
-from strongroom.cli.common import F, common_options
+from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
+from strongroom.cli.project_options import options, project_options
 
 _HELP: Final = """\
 Portable archives of a project: a tar, its checksum and its metadata in
@@ -116,32 +116,8 @@ Examples:
 """
 
 
-def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
-
-
-_place = _options(
-    click.option(
-        "--project",
-        metavar="FOLDER",
-        default=".",
-        shell_complete=completing.folders,
-        help="The project (the folder you are in).",
-    ),
-    click.option(
-        "--folder",
-        metavar="FOLDER",
-        shell_complete=completing.folders,
-        help="Where its archives are (backup, in the project).",
-    ),
-)
 _home = click.option("--home", metavar="FOLDER", hidden=True)
-_packing = _options(
+_packing = options(
     click.option(
         "--format",
         "form",
@@ -155,7 +131,7 @@ _packing = _options(
         "--jobs", type=click.IntRange(1, 256), metavar="N", help="Threads (one a processor)."
     ),
 )
-_making = _options(
+_making = options(
     click.option(
         "--recipient",
         "recipients",
@@ -182,7 +158,7 @@ def command() -> None:
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
 @_packing
 @_making
-@_place
+@project_options
 @common_options
 def _create(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Make an archive."""
@@ -193,7 +169,7 @@ def _create(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
 @_packing
 @_making
-@_place
+@project_options
 @common_options
 def _incremental(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Make an archive of what changed."""
@@ -204,7 +180,7 @@ def _incremental(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @click.argument("names", nargs=-1, metavar="[ID]…", shell_complete=completing.archives)
 @click.option("--all", "all_of_them", is_flag=True, help="All of them.")
 @_home
-@_place
+@project_options
 @common_options
 def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Verify archives."""
@@ -214,7 +190,7 @@ def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @command.command("list", help=_LIST_HELP, short_help="List the archives.")
 @click.option("-l", "--long", is_flag=True, help="With age, entries and what is known of each.")
 @_home
-@_place
+@project_options
 @common_options
 def _list(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """List archives."""
@@ -234,7 +210,7 @@ def _list(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @click.option("--resume", is_flag=True, help="Finish a restore that was killed.")
 @click.option("--rollback", is_flag=True, help="Undo a restore that was killed.")
 @_home
-@_place
+@project_options
 @common_options
 def _restore(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Restore an archive."""
@@ -252,7 +228,7 @@ def _restore(**given: Any) -> int:  # noqa: ANN401 - what the options say
     help="How long the archives that restores made stay.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would go.")
-@_place
+@project_options
 @common_options
 def _cleanup(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Remove old archives."""
@@ -265,7 +241,7 @@ def _cleanup(**given: Any) -> int:  # noqa: ANN401 - what the options say
     "--older-than", type=click.IntRange(0, 36_500), metavar="DAYS", help="All that are older."
 )
 @_packing
-@_place
+@project_options
 @common_options
 def _recompress(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Recompress archives."""

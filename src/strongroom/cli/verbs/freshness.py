@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli import completing
 from strongroom.cli.arguments import SPAN
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
+from strongroom.cli.project_options import project_options
 
 _HELP: Final = """\
 Say whether there is a recent good backup; for monitors and cron.
@@ -39,19 +39,7 @@ The exit code is 5, with a line that begins with ALERT, if there is none.
 )
 @click.option("--archives", "which", flag_value="archives", help="Look at archives.")
 @click.option("--snapshots", "which", flag_value="snapshots", help="Look at snapshots.")
-@click.option(
-    "--project",
-    metavar="FOLDER",
-    default=".",
-    shell_complete=completing.folders,
-    help="The project whose archives are meant (the folder you are in).",
-)
-@click.option(
-    "--folder",
-    metavar="FOLDER",
-    shell_complete=completing.folders,
-    help="Where its archives are (backup, in the project).",
-)
+@project_options
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Judge the age of the last backup."""

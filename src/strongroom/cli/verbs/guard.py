@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli import completing
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
+from strongroom.cli.project_options import project_options
 
 _HELP: Final = """\
 Run a command, such as a deployment, and put the project back if it fails.
@@ -36,19 +36,7 @@ The exit code is 0 if both succeeded, and 1 if the project was put back.
 @click.option("--check", metavar="COMMAND", help="What must succeed after it, words as in a shell.")
 @click.option("--scope", multiple=True, metavar="PATH", help="What is kept, in the project.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
-@click.option(
-    "--project",
-    metavar="FOLDER",
-    default=".",
-    shell_complete=completing.folders,
-    help="The project (the folder you are in).",
-)
-@click.option(
-    "--folder",
-    metavar="FOLDER",
-    shell_complete=completing.folders,
-    help="Where its archives are (backup, in the project).",
-)
+@project_options
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Guard a command."""
