@@ -20,7 +20,13 @@ from strongroom.errors import (
 from strongroom.model.randomness import Randomness
 from strongroom.model.store import Store
 from strongroom.postgres.wal.history import Histories, History, parse_history
-from strongroom.postgres.wal.names import WalKind, WalName, parse_name
+from strongroom.postgres.wal.names import (
+    DEFAULT_SEGMENT,
+    WalKind,
+    WalName,
+    is_segment_size,
+    parse_name,
+)
 from strongroom.postgres.wal.pages import HEADER_SIZE as PAGE_HEADER_SIZE
 from strongroom.postgres.wal.pages import Cluster, PageHeader, WalContentError, check_segment
 from strongroom.postgres.wal.ranges import WalExtent
@@ -40,6 +46,7 @@ from strongroom.repository.walobject import (
     wal_digest,
 )
 
+_ASKED: Final = 3
 _SEGMENTS: Final = frozenset({WalKind.SEGMENT, WalKind.PARTIAL})
 
 
@@ -214,6 +221,23 @@ class WalArchive:
         """Return what a stored file says of itself, not verified; ``DamageError``."""
         begin = self._store.get_range(stored.key, 0, min(HEADER_SIZE, stored.size))
         return read_header(stored.key, begin, stored.size, self._keys.repository_id)
+
+    def segment_size(self, listed: Iterable[StoredWal]) -> int:
+        """Return the size of the segments among listed files, as their headers have it.
+
+        ``DamageError`` if none of those that were looked at says it soundly. Where there are no
+        segments it does not matter, and is what most clusters have.
+        """
+        segments = [one for one in listed if one.name.kind in _SEGMENTS]
+        for one in segments[-_ASKED:]:
+            header = self.header(one)
+            size = header.length
+            if is_segment_size(size) and one.name.fits(size) and one.name.lsn(size) == header.lsn:
+                return size
+        if segments:
+            msg = f"{segments[-1].key} is damaged: its header does not fit its name"
+            raise DamageError(msg)
+        return DEFAULT_SEGMENT
 
     def get(self, stored: StoredWal) -> bytearray:
         """Return a file, verified in every way; ``DamageError``, ``ObjectMissingError``."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 MIN_SEGMENT: Final = 1 << 20
 MAX_SEGMENT: Final = 1 << 30
+DEFAULT_SEGMENT: Final = 16 << 20
 MAX_LSN: Final = (1 << 64) - 1
 _PER_LOG: Final = 1 << 32
 
