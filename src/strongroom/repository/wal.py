@@ -278,13 +278,15 @@ class WalArchive:
         self,
         cluster: Cluster,
         damaged: dict[str, str] | None = None,
-        domains: Sequence[bytes] | None = None,
+        listed: Sequence[StoredWal] | None = None,
     ) -> WalExtent:
         """Return all that is there of a cluster, with its gaps; ``damaged`` as of ``histories``.
 
-        An agent reads no histories, so that it knows of no ways between timelines.
+        ``listed``: what ``files`` gave, if it was asked before. An agent reads no histories, so
+        that it knows of no ways between timelines.
         """
-        listed = self.files(cluster.system_id, domains=domains)
+        if listed is None:
+            listed = self.files(cluster.system_id)
         readable = self._keys.only_domain is None
         histories = self.histories(listed, damaged) if readable else {}
         return WalExtent((one.name for one in listed), cluster.segment_size, histories)

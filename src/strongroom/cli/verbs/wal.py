@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.arguments import SPAN
+from strongroom.cli.arguments import SIZE, SPAN
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
 
@@ -14,7 +14,14 @@ _HELP: Final = """\
 Archive PostgreSQL's write-ahead log (WAL), and hand it out for a recovery.
 
 \b
-Examples (postgresql.conf):
+Examples:
+  strongroom wal push --source db pg_wal/000000010000000000000001
+  strongroom wal status
+
+In postgresql.conf:
+
+\b
+  archive_mode = on
   archive_command = 'strongroom wal push --source db %p'
   restore_command = 'strongroom wal fetch "%f" "%p"'
 """
@@ -89,3 +96,63 @@ def _push(**given: Any) -> int:  # noqa: ANN401 - what the options say
 def _fetch(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Hand out one file."""
     return work("wal", given, "fetch")
+
+
+_STATUS_HELP: Final = """\
+Say what there is of each cluster's WAL: timelines, gaps, what can be reached.
+
+\b
+Examples:
+  strongroom wal status
+  strongroom wal status db --json
+"""
+_VERIFY_HELP: Final = """\
+Read WAL as a recovery would, and name what is damaged or missing.
+
+\b
+Examples:
+  strongroom wal verify db
+  strongroom wal verify db --from 000000010000000000000010
+
+The exit code is 4 if something is damaged, or missing in the middle.
+"""
+_ACCEPT_HELP: Final = """\
+Say that a source is another cluster from now on, as after pg_upgrade.
+
+\b
+Examples:
+  strongroom wal accept --source db 7449812345678901234
+  strongroom wal accept --source db 7449812345678901234 --segment-size 64M
+
+Of the cluster that it was before everything stays, and can be recovered.
+"""
+
+
+@command.command("status", help=_STATUS_HELP, short_help="Say what there is.")
+@click.argument("source", metavar="[SOURCE]", required=False)
+@common_options
+def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Say what there is."""
+    return work("walstatus", given, "status")
+
+
+@command.command("verify", help=_VERIFY_HELP, short_help="Read it, and name what is damaged.")
+@click.argument("source", metavar="[SOURCE]", required=False)
+@click.option("--from", "first", metavar="SEGMENT", help="The first file to read.")
+@click.option("--to", "last", metavar="SEGMENT", help="The last one.")
+@common_options
+def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Read everything, or a range."""
+    return work("walstatus", given, "verify")
+
+
+@command.command("accept", help=_ACCEPT_HELP, short_help="Say that a source is a new cluster.")
+@click.argument("system_id", metavar="SYSTEM_ID", type=click.IntRange(1, (1 << 64) - 1))
+@click.option("--source", metavar="NAME", help="Which source.")
+@click.option(
+    "--segment-size", type=SIZE, default=16 << 20, metavar="SIZE", help="Of its segments (16M)."
+)
+@common_options
+def _accept(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Say that a source is another cluster."""
+    return work("walstatus", given, "accept")
