@@ -156,3 +156,47 @@ def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
 def _accept(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Say that a source is another cluster."""
     return work("walstatus", given, "accept")
+
+
+_AGENT_HELP: Final = """\
+Stay at work, and archive what the script of 'wal shims' asks for.
+
+\b
+Examples:
+  strongroom wal agent --source db
+  strongroom wal shims --source db --to /usr/local/bin
+
+It keeps the repository open, and archives the files that wait behind the one that
+the server asks for at the same time. It listens on a socket in the state folder
+that only its own user can use. Run it as the server's user, as a service; without
+it the script does the work by itself. SIGTERM ends it.
+"""
+_SHIMS_HELP: Final = """\
+Write the scripts that PostgreSQL calls, and print the lines for postgresql.conf.
+
+\b
+Examples:
+  strongroom wal shims --source db --to /usr/local/bin
+  strongroom --config /etc/strongroom.toml wal shims --source db --to /opt/bin
+
+strongroom-wal-push asks the agent, and does the work itself where there is none;
+strongroom-wal-fetch is for recoveries. What this command was told of repository
+and key is in them, but no passphrase.
+"""
+
+
+@command.command("agent", help=_AGENT_HELP, short_help="Archive as a service.")
+@click.option("--source", metavar="NAME", help="Which source of the configuration it is.")
+@common_options
+def _agent(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Archive as a service."""
+    return work("walagent", given, "agent")
+
+
+@command.command("shims", help=_SHIMS_HELP, short_help="Write the scripts for PostgreSQL.")
+@click.option("--source", metavar="NAME", help="Which source of the configuration it is.")
+@click.option("--to", required=True, metavar="FOLDER", help="Where the scripts are written.")
+@common_options
+def _shims(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Write the scripts for PostgreSQL."""
+    return work("walagent", given, "shims")
