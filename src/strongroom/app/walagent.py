@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.app.machine import Run
-from strongroom.app.opening import opened_repository
 from strongroom.app.wal import source_of
+from strongroom.app.walopening import opened_wal
 from strongroom.errors import InterruptError, RefusedError, StrongroomError
 from strongroom.model.store import Store
 from strongroom.operations.wal.lookahead import LookAhead
 from strongroom.operations.wal.push import Pusher
 from strongroom.repository import layout
-from strongroom.repository.repository import Repository
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSources
 from strongroom.system.causes import cause_of
 from strongroom.system.unixsocket import MOST_LENGTH, InUseError, Listener, peer_user
@@ -64,8 +64,8 @@ def serve(run: Run, source: str | None, ready: Callable[[AgentPlace], None]) -> 
     place = agent_place(run, source)
     listener = _listening(place)
     try:
-        with opened_repository(run) as opened, _threads(_PUSHES) as pushes:
-            ahead = LookAhead(run.machine.fs, _pushing(run, opened.repository, place), pushes)
+        with opened_wal(run) as repository, _threads(_PUSHES) as pushes:
+            ahead = LookAhead(run.machine.fs, _pushing(run, repository, place), pushes)
             ready(place)
             with _threads(_CONNECTIONS) as connections, suppress(InterruptError):
                 while True:
@@ -85,7 +85,7 @@ def _threads(most: int) -> Iterator[ThreadPoolExecutor]:
         executor.shutdown(cancel_futures=True)
 
 
-def _pushing(run: Run, repository: Repository, place: AgentPlace) -> Callable[[bytes], object]:
+def _pushing(run: Run, repository: WithWal, place: AgentPlace) -> Callable[[bytes], object]:
     """Return what archives one file, and looks once more whether that was the repository."""
     pusher = Pusher(archive_of(repository), WalSources(repository), run.machine.fs, place.source)
     check = _StillThere(repository.store)

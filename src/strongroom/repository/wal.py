@@ -33,7 +33,6 @@ from strongroom.postgres.wal.ranges import WalExtent
 from strongroom.repository import layout
 from strongroom.repository.commits import WriterDirectory
 from strongroom.repository.keyring import MAIN, Keys, domain_id, fresh_salt
-from strongroom.repository.repository import Repository
 from strongroom.repository.walobject import (
     HEADER_SIZE,
     MAX_TEXT,
@@ -45,6 +44,7 @@ from strongroom.repository.walobject import (
     seal_wal,
     wal_digest,
 )
+from strongroom.repository.walparts import WithWal
 
 _ASKED: Final = 3
 _SEGMENTS: Final = frozenset({WalKind.SEGMENT, WalKind.PARTIAL})
@@ -313,7 +313,7 @@ class WalArchive:
         return found
 
 
-def archive_of(repository: Repository) -> WalArchive:
+def archive_of(repository: WithWal) -> WalArchive:
     """Return the WAL of an open repository."""
     return WalArchive(
         repository.store, repository.keyring, repository.writers, repository.around.randomness

@@ -15,8 +15,8 @@ from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.keyring import fresh_salt
 from strongroom.repository.records import read_body
-from strongroom.repository.repository import Repository
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walparts import WithWal
 
 _NONCE: Final = bytes(12)
 
@@ -47,7 +47,7 @@ class WalSource(NamedTuple):
 class WalSources:
     """The sources of WAL and base backups in a repository."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: WithWal) -> None:
         self._store = repository.store
         self._keys = repository.keyring
         self._writers = repository.writers
