@@ -2,8 +2,8 @@
 
 Behind the table of contents (``toc.py``) stands the data of one entry after the other
 (PostgreSQL's ``pg_backup_custom.c``). Each is a block: a type, the number of its entry, pieces with
-their lengths, and a length of 0; large objects have their number before their pieces, and a 0 after the
-last. Uncompressed, places are known before, since sizes are; so the whole is written in one go,
+their lengths, and a length of 0; large objects have their number before their pieces, and a 0 after
+the last. Uncompressed, places are known before, since sizes are; so the whole is written in one go,
 and ``pg_restore --jobs`` can seek. Compressed, each table and each large object by itself, it looks
 for them.
 """

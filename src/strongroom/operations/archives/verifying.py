@@ -17,6 +17,7 @@ from strongroom.model.entry import EntryKind
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.operations.archives.contents import Thing, Unseal, hash_of, opened, things
 from strongroom.operations.archives.manifests import load_manifest
+from strongroom.operations.archives.plainfiles import Restorers, read_plain
 from strongroom.operations.archives.sums import wrong_beside
 
 _MOST: Final = 100  # findings of one archive; the rest is counted
@@ -52,8 +53,15 @@ class Contents(NamedTuple):
     original: int
 
 
-def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink: Sink) -> Verified:
-    """Read one archive whole, and say everything that is wrong with it.
+def verify(
+    shelf: Shelf,
+    one: Shelved,
+    unseal: Unseal | None,
+    restorers: Restorers,
+    clock: Clock,
+    sink: Sink,
+) -> Verified:
+    """Read one archive whole, with its plain files, and say everything that is wrong with it.
 
     Of one that is encrypted, and that no key opens here, the checksum is compared.
     """
@@ -65,6 +73,9 @@ def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink
     if not one.name or one.metadata is None:
         return Verified(one, _bounded(findings), 0, 0, clock.elapsed() - began)
     findings += _metadata_findings(one.id, one.metadata)
+    for plain in one.metadata.beside:
+        read = read_plain(files, plain, unseal, restorers, sink)
+        findings += [f"{one.id}/{finding}" for finding in read.findings]
     try:
         rows = _rows(files, one, unseal, findings)
         found = read_back(files, one, Stated(one.metadata, rows), unseal, sink)

@@ -1,0 +1,295 @@
+"""The databases of a snapshot as plain files beside its archive: dumps, SQL, roles."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from strongroom.app.databases import scratch_of
+from strongroom.app.dumps import (
+    Dump,
+    record_of,
+    refuse_without_room,
+    restorer_for,
+    write_out,
+    write_sql,
+)
+from strongroom.app.machine import Run
+from strongroom.app.opening import Opened
+from strongroom.app.restorers import restorers_of
+from strongroom.archive.codecs import Codec, checked_level
+from strongroom.archive.files import Files
+from strongroom.archive.metadata import PlainFile
+from strongroom.errors import DamageError, StrongroomError
+from strongroom.model.entry import Entry
+from strongroom.model.events import PhaseBegan, Sink
+from strongroom.model.snapshot import ListedSnapshot
+from strongroom.operations import listing
+from strongroom.operations.archives.contents import Seal, Unseal
+from strongroom.operations.archives.making import Packing
+from strongroom.operations.archives.plainfiles import (
+    CUSTOM,
+    GLOBALS,
+    SQL,
+    UNKNOWN,
+    PlainWriter,
+    ReadPlain,
+    Wrapping,
+    read_plain,
+    writing,
+)
+from strongroom.operations.restore import Wanted, tree_of
+from strongroom.postgres import names
+from strongroom.postgres.custom import custom_pieces
+from strongroom.repository.reader import Reader
+from strongroom.repository.tree import is_below
+from strongroom.system.causes import cause_of
+
+_KIND: Final = b"postgres"
+_CONTENTS: Final = b"toc.dat"
+
+
+class DatabaseForm(enum.Enum):
+    """What is made of a database, beside the files of its dump in the archive."""
+
+    DUMP = "dump"
+    SQL = "sql"
+    BOTH = "both"
+    FILES = "files"
+
+    @property
+    def has_dump(self) -> bool:
+        """Whether there is a file for ``pg_restore``."""
+        return self in {DatabaseForm.DUMP, DatabaseForm.BOTH}
+
+    @property
+    def has_sql(self) -> bool:
+        """Whether there is a file for ``psql``."""
+        return self in {DatabaseForm.SQL, DatabaseForm.BOTH}
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The roles and tablespaces of a source, by their path in a snapshot."""
+
+    listed: ListedSnapshot
+    source: str
+    path: bytes
+
+
+@dataclass(slots=True)
+class Databases:
+    """What of a snapshot is databases that are exported whole."""
+
+    dumps: list[Dump] = field(default_factory=list)
+    globals: list[Globals] = field(default_factory=list)
+
+
+def chosen_databases(
+    opened: Opened,
+    reader: Reader,
+    listed: ListedSnapshot,
+    top: bytes,
+    wanted: Callable[[], Wanted | None],
+) -> Databases:
+    """Return the databases of which all is at or below ``top``, and wanted; likewise the globals.
+
+    ``wanted`` makes what decides anew, for it is asked in the order of a tree.
+    """
+    found = Databases()
+    for source in listed.snapshot.sources:
+        if source.kind != _KIND:
+            continue
+        name = source.name.decode("utf-8", "surrogateescape")
+        place = os.fsencode(names.source_path(name))
+        whole: dict[bytes, tuple[bool, int, set[bytes]]] = {}
+        decide = wanted()
+        for batch in tree_of(reader, listed, source).entries(place):
+            for entry in batch:
+                _note(entry, place, _is_chosen(entry, top, decide), whole)
+        for folder, (is_whole, size, files) in whole.items():
+            path = place + b"/" + folder
+            if not is_whole:
+                continue
+            if folder == names.GLOBALS.encode() and not files:
+                found.globals.append(Globals(listed, name, path))
+            elif {names.RECORD.encode(), _CONTENTS} <= files:
+                record = record_of(opened.repository, listed, path)
+                found.dumps.append(Dump(listed, name, path, record, size))
+    return found
+
+
+def _is_chosen(entry: Entry, top: bytes, wanted: Wanted | None) -> bool:
+    return is_below(entry.path, top) and (wanted is None or wanted(entry))
+
+
+def _note(
+    entry: Entry,
+    place: bytes,
+    is_chosen: bool,  # noqa: FBT001
+    whole: dict[bytes, tuple[bool, int, set[bytes]]],
+) -> None:
+    """Note an entry of a source under the folder of its database."""
+    folder, _, file = entry.path[len(place) + 1 :].partition(b"/")
+    if not folder:
+        return
+    is_whole, size, files = whole.get(folder, (True, 0, set()))
+    if file:
+        files.add(file)
+    whole[folder] = is_whole and is_chosen, size + entry.size, files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What is made, and with what around it. ``stated``: a person said how to compress."""
+
+    form: DatabaseForm
+    packing: Packing
+    stated: bool
+    seal: Seal | None
+    unseal: Unseal | None
+
+    @property
+    def level(self) -> int:
+        """How hard data in a dump is compressed: not at all where nothing is to be."""
+        if self.packing.codec is Codec.NONE:
+            return 0
+        if self.packing.codec is Codec.GZIP:
+            return self.packing.level
+        return checked_level(Codec.GZIP, None)
+
+    def around(self, *, is_sql: bool = False) -> Wrapping:
+        """Return what is around a file: SQL is compressed only where that was asked for."""
+        packing = self.packing
+        if is_sql and self.stated:
+            return Wrapping(self.seal, packing.codec, packing.level, packing.jobs)
+        return Wrapping(self.seal)
+
+
+class PlainFiles:
+    """Makes the plain files of a snapshot's databases; a ``Beside``."""
+
+    def __init__(
+        self, run: Run, opened: Opened, reader: Reader, databases: Databases, shape: Shape
+    ) -> None:
+        """Look for what SQL needs: ``UsageError``, ``SourceError`` without a ``pg_restore``."""
+        self._run = run
+        self._opened = opened
+        self._reader = reader
+        self._databases = databases
+        self._shape = shape
+        self._restorers = restorers_of(run)
+        if shape.form.has_sql:
+            for dump in databases.dumps:
+                restorer_for(run, dump)
+        sources = {one.source for one in databases.globals}
+        self._several = len(sources | {dump.source for dump in databases.dumps}) > 1
+
+    def __call__(self, inside: Files, sink: Sink) -> Sequence[PlainFile]:
+        """See ``Beside``; each was read back. ``DamageError`` for what is not as it was written."""
+        if self._shape.form is DatabaseForm.FILES:
+            return []
+        if self._databases.dumps:
+            sink(PhaseBegan("databases", 0, sum(dump.size for dump in self._databases.dumps)))
+        made = [self._globals(inside, one, sink) for one in self._databases.globals]
+        for dump in self._databases.dumps:
+            made += self._dump(inside, dump, sink)
+        return sorted(made, key=lambda one: one.file)
+
+    def _name(self, text: str, source: str) -> str:
+        return f"{text}@{names.file_name(source)}" if self._several else text
+
+    def _globals(self, inside: Files, one: Globals, sink: Sink) -> PlainFile:
+        stem, _, suffix = names.GLOBALS.rpartition(".")
+        name = f"{self._name(stem, one.source)}.{suffix}"
+        with writing(inside, name, self._shape.around()) as file:
+            listing.dump(self._opened.repository, one.listed, one.path, file.write)
+        made = _made(file, GLOBALS, one.path, one.source)
+        return self._verified(inside, made, sink)[0]
+
+    def _dump(self, inside: Files, dump: Dump, sink: Sink) -> Iterator[PlainFile]:
+        """Write one database out once, and make of it all that is wanted."""
+        with scratch_of(self._run, self._run.settings.databases.get(dump.source)) as scratch:
+            refuse_without_room(scratch, dump)
+            folder = scratch / "dump"
+            write_out(self._run, self._opened, self._reader, dump, folder)
+            stem = self._name(names.file_name(dump.record.database), dump.source)
+            try:
+                if self._shape.form.has_dump:
+                    yield self._custom(inside, dump, folder, f"{stem}.dump", sink)
+                if self._shape.form.has_sql:
+                    yield self._sql(inside, dump, folder, f"{stem}.sql", sink)
+            except OSError as error:
+                raise StrongroomError(
+                    f"the dump in {folder} cannot be read: {cause_of(error)}"
+                ) from error
+
+    def _custom(self, inside: Files, dump: Dump, folder: Path, name: str, sink: Sink) -> PlainFile:
+        with writing(inside, name, self._shape.around()) as file:
+            for piece in custom_pieces(folder, self._shape.level):
+                file.write(piece)
+        made, read = self._verified(inside, _made_of(file, CUSTOM, dump), sink)
+        if read.unpacked is None:  # only others can open it
+            return made
+        counted = {f"{number}.dat": rows for number, rows in read.unpacked.rows.items()}
+        for table in dump.record.tables:
+            rows = counted.get(table.file)
+            if rows != table.rows:
+                raise DamageError(
+                    f"{made.file} has {rows} rows of {table.schema}.{table.name}, and the record "
+                    f"of the dump says {table.rows}"
+                )
+        return msgspec.structs.replace(made, rows=sum(counted.values()))
+
+    def _sql(self, inside: Files, dump: Dump, folder: Path, name: str, sink: Sink) -> PlainFile:
+        with writing(inside, name, self._shape.around(is_sql=True)) as file:
+            # the buffer is used again, and a compressor holds on to what it gets
+            write_sql(
+                restorer_for(self._run, dump), dump, folder, lambda data: file.write(bytes(data))
+            )
+        return self._verified(inside, _made_of(file, SQL, dump), sink)[0]
+
+    def _verified(self, inside: Files, made: PlainFile, sink: Sink) -> tuple[PlainFile, ReadPlain]:
+        read = read_plain(inside, made, self._shape.unseal, self._restorers, sink)
+        if read.findings:
+            raise DamageError(
+                f"a new file did not read back as it was written: {read.findings[0]}",
+                hint="Check the memory and the disk of this machine.",
+            )
+        return msgspec.structs.replace(made, verification=read.how), read
+
+
+def _made(file: PlainWriter, form: str, path: bytes, source: str) -> PlainFile:
+    return PlainFile(
+        file=file.name,
+        form=form,
+        of=(b"/" + path).decode("utf-8", "backslashreplace"),
+        size=file.size,
+        sha256=file.sha256,
+        verification="",
+        source=_shown(source),
+    )
+
+
+def _made_of(file: PlainWriter, form: str, dump: Dump) -> PlainFile:
+    record = dump.record
+    return msgspec.structs.replace(
+        _made(file, form, dump.path, dump.source),
+        database=_shown(record.database),
+        time=record.time,
+        lsn=record.lsn,
+        server=record.server,
+        client=record.client,
+        tables=len(record.tables),
+        rows=UNKNOWN,
+    )
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
