@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from strongroom.postgres.custom import custom_pieces
-from strongroom.postgres.toc import Packed, toc_of
 from strongroom.postgres.unpacking import Receive, Write, unpack_custom, unpack_directory
-from tests.postgres.conftest import ServerOf
 from tests.support.odd_database import ODD_NAME, make_odd_database
 from tests.support.postgres import PostgresServer
 
