@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from strongroom.postgres.names import folder_name
-from tests.cli.harness import Program
+from strongroom.postgres.names import file_name, folder_name
+from tests.cli.harness import COMMAND, Program
+from tests.postgres.conftest import ServerOf
 from tests.postgres.kit import configure, only
 from tests.postgres.test_formats import dump
 from tests.support.compare_databases import described, differences
@@ -136,3 +139,239 @@ def test_a_dump_of_anybody(each_server: PostgresServer, program: Program, option
     assert record["server"].startswith(f"{server.major}.")
     assert sum(table["rows"] for table in record["tables"]) > 15
     assert not list((program.cache / "scratch").iterdir())
+
+
+def sealed_export(server: PostgresServer, program: Program, how: str) -> tuple[Path, list[str]]:
+    """Export the database ``app`` sealed; the folder, and the options that open it again."""
+    server.make_app()
+    configure(program, server, more=only("app"))
+    program.good("backup", "db")
+    made = subprocess.run(["age-keygen"], check=True, capture_output=True).stdout
+    (program.folder / "age.key").write_bytes(made)
+    (program.folder / "age.key").chmod(0o600)
+    key = {
+        "recipient": ["--recipient", made.split(b"public key: ")[1].split()[0].decode()],
+        "identity": ["--archive-key-file", "age.key"],
+        "passphrase": ["--archive-passphrase-file", "passphrase"],
+    }[how]
+    folder = exported(program, "--databases", "both", *key)
+    return folder, key if how == "passphrase" else ["--archive-key-file", "age.key"]
+
+
+@pytest.mark.parametrize("how", ["recipient", "identity", "passphrase"])
+def test_a_sealed_export(server: PostgresServer, program: Program, how: str) -> None:
+    """Every file of a database is sealed, says what read it, and is verified with the key."""
+    folder, opening = sealed_export(server, program, how)
+    check_sums(folder)
+    assert {"app.dump.age", "app.sql.age", "globals.sql.age"} < set(names(folder))
+    for name in names(folder):
+        if name.endswith(".age"):
+            assert (folder / name).read_bytes().startswith(b"age-encryption.org/v1\n")
+    said = {one["file"]: one["verification"] for one in metadata_of(folder)["plain_files"]}
+    wanted = "checksum" if how == "recipient" else "pg_restore"
+    assert said["app.dump.age"].startswith(wanted)
+    where = ("archive", "verify", "--folder", "out")
+    assert program.run(*where).code == 3
+    program.good(*where, opening[0].replace("archive-", ""), opening[1])
+    data = bytearray((folder / "app.dump.age").read_bytes())
+    data[-20] ^= 1
+    (folder / "app.dump.age").write_bytes(data)
+    assert program.run(*where).code == 4
+
+
+@pytest.mark.parametrize("how", ["recipient", "passphrase"])
+def test_a_sealed_export_comes_back(server: PostgresServer, program: Program, how: str) -> None:
+    """By age and pg_restore; and by import, of all of it or of one sealed dump, with the key."""
+    folder, opening = sealed_export(server, program, how)
+    if how == "recipient":
+        key, sealed = str(program.folder / "age.key"), str(folder / "app.dump.age")
+        opened = subprocess.run(["age", "-d", "-i", key, sealed], check=True, capture_output=True)
+        (program.folder / "opened").write_bytes(opened.stdout)
+        server.sql("CREATE DATABASE opened")
+        server.restore(program.folder / "opened", "opened", "1")
+        assert server.sql("SELECT count(*) FROM t", "opened") == "2000"
+    other = other_repository(program)
+    for what, named in ((folder, []), (folder / "app.dump.age", ["--name", "db"])):
+        assert program.run("import", what, *named, env=other).code == 12
+        program.good("import", what, *named, *opening, env=other)
+        program.good("restore", "latest", "--database", "app", "--to-database", "back", env=other)
+        assert server.sql("SELECT count(*) FROM t", "back") == "2000"
+        server.sql("DROP DATABASE back")
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of the files in a folder."""
+    return sorted(one.name for one in folder.iterdir())
+
+
+def test_the_forms(server: PostgresServer, program: Program) -> None:
+    """What lies beside the tar by --databases; SQL is compressed where --format was given."""
+    server.make_app()
+    configure(program, server, more=only("app"))
+    program.good("backup", "db")
+    for options, wanted in {
+        (): {"app.dump", "globals.sql"},
+        ("--databases", "sql"): {"app.sql", "globals.sql"},
+        ("--databases", "sql", "--format", "gzip"): {"app.sql.gz", "globals.sql"},
+        ("--databases", "both", "--format", "zstd"): {"app.dump", "app.sql.zst", "globals.sql"},
+        ("--databases", "files"): set(),
+        ("--databases", "both", "--exclude", "*.dat"): {"globals.sql"},  # and a warning
+        ("--exclude", "globals.sql"): {"app.dump"},
+    }.items():
+        made = exported(program, *options, to="-".join(["out", *options]))
+        check_sums(made)
+        found = {name for name in names(made) if not name.startswith("backup-")}
+        assert found == wanted, options
+        program.good("archive", "verify", "--folder", made.parent)
+    (packed,) = program.folder.glob("out*gzip/*/app.sql.gz")
+    sql = subprocess.run(["gzip", "-dc", packed], check=True, capture_output=True)
+    (made,) = (one.parent for one in program.folder.glob("out---databases-sql/*/app.sql"))
+    lines = [
+        [one for one in text.splitlines() if not one.startswith((b"\\restrict", b"\\unrestrict"))]
+        for text in (sql.stdout, (made / "app.sql").read_bytes())
+    ]
+    assert lines[0] == lines[1]
+    part = program.good("export", "latest", "--to", "part", "--exclude", "*.dat")
+    assert "not all files of the dump of 'app'" in part.err
+    refused = program.run("export", "latest", "--to", "-", "--databases", "dump")
+    assert (refused.code, refused.raw) == (2, b"")
+    assert "strongroom dump --database" in refused.err
+
+
+def test_a_stream_holds_what_pg_restore_reads(server: PostgresServer, program: Program) -> None:
+    """A tar on standard output has the directory that pg_dump made."""
+    server.make_app()
+    configure(program, server, more=only("app"))
+    program.good("backup", "db")
+    tar = program.good("export", "latest", "--to", "-").raw
+    subprocess.run(["tar", "-x"], input=tar, cwd=program.folder, check=True)
+    command = [str(server.programs / "pg_restore"), "--file=-", "postgres/db/app"]
+    done = subprocess.run(command, cwd=program.folder, check=True, capture_output=True)
+    assert b"COPY public.t" in done.stdout
+
+
+@pytest.mark.parametrize("path", ["/postgres", "/postgres/db", "/postgres/db/app"])
+def test_only_the_databases(server: PostgresServer, program: Program, path: str) -> None:
+    """An export of their folder is imported to the place that it is from, and restored."""
+    server.make_app()
+    program.make_files(a="1")
+    more = f'{only("app")}\n[sources.documents]\ntype = "files"\npaths = ["documents"]'
+    configure(program, server, more=more)
+    program.good("backup")
+    program.good("export", f"latest:{path}", "--to", "out")
+    (made,) = (program.folder / "out").iterdir()
+    assert (made / "app.dump").exists()
+    assert (made / "globals.sql").exists() == (path != "/postgres/db/app")
+    other = other_repository(program)
+    refused = program.run("import", made, "--name", "x", env=other)
+    assert refused.code == 2
+    assert "known by its folder" in refused.err
+    program.good("import", made, env=other)
+    program.good("restore", "latest", "--database", "app", "--to-database", "back", env=other)
+    assert server.sql("SELECT count(*) FROM t", "back") == "2000"
+
+
+def test_several_servers(server_of: ServerOf, program: Program) -> None:
+    """Databases of one name have files of their own, and stay apart when they come back."""
+    servers = server_of(15), server_of(18)
+    for server in servers:
+        server.make_app()
+    servers[0].sql("DELETE FROM t WHERE g > 5", "app")
+    configure(program, servers[0], more=only("app"))
+    with (program.folder / "strongroom.toml").open("a") as file:
+        file.write(
+            f'[sources.second]\ntype = "postgres"\nconnection = {{ {servers[1].connection()} }}\n'
+            f'programs = ["{servers[1].programs}"]\ndatabases = ["app"]\n'
+        )
+    program.good("backup")
+    made = exported(program)
+    assert {"app@db.dump", "app@second.dump", "globals@db.sql", "globals@second.sql"} < set(
+        names(made)
+    )
+    other = other_repository(program)
+    program.good("import", made, env=other)
+    words = ("restore", "latest", "--database", "app", "--to-database", "back")
+    for source, server, rows in (("db", servers[0], "5"), ("second", servers[1], "2000")):
+        program.good(*words, "--source", source, env=other)
+        assert server.sql("SELECT count(*) FROM t", "back") == rows
+        server.clear()
+
+
+def test_archive_verbs_keep_the_plain_files(server: PostgresServer, program: Program) -> None:
+    """A recompressed archive has them still, named in its checksums; it can be restored."""
+    server.make_app()
+    configure(program, server, more=only("app"))
+    program.good("backup", "db")
+    made = exported(program, "--level", "1")
+    dump = (made / "app.dump").read_bytes()
+    recompress = ("archive", "recompress", made.name, "--format", "zstd", "--level", "19")
+    program.good(*recompress, "--folder", "out")
+    assert list(made.glob("*.tar.zst"))
+    assert (made / "app.dump").read_bytes() == dump
+    check_sums(made)
+    assert "app.dump" in (made / "backup-checksum.sha256").read_text()
+    program.good("archive", "verify", "--folder", "out")
+    (program.folder / "project").mkdir()
+    where = ("--folder", program.folder / "out", "--project", "project", "--no-confirm")
+    program.good("archive", "restore", "latest", *where)
+    assert (program.folder / "project/postgres/db/app/toc.dat").exists()
+
+
+def test_a_dump_from_a_pipe(server: PostgresServer, program: Program) -> None:
+    """As pg_dump writes it; without --name its source is called imported, which has no server."""
+    server.make_app()
+    configure(program, server)
+    made = dump(server, "app", program.folder / "theirs", "-Fc")
+    with made.open("rb") as file:
+        done = subprocess.run(
+            [*COMMAND, "import", "-"],
+            cwd=program.folder,
+            env=program._environment(None),
+            stdin=file,
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    words = ("restore", "latest", "--database", "app", "--to-database", "back")
+    refused = program.run(*words)
+    assert refused.code == 2
+    assert "--server" in refused.err
+    program.good(*words, "--server", "db")
+    assert server.sql("SELECT count(*) FROM t", "back") == "2000"
+
+
+@pytest.mark.parametrize("options", ["--inserts", "--schema-only", "--data-only --inserts"])
+def test_other_dumps_of_anybody(server: PostgresServer, program: Program, options: str) -> None:
+    """What is no COPY is not counted, and restored all the same, as far as it goes."""
+    server.make_app()
+    configure(program, server)
+    made = dump(server, "app", program.folder / "theirs", "-Fc", *options.split())
+    program.good("import", made, "--name", "db")
+    words = ("restore", "latest", "--database", "app", "--to-database", "back")
+    if "data" in options:
+        assert program.run(*words).code == 21  # it makes no tables
+        return
+    program.good(*words)
+    rows = "0" if "schema" in options else "2000"
+    assert server.sql("SELECT count(*) FROM t", "back") == rows
+
+
+NAMES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=63)
+
+
+@given(NAMES, NAMES)
+def test_names_of_plain_files(one: str, other: str) -> None:
+    """Two databases never share a file, and none has the name of another file of an archive."""
+    first, second = file_name(one), file_name(other)
+    assert (first == second) == (one == other)
+    assert first.isascii()
+    assert not set(first) & set(' /\\@:*?"<>|\n')
+    assert not first.startswith((".", "-", "backup-", "pre-restore-"))
+    assert first != "globals"
+
+
+def test_names_that_are_taken() -> None:
+    """They are written otherwise, and can be told from each other."""
+    for name in ("globals", "backup-20240101_000000.tar", "pre-restore-x", ".hidden", "-r"):
+        assert file_name(name).startswith("%")
+    assert file_name("app_2-x.y") == "app_2-x.y"

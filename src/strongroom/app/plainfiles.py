@@ -85,10 +85,28 @@ class Globals:
 
 @dataclass(slots=True)
 class Databases:
-    """What of a snapshot is databases that are exported whole."""
+    """What of a snapshot is databases that are exported whole; ``parts``: folders that are not."""
 
     dumps: list[Dump] = field(default_factory=list)
     globals: list[Globals] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Folder:
+    """What was seen of the folder of a database, or of a file beside those; size in bytes."""
+
+    files: set[bytes] = field(default_factory=set)
+    count: int = 0
+    chosen: int = 0
+    size: int = 0
+
+    def note(self, file: bytes, entry: Entry, *, is_chosen: bool) -> None:
+        """Note an entry; ``file`` is empty where the folder itself is a file."""
+        self.files.add(file)
+        self.count += 1
+        self.chosen += is_chosen
+        self.size += entry.size
 
 
 def chosen_databases(
@@ -108,41 +126,24 @@ def chosen_databases(
             continue
         name = source.name.decode("utf-8", "surrogateescape")
         place = os.fsencode(names.source_path(name))
-        whole: dict[bytes, tuple[bool, int, set[bytes]]] = {}
+        folders: dict[bytes, _Folder] = {}
         decide = wanted()
         for batch in tree_of(reader, listed, source).entries(place):
             for entry in batch:
-                _note(entry, place, _is_chosen(entry, top, decide), whole)
-        for folder, (is_whole, size, files) in whole.items():
+                folder, _, file = entry.path[len(place) + 1 :].partition(b"/")
+                is_chosen = is_below(entry.path, top) and (decide is None or decide(entry))
+                folders.setdefault(folder, _Folder()).note(file, entry, is_chosen=is_chosen)
+        for folder, seen in folders.items():
             path = place + b"/" + folder
-            if not is_whole:
-                continue
-            if folder == names.GLOBALS.encode() and not files:
+            if seen.chosen < seen.count:
+                if seen.chosen:
+                    found.parts.append(os.fsdecode(folder))
+            elif seen.files == {b""}:
                 found.globals.append(Globals(listed, name, path))
-            elif {names.RECORD.encode(), _CONTENTS} <= files:
+            elif {names.RECORD.encode(), _CONTENTS} <= seen.files:
                 record = record_of(opened.repository, listed, path)
-                found.dumps.append(Dump(listed, name, path, record, size))
+                found.dumps.append(Dump(listed, name, path, record, seen.size))
     return found
-
-
-def _is_chosen(entry: Entry, top: bytes, wanted: Wanted | None) -> bool:
-    return is_below(entry.path, top) and (wanted is None or wanted(entry))
-
-
-def _note(
-    entry: Entry,
-    place: bytes,
-    is_chosen: bool,  # noqa: FBT001
-    whole: dict[bytes, tuple[bool, int, set[bytes]]],
-) -> None:
-    """Note an entry of a source under the folder of its database."""
-    folder, _, file = entry.path[len(place) + 1 :].partition(b"/")
-    if not folder:
-        return
-    is_whole, size, files = whole.get(folder, (True, 0, set()))
-    if file:
-        files.add(file)
-    whole[folder] = is_whole and is_chosen, size + entry.size, files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,10 @@ class PlainFiles:
         self._databases = databases
         self._shape = shape
         self._restorers = restorers_of(run)
+        for name in databases.parts:
+            run.warn(
+                f"not all files of the dump of {name!r} are exported, so it is only in the tar"
+            )
         if shape.form.has_sql:
             for dump in databases.dumps:
                 restorer_for(run, dump)
