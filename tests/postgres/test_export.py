@@ -82,7 +82,8 @@ def test_a_database_as_plain_files(each_server: PostgresServer, program: Program
             assert one[key] == record[key] != ""
     assert custom["size"] == dump.stat().st_size
     assert custom["rows"] >= sum(table["rows"] for table in record["tables"]) > 0
-    program.good("archive", "verify", "--folder", "out")
+    said = program.good("archive", "verify", "--folder", "out").out
+    assert f"{dump.name}: read whole by pg_restore {server.major}." in said
 
 
 def other_repository(program: Program) -> dict[str, str | None]:
@@ -158,7 +159,10 @@ def sealed_export(server: PostgresServer, program: Program, how: str) -> tuple[P
     return folder, key if how == "passphrase" else ["--archive-key-file", "age.key"]
 
 
-@pytest.mark.parametrize("how", ["recipient", "identity", "passphrase"])
+@pytest.mark.parametrize(
+    "how",
+    ["recipient", "identity", pytest.param("passphrase", marks=pytest.mark.slow)],
+)
 def test_a_sealed_export(server: PostgresServer, program: Program, how: str) -> None:
     """Every file of a database is sealed, says what read it, and is verified with the key."""
     folder, opening = sealed_export(server, program, how)
@@ -179,7 +183,7 @@ def test_a_sealed_export(server: PostgresServer, program: Program, how: str) -> 
     assert program.run(*where).code == 4
 
 
-@pytest.mark.parametrize("how", ["recipient", "passphrase"])
+@pytest.mark.parametrize("how", ["recipient", pytest.param("passphrase", marks=pytest.mark.slow)])
 def test_a_sealed_export_comes_back(server: PostgresServer, program: Program, how: str) -> None:
     """By age and pg_restore; and by import, of all of it or of one sealed dump, with the key."""
     folder, opening = sealed_export(server, program, how)

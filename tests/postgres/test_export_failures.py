@@ -167,6 +167,34 @@ def test_an_interruption(server: PostgresServer, saved: Program) -> None:
     saved.good("export", "latest", "--to", "out")
 
 
+def test_an_interrupted_import(server: PostgresServer, saved: Program) -> None:
+    """SIGTERM while pg_restore reads somebody's dump: exit code 143, no snapshot, no scratch."""
+    made = dump(server, "app", saved.folder / "theirs", "-Fc")
+    before = saved.good("snapshots", "--json").records
+    folder = restoring(server, saved.folder / "programs", "exec sleep 300")
+    configure(saved, server, programs=folder, more=only("app"))
+    bringing = started(saved, "import", str(made))
+    try:
+        wait_for(lambda: "sleep" in {name for _, name in children_of(bringing.pid)})
+        bringing.terminate()
+        _, err = bringing.communicate(timeout=60)
+    finally:
+        bringing.kill()
+    assert bringing.returncode == 143, err
+    assert saved.good("snapshots", "--json").records == before
+    assert not list((saved.cache / "scratch").iterdir())
+
+
+def test_no_room_for_a_dump_of_anybody(server: PostgresServer, saved: Program) -> None:
+    """Exit code 14, and how to name a folder with more."""
+    made = dump(server, "app", saved.folder / "theirs", "-Fc")
+    (saved.folder / "file").write_text("")
+    configure(saved, server, more=f'{only("app")}\nscratch = "file/below"')
+    result = saved.run("import", made, "--name", "db")
+    assert result.code == 14
+    assert "scratch = " in result.err
+
+
 def test_a_chunk_of_a_dump_that_cannot_be_read(saved: Program) -> None:
     """Exit code 4, and no archive."""
     for pack in (saved.repository / "packs").rglob("*"):

@@ -12,9 +12,10 @@ from strongroom.app.restorers import restorers_of
 from strongroom.archive.files import TROUBLE
 from strongroom.archive.runlog import RunLog
 from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.operations.archives.plainfiles import CHECKSUM, STRUCTURE
 from strongroom.operations.archives.verifying import Verified, note, verify
 
-__all__ = ["Verified", "verify_archives"]
+__all__ = ["CHECKSUM", "STRUCTURE", "Verified", "verify_archives"]
 
 
 def verify_archives(

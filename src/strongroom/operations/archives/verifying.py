@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from strongroom.archive.files import TROUBLE, Files, FilesError
@@ -26,7 +27,8 @@ _MOST: Final = 100  # findings of one archive; the rest is counted
 class Verified(NamedTuple):
     """What reading an archive came to; sizes in bytes. ``findings`` is empty if all is well.
 
-    ``closed``: why it could not be opened, so that only its checksum was compared.
+    ``closed``: why it could not be opened, so that only its checksum was compared. ``plain``: what
+    read each of its plain files, by their names.
     """
 
     one: Shelved
@@ -35,6 +37,7 @@ class Verified(NamedTuple):
     size: int
     seconds: float
     closed: str = ""
+    plain: Mapping[str, str] = MappingProxyType({})
 
 
 class Stated(NamedTuple):
@@ -73,8 +76,10 @@ def verify(
     if not one.name or one.metadata is None:
         return Verified(one, _bounded(findings), 0, 0, clock.elapsed() - began)
     findings += _metadata_findings(one.id, one.metadata)
-    for plain in one.metadata.beside:
-        read = read_plain(files, plain, unseal, restorers, sink)
+    plain = {}
+    for each in one.metadata.beside:
+        read = read_plain(files, each, unseal, restorers, sink)
+        plain[each.file] = read.how
         findings += [f"{one.id}/{finding}" for finding in read.findings]
     try:
         rows = _rows(files, one, unseal, findings)
@@ -87,7 +92,8 @@ def verify(
         findings += _compare(one, contents)
     findings += _chain_findings(shelf, one, rows, unseal)
     seconds = clock.elapsed() - began
-    return Verified(one, _bounded(findings), contents.entries, contents.original, seconds)
+    bounded = _bounded(findings)
+    return Verified(one, bounded, contents.entries, contents.original, seconds, plain=plain)
 
 
 def note(shelf: Shelf, found: Verified, clock: Clock) -> None:
