@@ -23,7 +23,7 @@ from strongroom.app.dumps import (
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
 from strongroom.app.restorers import restorers_of
-from strongroom.archive.codecs import Codec, checked_level
+from strongroom.archive.codecs import Codec
 from strongroom.archive.files import Files
 from strongroom.archive.metadata import PlainFile
 from strongroom.errors import DamageError, StrongroomError
@@ -53,6 +53,8 @@ from strongroom.system.causes import cause_of
 
 _KIND: Final = b"postgres"
 _CONTENTS: Final = b"toc.dat"
+_LEVEL: Final = 4
+_MOST_LEVEL: Final = 9  # of zlib, which is what is in a dump
 
 
 class DatabaseForm(enum.Enum):
@@ -162,8 +164,8 @@ class Shape:
         if self.packing.codec is Codec.NONE:
             return 0
         if self.packing.codec is Codec.GZIP:
-            return self.packing.level
-        return checked_level(Codec.GZIP, None)
+            return min(self.packing.level, _MOST_LEVEL)
+        return _LEVEL
 
     def around(self, *, is_sql: bool = False) -> Wrapping:
         """Return what is around a file: SQL is compressed only where that was asked for."""
