@@ -86,6 +86,30 @@ def test_a_database_as_plain_files(each_server: PostgresServer, program: Program
     assert f"{dump.name}: read whole by pg_restore {server.major}." in said
 
 
+def test_on_a_new_server(server: PostgresServer, program: Program) -> None:
+    """As the documentation says: pg_restore makes the database again, with what belongs to it."""
+    server.sql("CREATE ROLE kept_role")
+    server.sql("CREATE DATABASE whole ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0")
+    server.sql(
+        "ALTER DATABASE whole SET work_mem TO '7MB'; GRANT ALL ON DATABASE whole TO kept_role"
+    )
+    server.sql("CREATE TABLE t AS SELECT generate_series(1, 10) AS a", "whole")
+    configure(program, server, more=only("whole"))
+    program.good("backup", "db")
+    before = described(server, "whole")
+    rights = "SELECT datacl FROM pg_database WHERE datname = 'whole'"
+    said = server.sql(rights)
+    made = exported(program)
+    server.sql("DROP DATABASE whole")
+    words = ["--create", "--exit-on-error", "--jobs=2", "-h", str(server.folder), "-U", "postgres"]
+    command = [str(server.programs / "pg_restore"), *words, "-d", "postgres", made / "whole.dump"]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    assert differences(before, described(server, "whole")) == []
+    assert server.sql("SHOW work_mem", "whole") == "7MB"
+    assert server.sql(rights) == said
+    assert "CREATE ROLE kept_role" in (made / "globals.sql").read_text()
+
+
 def other_repository(program: Program) -> dict[str, str | None]:
     """Make a second repository; the environment that means it."""
     other: dict[str, str | None] = {"STRONGROOM_REPOSITORY": str(program.folder / "other")}
@@ -273,6 +297,29 @@ def test_only_the_databases(server: PostgresServer, program: Program, path: str)
     program.good("import", made, env=other)
     program.good("restore", "latest", "--database", "app", "--to-database", "back", env=other)
     assert server.sql("SELECT count(*) FROM t", "back") == "2000"
+
+
+def test_what_a_backup_of_databases_lacks(server: PostgresServer, program: Program) -> None:
+    """It is lacking in the export and in the import as well, exit code 3, of its source alone."""
+    server.make_app()
+    server.sql("CREATE ROLE limited LOGIN")
+    server.sql("GRANT SELECT ON t TO limited", "app")
+    program.make_files(a="1")
+    more = f'{only("app")}\n[sources.documents]\ntype = "files"\npaths = ["documents"]'
+    configure(program, server, connection=server.connection(user="limited"), more=more)
+    assert program.run("backup").code == 3
+    assert program.run("export", "latest", "--to", "out").code == 3
+    assert program.run("export", "latest:/postgres/db", "--to", "part").code == 3
+    other = other_repository(program)
+    for folder in ("out", "part"):
+        (made,) = (program.folder / folder).iterdir()
+        done = program.run("import", made, env=other)
+        assert done.code == 3
+        assert "postgres/db/globals.sql: the passwords of roles" in done.err
+    again = program.run("export", "latest~1:/postgres", "--to", "again", env=other)
+    assert again.code == 3
+    whole = program.folder / "documents"
+    program.good("export", f"latest~1:{whole}", "--to", "files", env=other)
 
 
 def test_several_servers(server_of: ServerOf, program: Program) -> None:

@@ -29,9 +29,8 @@ _OLDEST: Final = (1, 14)
 _NEWEST: Final = (1, 16)
 _SIZES: Final = bytes([4, 8])
 _TIMES: Final = 7
-_FROM_YEAR: Final = 1900
 _LONGEST: Final = 512 << 20
-_MOST_FILES: Final = "BLOBS"
+_LARGE_OBJECTS: Final = "BLOBS"
 
 Read = Callable[[int], bytes]
 
@@ -72,7 +71,7 @@ class TocEntry:
     @property
     def is_large_objects(self) -> bool:
         """Whether its data is a list of large objects."""
-        return self.kind == _MOST_FILES
+        return self.kind == _LARGE_OBJECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +203,8 @@ def _read(cursor: Cursor, form: Form) -> Toc:
     if not _OLDEST <= version <= _NEWEST:
         raise StrongroomError(
             f"the dump is of version {version[0]}.{version[1]}, which is not known here",
-            hint="Take it as a directory: --format directory --to FOLDER.",
+            hint="Known are those of pg_dump 12 to 18. A backup of it can be taken as a directory: "
+            "strongroom dump SNAP --database NAME --format directory --to FOLDER.",
         )
     if start[8:10] != _SIZES or start[10] != form:
         msg = "its numbers have other sizes, or it is of another format"
@@ -261,6 +261,6 @@ def _file_of(cursor: Cursor, version: tuple[int, int], form: Form, number: int, 
     state, _ = PLACE.unpack(cursor.take(PLACE.size))
     if state == NO_DATA:
         return ""
-    if kind == _MOST_FILES:
+    if kind == _LARGE_OBJECTS:
         return f"blobs_{number}.toc" if version >= _MANY_LISTS else "blobs.toc"
     return f"{number}.dat"
