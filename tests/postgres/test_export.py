@@ -201,6 +201,10 @@ def test_a_sealed_export(server: PostgresServer, program: Program, how: str) -> 
     where = ("archive", "verify", "--folder", "out")
     assert program.run(*where).code == 3
     program.good(*where, opening[0].replace("archive-", ""), opening[1])
+    (program.folder / "wrong.key").write_bytes(
+        subprocess.run(["age-keygen"], check=True, capture_output=True).stdout
+    )
+    assert program.run(*where, "--key-file", "wrong.key").code == 3
     data = bytearray((folder / "app.dump.age").read_bytes())
     data[-20] ^= 1
     (folder / "app.dump.age").write_bytes(data)

@@ -316,6 +316,25 @@ def test_rows_that_are_gone_are_found(saved: Program) -> None:
     assert "1,999 rows, and not 2,000" in result.out + result.err
 
 
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [({"file": "../../key"}, 4), ({"form": "of a later version"}, 0), ({"client": "odd"}, 0)],
+)
+def test_metadata_of_somebody(saved: Program, changed: dict[str, str], code: int) -> None:
+    """A name that leads elsewhere is refused; what is not known is compared by its checksum."""
+    made = exported(saved)
+    stated = json.loads((made / "backup-metadata.json").read_text())
+    stated["plain_files"][0] |= changed
+    (made / "backup-metadata.json").write_text(json.dumps(stated))
+    sums = made / "backup-checksum.sha256"
+    lines = [line for line in sums.read_text().splitlines() if "metadata" not in line]
+    sha256 = hashlib.sha256((made / "backup-metadata.json").read_bytes()).hexdigest()
+    sums.write_text("\n".join([*lines, f"{sha256}  backup-metadata.json"]) + "\n")
+    result = saved.run("archive", "verify", "--folder", "out")
+    assert result.code == code, result
+    assert "Traceback" not in result.err
+
+
 def _make_sums_fit(made: Path) -> None:
     """Let the metadata and the checksums say of app.dump what it now is."""
     stated = json.loads((made / "backup-metadata.json").read_text())

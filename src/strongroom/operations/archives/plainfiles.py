@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -112,18 +112,20 @@ def read_plain(
 ) -> ReadPlain:
     """Read a plain file from the disk, to its end, and compare it with what is said of it.
 
-    One that only others can open is compared by its checksum.
+    One that cannot be opened here, or is of a form that is not known, is compared by its checksum.
     """
     found = ReadPlain()
+    if "/" in one.file:
+        found.findings.append(f"{one.file} is no name of a file beside it")
+        return found
     try:
         with files.reading(one.file) as file:
             file.from_disk()
             packed = HashingReader(_Telling(file, sink))
             if not one.file.endswith(SEALED) or unseal is not None:
-                _read(packed, one, unseal, restorers, found)
+                with suppress(KeyRefusedError):  # said of the archive itself
+                    _read(packed, one, unseal, restorers, found)
             packed.drain()
-    except KeyRefusedError:
-        raise
     except TROUBLE as error:
         found.findings.append(error.message)
         return found
@@ -152,7 +154,7 @@ def _read(
         try:
             if one.form == CUSTOM:
                 _read_custom(plain, one, restorers, found)
-            else:
+            elif one.form in _ENDS:
                 _read_text(plain, one)
                 found.how = STRUCTURE
         except (KeyRefusedError, InterruptError, SourceError):
