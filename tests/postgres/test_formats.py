@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.errors import DamageError, StrongroomError, UsageError
-from strongroom.postgres.custom import custom_pieces
+from strongroom.postgres.custom import FolderFiles, custom_pieces
 from strongroom.postgres.toc import Packed, toc_of
 from strongroom.postgres.unpacking import Receive, Write, unpack_custom, unpack_directory
 from tests.support.odd_database import ODD_NAME, make_odd_database
@@ -96,7 +96,7 @@ def test_each_format_is_made_of_the_other(each_server: PostgresServer, tmp_path:
     assert len({tuple(one.items()) for one in rows.values()}) == 1
     for level in (0, 3):
         ours = tmp_path / f"custom-{level}"
-        ours.write_bytes(b"".join(custom_pieces(plain, level)))
+        ours.write_bytes(b"".join(custom_pieces(FolderFiles(plain), level)))
         assert contents(server, ours) == sql
         again = tmp_path / f"again-{level}"
         unpack_custom(io.BytesIO(ours.read_bytes()).read, into(again))

@@ -29,6 +29,7 @@ from strongroom.model.source import Problem
 from strongroom.operations import listing
 from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_plan import restore_totals
+from strongroom.operations.stored_dump import StoredFiles
 from strongroom.postgres.client import Client
 from strongroom.postgres.custom import custom_pieces
 from strongroom.postgres.names import RECORD, folder_name, source_path
@@ -159,8 +160,10 @@ def write_sql(
 
 def dump_custom(run: Run, request: DumpRequest, write: Callable[[bytes], object]) -> None:
     """Give a dump to ``write`` in pg_dump's custom format, which ``pg_restore`` reads."""
-    with _written(run, request) as (_, folder):
-        for piece in custom_pieces(folder):
+    with opened_repository(run) as opened:
+        reader = opened.repository.reader()
+        dump = find_dump(opened, reader, request)
+        for piece in custom_pieces(StoredFiles(reader, dump.listed, dump.path, run.sink)):
             write(piece)
 
 

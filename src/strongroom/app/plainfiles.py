@@ -26,7 +26,7 @@ from strongroom.app.restorers import restorers_of
 from strongroom.archive.codecs import Codec
 from strongroom.archive.files import Files
 from strongroom.archive.metadata import PlainFile
-from strongroom.errors import DamageError, StrongroomError
+from strongroom.errors import DamageError
 from strongroom.model.entry import Entry
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.model.snapshot import ListedSnapshot
@@ -45,11 +45,11 @@ from strongroom.operations.archives.plainfiles import (
     writing,
 )
 from strongroom.operations.restore import Wanted, tree_of
+from strongroom.operations.stored_dump import StoredFiles
 from strongroom.postgres import names
-from strongroom.postgres.custom import custom_pieces
+from strongroom.postgres.custom import DumpFiles, FolderFiles, custom_pieces
 from strongroom.repository.reader import Reader
 from strongroom.repository.tree import is_below
-from strongroom.system.causes import cause_of
 
 _KIND: Final = b"postgres"
 _CONTENTS: Final = b"toc.dat"
@@ -221,25 +221,25 @@ class PlainFiles:
         return self._verified(inside, made, sink)[0]
 
     def _dump(self, inside: Files, dump: Dump, sink: Sink) -> Iterator[PlainFile]:
-        """Write one database out once, and make of it all that is wanted."""
+        """Make of a database all that is wanted; only ``pg_restore`` needs it in a folder."""
+        stem = self._name(names.file_name(dump.record.database), dump.source)
+        stored = StoredFiles(self._reader, dump.listed, dump.path, sink)
+        if not self._shape.form.has_sql:
+            yield self._custom(inside, dump, stored, f"{stem}.dump", sink)
+            return
         with scratch_of(self._run, self._run.settings.databases.get(dump.source)) as scratch:
             refuse_without_room(scratch, dump)
             folder = scratch / "dump"
             write_out(self._run, self._opened, self._reader, dump, folder)
-            stem = self._name(names.file_name(dump.record.database), dump.source)
-            try:
-                if self._shape.form.has_dump:
-                    yield self._custom(inside, dump, folder, f"{stem}.dump", sink)
-                if self._shape.form.has_sql:
-                    yield self._sql(inside, dump, folder, f"{stem}.sql", sink)
-            except OSError as error:
-                raise StrongroomError(
-                    f"the dump in {folder} cannot be read: {cause_of(error)}"
-                ) from error
+            if self._shape.form.has_dump:
+                yield self._custom(inside, dump, FolderFiles(folder), f"{stem}.dump", sink)
+            yield self._sql(inside, dump, folder, f"{stem}.sql", sink)
 
-    def _custom(self, inside: Files, dump: Dump, folder: Path, name: str, sink: Sink) -> PlainFile:
+    def _custom(
+        self, inside: Files, dump: Dump, files: DumpFiles, name: str, sink: Sink
+    ) -> PlainFile:
         with writing(inside, name, self._shape.around()) as file:
-            for piece in custom_pieces(folder, self._shape.level):
+            for piece in custom_pieces(files, self._shape.level):
                 file.write(piece)
         made, read = self._verified(inside, _made_of(file, CUSTOM, dump), sink)
         if read.unpacked is None:  # only others can open it

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ from zlib_ng import zlib_ng
 
 from strongroom.errors import DamageError
 from strongroom.postgres.toc import (
+    CONTENTS,
     NO_DATA,
     NUMBER,
     PLACE,
@@ -35,11 +37,61 @@ LARGE_OBJECTS: Final = 3
 _PIECE: Final = 1 << 16
 
 
+class DumpFiles(Protocol):
+    """The files of a dump in the directory format, wherever they are."""
+
+    def size(self, name: str) -> int:
+        """Return the bytes in a file; ``DamageError`` if it is not there."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return a small file; ``DamageError``."""
+        ...
+
+    def each(self, names: Sequence[str]) -> Iterator[Iterator[bytes]]:
+        """Yield the bytes of one file after the other, in pieces; each is read before the next."""
+        ...
+
+
+class FolderFiles:
+    """``DumpFiles`` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def size(self, name: str) -> int:
+        """See ``DumpFiles``."""
+        try:
+            return (self._folder / name).stat().st_size
+        except OSError as error:
+            raise _lacking(name, error) from error
+
+    def read(self, name: str) -> bytes:
+        """See ``DumpFiles``."""
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise _lacking(name, error) from error
+
+    def each(self, names: Sequence[str]) -> Iterator[Iterator[bytes]]:
+        """See ``DumpFiles``."""
+        for name in names:
+            try:
+                with (self._folder / name).open("rb") as file:
+                    yield iter(partial(file.read, _PIECE), b"")
+            except OSError as error:
+                raise _lacking(name, error) from error
+
+
+def _lacking(name: str, error: OSError) -> DamageError:
+    return DamageError(f"{name} of the dump cannot be read: {(error.strerror or '').lower()}")
+
+
 @dataclass(frozen=True, slots=True)
 class _Member:
     """A file of the dump; ``oid`` if it is a large object."""
 
-    path: Path
+    name: str
     size: int
     oid: int | None = None
 
@@ -65,27 +117,21 @@ class _Block:
         return 1 + NUMBER.size + sum(member.length for member in self.members) + end
 
 
-def custom_pieces(folder: Path, level: int = 0) -> Iterator[bytes]:
+def custom_pieces(files: DumpFiles, level: int = 0) -> Iterator[bytes]:
     """Yield the custom format of a dump; ``DamageError`` if its contents are not understood.
 
     ``level``: how hard to compress it, from 1 to 9; 0: not at all.
     """
-    toc = toc_of(_contents(folder))
+    toc = toc_of(files.read(CONTENTS))
     if toc.packed is not Packed.NOT:
         raise DamageError("the files of the dump are compressed, and no backup makes such")
-    try:
-        blocks = {
-            entry.number: _Block(entry, list(_members(folder, entry)))
-            for entry in toc.entries
-            if entry.file
-        }
-    except (OSError, ValueError) as error:
-        raise DamageError(f"the dump lacks what its contents name: {error}") from error
+    blocks = [
+        _Block(entry, list(_members(files, entry))) if entry.file else None for entry in toc.entries
+    ]
     head = toc.head(Form.CUSTOM, Packed.GZIP if level else Packed.NOT)
     place = len(head) + sum(len(one.data) + PLACE.size for one in toc.entries)
     yield head
-    for entry in toc.entries:
-        block = blocks.get(entry.number)
+    for entry, block in zip(toc.entries, blocks, strict=True):
         if block is None:
             yield entry.data + PLACE.pack(NO_DATA, 0)
         elif level:
@@ -93,25 +139,19 @@ def custom_pieces(folder: Path, level: int = 0) -> Iterator[bytes]:
         else:
             yield entry.data + PLACE.pack(PLACE_SET, place)
             place += block.length
-    for entry in toc.entries:
-        if entry.number in blocks:
-            yield from _written(blocks[entry.number], level)
+    written = [block for block in blocks if block is not None]
+    contents = files.each([member.name for block in written for member in block.members])
+    for block in written:
+        yield from _written(block, contents, level)
 
 
-def _contents(folder: Path) -> bytes:
-    try:
-        return (folder / "toc.dat").read_bytes()
-    except OSError as error:
-        raise DamageError(f"the table of contents of the dump cannot be read: {error}") from error
-
-
-def _written(block: _Block, level: int) -> Iterator[bytes]:
+def _written(block: _Block, contents: Iterator[Iterator[bytes]], level: int) -> Iterator[bytes]:
     is_list = block.entry.is_large_objects
     yield bytes([LARGE_OBJECTS if is_list else ROWS]) + NUMBER.pack(0, block.entry.number)
     for member in block.members:
         if member.oid is not None:
             yield NUMBER.pack(0, member.oid)
-        for piece in _packed(member, level):
+        for piece in _packed(_whole(member, next(contents)), level):
             if piece:
                 yield NUMBER.pack(0, len(piece)) + piece
         yield NUMBER.pack(0, 0)
@@ -124,33 +164,44 @@ class _Packer(Protocol):
     def flush(self) -> bytes: ...
 
 
-def _packed(member: _Member, level: int) -> Iterator[bytes]:
+def _packed(pieces: Iterator[bytes], level: int) -> Iterator[bytes]:
     if not level:
-        yield from _bytes(member)
+        yield from pieces
         return
     packer: _Packer = zlib_ng.compressobj(level)
-    for piece in _bytes(member):
+    for piece in pieces:
         yield packer.compress(piece)
     yield packer.flush()
 
 
-def _bytes(member: _Member) -> Iterator[bytes]:
-    left = member.size
-    with member.path.open("rb") as file:
-        while left:
-            piece = file.read(min(_PIECE, left))
-            if not piece:
-                raise DamageError(f"{member.path.name} of the dump is shorter than it was")
-            left -= len(piece)
-            yield piece
+def _whole(member: _Member, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a member cut as its length says; ``DamageError`` if there are others."""
+    held, left = b"", member.size
+    for piece in pieces:
+        left -= len(piece)
+        held = held + piece if held else piece
+        whole = len(held) - len(held) % _PIECE
+        for start in range(0, whole, _PIECE):
+            yield held[start : start + _PIECE]
+        held = held[whole:]
+    if left:
+        raise DamageError(f"{member.name} of the dump has not the size that it had")
+    if held:
+        yield held
 
 
-def _members(folder: Path, entry: TocEntry) -> Iterator[_Member]:
-    path = folder / entry.file
+def _members(files: DumpFiles, entry: TocEntry) -> Iterator[_Member]:
     if not entry.is_large_objects:
-        yield _Member(path, path.stat().st_size)
+        yield _Member(entry.file, files.size(entry.file))
         return
-    for line in path.read_text("ascii").splitlines():
+    for oid, name in listed_objects(entry, files.read(entry.file)):
+        yield _Member(name, files.size(name), oid)
+
+
+def listed_objects(entry: TocEntry, data: bytes) -> Iterator[tuple[int, str]]:
+    """Yield number and file of each large object in a list of them; ``DamageError``."""
+    for line in data.decode("ascii", "replace").splitlines():
         oid, _, name = line.partition(" ")
-        blob = folder / Path(name).name
-        yield _Member(blob, blob.stat().st_size, int(oid))
+        if not (oid.isascii() and oid.isdigit()) or name != f"blob_{oid}.dat":
+            raise DamageError(f"{entry.file} of the dump has a line that names no large object")
+        yield int(oid), name

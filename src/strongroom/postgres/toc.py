@@ -17,6 +17,7 @@ from typing import Final
 from strongroom.errors import DamageError, StrongroomError
 
 MAGIC: Final = b"PGDMP"
+CONTENTS: Final = "toc.dat"
 NUMBER: Final = struct.Struct("<BI")  # a sign and four bytes
 PLACE: Final = struct.Struct("<BQ")
 PLACE_UNKNOWN: Final = 1
@@ -254,7 +255,7 @@ def _file_of(cursor: Cursor, version: tuple[int, int], form: Form, number: int, 
     """Return the file of an entry, as a directory has it or would have it."""
     if form is Form.DIRECTORY:
         file = (cursor.text() or b"").decode("ascii")
-        if "/" in file or file in {".", "..", "toc.dat"} or "\0" in file:
+        if "/" in file or file in {".", "..", CONTENTS} or "\0" in file:
             msg = "a file of it has a name that leads elsewhere"
             raise ValueError(msg)
         return file

@@ -19,8 +19,9 @@ import zstandard
 from zlib_ng import zlib_ng
 
 from strongroom.errors import DamageError, UsageError
-from strongroom.postgres.custom import LARGE_OBJECTS, ROWS
+from strongroom.postgres.custom import LARGE_OBJECTS, ROWS, listed_objects
 from strongroom.postgres.toc import (
+    CONTENTS,
     Cursor,
     Form,
     Packed,
@@ -33,7 +34,6 @@ from strongroom.postgres.toc import (
 )
 
 END: Final = b"\\.\n\n\n"  # of the rows of a table, as COPY has it
-CONTENTS: Final = "toc.dat"
 _PIECE: Final = 1 << 20
 _LONGEST_PIECE: Final = 256 << 20
 _MOST_WINDOW: Final = 1 << 27
@@ -102,7 +102,7 @@ def unpack_directory(folder: Path, receive: Receive) -> Unpacked:
             listed = _small(folder / entry.file)
             with receive(entry.file) as write:
                 write(listed)
-            for name in _listed(entry, listed):
+            for _, name in listed_objects(entry, listed):
                 _receive_file(folder, name, toc.packed, receive)
         else:
             lines = _Rows(entry)
@@ -183,14 +183,6 @@ def _small(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise DamageError(f"the dump lacks {path.name}") from error
-
-
-def _listed(entry: TocEntry, data: bytes) -> Iterator[str]:
-    for line in data.decode("ascii", "replace").splitlines():
-        oid, _, name = line.partition(" ")
-        if not oid.isdigit() or name != f"blob_{oid}.dat":
-            raise DamageError(f"{entry.file} of the dump has a line that names no large object")
-        yield name
 
 
 # -- both
