@@ -6,25 +6,22 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.postgres.custom import FolderFiles, custom_pieces
-from strongroom.postgres.names import file_name, folder_name
-from tests.cli.harness import COMMAND, Program
+from strongroom.postgres.names import file_name
+from tests.cli.harness import Program
 from tests.postgres.conftest import ServerOf
 from tests.postgres.kit import configure, only
-from tests.postgres.test_formats import dump
 from tests.support.compare_databases import described, differences
 from tests.support.odd_database import ODD_NAME, make_odd_database
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.spec("B9")
-
-FOLDER: Final = folder_name(ODD_NAME)
 
 
 def exported(program: Program, *options: str | Path, to: str = "out") -> Path:
@@ -171,26 +168,6 @@ def test_there_and_back(each_server: PostgresServer, program: Program) -> None:
     custom = ("dump", "latest", "--database", ODD_NAME, "--format", "custom")
     assert program.good(*custom, env=other).raw == program.good(*custom).raw
     program.good("verify", "--read-data", env=other)
-
-
-@pytest.mark.parametrize("each_server", [15, 18], indirect=True)
-@pytest.mark.parametrize("options", ["-Fc", "-Fc -Z0", "-Fd", "-Fd -Z0 -j2"])
-def test_a_dump_of_anybody(each_server: PostgresServer, program: Program, options: str) -> None:
-    """What pg_dump made is imported, and restored without a difference, with its locale."""
-    server = each_server
-    make_odd_database(server)
-    before = described(server, ODD_NAME)
-    made = dump(server, ODD_NAME, program.folder / "theirs", *options.split())
-    configure(program, server)
-    said = program.good("import", made, "--name", "db")
-    assert "no pg_restore" not in said.err
-    program.good("restore", "latest", "--database", ODD_NAME, "--to-database", "back")
-    assert differences(before, described(server, "back")) == []
-    record = json.loads(program.good("dump", "latest", f"/postgres/db/{FOLDER}/backup.json").out)
-    assert record["lsn"] == "unknown"
-    assert record["server"].startswith(f"{server.major}.")
-    assert sum(table["rows"] for table in record["tables"]) > 15
-    assert not list((program.cache / "scratch").iterdir())
 
 
 def sealed_export(server: PostgresServer, program: Program, how: str) -> tuple[Path, list[str]]:
@@ -397,45 +374,6 @@ def test_archive_verbs_keep_the_plain_files(server: PostgresServer, program: Pro
     where = ("--folder", program.folder / "out", "--project", "project", "--no-confirm")
     program.good("archive", "restore", "latest", *where)
     assert (program.folder / "project/postgres/db/app/toc.dat").exists()
-
-
-def test_a_dump_from_a_pipe(server: PostgresServer, program: Program) -> None:
-    """As pg_dump writes it; without --name its source is called imported, which has no server."""
-    server.make_app()
-    configure(program, server)
-    made = dump(server, "app", program.folder / "theirs", "-Fc")
-    with made.open("rb") as file:
-        done = subprocess.run(
-            [*COMMAND, "import", "-"],
-            cwd=program.folder,
-            env=program._environment(None),
-            stdin=file,
-            capture_output=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    words = ("restore", "latest", "--database", "app", "--to-database", "back")
-    refused = program.run(*words)
-    assert refused.code == 2
-    assert "--server" in refused.err
-    program.good(*words, "--server", "db")
-    assert server.sql("SELECT count(*) FROM t", "back") == "2000"
-
-
-@pytest.mark.parametrize("options", ["--inserts", "--schema-only", "--data-only --inserts"])
-def test_other_dumps_of_anybody(server: PostgresServer, program: Program, options: str) -> None:
-    """What is no COPY is not counted, and restored all the same, as far as it goes."""
-    server.make_app()
-    configure(program, server)
-    made = dump(server, "app", program.folder / "theirs", "-Fc", *options.split())
-    program.good("import", made, "--name", "db")
-    words = ("restore", "latest", "--database", "app", "--to-database", "back")
-    if "data" in options:
-        assert program.run(*words).code == 21  # it makes no tables
-        return
-    program.good(*words)
-    rows = "0" if "schema" in options else "2000"
-    assert server.sql("SELECT count(*) FROM t", "back") == rows
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=63)
