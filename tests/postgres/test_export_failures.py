@@ -283,6 +283,13 @@ def test_what_is_not_as_it_was_is_found(saved: Program, spoil: Spoil, said: str)
     assert result.code == 4, result
     assert said in result.out + result.err
     assert "damaged" in saved.run("archive", "list", "--folder", "out").out
+    (made,) = (one for one in (saved.folder / "out").iterdir() if one.is_dir())
+    saved.good("import", made)  # of the tar, which is whole
+    (tar,) = made.glob("*.tar.gz")
+    data = bytearray(tar.read_bytes())
+    data[len(data) // 2] ^= 1
+    tar.write_bytes(data)
+    assert saved.run("import", made).code == 4
 
 
 @pytest.mark.parametrize("programs", [True, False], ids=["pg_restore", "our own reader"])

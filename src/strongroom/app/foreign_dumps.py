@@ -51,10 +51,14 @@ _ENCODING: Final = re.compile(r"client_encoding = '([^']+)'")
 
 
 class Brought(NamedTuple):
-    """A dump that can be saved, and when it was made: nanoseconds since 1970, twice."""
+    """A dump that can be saved, and when it was made: nanoseconds since 1970, twice.
+
+    ``read_by``: the program that read it whole; empty where none is here.
+    """
 
     arrival: Arrival
     when: tuple[int, int]
+    read_by: str
 
 
 def is_dump(head: bytes) -> bool:
@@ -93,10 +97,10 @@ def _unpacked(
         try:
             folder.mkdir()
             found = unpack(_into(folder))
-            _read_whole(run, found.toc, folder)
+            read_by = _read_whole(run, found.toc, folder)
             made_ns = _made_ns(found.toc)
             (folder / RECORD).write_bytes(encoded(_record(found, made_ns)))
-            brought = _brought(found.toc, folder, source, made_ns)
+            arrival = _arrival(found.toc, folder, source, made_ns)
         except DamageError as error:
             raise DamageError(f"{shown}: {error.message}", hint=error.hint) from error
         except OSError as error:
@@ -105,7 +109,7 @@ def _unpacked(
                 hint="Name a folder with more room for dumps: scratch = '/path', in a source, and "
                 "that source with --name.",
             ) from error
-        yield brought
+        yield Brought(arrival, (made_ns, made_ns), read_by)
 
 
 def _into(folder: Path) -> Receive:
@@ -121,35 +125,35 @@ def _into(folder: Path) -> Receive:
     return receive
 
 
-def _read_whole(run: Run, toc: Toc, folder: Path) -> None:
-    """``DamageError`` if ``pg_restore`` cannot read it; a warning where there is none."""
+def _read_whole(run: Run, toc: Toc, folder: Path) -> str:
+    """Return what read it; ``DamageError`` if it cannot, a warning and nothing where none is."""
     client = restorers_of(run)(toc.major)
     if client is None:
         run.warn(
             f"no pg_restore of version {toc.major} or newer is here: that the dump can be restored "
             "was not tried"
         )
-        return
+        return ""
     try:
         client.work("pg_restore", ["--file=/dev/null", str(folder)], "reading it")
     except (InterruptError, SourceError):
         raise
     except StrongroomError as error:
         raise DamageError(error.message) from error
+    return f"pg_restore {client.programs.version}"
 
 
-def _brought(toc: Toc, folder: Path, source: str, made_ns: int) -> Brought:
+def _arrival(toc: Toc, folder: Path, source: str, made_ns: int) -> Arrival:
     place = source_path(source)
     below = os.fsencode(f"{place}/{folder_name(toc.database)}")
     files = sorted(folder.iterdir())
-    arrival = Arrival(
+    return Arrival(
         parts=[Part(source, _KIND, (b"/" + os.fsencode(place),), os.fsencode(place))],
         members=(Delivered(_File(path, made_ns)) for path in files),
         entries=len(files),
         size=sum(path.stat().st_size for path in files),
         below=below,
     )
-    return Brought(arrival, (made_ns, made_ns))
 
 
 class _File:

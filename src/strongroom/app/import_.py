@@ -67,6 +67,7 @@ class ImportReport:
     data_added_packed: int
     problems: Sequence[Problem]
     verified: bool
+    read_by: str
     seconds: float
     requests: int
 
@@ -74,7 +75,8 @@ class ImportReport:
 class _Coming(NamedTuple):
     """An archive that can be read, and what it says of itself.
 
-    ``verified``: whether what it should hold is known from elsewhere than its own bytes.
+    ``verified``: whether what it should hold is known from elsewhere than its own bytes;
+    ``read_by``: the program that read all of it.
     """
 
     arrival: Arrival
@@ -83,6 +85,7 @@ class _Coming(NamedTuple):
     tags: Sequence[str] = ()
     when: tuple[int, int] | None = None
     verified: bool = False
+    read_by: str = ""
 
 
 def import_one(run: Run, request: ImportRequest) -> ImportReport:
@@ -110,6 +113,7 @@ def import_one(run: Run, request: ImportRequest) -> ImportReport:
             data_added_packed=result.written.stored_bytes,
             problems=result.problems,
             verified=coming.verified,
+            read_by=coming.read_by,
             seconds=result.seconds,
             requests=opened.store.traffic().requests,
         )
@@ -126,7 +130,7 @@ def _coming(run: Run, request: ImportRequest, unseal: Unseal | None) -> Iterator
     path = Path(os.path.normpath(absolute(run.settings.folder, request.what)))
     if is_dump_folder(path):
         with dump_folder(run, path, request.name) as brought:
-            yield _Coming(brought.arrival, when=brought.when)
+            yield _Coming(brought.arrival, when=brought.when, read_by=brought.read_by)
         return
     found = _shelved(run, path)
     if found is not None:
@@ -157,7 +161,7 @@ def _of_anybody(
     with unsealed(stream, unseal, shown) as plain:
         if is_dump(plain.head):
             with dump_stream(run, plain.read, shown, request.name) as brought:
-                yield _Coming(brought.arrival, when=brought.when)
+                yield _Coming(brought.arrival, when=brought.when, read_by=brought.read_by)
             return
         members = deliver_tar(tar_in(plain, shown))
         yield _Coming(Arrival([Part(request.name or name, ARCHIVE, ROOT)], members))
@@ -187,7 +191,8 @@ def _shelved(run: Run, path: Path) -> tuple[Shelf, Shelved] | None:
 
 def _of_shelf(shelf: Shelf, one: Shelved, request: ImportRequest, unseal: Unseal | None) -> _Coming:
     metadata = one.metadata
-    if one.state is State.DAMAGED or metadata is None:
+    # what a verification noted may be of a plain file; all of the tar is compared here anyway
+    if metadata is None or (one.state is State.DAMAGED and not one.marked):
         raise DamageError(f"the archive {one.id} is damaged: {one.why}", hint="Import another one.")
     if metadata.encrypted and unseal is None:
         raise KeyRefusedError(
