@@ -10,6 +10,9 @@ _MOST_JOBS: Final = 64
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
+_OF_DUMPS: Final = ("databases", "role_passwords", "jobs", "scratch")
+
+
 def wrong_in(name: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the keys of a source of databases whose values mean nothing, and why."""
     top = ("sources", name)
@@ -19,6 +22,7 @@ def wrong_in(name: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, .
     databases = table.get("databases")
     if isinstance(databases, list) and "" in databases:
         yield (*top, "databases"), "none that is empty"
+    yield from _wrong_kinds(top, table)
     connection = table.get("connection")
     if not isinstance(connection, dict):
         return
@@ -31,3 +35,15 @@ def wrong_in(name: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, .
     password = connection.get("password")
     if isinstance(password, dict) and len(password) != 1:
         yield (*top, "connection", "password"), "give one of file, env and command"
+
+
+def _wrong_kinds(
+    top: tuple[str, ...], table: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    physical, logical = table.get("physical"), table.get("logical")
+    if logical is False and physical is not True:
+        yield (*top, "logical"), "then nothing is saved: physical = true makes base backups"
+    if physical is True and logical is not True:
+        for key in _OF_DUMPS:
+            if key in table:
+                yield (*top, key), "is for dumps: logical = true makes them too"

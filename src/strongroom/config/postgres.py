@@ -34,7 +34,8 @@ class PasswordSetting:
 class PostgresSettings:
     """A source of databases; empty is what libpq or the service file says.
 
-    ``databases``: those that are saved; empty: ``database`` if that is named, else all.
+    ``logical``: dumps are made; ``physical``: base backups are. ``databases``: those that are
+    dumped; empty: ``database`` if that is named, else all.
     ``warnings``: what to tell whoever uses it.
     """
 
@@ -46,6 +47,8 @@ class PostgresSettings:
     service: str = ""
     sslmode: str = ""
     password: PasswordSetting | None = None
+    logical: bool = True
+    physical: bool = False
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
@@ -88,6 +91,8 @@ def _settings(
         service=to.service,
         sslmode=to.sslmode,
         password=_password(name, to.password, file, environment),
+        logical=not table.physical if table.logical is None else table.logical,
+        physical=table.physical,
         databases=table.databases,
         role_passwords=table.role_passwords,
         jobs=table.jobs,

@@ -73,6 +73,8 @@ class PostgresTable:
 
     type: Literal["postgres"]
     connection: ConnectionTable = field(default_factory=ConnectionTable)
+    logical: bool | None = None
+    physical: bool = False
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
