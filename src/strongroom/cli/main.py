@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from strongroom import __version__
-from strongroom.cli import failures
+from strongroom.cli import entry, failures
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import load
 from strongroom.cli.output import discard_stdout
@@ -43,6 +43,7 @@ VERBS: Final = {
     "repair": ("strongroom.cli.verbs.repair", "Make good what is damaged."),
     "export": ("strongroom.cli.verbs.export", "Write a snapshot into a portable archive."),
     "import": ("strongroom.cli.verbs.import_", "Make a snapshot of a portable archive."),
+    "wal": ("strongroom.cli.verbs.wal", "Archive and hand out PostgreSQL's write-ahead log."),
     "archive": ("strongroom.cli.verbs.archive", "Make and restore portable archives."),
     "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
@@ -132,12 +133,15 @@ def strongroom() -> None:
     """Run a verb."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; never raises."""
+def main(arguments: Sequence[str] | None = None, *, stopped: int | None = None) -> int:
+    """Run the command line and return its exit code; never raises.
+
+    ``stopped``: the exit code when somebody asks twice to stop; None: that of the signal.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     _open_standard_streams()
     quiet_libraries()
-    stopping = Stopping()
+    stopping = Stopping(stopped)
     failure: BaseException | None = None
     code = 0
     try:
@@ -160,7 +164,8 @@ def _run(arguments: list[str]) -> int:
     if instruction is not None:
         return cast(int, load(_COMPLETION).complete(strongroom, instruction))
     with strongroom.make_context("strongroom", arguments.copy()) as context:
-        return strongroom.invoke(context) or 0
+        code = strongroom.invoke(context)
+        return 0 if code is None else code
 
 
 def _told(error: BaseException, arguments: Sequence[str]) -> int:
@@ -192,4 +197,4 @@ def _open_standard_streams() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry.run(lambda: main))

@@ -1,0 +1,23 @@
+"""The moment at which a command ends, whatever it is doing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+
+
+def end_after(seconds: float, code: int, text: str) -> None:
+    """End the process with ``code`` after so many seconds, also where a disk does not answer.
+
+    It ends as by ``kill -9``, which a repository and what is delivered survive at any point.
+    """
+
+    def end() -> None:
+        with suppress(OSError):
+            os.write(2, f"error: {text}\n".encode())
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
