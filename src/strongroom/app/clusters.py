@@ -7,31 +7,38 @@ from collections.abc import Sequence
 from strongroom.app.databases import connection_of
 from strongroom.app.machine import Run
 from strongroom.config.postgres import PostgresSettings
-from strongroom.operations.clusters import base_backups
+from strongroom.operations.clusters import wait_for_segments
+from strongroom.postgres.cluster import Position
+from strongroom.postgres.wal.pages import Cluster
 from strongroom.repository.repository import Repository
+from strongroom.repository.wal import archive_of
+from strongroom.repository.walsources import WalSources
 from strongroom.sources.postgres.cluster import ClusterOptions, ClusterSource
 
 
 def cluster_sources(
     run: Run, wanted: Sequence[PostgresSettings], repository: Repository
 ) -> list[ClusterSource]:
-    """Make the sources; each knows which cluster it saved before."""
+    """Make the sources; each is one cluster for ever, which the repository knows."""
     return [_source(run, settings, repository) for settings in wanted]
 
 
 def _source(run: Run, settings: PostgresSettings, repository: Repository) -> ClusterSource:
+    physical = settings.physical
+
+    def await_wal(position: Position) -> None:
+        wait_for_segments(
+            archive_of(repository), position, physical.wait if physical else 0, run.machine.clock
+        )
+
+    def accept(system: int, segment_size: int) -> None:
+        WalSources(repository).register(settings.name, Cluster(system, segment_size))
+
+    waits = physical is not None and not physical.with_wal
     return ClusterSource(
         settings.name,
         connection_of(run, settings),
-        ClusterOptions(system=known_system(repository, settings.name)),
+        ClusterOptions(accept=accept, await_wal=await_wal if waits else None),
         run.machine.clock,
         run.tell,
     )
-
-
-def known_system(repository: Repository, name: str) -> int | None:
-    """Return the cluster that a source saved last; None if it saved none, or we cannot read it."""
-    if repository.keyring.only_domain is not None:  # an agent reads no snapshots
-        return None
-    earlier = base_backups(repository.list_snapshots().found, name)
-    return earlier[-1].position.system if earlier else None

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strongroom.app.databases import scratch_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
 from strongroom.app.recovery_place import (
     data_directory,
-    owner_of,
     refuse_place,
     server_programs,
     tablespace_places,
 )
-from strongroom.app.recovery_wal import RecoveryWal, recovery_wal, salvaged
+from strongroom.app.recovery_tools import Hands, read_one
+from strongroom.app.recovery_wal import RecoveryWal, recovery_wal
 from strongroom.clock import rfc3339
-from strongroom.config.environment import read_environment
 from strongroom.config.moments import parse_moment
 from strongroom.config.postgres import PostgresSettings
-from strongroom.errors import DamageError, NotFoundError, RefusedError, StrongroomError, UsageError
-from strongroom.model.entry import Entry
+from strongroom.errors import NotFoundError, RefusedError, StrongroomError, UsageError
 from strongroom.model.events import PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.model.source import Problem
 from strongroom.operations import listing
 from strongroom.operations.clusters import BaseBackup, base_backups
-from strongroom.operations.recover import (
-    Recovery,
+from strongroom.operations.recover import Recovery
+from strongroom.operations.recovery import (
     RecoveryPlan,
     RecoveryReport,
     SpacePlan,
-    Tools,
     refuse_running,
 )
 from strongroom.operations.recovery_plan import (
@@ -46,33 +40,17 @@ from strongroom.operations.recovery_plan import (
     Way,
     find_way,
 )
-from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_plan import restore_totals
-from strongroom.postgres.client import Client
 from strongroom.postgres.cluster import ClusterRecord, cluster_path, decoded
-from strongroom.postgres.connection import Connection, client_environment
 from strongroom.postgres.names import RECORD
 from strongroom.postgres.programs import Programs
 from strongroom.postgres.wal.names import parse_lsn
 from strongroom.repository.reader import Reader
 from strongroom.restore.cluster.place import interrupted
 from strongroom.restore.cluster.present import Present, look, running
-from strongroom.restore.cluster.server import RecoveringServer, account_of, is_root
-from strongroom.restore.files.begin import TargetOptions, begin
-from strongroom.restore.files.owners import OwnerMap, Owners
-from strongroom.system.causes import cause_of
 
-_VERIFY_SECONDS: Final = 24 * 3600.0
 _DEFAULT_PORT: Final = 5432
-_STATE: Final = """\
-SELECT json_build_object(
-  'recovery', pg_is_in_recovery(),
-  'last_ns', (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000000)::bigint * 1000,
-  'lsn', pg_last_wal_replay_lsn() - '0/0'::pg_lsn,
-  'shown', pg_last_wal_replay_lsn()::text,
-  'timeline', CASE WHEN pg_is_in_recovery()
-     THEN (SELECT min_recovery_end_timeline FROM pg_control_recovery())
-     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END)"""
+__all__ = ["RecoverRequest", "RecoveryPlan", "RecoveryReport", "TargetKind", "recover"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +76,9 @@ def recover(
     What cannot be reached, and a place that is in use, is refused before anything is changed.
     """
     settings = _settings(run, request.source)
-    with opened_repository(run) as opened, scratch_of(run, settings) as scratch:
+    with opened_repository(run) as opened:
         reader = opened.repository.reader()
-        work = _Work(run, request, settings, opened, reader, scratch)
+        work = _Work(run, request, settings, opened, reader)
         plan = work.plan(may_tidy=not dry_run)
         if not decide(plan):
             return None
@@ -142,15 +120,12 @@ class _Work:
         settings: PostgresSettings,
         opened: Opened,
         reader: Reader,
-        scratch: Path,
     ) -> None:
         self._run = run
         self._request = request
         self._settings = settings
         self._opened = opened
         self._reader = reader
-        self._scratch = scratch
-        self._environment = client_environment(read_environment().variables(), None)
         self._chosen: BaseBackup | None = None
         self._programs: Programs | None = None
         self._wal: RecoveryWal | None = None
@@ -166,7 +141,7 @@ class _Work:
         backups = self._backups()
         newest = backups[-1] if backups else None
         place = self._place(newest, may_tidy=may_tidy)
-        wal = recovery_wal(run, self._opened, self._settings, newest, place)
+        wal = recovery_wal(run, self._opened, newest, place)
         self._wal = wal
         by_id = {one.listed.short_id: one for one in backups}
         candidates = [Candidate(name, one.position) for name, one in by_id.items()]
@@ -241,7 +216,7 @@ class _Work:
             aside=f"{present.path}.before-recover-{stamp}" if present.in_use else "",
             stamp=stamp,
             salvage=tuple(wal.salvage),
-            restore_command=wal.restore_command(way),
+            restore_command=wal.command,
             config_file=config,
             programs=f"{self._programs.folder} ({self._programs.version})",
             size=self._chosen.source.counts.bytes,
@@ -255,123 +230,16 @@ class _Work:
         return cluster_path(self._request.source).encode()
 
     def _record(self, listed: ListedSnapshot) -> ClusterRecord:
-        return decoded(self._read(listed, self._top + b"/" + RECORD.encode()))
-
-    def _read(self, listed: ListedSnapshot, path: bytes) -> bytes:
-        data = bytearray()
-        listing.dump(self._opened.repository, listed, path, data.extend)
-        return bytes(data)
-
-    # -- carrying out
+        path = self._top + b"/" + RECORD.encode()
+        return decoded(read_one(self._opened, listed, path))
 
     def carry_out(self, plan: RecoveryPlan) -> RecoveryReport:
         """Recover as planned; ``RolledBackError`` if that failed."""
         if self._chosen is None or self._programs is None:
             raise StrongroomError("nothing was planned")
-        machine, listed = self._run.machine, self._chosen.listed
-        owner = owner_of(plan.present, side=plan.side)
-        tools = Tools(
-            machine.fs,
-            machine.clock,
-            self._run.sink,
-            self._run.tell,
-            lambda top, folder, without: self._fill(plan, top, folder, without),
-            lambda path: self._read(listed, path.encode()),
-            lambda names, folder: salvaged(self._run, self._opened, plan, names, folder),
-            self._verify,
-            lambda data, log: self._server(data, log, owner),
-            lambda: self._sockets(owner),
-            self._ask(plan.record),
-            owner,
-        )
-        return Recovery(plan, tools).run()
-
-    def _fill(self, plan: RecoveryPlan, top: str, folder: Path, without: str) -> None:
-        if self._chosen is None:
-            return
-        machine = self._run.machine
-        problems: list[Problem] = []
-        owner = owner_of(plan.present, side=plan.side)
-        owners = Owners("skip")
-        if owner is not None:
-            uid, gid = owner
-            owners = Owners("name", users=OwnerMap(others=uid), groups=OwnerMap(others=gid))
-        options = TargetOptions(None, owners)
-        skipped = f"{top}/{without}".encode()
-
-        def wanted(entry: Entry) -> bool:
-            return entry.path != skipped
-
-        path = os.fsencode(folder)
-        with closing(begin(machine.fs, path, problems.append, machine.randomness, options)) as to:
-            result = bring_back(
-                self._opened.repository,
-                self._chosen.listed,
-                to,
-                top.encode(),
-                wanted if without else None,
-                reader=self._reader,
-            )
-        for problem in result.damaged:
-            raise DamageError(
-                f"the base backup is not whole: {_shown(problem)}",
-                hint="Begin with another one: --snapshot. 'strongroom verify --read-data' says "
-                "what else is damaged.",
-            )
-        for problem in problems:
-            raise StrongroomError(f"{folder} cannot be restored: {_shown(problem)}")
-
-    def _verify(self, folder: Path) -> None:
-        """Compare with the server's manifest, where its program is there."""
-        if self._programs is None:
-            return
-        program = self._programs.folder / "pg_verifybackup"
-        if not os.access(program, os.X_OK):
-            self._run.warn(f"{program} is not there, so the server's manifest is not compared")
-            return
-        command = [str(program), "--no-parse-wal", "--quiet", str(folder)]
-        try:
-            done = self._run.machine.spawn.run(
-                command, seconds=_VERIFY_SECONDS, environment=self._environment
-            )
-        except OSError as error:
-            raise StrongroomError(f"{program} does not work: {cause_of(error)}") from error
-        if done.code != 0:
-            said = " ".join(done.errors.decode("utf-8", "replace").split())[:600]
-            raise DamageError(f"what was restored is not what the server sent: {said}")
-
-    def _server(self, data: Path, log: Path, owner: tuple[int, int] | None) -> RecoveringServer:
-        if self._programs is None:
-            raise StrongroomError("nothing was planned")
-        machine = self._run.machine
-        variables = read_environment().variables()
-        ours = {name: value for name, value in variables.items() if name.startswith("STRONGROOM_")}
-        account = account_of(owner) if owner is not None and is_root() else None
-        folder = self._programs.folder
-        environment = {**ours, **self._environment}
-        return RecoveringServer(
-            machine.spawn, machine.clock, folder, data, log, account, environment
-        )
-
-    def _sockets(self, owner: tuple[int, int] | None) -> Path:
-        """Make a folder with a short name, since names of sockets are short."""
-        folder = Path("/tmp", f"strongroom-{self._run.machine.randomness.take(8).hex()}")  # noqa: S108 - its name is random, and it is ours alone
-        folder.mkdir(mode=0o700)
-        if owner is not None and is_root():
-            os.chown(folder, *owner)
-        return folder
-
-    def _ask(self, record: ClusterRecord) -> Callable[[str, int], Mapping[str, object]]:
-        def ask(folder: str, port: int) -> Mapping[str, object]:
-            if self._programs is None:
-                raise StrongroomError("nothing was planned")
-            user = record.superuser or "postgres"
-            to = Connection(host=folder, port=port, user=user, database="template1")
-            client = Client(self._run.machine.spawn, to, self._programs, self._environment)
-            said: Mapping[str, object] = client.query(_STATE)
-            return said
-
-        return ask
+        hands = Hands(self._run, self._opened, self._reader, plan, self._chosen, self._programs)
+        hands.probe()
+        return Recovery(plan, hands.tools()).run()
 
 
 def _outside(record: ClusterRecord, *, side: bool) -> tuple[str, list[str]]:
@@ -409,7 +277,3 @@ def _free(path: Path) -> int:
 
 def _stamp(now_ns: int) -> str:
     return rfc3339(now_ns)[:19].replace("-", "").replace(":", "") + "Z"
-
-
-def _shown(problem: Problem) -> str:
-    return f"{problem.path.decode('utf-8', 'backslashreplace')}: {problem.cause}"

@@ -12,7 +12,7 @@ from strongroom.app.sources import absolute
 from strongroom.config.environment import read_environment
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import RefusedError, UsageError
-from strongroom.operations.recover import refuse_running
+from strongroom.operations.recovery import refuse_running
 from strongroom.postgres.cluster import ClusterRecord
 from strongroom.postgres.programs import SERVER, Programs, find_programs
 from strongroom.restore.cluster.present import Present, look, running
@@ -63,7 +63,7 @@ def refuse_place(present: Present, record: ClusterRecord, *, side: bool) -> None
         raise RefusedError(f"{above} is not there", hint="Make it, or name another place.")
 
 
-def owner_of(present: Present, *, side: bool) -> tuple[int, int] | None:
+def owner_of(present: Present) -> tuple[int, int] | None:
     """Return whom the restored cluster belongs to; None: us, who can give nothing away."""
     if not is_root():
         if present.owner is not None and present.owner[0] != os.geteuid():
@@ -72,7 +72,6 @@ def owner_of(present: Present, *, side: bool) -> tuple[int, int] | None:
                 hint="Run it as that user, or as root.",
             )
         return None
-    del side
     if present.owner is not None and present.owner[0] != 0:
         return present.owner
     above = present.path.parent.stat()

@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import click
 
-from strongroom.app.recover import RecoverRequest, recover
+from strongroom.app.recover import (
+    RecoverRequest,
+    RecoveryPlan,
+    RecoveryReport,
+    TargetKind,
+    recover,
+)
 from strongroom.cli.job import Job, job
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import duration, moment, size
 from strongroom.errors import RefusedError
-from strongroom.operations.recover import RecoveryPlan, RecoveryReport
-from strongroom.operations.recovery_plan import TargetKind
+
+_TARGETS: Final = {
+    "to_time": TargetKind.TIME,
+    "to_lsn": TargetKind.LSN,
+    "to_xid": TargetKind.XID,
+    "to_name": TargetKind.NAME,
+}
 
 
-def run(  # noqa: PLR0913 - one for each option
-    source: str,
-    *,
-    latest: bool,
-    to_time: str | None,
-    to_lsn: str | None,
-    to_xid: str | None,
-    to_name: str | None,
-    exclusive: bool,
-    timeline: int | None,
-    snapshot: str | None,
-    into: str | None,
-    port: int | None,
-    pause: bool,
-    dry_run: bool,
-    no_confirm: bool,
-) -> int:
-    """Recover, or say what a recovery would do."""
-    said = {
-        TargetKind.TIME: to_time,
-        TargetKind.LSN: to_lsn,
-        TargetKind.XID: to_xid,
-        TargetKind.NAME: to_name,
-        TargetKind.LATEST: "" if latest else None,
-    }
-    targets = [(kind, text) for kind, text in said.items() if text is not None]
-    if len(targets) != 1:
-        raise click.UsageError(
-            "say one target: --latest, --to-time, --to-lsn, --to-xid or --to-name"
-        )
-    ((kind, text),) = targets
-    if exclusive and kind in {TargetKind.LATEST, TargetKind.NAME}:
-        raise click.UsageError("--exclusive is for --to-time, --to-lsn and --to-xid")
-    if port is not None and not into:
-        raise click.UsageError("--port is for --into; in its place a cluster keeps its own")
-    request = RecoverRequest(
-        source=source,
-        kind=kind,
-        text=text,
-        exclusive=exclusive,
-        timeline=timeline,
-        snapshot=snapshot or "",
-        into=into or "",
-        port=port,
-        pause=pause,
-    )
+def run(source: str, *, dry_run: bool, no_confirm: bool, **said: Any) -> int:  # noqa: ANN401
+    """Recover, or say what a recovery would do; ``said``: the other options."""
+    request = _request(source, said)
     with job(progress=True) as one:
 
         def decide(plan: RecoveryPlan) -> bool:
@@ -75,6 +46,31 @@ def run(  # noqa: PLR0913 - one for each option
         else:
             raise RefusedError("nothing was changed: it was not confirmed")
     return 0
+
+
+def _request(source: str, said: Mapping[str, Any]) -> RecoverRequest:
+    targets = [(kind, said[name]) for name, kind in _TARGETS.items() if said[name] is not None]
+    targets += [(TargetKind.LATEST, "")] if said["latest"] else []
+    if len(targets) != 1:
+        raise click.UsageError(
+            "say one target: --latest, --to-time, --to-lsn, --to-xid or --to-name"
+        )
+    ((kind, text),) = targets
+    if said["exclusive"] and kind in {TargetKind.LATEST, TargetKind.NAME}:
+        raise click.UsageError("--exclusive is for --to-time, --to-lsn and --to-xid")
+    if said["port"] is not None and not said["into"]:
+        raise click.UsageError("--port is for --into; in its place a cluster keeps its own")
+    return RecoverRequest(
+        source=source,
+        kind=kind,
+        text=text,
+        exclusive=said["exclusive"],
+        timeline=said["timeline"],
+        snapshot=said["snapshot"] or "",
+        into=said["into"] or "",
+        port=said["port"],
+        pause=said["pause"],
+    )
 
 
 def _tell_plan(one: Job, plan: RecoveryPlan, *, dry_run: bool) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from strongroom.config.quantities import parse_seconds
+from strongroom.errors import UsageError
+
 HIGHEST_PORT: Final = 65535
 _MOST_JOBS: Final = 64
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -41,9 +44,15 @@ def _wrong_kinds(
     top: tuple[str, ...], table: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     physical, logical = table.get("physical"), table.get("logical")
-    if logical is False and physical is not True:
+    if isinstance(physical, dict):
+        try:
+            parse_seconds(str(physical.get("wait", "10m")), "wait")
+        except UsageError:
+            yield (*top, "physical", "wait"), "a time such as 10m"
+    is_physical = physical is True or isinstance(physical, dict)
+    if logical is False and not is_physical:
         yield (*top, "logical"), "then nothing is saved: physical = true makes base backups"
-    if physical is True and logical is not True:
+    if is_physical and logical is not True:
         for key in _OF_DUMPS:
             if key in table:
                 yield (*top, key), "is for dumps: logical = true makes them too"

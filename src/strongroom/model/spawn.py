@@ -7,11 +7,12 @@ from typing import NamedTuple, Protocol
 
 
 class Account(NamedTuple):
-    """Whom a child runs as; only root can give it another one."""
+    """Whom a child runs as, in which groups; only root can give it another one."""
 
     uid: int
     gid: int
     groups: tuple[int, ...]
+    home: str
 
 
 class Finished(NamedTuple):

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from strongroom.errors import SourceError, StrongroomError
-from strongroom.postgres.lsn import parse_lsn
 from strongroom.postgres.names import literal
+from strongroom.postgres.wal.names import parse_lsn
 from strongroom.postgres.wire import Row, ServerError, Wire, rows_of
 
 _CORRUPTED: Final = "XX001"
@@ -78,7 +78,7 @@ class BackupStream:
         if error is not None:
             raise error
         self._next = self._wire.copied()
-        return Began(parse_lsn(lsn or ""), int(timeline or 0), tablespaces)
+        return Began(_lsn(lsn), int(timeline or 0), tablespaces)
 
     def parts(self) -> Iterator[Part]:
         """Yield what comes, each to be read before the next one."""
@@ -117,7 +117,7 @@ class BackupStream:
         if not is_whole:
             raise StrongroomError("the server ended the backup without saying where it ends")
         corrupt = failure.message if failure is not None else ""
-        return Ended(parse_lsn(rows[0][0] or ""), int(rows[0][1] or 0), corrupt)
+        return Ended(_lsn(rows[0][0]), int(rows[0][1] or 0), corrupt)
 
     def _rows(self) -> list[Row]:
         result = self._wire.result()
@@ -127,3 +127,10 @@ class BackupStream:
         if error is not None:
             raise error
         return list(rows_of(result))
+
+
+def _lsn(text: str | None) -> int:
+    lsn = parse_lsn(text or "")
+    if lsn is None:
+        raise SourceError(f"the server says that its WAL stands at {text!r}")
+    return lsn

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from strongroom.errors import DamageError, StrongroomError
-from strongroom.postgres.lsn import segment_at, segment_before, segment_name, shown_lsn
+from strongroom.postgres.wal.names import format_lsn, segment_name
 
 KIND: Final = "postgres-cluster"
 TOP: Final = "cluster"
@@ -54,12 +54,12 @@ class Position(msgspec.Struct, array_like=True, frozen=True):
     @property
     def first_segment(self) -> int:
         """The number of the first segment that it needs to be consistent."""
-        return segment_at(self.start, self.segment_size)
+        return self.start // self.segment_size
 
     @property
     def last_segment(self) -> int:
         """The number of the last one."""
-        return segment_before(self.stop, self.segment_size)
+        return (self.stop - 1) // self.segment_size
 
     def encoded(self) -> bytes:
         """Return it as a snapshot holds it."""
@@ -87,6 +87,7 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``data_directory`` is empty if it was not to be seen. ``settings``: those of ``FOLLOWED``.
     ``outside``: settings that name files outside of the data directory, which are not in it.
+    ``restore_point``: a name in the WAL just after it, if one could be made.
     """
 
     version: int
@@ -111,16 +112,17 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     tablespaces: tuple[Space, ...]
     checksum_failures: tuple[str, ...]
+    restore_point: str = ""
 
 
 def wal_range(position: Position) -> dict[str, str]:
     """Return the fields of a record that follow from a position."""
     size, timeline = position.segment_size, position.timeline
     return {
-        "start_lsn": shown_lsn(position.start),
-        "stop_lsn": shown_lsn(position.stop),
-        "wal_first": segment_name(timeline, position.first_segment, size),
-        "wal_last": segment_name(timeline, position.last_segment, size),
+        "start_lsn": format_lsn(position.start),
+        "stop_lsn": format_lsn(position.stop),
+        "wal_first": segment_name(timeline, position.first_segment, size).text,
+        "wal_last": segment_name(timeline, position.last_segment, size).text,
     }
 
 

@@ -145,7 +145,7 @@ class SystemSpawn:
         account: Account | None = None,
     ) -> Finished:
         """See ``Spawn``."""
-        uid, gid, groups = account or (None, None, None)
+        uid, gid, groups, home = account or (None, None, None, None)
         try:
             done = subprocess.run(
                 list(command),
@@ -157,7 +157,7 @@ class SystemSpawn:
                 user=uid,
                 group=gid,
                 extra_groups=groups,
-                cwd=None if account is None else "/",
+                cwd=home and "/",
             )
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"did not end within {seconds:.0f} seconds") from error

@@ -49,11 +49,12 @@ def account_of(owner: tuple[int, int]) -> Account:
     """Return an account to run programs as: with the groups of the user, if it is known."""
     uid, gid = owner
     try:
-        name = pwd.getpwuid(uid).pw_name
+        user = pwd.getpwuid(uid)
     except KeyError:
-        return Account(uid, gid, (gid,))
+        return Account(uid, gid, (gid,), "/")
+    name = user.pw_name
     groups = {one.gr_gid for one in grp.getgrall() if name in one.gr_mem}
-    return Account(uid, gid, tuple(sorted({gid, *groups})))
+    return Account(uid, gid, tuple(sorted({gid, *groups})), user.pw_dir)
 
 
 @dataclass(frozen=True, slots=True)

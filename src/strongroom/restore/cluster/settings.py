@@ -33,7 +33,7 @@ def without(text: str, names: Iterable[str]) -> str:
 
 
 def with_settings(text: str, settings: Mapping[str, str]) -> str:
-    """Return a configuration that ends with these settings; others of the same name are comments."""
+    """Return a configuration that ends with these settings; others of a name are comments."""
     kept = without(text, OF_RECOVERY)
     kept = "".join(
         f"{_OLD}{line}\n" if _name_of(line) in settings else f"{line}\n"

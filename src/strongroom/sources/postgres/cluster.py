@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.clock import Clock, rfc3339
-from strongroom.errors import RefusedError, SourceError, StrongroomError
+from strongroom.errors import SourceError, StrongroomError
 from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.source import Arrived, Item, Loaded, Problem, Report
 from strongroom.postgres import cluster
@@ -63,13 +63,19 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """``system``: the cluster that the source saved before; None if it is the first time.
+    """``accept`` takes the system id and the size of a WAL segment of the cluster that was found.
 
-    ``with_wal``: the backup carries the WAL that it needs.
+    It raises ``RefusedError`` if the source is another cluster. ``await_wal`` returns when all WAL
+    that a backup needs is archived; None: the backup carries it.
     """
 
-    system: int | None = None
-    with_wal: bool = True
+    accept: Callable[[int, int], None]
+    await_wal: Callable[[Position], None] | None = None
+
+    @property
+    def with_wal(self) -> bool:
+        """Whether backups carry the WAL that they need."""
+        return self.await_wal is None
 
 
 class ClusterSource:
@@ -130,20 +136,15 @@ class ClusterSource:
 
     def _ask(self, wire: Wire) -> _Known:
         ((system, *_),) = wire.ask("IDENTIFY_SYSTEM")
-        if self._options.system not in {None, int(system or 0)}:
-            raise RefusedError(
-                f"'{self.name}' saved the cluster {self._options.system} before, and the server "
-                f"there now is another one: {system} ({self._connection.shown})",
-                hint="Give the new cluster a source of its own, with another name.",
-            )
-        size = wire.value("SHOW wal_segment_size")
+        size = _bytes_of(wire.value("SHOW wal_segment_size"))
+        self._options.accept(int(system or 0), size)
         with connected(self._connection) as sql:
             names = ", ".join(f"'{name}'" for name in _NAMES)
             said = {name or "": value or "" for name, value in sql.ask(_SETTINGS.format(names))}
             return _Known(
                 int(system or 0),
                 wire.version // _A_MAJOR,
-                _bytes_of(size),
+                size,
                 said,
                 sql.value(_SUPERUSER),
                 sql.value("SELECT pg_is_in_recovery()") == "t",
@@ -237,6 +238,7 @@ class ClusterSource:
     def _record(self, known: _Known, began: Began, ended: Ended, failures: list[str]) -> Arrived:
         with connected(self._connection) as sql:
             stopped_ns = int(sql.value(_NOW))
+            restore_point = self._name_moment(sql, known, stopped_ns)
         settings = known.settings
         version = settings["server_version"]
         position = Position(
@@ -252,6 +254,8 @@ class ClusterSource:
             self._options.with_wal,
         )
         self._position = position
+        if self._options.await_wal is not None:
+            self._options.await_wal(position)
         record = ClusterRecord(
             version=cluster.VERSION,
             system_id=str(known.system),
@@ -271,9 +275,23 @@ class ClusterSource:
             settings={name: settings[name] for name in cluster.FOLLOWED if name in settings},
             tablespaces=tuple(Space(one.oid, one.location) for one in began.tablespaces if one.oid),
             checksum_failures=tuple(failures),
+            restore_point=restore_point,
             **wal_range(position),
         )
         return self._made(RECORD.encode(), cluster.encoded(record))
+
+    def _name_moment(self, sql: Wire, known: _Known, now_ns: int) -> str:
+        """Make a restore point, to which a recovery can go by name."""
+        if self._options.with_wal or known.standby:
+            return ""
+        digits = re.sub(r"[-:]", "", rfc3339(now_ns)[:19])
+        name = f"strongroom_{self.name}_{digits}Z"
+        try:
+            sql.ask(f"SELECT pg_create_restore_point('{name}')")
+        except ServerError as error:
+            self._tell(f"no restore point is made after the backup: {error.message}")
+            return ""
+        return name
 
     def _failed(self, error: ServerError) -> StrongroomError:
         text = f"the server ended the base backup of '{self.name}': {error.message}"
