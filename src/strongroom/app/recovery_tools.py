@@ -135,16 +135,20 @@ class Hands:
     def _verify(self, folder: Path) -> None:
         """Compare with the server's manifest, where its program is there."""
         program = self.programs.folder / "pg_verifybackup"
-        if not os.access(program, os.X_OK):
-            self.run.warn(f"{program} is not there, so the server's manifest is not compared")
-            return
+        spawn = self.run.machine.spawn
+        environment = client_environment(read_environment().variables(), None)
         command = [str(program), "--no-parse-wal", "--quiet", str(folder)]
         try:
-            done = self.run.machine.spawn.run(
-                command,
-                seconds=_VERIFY_SECONDS,
-                environment=client_environment(read_environment().variables(), None),
+            known = spawn.run([str(program), "--version"], seconds=60, environment=environment)
+            if known.code != 0:
+                raise FileNotFoundError(f"it ends with {known.code}")
+            done = spawn.run(command, seconds=_VERIFY_SECONDS, environment=environment)
+        except FileNotFoundError as error:
+            self.run.warn(
+                f"{program} does not work ({cause_of(error)}), so what was restored is not "
+                "compared with the server's manifest"
             )
+            return
         except OSError as error:
             raise StrongroomError(f"{program} does not work: {cause_of(error)}") from error
         if done.code != 0:

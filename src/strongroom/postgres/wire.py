@@ -36,9 +36,11 @@ class ServerError(StrongroomError):
 class Wire:
     """An open connection; ``notices`` are the warnings of the server, as they come."""
 
-    def __init__(self, connection: Connection, raw: PGconn) -> None:
+    def __init__(self, connection: Connection, raw: PGconn, broken: type[Exception]) -> None:
+        """Take a connection of psycopg's, and what that raises if it breaks."""
         self._connection = connection
         self._raw = raw
+        self._broken = broken
         self.notices: list[str] = []
         raw.notice_handler = self._noticed
 
@@ -58,7 +60,7 @@ class Wire:
             self._raw.send_query(command.encode("utf-8", "surrogateescape"))
             while self._raw.flush():
                 select.select([], [self._raw.socket], [], _SECONDS)
-        except Exception as error:
+        except self._broken as error:
             raise self.lost() from error
 
     def ask(self, command: str) -> list[Row]:
@@ -83,9 +85,7 @@ class Wire:
             while self._raw.is_busy():
                 self._wait()
             return self._raw.get_result()
-        except OSError:
-            raise
-        except Exception as error:
+        except self._broken as error:
             raise self.lost() from error
 
     def copied(self) -> bytes | None:
@@ -98,9 +98,7 @@ class Wire:
                 if size < 0:
                     return None
                 self._wait()
-        except OSError:
-            raise
-        except Exception as error:
+        except self._broken as error:
             raise self.lost() from error
 
     def error_of(self, result: PGresult) -> ServerError | None:
@@ -148,12 +146,12 @@ def rows_of(result: PGresult) -> Iterator[Row]:
 @contextmanager
 def connected(connection: Connection, *, replication: bool = False) -> Iterator[Wire]:
     """Open a connection for as long as the block lasts; ``SourceError`` if that cannot be done."""
-    connect = _connect()
+    connect, broken = _loaded()
     raw = connect(_string(connection, replication=replication).encode("utf-8", "surrogateescape"))
     try:
         if raw.status != 0:
             raise _refused(connection, raw.error_message.decode("utf-8", "replace"))
-        wire = Wire(connection, raw)
+        wire = Wire(connection, raw, broken)
         if wire.version < _OLDEST:
             raise SourceError(
                 f"base backups and WAL are for PostgreSQL 15 and newer, and the server is of "
@@ -165,16 +163,18 @@ def connected(connection: Connection, *, replication: bool = False) -> Iterator[
         raw.finish()
 
 
-def _connect() -> Callable[[bytes], PGconn]:
+def _loaded() -> tuple[Callable[[bytes], PGconn], type[Exception]]:
+    """Return what connects, and what is raised where a connection breaks."""
     try:
-        from psycopg.pq import PGconn  # noqa: PLC0415 - an extra, which few commands need
+        from psycopg import Error  # noqa: PLC0415 - an extra, which few commands need
+        from psycopg.pq import PGconn  # noqa: PLC0415 - as above
     except ImportError as error:
         raise UsageError(
             f"base backups and WAL speak PostgreSQL's own protocol, for which psycopg is missing "
             f"({error})",
             hint="Install it: pip install 'strongroom[postgres]'.",
         ) from error
-    return PGconn.connect
+    return PGconn.connect, Error
 
 
 def _string(connection: Connection, *, replication: bool) -> str:
