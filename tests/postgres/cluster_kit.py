@@ -86,8 +86,10 @@ def begun(place: Place, *words: str) -> subprocess.Popen[str]:
 def sql_at(place: Place, folder: Path, port: int, text: str, database: str = "postgres") -> str:
     """Ask the server that listens in a folder."""
     done = subprocess.run(
-        [place.programs / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"]
-        + ["-h", folder, "-p", str(port), "-U", "postgres", "-d", database],
+        [
+            *(place.programs / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"),
+            *("-h", folder, "-p", str(port), "-U", "postgres", "-d", database),
+        ],
         input=text,
         capture_output=True,
         text=True,

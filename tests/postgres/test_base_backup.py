@@ -48,9 +48,9 @@ def test_a_backup_under_load_starts_and_is_consistent(major: int) -> None:
     """While pgbench runs nothing is locked, and what comes back is one moment of it."""
     with cluster_of(major) as (place, server):
         server.pgbench("-i", "-s", "2", "-q")
+        words = ["-h", str(place.top), "-p", str(port_of(server)), "-U", "postgres"]
         load = subprocess.Popen(
-            [place.programs / "pgbench", "-h", place.top, "-p", str(port_of(server))]
-            + ["-U", "postgres", "-T", "30", "-c", "2", "postgres"],
+            [str(place.programs / "pgbench"), *words, "-T", "30", "-c", "2", "postgres"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **as_nobody(place.top),

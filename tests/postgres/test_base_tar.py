@@ -37,10 +37,7 @@ def read(data: bytes, step: int = 700) -> list[tuple[Member, bytes]]:
     """Read an archive that comes in pieces."""
     pieces = iter([data[at : at + step] for at in range(0, len(data), step)])
     tar = BaseTar(lambda: next(pieces, b""))
-    found = []
-    for member in tar.members():
-        found.append((member, b"".join(_content(tar))))
-    return found
+    return [(member, b"".join(_content(tar))) for member in tar.members()]
 
 
 def _content(tar: BaseTar) -> Iterator[bytes]:

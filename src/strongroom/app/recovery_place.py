@@ -18,7 +18,7 @@ from strongroom.postgres.programs import SERVER, Programs, find_programs
 from strongroom.restore.cluster.present import Present, look, running
 from strongroom.restore.cluster.server import is_root
 
-_LONGEST_SOCKET: Final = 107 - len("/.s.PGSQL.65535")
+LONGEST_SOCKET: Final = 107 - len("/.s.PGSQL.65535")
 _USUAL_USER: Final = "postgres"
 
 
@@ -26,10 +26,10 @@ def data_directory(run: Run, into: str, record: ClusterRecord | None) -> Path:
     """Return the place, without links; ``RefusedError`` where it is not known."""
     if into:
         path = Path(os.path.realpath(absolute(run.settings.folder, into)))
-        if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        if len(os.fsencode(path)) > LONGEST_SOCKET:
             raise UsageError(
                 f"--into {path} is too long a name for a socket in it",
-                hint=f"Name a folder of at most {_LONGEST_SOCKET} bytes.",
+                hint=f"Name a folder of at most {LONGEST_SOCKET} bytes.",
             )
         return path
     if record is not None and not record.data_directory:

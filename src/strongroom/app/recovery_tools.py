@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,8 +13,8 @@ from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
-from strongroom.app.recovery_place import owner_of
-from strongroom.app.recovery_wal import probe, salvaged
+from strongroom.app.recovery_place import LONGEST_SOCKET, owner_of
+from strongroom.app.recovery_wal import Salvage, own_program, probe
 from strongroom.config.environment import read_environment
 from strongroom.errors import DamageError, StrongroomError
 from strongroom.model.entry import Entry
@@ -28,11 +29,13 @@ from strongroom.postgres.client import Client
 from strongroom.postgres.connection import Connection, client_environment
 from strongroom.postgres.programs import Programs
 from strongroom.repository.reader import Reader
+from strongroom.restore.cluster.place import make_new
 from strongroom.restore.cluster.server import RecoveringServer, account_of, is_root
 from strongroom.restore.files.begin import TargetOptions, begin
 from strongroom.restore.files.owners import OwnerMap, Owners
 from strongroom.system.causes import cause_of
 
+_MINUTE: Final = 60.0
 _VERIFY_SECONDS: Final = 24 * 3600.0
 _STATE: Final = """\
 SELECT json_build_object(
@@ -84,6 +87,14 @@ class Hands:
     def tools(self) -> Tools:
         """Return what a recovery is carried out with."""
         machine, listed = self.run.machine, self.chosen.listed
+        salvage = Salvage(
+            self.run,
+            self.opened,
+            self.plan,
+            shlex.join(own_program(self.run)),
+            self._account,
+            self._environment(),
+        )
         return Tools(
             machine.fs,
             machine.clock,
@@ -91,7 +102,7 @@ class Hands:
             self.run.tell,
             self._fill,
             lambda path: read_one(self.opened, listed, path.encode()),
-            lambda names, folder: salvaged(self.run, self.opened, self.plan, names, folder),
+            salvage.keep,
             self._verify,
             self._server,
             self._sockets,
@@ -138,22 +149,28 @@ class Hands:
         spawn = self.run.machine.spawn
         environment = client_environment(read_environment().variables(), None)
         command = [str(program), "--no-parse-wal", "--quiet", str(folder)]
-        try:
-            known = spawn.run([str(program), "--version"], seconds=60, environment=environment)
-            if known.code != 0:
-                raise FileNotFoundError(f"it ends with {known.code}")
-            done = spawn.run(command, seconds=_VERIFY_SECONDS, environment=environment)
-        except FileNotFoundError as error:
+        if not self._works(program, environment):
             self.run.warn(
-                f"{program} does not work ({cause_of(error)}), so what was restored is not "
-                "compared with the server's manifest"
+                f"{program} does not work, so what was restored is not compared with the server's "
+                "manifest"
             )
             return
+        try:
+            done = spawn.run(command, seconds=_VERIFY_SECONDS, environment=environment)
         except OSError as error:
             raise StrongroomError(f"{program} does not work: {cause_of(error)}") from error
         if done.code != 0:
             said = " ".join(done.errors.decode("utf-8", "replace").split())[:600]
             raise DamageError(f"what was restored is not what the server sent: {said}")
+
+    def _works(self, program: Path, environment: Mapping[str, str]) -> bool:
+        try:
+            known = self.run.machine.spawn.run(
+                [str(program), "--version"], seconds=_MINUTE, environment=environment
+            )
+        except OSError:
+            return False
+        return known.code == 0
 
     def _server(self, data: Path, log: Path) -> RecoveringServer:
         machine, folder = self.run.machine, self.programs.folder
@@ -173,13 +190,13 @@ class Hands:
         return {**ours, **client_environment(variables, None), **home}
 
     def _sockets(self) -> Path:
-        """Make a folder with a short name, since names of sockets are short."""
-        name = f"strongroom-{self.run.machine.randomness.take(8).hex()}"
-        folder = Path("/tmp", name)  # noqa: S108 - the name is random, and the folder ours alone
-        folder.mkdir(mode=0o700)
-        owner = self._owner
-        if owner is not None:
-            os.chown(folder, *owner)
+        """Make a private folder, beside the data directory, or where its name is short enough."""
+        data = self.plan.present.path
+        folder = data.with_name(f"{data.name}.strongroom-sockets")
+        if len(os.fsencode(folder)) > LONGEST_SOCKET:
+            name = f"strongroom-{self.run.machine.randomness.take(8).hex()}"
+            folder = Path("/tmp", name)  # noqa: S108 - the name is random, and the folder ours
+        make_new(self.run.machine.fs, folder, self._owner)
         return folder
 
     def _ask(self, folder: str, port: int) -> Mapping[str, object]:

@@ -21,7 +21,7 @@ from strongroom.postgres.cluster import Position
 from strongroom.postgres.wal.names import WalKind, WalName, parse_name, segment_name
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import WalExtent
-from strongroom.repository.wal import StoredWal, WalArchive, archive_of
+from strongroom.repository.wal import StoredWal, archive_of
 from strongroom.restore.cluster.present import Present, segments_in
 
 _NO_ARCHIVE: Final = "false"  # nothing is there: PostgreSQL looks into pg_wal by itself
@@ -91,7 +91,7 @@ def recovery_wal(
         system,
         stored,
         [one.text for one in old if one not in names],
-        shlex.join(_program(run)),
+        shlex.join(own_program(run)),
     )
 
 
@@ -135,35 +135,65 @@ def probe(
         )
 
 
-def salvaged(
-    run: Run, opened: Opened, plan: RecoveryPlan, names: Sequence[str], folder: Path
-) -> None:
-    """Archive WAL that only the old data directory has, if there is an archive; say what became.
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """Archives WAL that only the old data directory has, if there is an archive.
 
-    The last segment is not full, so it is archived as a partial one.
+    ``account``: whom the server runs as. What root puts into a folder the server could not read, so
+    what it can archive it archives as that user.
     """
-    kept = f"they stay in {plan.aside}/pg_wal too"
-    if plan.restore_command == _NO_ARCHIVE:
-        run.tell(f"{len(names)} WAL segments that only the old data directory has are read; {kept}")
-        return
-    archive = archive_of(opened.repository)
-    cluster = Cluster(int(plan.record.system_id), plan.record.segment_size)
-    parsed = [name for name in map(parse_name, names) if name is not None]
-    last = max(parsed, key=lambda one: (one.timeline, one.log, one.part), default=None)
-    for name in parsed:
-        put = name._replace(kind=WalKind.PARTIAL) if name == last else name
-        _put(run, archive, cluster, put, (folder / name.text).read_bytes())
-    run.tell(f"{len(names)} WAL segments that were not archived are in the archive now; {kept}")
+
+    run: Run
+    opened: Opened
+    plan: RecoveryPlan
+    program: str
+    account: Account | None
+    environment: Mapping[str, str]
+
+    def keep(self, names: Sequence[str], folder: Path) -> None:
+        """Archive them, and say what became of them. The last one is not full."""
+        kept = f"they stay in {self.plan.aside}/pg_wal too"
+        if self.plan.restore_command == _NO_ARCHIVE:
+            self.run.tell(f"{len(names)} WAL segments of the old data directory are read; {kept}")
+            return
+        parsed = [name for name in map(parse_name, names) if name is not None]
+        last = max(parsed, key=lambda one: (one.timeline, one.log, one.part), default=None)
+        for name in parsed:
+            path = folder / name.text
+            if self.account is not None:
+                if name != last:
+                    self._push(path)
+            elif name == last:
+                self._put(name._replace(kind=WalKind.PARTIAL), path)
+            else:
+                self._put(name, path)
+        self.run.tell(f"{len(names)} WAL segments that were not archived are read too; {kept}")
+
+    def _put(self, name: WalName, path: Path) -> None:
+        cluster = Cluster(int(self.plan.record.system_id), self.plan.record.segment_size)
+        try:
+            archive_of(self.opened.repository).put(cluster, name, path.read_bytes())
+        except StrongroomError as error:
+            self.run.warn(f"{name.text} is not archived: {error.message}")
+
+    def _push(self, path: Path) -> None:
+        command = [*shlex.split(self.program), "wal", "push", "--source", self.plan.source]
+        try:
+            done = self.run.machine.spawn.run(
+                [*command, str(path)],
+                seconds=_PROBE_SECONDS,
+                environment=self.environment,
+                account=self.account,
+            )
+        except OSError as error:
+            self.run.warn(f"{path.name} is not archived: {error}")
+            return
+        if done.code != 0:
+            said = " ".join(done.errors.decode("utf-8", "replace").split())[-600:]
+            self.run.warn(f"{path.name} is not archived: {said}")
 
 
-def _put(run: Run, archive: WalArchive, cluster: Cluster, name: WalName, content: bytes) -> None:
-    try:
-        archive.put(cluster, name, content)
-    except StrongroomError as error:
-        run.warn(f"{name.text} is not archived: {error.message}")
-
-
-def _program(run: Run) -> list[str]:
+def own_program(run: Run) -> list[str]:
     """Return how this program is run, with the repository and key of this run."""
     settings = run.settings
     words = [sys.executable, "-m", "strongroom.cli.entry"]

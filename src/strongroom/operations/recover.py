@@ -221,7 +221,10 @@ class Recovery:
         plan, tools = self._plan, self._tools
         tools.sink(PhaseBegan("recover"))
         write_file(tools.fs, self._server.log, b"", tools.owner)
-        self._server.start(_QUIET_LOG if plan.side else self._isolated(sockets))
+        options = dict(_QUIET_LOG) if plan.side else self._isolated(sockets)
+        if plan.way.before_hole:  # reading ahead would ask for what is missing, and fail
+            options["recovery_prefetch"] = "off"
+        self._server.start(options)
         outcome = self._server.recovered()
         said = tools.ask(str(sockets), plan.port)
         paused = bool(said["recovery"])

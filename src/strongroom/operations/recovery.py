@@ -111,7 +111,8 @@ def target_settings(plan: RecoveryPlan) -> dict[str, str]:
         return settings
     value = target.text
     if target.kind is TargetKind.TIME:
-        value = rfc3339(target.value)
+        # no Z: abbreviations of zones are not known yet where a server reads this
+        value = rfc3339(target.value).replace("T", " ").replace("Z", "+00")
     settings[f"recovery_target_{target.kind.value}"] = value
     settings["recovery_target_inclusive"] = "off" if target.exclusive else "on"
     return settings

@@ -71,6 +71,7 @@ class Way(NamedTuple):
     """How a target is reached: numbers of segments from the first that is needed to the last.
 
     ``timeline``: the one that is followed. ``is_end``: the target is the end of the backup.
+    ``before_hole``: behind the last segment one is missing, and later ones are there.
     """
 
     candidate: Candidate
@@ -78,6 +79,7 @@ class Way(NamedTuple):
     first: int
     last: int
     is_end: bool
+    before_hole: bool = False
 
     def names(self) -> tuple[str, str]:
         """Return the names of the first and the last segment."""
@@ -148,27 +150,32 @@ def _way(
             + _named(missing, position.segment_size),
             hint=_windows(candidates, wal),
         )
-    _check_reach(candidate, extent, wal, target, (timeline, reached), candidates)
+    hole = _hole(extent, timeline, reached)
+    _check_reach(candidate, wal, target, (timeline, reached), hole, candidates)
     is_end = target.kind is TargetKind.LATEST and reached == end
-    return Way(candidate, timeline, first, reached, is_end)
+    return Way(candidate, timeline, first, reached, is_end, bool(hole))
+
+
+def _hole(extent: WalExtent, timeline: int, reached: int) -> list[Missing]:
+    """Return what is missing behind a segment, if later ones of its timeline are there."""
+    own = extent.timelines.get(timeline)
+    if own is None or own.last is None or own.last <= reached:
+        return []
+    return extent.missing(timeline, reached + 1, own.last)
 
 
 def _check_reach(
     candidate: Candidate,
-    extent: WalExtent,
     wal: Wal,
     target: RecoveryTarget,
     reach: tuple[int, int],
+    hole: Sequence[Missing],
     candidates: Sequence[Candidate],
 ) -> None:
     """``RefusedError`` if the target lies beyond the WAL that follows the backup without a gap."""
     timeline, reached = reach
     position = candidate.position
     size = position.segment_size
-    own = extent.timelines.get(timeline)
-    hole: tuple[Missing, ...] = ()
-    if own is not None and own.last is not None and own.last > reached:
-        hole = tuple(extent.missing(timeline, reached + 1, own.last))
     lacks = f"; {_named(hole, size)} missing, and later WAL is there" if hole else ""
     where = f"WAL without a gap ends at {format_lsn((reached + 1) * size)}{lacks}"
     beyond = False
