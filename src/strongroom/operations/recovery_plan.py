@@ -50,6 +50,10 @@ class RecoveryTarget(NamedTuple):
         return f"{self.kind.value} {self.text}"
 
 
+class _DivergedError(RefusedError):
+    """The newest backup is not on the way to the newest timeline; an older one is no answer."""
+
+
 class Candidate(NamedTuple):
     """A base backup that a recovery may begin with, by the short id of its snapshot."""
 
@@ -121,6 +125,8 @@ def find_way(
     for candidate in reversed(eligible):
         try:
             return _way(candidate, candidates, wal, target)
+        except _DivergedError:
+            raise
         except StrongroomError as error:
             reasons.append(error)
     raise reasons[0]
@@ -215,11 +221,11 @@ def _timeline(candidate: Candidate, extent: WalExtent, target: RecoveryTarget) -
         return newest
     forks = [one for one in extent.histories.get(newest, ()) if one.timeline == position.timeline]
     if forks:
-        raise RefusedError(
+        raise _DivergedError(
             f"timeline {newest} left timeline {forks[0].timeline} at {format_lsn(forks[0].lsn)}, "
             f"before base backup {candidate.id} ended ({format_lsn(position.stop)})",
-            hint=f"Follow the timeline of the backup: --timeline {position.timeline}; or name an "
-            "older one with --snapshot.",
+            hint=f"Say which history is the right one: that of the backup, --timeline "
+            f"{position.timeline}, or the other one from an older backup, --timeline {newest}.",
         )
     return max(one for one in known if _is_on_way(position, one, extent))
 
