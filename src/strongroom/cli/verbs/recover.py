@@ -15,7 +15,6 @@ Bring a PostgreSQL cluster to a moment, from a base backup and WAL.
 
 \b
 Examples:
-  strongroom recover db --latest
   strongroom recover db --to-time '2026-11-22 14:30' --dry-run
   strongroom recover db --latest --into /srv/aside --port 5433
 
