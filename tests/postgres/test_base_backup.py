@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.harness import Program
 from tests.postgres.cluster_kit import (
     backed_up,
     begun,
@@ -23,6 +24,8 @@ from tests.postgres.cluster_kit import (
     sql_at,
     stop_all,
 )
+from tests.postgres.conftest import ServerOf
+from tests.postgres.kit import configure as configure_dumps
 from tests.support.postgres import MAJORS
 from tests.support.wal_server import Place, Server, as_nobody, wait_for
 
@@ -325,3 +328,26 @@ def test_dumps_and_base_backups_of_one_source() -> None:
         assert "CREATE TABLE" in place.good("dump", "latest", "--database", "postgres")
         stop_all(place)
         assert json.loads(place.good("dump", "latest", "/cluster/db/backup.json"))
+
+
+def test_without_a_free_slot_and_without_rights_to_settings() -> None:
+    """It works, and what is different is said."""
+    with cluster_of(15, "max_replication_slots = 0\n") as (place, server):
+        server.sql("CREATE TABLE t AS SELECT generate_series(1, 10) n")
+        done = place.run("backup", "db")
+        assert done.returncode == 0, done
+        assert "no replication slot is free" in done.stderr
+        assert sql_at(place, _beside(place), SIDE, "SELECT count(*) FROM t") == "10"
+
+
+def test_without_psycopg_it_is_said_what_to_install(server_of: ServerOf, program: Program) -> None:
+    """Exit code 2 and one sentence; everything else works without it."""
+    (program.folder / "modules").mkdir()
+    (program.folder / "modules/psycopg.py").write_text("raise ImportError('gone')\n")
+    configure_dumps(program, server_of(18), more="physical = true")
+    without = {"PYTHONPATH": str(program.folder / "modules")}
+    result = program.spawn("backup", "db", env=without)
+    assert result.code == 2, result
+    assert "pip install 'strongroom[postgres]'" in result.err
+    assert "Traceback" not in result.err
+    assert program.spawn("backup", "./modules", env=without).code == 0

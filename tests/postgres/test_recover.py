@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.postgres.cluster_kit import (
     sql_at,
 )
 from tests.support.postgres import MAJORS
-from tests.support.wal_server import Place, Server, wait_for
+from tests.support.wal_server import Place, Server, as_nobody, wait_for
 
 pytestmark = pytest.mark.spec("C7")
 
@@ -508,3 +509,99 @@ def test_root_recovers_as_the_owner_of_the_data_directory() -> None:
         assert owners == {user}
         (summary,) = [one for one in records(done.stdout) if one["message_type"] == "summary"]
         assert summary["timeline"] == 2
+
+
+def test_again_and_again_along_the_timelines() -> None:
+    """After a recovery the archive goes on, on a new timeline; the next recovery follows that one,
+    unless it is told to go the other way. The history is archived, and no file overwritten.
+    """
+    with cluster_of(16, archive=True) as (place, server):
+        configure(place, server, '{ wal = "archive", wait = "60s" }')
+        server.sql("CREATE TABLE t (n int)")
+        backed_up(place)
+        at = ""
+        for n in (1, 2):
+            server.sql(f"INSERT INTO t VALUES ({n})")
+            server.switch()
+            at = at or server.sql("SELECT clock_timestamp()")
+        assert wait_for(lambda: not server.ready())
+        server.stop()
+        summary = recovered(place, "--to-time", at, "--no-confirm")
+        assert (summary["timeline"], server.sql("SELECT sum(n) FROM t")) == (2, "1")
+        server.sql("INSERT INTO t VALUES (10)")
+        server.switch()
+        server.sql("INSERT INTO t VALUES (20)")
+        assert wait_for(lambda: not server.ready())
+        end_of(server)
+        summary = recovered(place, "--latest", "--no-confirm")
+        assert (summary["timeline"], server.sql("SELECT sum(n) FROM t")) == (3, "31")
+        assert wait_for(lambda: not server.ready())
+        _, found = _side(place, "--latest", "--timeline", "1")
+        assert found == "1 2"
+        assert (server.wal / "00000003.history").exists()
+        assert len(list(place.top.glob("main.before-recover-*"))) == 2
+
+
+def end_of(server: Server) -> None:
+    """End a server that the program started, in order."""
+    pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGINT)
+    assert wait_for(lambda: not (server.data / "postmaster.pid").exists())
+
+
+def test_the_independent_reader_restores_a_base_backup() -> None:
+    """What recover.py gives back is the data directory, file for file."""
+    with cluster_of(15) as (place, server):
+        server.sql("CREATE TABLE t AS SELECT generate_series(1, 20000) n")
+        backed_up(place)
+        whole = "latest:/cluster/db/data"
+        place.good("restore", whole, "--to", place.top / "ours", "--no-owner")
+        reader = Path(__file__).parents[2] / "recover.py"
+        words = ["latest", place.top / "theirs", "--key-file", place.top / "key"]
+        done = subprocess.run(
+            [sys.executable, str(reader), "restore", *map(str, (place.repository, *words))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done
+        theirs = place.top / "theirs/cluster/db/data"
+        names = sorted(str(p.relative_to(theirs)) for p in theirs.rglob("*") if p.is_file())
+        ours = place.top / "ours"
+        assert names == sorted(str(p.relative_to(ours)) for p in ours.rglob("*") if p.is_file())
+        assert len(names) > 900
+        for name in names:
+            assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+def test_a_configuration_outside_of_the_data_directory() -> None:
+    """As Debian has it: said at the backup; used as it is in the cluster's place, missing there it
+    is asked for; an instance beside it does without.
+    """
+    with cluster_of(15) as (place, server):
+        server.sql("CREATE TABLE t AS SELECT generate_series(1, 10) n")
+        server.stop()
+        etc = place.top / "etc"
+        etc.mkdir()
+        user = server.data.stat()
+        os.chown(etc, user.st_uid, user.st_gid)
+        for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
+            shutil.move(server.data / name, etc / name)
+        with (etc / "postgresql.conf").open("a") as file:
+            file.write(f"data_directory = '{server.data}'\nhba_file = '{etc}/pg_hba.conf'\n")
+            file.write(f"ident_file = '{etc}/pg_ident.conf'\nmax_connections = 33\n")
+        own = [str(place.programs / "pg_ctl"), "-w", "-D", str(etc), "-l", str(place.top / "log")]
+        subprocess.run([*own, "start"], check=True, capture_output=True, **as_nobody(place.top))
+        done = place.run("backup", "db")
+        assert done.returncode == 0, done
+        assert f"config_file is {etc}/postgresql.conf, outside" in done.stderr
+        end_of(server)
+        side, found = _side(place, "--latest")
+        assert found == " ".join(map(str, range(1, 11)))
+        assert side["timeline"] == 2
+        shutil.move(etc, place.top / "elsewhere")
+        refused(place, 6, "--latest", "--no-confirm", says="is not here")
+        shutil.move(place.top / "elsewhere", etc)
+        recovered(place, "--latest", "--no-confirm")
+        assert server.sql("SHOW max_connections") == "33"
+        assert server.sql("SHOW config_file") == f"{etc}/postgresql.conf"

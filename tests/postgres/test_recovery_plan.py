@@ -137,6 +137,8 @@ def test_a_backup_that_stands_alone() -> None:
     alone = [backup("a", 2, 2, own=True), backup("b", 6, 6, own=True)]
     way = find_way(alone, wal([]), LATEST, NOW, named=False)
     assert (way.candidate.id, way.is_end) == ("b", True)
+    way = find_way(alone, wal([]), target(TargetKind.LSN, 2 * SIZE + 540), NOW, named=False)
+    assert (way.candidate.id, way.is_end) == ("a", True)
     with pytest.raises(RefusedError, match="stands alone"):
         find_way(alone, wal([]), target(TargetKind.TIME, 7), NOW, named=False)
 

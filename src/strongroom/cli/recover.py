@@ -174,7 +174,9 @@ def _tell(one: Job, report: RecoveryReport) -> None:
     if report.paused:
         line("to go on from here: SELECT pg_wal_replay_resume(), which opens it")
     if plan.aside:
+        data = plan.present.path
         line(f"the old data directory is {plan.aside}; remove it when you are sure")
+        line(f"to go back: stop the server, mv {data} {data}.recovered, mv {plan.aside} {data}")
     if not plan.side and not report.paused:
         line("the server runs; make a new base backup now: strongroom backup " + plan.source)
     line(f"its log: {report.log}")

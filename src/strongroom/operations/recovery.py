@@ -105,9 +105,9 @@ def target_settings(plan: RecoveryPlan) -> dict[str, str]:
         "recovery_target_timeline": str(plan.way.timeline),
         "recovery_target_action": "pause" if plan.pause else "promote",
     }
+    if plan.way.is_end:
+        return settings | {"recovery_target": "immediate"}
     if target.kind is TargetKind.LATEST:
-        if plan.way.is_end:
-            settings["recovery_target"] = "immediate"
         return settings
     value = target.text
     if target.kind is TargetKind.TIME:

@@ -158,7 +158,9 @@ def _way(
         )
     hole = _hole(extent, timeline, reached)
     _check_reach(candidate, wal, target, (timeline, reached), hole, candidates)
-    is_end = target.kind is TargetKind.LATEST and reached == end
+    is_end = (target.kind is TargetKind.LATEST and reached == end) or (
+        target.kind is TargetKind.LSN and target.value == position.stop
+    )
     return Way(candidate, timeline, first, reached, is_end, bool(hole))
 
 
