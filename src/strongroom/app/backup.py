@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
+from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases, split_names
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
@@ -23,7 +24,12 @@ from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Item, Problem
 from strongroom.operations.anomalies import Anomaly
-from strongroom.operations.backup import Circumstances, PlannedSource, back_up
+from strongroom.operations.backup import (
+    Circumstances,
+    PlannedArrivals,
+    PlannedSource,
+    back_up,
+)
 from strongroom.operations.estimate import estimate
 from strongroom.repository.repository import Repository
 from strongroom.storage.local import LocalStore
@@ -100,7 +106,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         if folder is not None:
             _sweep(run, folder)
         with (
-            _planned(run, request, inside) as planned,
+            _planned(run, request, inside, repository) as planned,
             _totals(run, request, inside, wanted=totals and request.stream is None),
         ):
             result = back_up(
@@ -161,7 +167,7 @@ def estimate_backup(
         files, databases = split_names(run, request.names)
         if databases:
             raise UsageError(
-                f"a dry run cannot say what a dump of '{databases[0].name}' will be",
+                f"a dry run cannot say what a backup of '{databases[0].name}' will be",
                 hint="Name the other sources: strongroom backup NAME --dry-run.",
             )
         with opened_sources(run, files, request.excludes, folder) as sources:
@@ -178,18 +184,23 @@ def estimate_backup(
 
 
 @contextmanager
-def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[list[PlannedSource]]:
+def _planned(
+    run: Run, request: BackupRequest, folder: str | None, repository: Repository
+) -> Iterator[list[PlannedSource | PlannedArrivals]]:
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
         return
     files, databases = split_names(run, request.names)
     with (
         opened_sources(run, files, request.excludes, folder) as sources,
-        opened_databases(run, databases) as servers,
+        opened_databases(run, [one for one in databases if one.logical]) as servers,
     ):
+        physical = [one for one in databases if one.physical]
+        clusters = cluster_sources(run, physical, repository) if physical else []
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedSource(one, [b"/" + one.top]) for one in servers),
+            *(PlannedArrivals(one, [b"/" + one.top]) for one in clusters),
         ]
 
 

@@ -30,6 +30,7 @@ VERBS: Final = {
     "diff": ("strongroom.cli.verbs.diff", "Compare two snapshots, or one with the disk."),
     "dump": ("strongroom.cli.verbs.dump", "Print one file of a snapshot."),
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
+    "recover": ("strongroom.cli.verbs.recover", "Bring a PostgreSQL cluster to a moment."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "tag": ("strongroom.cli.verbs.tag", "Change the tags of snapshots."),

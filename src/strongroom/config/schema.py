@@ -66,6 +66,16 @@ class ConnectionTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PhysicalTable:
+    """``physical`` of a source of databases, where ``true`` does not say enough."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    wal: Literal["included", "archive"] = "included"
+    wait: str = "10m"
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresTable:
     """``[sources.NAME]`` with ``type = "postgres"``."""
 
@@ -73,6 +83,8 @@ class PostgresTable:
 
     type: Literal["postgres"]
     connection: ConnectionTable = field(default_factory=ConnectionTable)
+    logical: bool | None = None
+    physical: bool | PhysicalTable = False
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
@@ -159,6 +171,8 @@ def known_keys(path: tuple[str, ...], kind: object = None) -> list[str]:
             table = source_table(kind)
         case ("sources", _, "connection"):
             table = ConnectionTable
+        case ("sources", _, "physical"):
+            table = PhysicalTable
         case ("sources", _, "connection", "password"):
             table = PasswordTable
         case ("retention",):

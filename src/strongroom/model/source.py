@@ -115,6 +115,45 @@ class InspectableSource(Source, Protocol):
         ...
 
 
+class Arrived(NamedTuple):
+    """Something that came by itself, to be saved before the next thing is asked for.
+
+    ``content`` is None for what has no bytes; its ``finish`` gives the entry with the size that was
+    read. ``block``: cut every so many bytes, for what is rewritten in place; 0: as usual.
+    """
+
+    entry: Entry
+    content: Content | None
+    block: int = 0
+
+
+class ArrivingSource(Protocol):
+    """Something to protect that comes as a stream, in an order that it does not choose."""
+
+    @property
+    def kind(self) -> str:
+        """See ``Source``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """See ``Source``."""
+        ...
+
+    @property
+    def expected_bytes(self) -> int:
+        """How many bytes will come, as far as is known when the first thing has come."""
+        ...
+
+    def arrivals(self, report: Report) -> Iterator[Arrived]:
+        """Yield everything, once. A ``StrongroomError`` ends the backup."""
+        ...
+
+    def position(self) -> bytes:
+        """What it says of its moment, when everything has come: MessagePack."""
+        ...
+
+
 class Extra(NamedTuple):
     """Something in a target that goes, since a snapshot does not have it."""
 

@@ -11,8 +11,9 @@ import msgspec
 from strongroom.chunking.cutter import ROWS, ChunkerParameters
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
-from strongroom.model.source import Problem, Source
+from strongroom.model.source import ArrivingSource, Problem, Source
 from strongroom.operations.anomalies import Anomaly, Current, Earlier, anomalies
+from strongroom.operations.arriving import Arriving
 from strongroom.repository.ingest import Ingest, Tally
 from strongroom.repository.lastwalk import LastWalk, new_walk
 from strongroom.repository.localfiles import LocalFiles
@@ -61,6 +62,13 @@ class PlannedSource(NamedTuple):
     paths: Sequence[bytes]
 
 
+class PlannedArrivals(NamedTuple):
+    """A source that comes by itself, and the paths that it is shown as."""
+
+    source: ArrivingSource
+    paths: Sequence[bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class BackupResult:
     """What a backup came to."""
@@ -80,13 +88,15 @@ class BackupResult:
 
 def back_up(
     repository: Repository,
-    sources: Sequence[PlannedSource],
+    sources: Sequence[PlannedSource | PlannedArrivals],
     circumstances: Circumstances,
     walks: LocalFiles,
 ) -> BackupResult:
     """Capture every source and commit. Any error before the commit leaves nothing committed."""
 
-    def capture(planned: PlannedSource) -> Capture:
+    def capture(planned: PlannedSource | PlannedArrivals) -> Capture:
+        if isinstance(planned, PlannedArrivals):
+            return lambda session: _capture_arrivals(repository, session, planned)
         return lambda session: _capture(repository, session, planned, walks)
 
     return save_snapshot(repository, [capture(planned) for planned in sources], circumstances)
@@ -172,6 +182,18 @@ def _unusual(
 def _bytes(text: str) -> bytes:
     """Encode what a person or the system said, which need not be UTF-8."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def _capture_arrivals(
+    repository: Repository, session: BackupSession, planned: PlannedArrivals
+) -> Captured:
+    around = repository.around
+    around.sink(PhaseBegan("backup"))
+    parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
+    arriving = Arriving(session, parameters, around.sink)
+    record = arriving.run(planned.source)
+    record = msgspec.structs.replace(record, paths=tuple(planned.paths))
+    return Captured(record, arriving.tally)
 
 
 def _capture(

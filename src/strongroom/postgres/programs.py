@@ -25,7 +25,8 @@ _PLACES: Final = (
 )
 _VERSIONED: Final = re.compile(r"([0-9]{2,3}|pgsql-[0-9]+|postgresql@[0-9]+)")
 _WRAPPER: Final = "pg_wrapper"  # Debian's, which chooses by the clusters of this machine
-_NEEDED: Final = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+CLIENT: Final = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+SERVER: Final = ("postgres", "pg_ctl", "psql")
 _VERSION: Final = re.compile(rb"\(PostgreSQL\) ([0-9]+)([^\s]*)")
 _SECONDS: Final = 30.0
 
@@ -43,12 +44,17 @@ class Programs:
         return str(self.folder / name)
 
 
-def find_programs(spawn: Spawn, named: Sequence[Path], search_path: str) -> list[Programs]:
-    """Return every version that is there, oldest first; folders that a person named come alone."""
+def find_programs(
+    spawn: Spawn, named: Sequence[Path], search_path: str, needed: Sequence[str] = CLIENT
+) -> list[Programs]:
+    """Return every version that is there, oldest first; folders that a person named come alone.
+
+    One is there if all that are ``needed`` are; the first says which version it is.
+    """
     folders: Iterable[Path] = named or [*_usual(), *_of_path(search_path)]
     found: dict[int, Programs] = {}
     for folder in dict.fromkeys(folders):
-        programs = _programs_in(spawn, folder)
+        programs = _programs_in(spawn, folder, needed)
         if programs is not None:
             found.setdefault(programs.major, programs)
     return [found[major] for major in sorted(found)]
@@ -90,11 +96,11 @@ def _of_path(search_path: str) -> Iterator[Path]:
                 yield Path(folder)
 
 
-def _programs_in(spawn: Spawn, folder: Path) -> Programs | None:
-    if not all(os.access(folder / name, os.X_OK) for name in _NEEDED):
+def _programs_in(spawn: Spawn, folder: Path, needed: Sequence[str]) -> Programs | None:
+    if not all(os.access(folder / name, os.X_OK) for name in needed):
         return None
     try:
-        done = spawn.run([str(folder / "pg_dump"), "--version"], seconds=_SECONDS)
+        done = spawn.run([str(folder / needed[0]), "--version"], seconds=_SECONDS)
     except OSError:  # also TimeoutError: a program that does not say what it is, is none
         return None
     match = _VERSION.search(done.output)

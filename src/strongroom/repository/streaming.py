@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from strongroom.chunking.cutter import ChunkerParameters, FastCdc, cut_stream
+from strongroom.chunking.cutter import ChunkerParameters, Cutter, FastCdc, cut_stream
 from strongroom.model.entry import HOLE
 from strongroom.model.fs import Buffer
 from strongroom.model.snapshot import Stream
@@ -39,8 +39,13 @@ class Streaming:
         self._hash = session.writer.hash_data
         self._parameters = parameters
 
-    def save(self, content: Content, tell: Callable[[int], object]) -> Saved:
-        """Save all of it; ``tell`` gets the length of each chunk."""
+    def save(
+        self, content: Content, tell: Callable[[int], object], cutter: Cutter | None = None
+    ) -> Saved:
+        """Save all of it; ``tell`` gets the length of each chunk.
+
+        ``cutter``: where to cut; None: as large files are cut.
+        """
         builder = self._writer.new_content()
         ids: list[bytes] = []
         waiting: list[tuple[bytes, Buffer]] = []
@@ -49,7 +54,8 @@ class Streaming:
             if not is_data:
                 builder.add(HOLE, length)
                 continue
-            for chunk in self._chunks(content, offset, length):
+            cuts = cutter or FastCdc(self._parameters)
+            for chunk in self._chunks(content, offset, length, cuts):
                 chunk_id = self._hash(chunk)
                 builder.add(chunk_id, len(chunk))
                 ids.append(chunk_id)
@@ -79,7 +85,8 @@ class Streaming:
         content, depth = builder.finish()
         return Stream(content, depth)
 
-    def _chunks(self, content: Content, offset: int, length: int) -> Iterator[bytes]:
+    @staticmethod
+    def _chunks(content: Content, offset: int, length: int, cutter: Cutter) -> Iterator[bytes]:
         place, end = offset, offset + length
 
         def readinto(view: memoryview) -> int:
@@ -88,4 +95,4 @@ class Streaming:
             place += count
             return count
 
-        yield from cut_stream(FastCdc(self._parameters), readinto, most=length)
+        yield from cut_stream(cutter, readinto, most=length)
