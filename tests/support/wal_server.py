@@ -139,6 +139,11 @@ class Server:
         return self.data.name
 
     @property
+    def port(self) -> int:
+        """The number in the name of its socket."""
+        return _port(self.name)
+
+    @property
     def log(self) -> str:
         """What the server said since it was started."""
         return (self.place.top / f"{self.name}.log").read_text(errors="replace")
@@ -152,6 +157,13 @@ class Server:
         """Add settings; the last of a name counts."""
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(text)
+
+    def signal_recovery(self, kind: str = "recovery.signal") -> None:
+        """Let it recover from an archive, or be a standby, when it is started."""
+        path = self.data / kind
+        path.touch()
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process, and do not wait for it."""

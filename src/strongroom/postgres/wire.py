@@ -101,6 +101,38 @@ class Wire:
         except self._broken as error:
             raise self.lost() from error
 
+    def copied_within(self, seconds: float) -> bytes | None:
+        """As ``copied``; empty if nothing came within so many seconds."""
+        try:
+            for waited in (False, True):
+                size, data = self._raw.get_copy_data(1)
+                if size > 0:
+                    return bytes(data)
+                if size < 0:
+                    return None
+                if not waited:
+                    select.select([self._raw.socket], [], [], seconds)
+                    self._raw.consume_input()
+        except self._broken as error:
+            raise self.lost() from error
+        return b""
+
+    def say(self, message: bytes) -> None:
+        """Send a message within a COPY of both sides."""
+        try:
+            self._raw.put_copy_data(message)
+            while self._raw.flush():
+                select.select([], [self._raw.socket], [], _SECONDS)
+        except self._broken as error:
+            raise self.lost() from error
+
+    def end_copy(self) -> None:
+        """Say that nothing more comes from this side of a COPY."""
+        try:
+            self._raw.put_copy_end()
+        except self._broken as error:
+            raise self.lost() from error
+
     def error_of(self, result: PGresult) -> ServerError | None:
         """Return what a result says went wrong, if anything did."""
         message = result.error_message.decode("utf-8", "replace")

@@ -200,3 +200,33 @@ def _agent(**given: Any) -> int:  # noqa: ANN401 - what the options say
 def _shims(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Write the scripts for PostgreSQL."""
     return work("walagent", given, "shims")
+
+
+_RECEIVE_HELP: Final = """\
+Receive WAL as a stream from a server, and archive each segment.
+
+\b
+Examples:
+  strongroom wal receive --source db
+  strongroom wal receive --source db --slot backup --partial-every 60s
+
+Nothing has to be set up on the server's machine but a role with REPLICATION. A
+replication slot, made when it is missing, keeps what is not archived yet: a
+receiver that stays away fills the server's disk, unless max_slot_wal_keep_size
+bounds it. SIGTERM ends it, and archives what there is of the last segment.
+"""
+
+
+@command.command("receive", help=_RECEIVE_HELP, short_help="Receive it as a stream.")
+@click.option("--source", metavar="NAME", help="Which source of the configuration it is.")
+@click.option("--slot", default="strongroom", metavar="NAME", help="The slot (strongroom).")
+@click.option(
+    "--partial-every",
+    type=SPAN,
+    metavar="TIME",
+    help="Archive the segment that comes each time as well; nothing removes that later.",
+)
+@common_options
+def _receive(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Receive it as a stream."""
+    return work("walreceive", given)
