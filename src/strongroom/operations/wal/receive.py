@@ -7,18 +7,55 @@ repository, so a receiver that dies at any moment has lost nothing: it goes on w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from strongroom.clock import Clock
 from strongroom.errors import InterruptError, SourceError
+from strongroom.postgres.wal.history import History
 from strongroom.postgres.wal.names import WalKind, WalName, format_lsn, segment_name
 from strongroom.postgres.wal.pages import HEADER_SIZE, Cluster
-from strongroom.postgres.walstream import Alive, Place, Streamed, WalStream
+from strongroom.postgres.walstream import Alive, Identity, Place, Streamed
 from strongroom.repository.wal import WalArchive
 from strongroom.repository.walsources import WalSources
 
 _REPORT_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = 1.0
+
+
+class Stream(Protocol):
+    """A replication connection, as ``postgres.walstream`` has it."""
+
+    def identify(self) -> Identity:
+        """Ask which server it is."""
+        ...
+
+    def slot(self, name: str) -> Place | None:
+        """Return where a slot begins."""
+        ...
+
+    def create_slot(self, name: str) -> None:
+        """Make a slot that keeps WAL from now on."""
+        ...
+
+    def history(self, timeline: int) -> tuple[bytes, History]:
+        """Return the history of a timeline."""
+        ...
+
+    def start(self, slot: str, place: Place) -> None:
+        """Begin to stream."""
+        ...
+
+    def next(self, seconds: float) -> Streamed | Alive | None:
+        """Return what comes next; None at the end of a timeline."""
+        ...
+
+    def report(self, durable: int) -> None:
+        """Say up to which position everything is durable."""
+        ...
+
+    def ended(self) -> Place | None:
+        """Return where the next timeline begins; None: the server stops."""
+        ...
 
 
 class ReceiveOptions(NamedTuple):
@@ -100,7 +137,7 @@ class Receiver:
         self._options = options
         self.segments = 0
 
-    def run(self, stream: WalStream, source: str) -> None:
+    def run(self, stream: Stream, source: str) -> None:
         """Receive, timeline after timeline; InterruptError after what there is was archived."""
         identity = stream.identify()
         cluster = Cluster(identity.system_id, identity.segment_size)
@@ -115,7 +152,7 @@ class Receiver:
             hint="Start 'strongroom wal receive' again when it is back; the slot keeps its place.",
         )
 
-    def _first_place(self, stream: WalStream, cluster: Cluster, current: Place) -> Place:
+    def _first_place(self, stream: Stream, cluster: Cluster, current: Place) -> Place:
         """Return where the slot begins, at the begin of a segment; the slot is made if need be."""
         found = stream.slot(self._options.slot)
         if found is None:
@@ -140,7 +177,7 @@ class Receiver:
                 "archive_command brings them, make a new base backup"
             )
 
-    def _archive_histories(self, stream: WalStream, cluster: Cluster, timeline: int) -> None:
+    def _archive_histories(self, stream: Stream, cluster: Cluster, timeline: int) -> None:
         """Archive the history of a timeline and of all that it comes from."""
         if timeline == 1:
             return
@@ -150,7 +187,7 @@ class Receiver:
             self._archive.put(cluster, WalName(WalKind.HISTORY, ancestor), older)
         self._archive.put(cluster, WalName(WalKind.HISTORY, timeline), content)
 
-    def _receive(self, stream: WalStream, cluster: Cluster, place: Place) -> Place | None:
+    def _receive(self, stream: Stream, cluster: Cluster, place: Place) -> Place | None:
         """Receive one timeline; where the next one begins, or None."""
         stream.start(self._options.slot, place)
         segment, durable = Segment(cluster, place), place.lsn
