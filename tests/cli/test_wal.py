@@ -282,6 +282,35 @@ def test_status_shows_what_there_is(cluster: Program) -> None:
     assert cluster.run("wal", "status", "nothing").code == 15
 
 
+def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
+    """An agent sees names and gaps and no histories; a reader key needs no right to write."""
+    _archive(cluster, 1, 2, 4)
+    cluster.good("key", "export-agent", "--name", "db1", "--to", "db1.agent")
+    cluster.good("key", "add", "--new-key-file", "reader", "--role", "reader")
+    agent = {"STRONGROOM_KEY_FILE": str(cluster.folder / "db1.agent")}
+    for number in (1, 2, 4):
+        path = f"pg_wal/{numbered(number).text}"
+        assert _run(cluster, "wal", "push", "--source", "db", path, **agent).returncode == 0
+    assert f"gap: {numbered(3).text} missing" in cluster.good("wal", "status", env=agent).out
+    assert cluster.run("wal", "verify", env=agent).code == 12
+    assert _run(cluster, "wal", "fetch", numbered(1).text, "out", **agent).returncode == 200
+    reader = {"STRONGROOM_KEY_FILE": str(cluster.folder / "reader")}
+    folders = [path for path in cluster.repository.rglob("*") if path.is_dir()]
+    for path in [*folders, cluster.repository]:
+        path.chmod(0o555)
+    try:
+        assert "6 files" in cluster.good("wal", "status", "db", env=reader).out
+        assert _run(cluster, "wal", "fetch", numbered(1).text, "out", **reader).returncode == 0
+        path = f"pg_wal/{numbered(2).text}"
+        pushed = _run(cluster, "wal", "push", "--source", "db", path, **reader)
+        assert pushed.returncode == NOT_STORED
+        only = ("wal", "fetch", numbered(1).text, "out", "--writer", "db1")
+        assert _run(cluster, *only, **reader).returncode == 0
+    finally:
+        for path in [cluster.repository, *folders]:
+            path.chmod(0o755)
+
+
 def test_verify_names_damage(cluster: Program) -> None:
     """A changed byte is found, and a gap; the code is 4 for either."""
     _archive(cluster, 1, 2)

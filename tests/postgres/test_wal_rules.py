@@ -205,6 +205,7 @@ def test_a_child_makes_a_hole_only_before_it_left() -> None:
     assert extent.hole(numbered(5)) is None
     assert extent.hole(numbered(6)) is None
     assert extent.hole(numbered(8, 2)) is None
+    assert extent.hole(numbered(4, 2)) is None
 
 
 def test_a_history_that_is_missing_is_a_hole() -> None:

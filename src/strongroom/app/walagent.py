@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,7 @@ _STORED, _FAILED = b"0", b"1"
 _MOST_REQUEST: Final = 16 << 10
 _CONNECTIONS: Final = 8
 _PUSHES: Final = 4
+_LARGE: Final = 64 << 20  # of a segment, which is read as a whole
 _PATIENCE: Final = 5.0  # seconds for a request to be said
 _ANSWER_WITHIN: Final = 55.0  # before whoever asked gives up
 
@@ -88,11 +90,17 @@ def _threads(most: int) -> Iterator[ThreadPoolExecutor]:
 def _pushing(run: Run, repository: WithWal, place: AgentPlace) -> Callable[[bytes], object]:
     """Return what archives one file, and looks once more whether that was the repository."""
     pusher = Pusher(archive_of(repository), WalSources(repository), run.machine.fs, place.source)
-    check = _StillThere(repository.store)
+    check, fs = _StillThere(repository.store), run.machine.fs
+    large_ones = threading.Lock()
 
     def push(path: bytes) -> None:
-        pusher.push(path)
-        check()
+        try:
+            is_large = fs.stat(path).size > _LARGE
+        except OSError:
+            is_large = False  # the push says what is wrong
+        with large_ones if is_large else nullcontext():  # memory holds one of them
+            pusher.push(path)
+            check()
 
     return push
 

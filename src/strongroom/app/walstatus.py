@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.wal import source_of
-from strongroom.errors import UsageError
+from strongroom.errors import StoreError, UsageError
 from strongroom.operations.retention import store_time_ns
 from strongroom.operations.wal.survey import Checked, ClusterWal, check, survey
 from strongroom.postgres.wal.names import is_segment_size
@@ -40,7 +40,11 @@ def wal_status(run: Run, source: str | None) -> StatusReport:
     with opened_repository(run) as opened:
         repository = opened.repository
         found = survey(archive_of(repository), WalSources(repository), source)
-        return StatusReport(found, store_time_ns(repository))
+        try:
+            now_ns = store_time_ns(repository)
+        except StoreError:  # a store that may only be read need not tell its time
+            now_ns = run.machine.clock.now_ns()
+        return StatusReport(found, now_ns)
 
 
 def wal_verify(run: Run, source: str | None, first: str | None, last: str | None) -> VerifyReport:

@@ -162,6 +162,8 @@ class WalExtent:
             return None
         number = name.number(self.segment_size)
         own = self.timelines.get(name.timeline)
+        if own is not None and own.fork is not None and number < own.fork.lsn // self.segment_size:
+            return None  # before the timeline began nobody wrote a segment of it
         if own is not None and own.last is not None and own.last > number:
             following = min(one.first for one in own.ranges if one.last > number)
             later = segment_name(name.timeline, max(following, number + 1), self.segment_size)
