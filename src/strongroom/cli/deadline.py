@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
-def end_after(seconds: float, code: int, text: str) -> None:
-    """End the process with ``code`` after so many seconds, also where a disk does not answer.
+@contextmanager
+def deadline(seconds: float, code: int, text: str) -> Iterator[None]:
+    """End the process with ``code`` if the block lasts longer, also where a disk does not answer.
 
     It ends as by ``kill -9``, which a repository and what is delivered survive at any point.
     """
@@ -21,3 +23,7 @@ def end_after(seconds: float, code: int, text: str) -> None:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -6,14 +6,14 @@ import os
 
 from strongroom.app.wal import FetchRequest, fetch_file, push_file
 from strongroom.cli.codes import NOT_FETCHED, NOT_STORED, Verdict
-from strongroom.cli.deadline import end_after
+from strongroom.cli.deadline import deadline
 from strongroom.cli.job import job
 
 
 def push(path: str, *, source: str | None, timeout: int) -> int:
     """Archive one file."""
-    end_after(timeout, NOT_STORED, f"{path} is not archived: no answer within {timeout} seconds")
-    with job() as one:
+    late = f"{path} is not archived: no answer within {timeout} seconds"
+    with deadline(timeout, NOT_STORED, late), job() as one:
         done = push_file(one.run, os.fsencode(path), source)
         one.output.record(
             "wal_pushed",
@@ -40,9 +40,9 @@ def fetch(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Hand out one file."""
     failed = absent_code if standby else NOT_FETCHED
-    end_after(timeout, failed, f"{name} is not handed out: no answer within {timeout} seconds")
+    late = f"{name} is not handed out: no answer within {timeout} seconds"
     request = FetchRequest(name, os.fsencode(destination), system_id, writer, past_holes)
-    with job() as one:
+    with deadline(timeout, failed, late), job() as one:
         done = fetch_file(one.run, request)
         one.output.record(
             "wal_fetched", name=done.name, delivered=done.delivered, partial=done.partial
