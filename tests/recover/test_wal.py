@@ -9,6 +9,8 @@ import pytest
 
 from strongroom.repository.wal import archive_of
 from strongroom.repository.walsources import WalSources
+from tests.golden.wal import FILES as GOLDEN
+from tests.golden.wal import FOLDER
 from tests.recover.harness import DAMAGED, DONE, Recovery, objects_below, run
 from tests.support.agents import agent_host
 from tests.support.kit import Kit
@@ -52,6 +54,14 @@ def test_every_file_comes_back(saved: Recovery, tmp_path: Path) -> None:
     expected[f"{SYSTEM}/{numbered(9, 0xAB).text}"] = segment(numbered(9, 0xAB))
     expected[f"{SYSTEM}/{numbered(3).text}.partial.1"] = segment(numbered(3))
     assert objects_below(tmp_path / "out") == expected
+
+
+def test_what_was_stored_once_is_extracted(recovery: Recovery, tmp_path: Path) -> None:
+    """The repository that is never written again."""
+    done = run("wal", FOLDER, tmp_path / "out", "--key-file", recovery.key_file)
+    assert done.code == DONE
+    found = objects_below(tmp_path / "out")
+    assert sorted(found.values()) == sorted(GOLDEN.values())
 
 
 def test_verify_reads_it(saved: Recovery) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
@@ -65,7 +64,7 @@ def _run_for_postgres(program: Callable[[], Callable[..., int]], failed: int) ->
         if isinstance(found, Verdict) or _HELP.intersection(sys.argv[1:]):
             code = found
     except BaseException:  # noqa: BLE001 - a module is missing, or worse
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     _end(code)
 
 
