@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.errors import DamageError, KeyRefusedError, RefusedError, StoreUnavailableError
+from strongroom.operations.verify import verify
 from strongroom.postgres.wal.names import WalName
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import Missing
@@ -297,6 +298,37 @@ def test_the_extent_of_a_cluster_is_what_is_there(kit: Kit, tmp_path: Path) -> N
     damaged: dict[str, str] = {}
     assert own.extent(CLUSTER, damaged).timelines[2].fork is None
     assert list(damaged) == [found.key]
+
+
+def test_verify_looks_at_wal(kit: Kit) -> None:
+    """WAL is no foreign object; a damaged header is found by any check, bytes by one that reads."""
+    repository = kit.open()
+    WalSources(repository).register("db", CLUSTER)
+    for number in range(3):
+        archive_of(repository).put(CLUSTER, numbered(number), segment(numbered(number)))
+    kit.store.put(f"{layout.WAL}else", b"what is this")
+    result = verify(kit.open(), None, None, read_data=True)
+    assert (result.damage, result.wal_files, result.wal_read) == ([], 3, 3)
+    assert [one.subject for one in result.findings] == [f"{layout.WAL}else"]
+    body = _key(numbered(1), kit=kit)
+    _change(kit, body, lambda data: data[:400] + bytes([data[400] ^ 1]) + data[401:])
+    assert verify(kit.open(), None, None, read_data=False).damage == []
+    assert [one.subject for one in verify(kit.open(), None, None, read_data=True).damage] == [body]
+    head = _key(numbered(2), kit=kit)
+    _change(kit, head, lambda data: b"SRMX" + data[4:])
+    assert [one.subject for one in verify(kit.open(), None, None, read_data=False).damage] == [head]
+
+
+def test_a_collector_leaves_wal_alone(kit: Kit) -> None:
+    """Collecting what nobody needs takes no WAL away."""
+    kit.backup({b"a": b"1"})
+    archive = archive_of(kit.open())
+    archive.put(CLUSTER, ONE, segment(ONE))
+    before = [info.key for info in kit.store.list(layout.WAL)]
+    kit.clock.sleep(90 * 86_400)
+    kit.prune()
+    assert [info.key for info in kit.store.list(layout.WAL)] == before
+    assert bytes(archive.get(archive.files(SYSTEM)[0])) == segment(ONE)
 
 
 def test_a_source_is_one_cluster(kit: Kit) -> None:

@@ -195,6 +195,15 @@ class Server:
         self.sql("SELECT pg_switch_wal()")
         return name
 
+    def switch_with_row(self) -> str:
+        """Write something, and end the segment; its name."""
+        self.sql("CREATE TABLE IF NOT EXISTS written (n int); INSERT INTO written VALUES (1)")
+        return self.switch()
+
+    def failures(self) -> str:
+        """Return how often archiving failed, as the server counts."""
+        return self.sql("SELECT failed_count FROM pg_stat_archiver")
+
     def archived(self, name: str) -> bool:
         """Whether a segment was archived, as the server sees it."""
         status = self.wal / "archive_status"

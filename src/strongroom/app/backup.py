@@ -13,11 +13,12 @@ from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases, split_names
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
-from strongroom.app.opening import known_config, opened_repository
+from strongroom.app.opening import opened_repository
 from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
 from strongroom.app.streams import StreamRequest, stream_source
+from strongroom.app.unlocking import known_config
 from strongroom.errors import StoreError, StrongroomError, UsageError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strongroom.app.machine import Run
-from strongroom.app.opening import opened_repository
+from strongroom.app.walopening import opened_wal
 from strongroom.errors import DamageError, UsageError
 from strongroom.operations.wal.fetch import Fetcher, Wanted
 from strongroom.operations.wal.push import Pusher
-from strongroom.repository.repository import Repository
 from strongroom.repository.wal import Put, archive_of
+from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSources
 
 
@@ -48,8 +48,7 @@ class FetchReport:
 def push_file(run: Run, path: bytes, source: str | None) -> PushReport:
     """Archive the WAL file at ``path``."""
     name = source_of(run, source)
-    with opened_repository(run) as opened:
-        repository = opened.repository
+    with opened_wal(run) as repository:
         pusher = Pusher(archive_of(repository), WalSources(repository), run.machine.fs, name)
         done = pusher.push(path)
     return PushReport(done.name.text, done.cluster.system_id, done.size, done.put is Put.SAME)
@@ -57,8 +56,7 @@ def push_file(run: Run, path: bytes, source: str | None) -> PushReport:
 
 def fetch_file(run: Run, request: FetchRequest) -> FetchReport:
     """Hand out a WAL file."""
-    with opened_repository(run) as opened:
-        repository = opened.repository
+    with opened_wal(run) as repository:
         repository.keyring.require_reader()
         wanted = Wanted(
             request.name,
@@ -86,7 +84,7 @@ def source_of(run: Run, name: str | None) -> str:
     )
 
 
-def domains_of(repository: Repository, writer: str | None) -> Sequence[bytes] | None:
+def domains_of(repository: WithWal, writer: str | None) -> Sequence[bytes] | None:
     """Return the domain of the writer with this name; None for all."""
     if writer is None:
         return None

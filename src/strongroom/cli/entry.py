@@ -9,16 +9,17 @@ imported here.
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn, cast
 
 from strongroom.cli.codes import NOT_FETCHED, NOT_STORED, Verdict
+from strongroom.cli.loading import load
 
 _TAKE_VALUES: Final = frozenset(
     {
@@ -48,17 +49,32 @@ def run(program: Callable[[], Callable[..., int]]) -> int:
     """Run the command line with what ``program`` gives; the exit code."""
     arguments = sys.argv[1:]
     failed = failed_code(arguments)
-    if failed is None:
-        return program()(None)
+    if failed is not None:
+        _run_for_postgres(program, failed)
+    return program()(None)
+
+
+def _run_for_postgres(program: Callable[[], Callable[..., int]], failed: int) -> NoReturn:
+    """Run a command of PostgreSQL's, and end as it reads it: ``failed`` but for a verdict."""
     for number in _WATCHED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _ends_with(failed))
+    code = failed
     try:
-        code = program()(None, stopped=failed)
+        found = program()(None, stopped=failed)
+        if isinstance(found, Verdict) or _HELP.intersection(sys.argv[1:]):
+            code = found
     except BaseException:  # noqa: BLE001 - a module is missing, or worse
         traceback.print_exc()
-        return failed
-    return code if isinstance(code, Verdict) or _HELP.intersection(arguments) else failed
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End at once: while Python takes itself down, a signal would end it by its own code."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
 
 
 def failed_code(arguments: Sequence[str]) -> int | None:
@@ -86,7 +102,7 @@ def _words(arguments: Sequence[str]) -> list[str]:
 
 
 def _load() -> Callable[..., int]:
-    return cast(Callable[..., int], importlib.import_module("strongroom.cli.main").main)
+    return cast(Callable[..., int], load("strongroom.cli.main").main)
 
 
 def _ends_with(code: int) -> Callable[[int, FrameType | None], NoReturn]:

@@ -33,7 +33,6 @@ from strongroom.postgres.wal.ranges import WalExtent
 from strongroom.repository import layout
 from strongroom.repository.commits import WriterDirectory
 from strongroom.repository.keyring import MAIN, Keys, domain_id, fresh_salt
-from strongroom.repository.repository import Repository
 from strongroom.repository.walobject import (
     HEADER_SIZE,
     MAX_TEXT,
@@ -45,6 +44,7 @@ from strongroom.repository.walobject import (
     seal_wal,
     wal_digest,
 )
+from strongroom.repository.walparts import WithWal
 
 _ASKED: Final = 3
 _SEGMENTS: Final = frozenset({WalKind.SEGMENT, WalKind.PARTIAL})
@@ -278,13 +278,15 @@ class WalArchive:
         self,
         cluster: Cluster,
         damaged: dict[str, str] | None = None,
-        domains: Sequence[bytes] | None = None,
+        listed: Sequence[StoredWal] | None = None,
     ) -> WalExtent:
         """Return all that is there of a cluster, with its gaps; ``damaged`` as of ``histories``.
 
-        An agent reads no histories, so that it knows of no ways between timelines.
+        ``listed``: what ``files`` gave, if it was asked before. An agent reads no histories, so
+        that it knows of no ways between timelines.
         """
-        listed = self.files(cluster.system_id, domains=domains)
+        if listed is None:
+            listed = self.files(cluster.system_id)
         readable = self._keys.only_domain is None
         histories = self.histories(listed, damaged) if readable else {}
         return WalExtent((one.name for one in listed), cluster.segment_size, histories)
@@ -311,7 +313,7 @@ class WalArchive:
         return found
 
 
-def archive_of(repository: Repository) -> WalArchive:
+def archive_of(repository: WithWal) -> WalArchive:
     """Return the WAL of an open repository."""
     return WalArchive(
         repository.store, repository.keyring, repository.writers, repository.around.randomness

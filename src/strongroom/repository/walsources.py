@@ -15,8 +15,8 @@ from strongroom.repository.canonical import FormatError, encode, pad, unpad
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.keyring import fresh_salt
 from strongroom.repository.records import read_body
-from strongroom.repository.repository import Repository
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walparts import WithWal
 
 _NONCE: Final = bytes(12)
 
@@ -47,7 +47,7 @@ class WalSource(NamedTuple):
 class WalSources:
     """The sources of WAL and base backups in a repository."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: WithWal) -> None:
         self._store = repository.store
         self._keys = repository.keyring
         self._writers = repository.writers
@@ -58,7 +58,7 @@ class WalSources:
     def all(self) -> list[WalSource]:
         """Return everything that was ever said, by name, domain and number; ``DamageError``."""
         return sorted(
-            self._read(info.key)
+            self.read(info.key)
             for domain in self._archive.domains()
             for info in self._store.list(layout.wal_sources(domain))
             if layout.wal_source_ids(info.key) is not None
@@ -130,7 +130,7 @@ class WalSources:
             for info in self._store.list(layout.wal_sources(domain))
             if (ids := layout.wal_source_ids(info.key)) is not None and ids[1] == source
         ]
-        return self._read(layout.wal_source(domain, source, max(numbers))) if numbers else None
+        return self.read(layout.wal_source(domain, source, max(numbers))) if numbers else None
 
     def _put(self, name: str, cluster: Cluster, number: int) -> bool:
         """Whether this number is ours now, or was free for the very same."""
@@ -162,7 +162,8 @@ class WalSources:
             return False
         return True
 
-    def _read(self, key: str) -> WalSource:
+    def read(self, key: str) -> WalSource:
+        """Return what the object at ``key`` says; ``DamageError``."""
         ids = layout.wal_source_ids(key)
         if ids is None:
             raise ValueError(key)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.arguments import SPAN
+from strongroom.cli.arguments import SIZE, SPAN
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
 
@@ -14,7 +14,14 @@ _HELP: Final = """\
 Archive PostgreSQL's write-ahead log (WAL), and hand it out for a recovery.
 
 \b
-Examples (postgresql.conf):
+Examples:
+  strongroom wal push --source db pg_wal/000000010000000000000001
+  strongroom wal status
+
+In postgresql.conf:
+
+\b
+  archive_mode = on
   archive_command = 'strongroom wal push --source db %p'
   restore_command = 'strongroom wal fetch "%f" "%p"'
 """
@@ -89,3 +96,107 @@ def _push(**given: Any) -> int:  # noqa: ANN401 - what the options say
 def _fetch(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Hand out one file."""
     return work("wal", given, "fetch")
+
+
+_STATUS_HELP: Final = """\
+Say what there is of each cluster's WAL: timelines, gaps, what can be reached.
+
+\b
+Examples:
+  strongroom wal status
+  strongroom wal status db --json
+"""
+_VERIFY_HELP: Final = """\
+Read WAL as a recovery would, and name what is damaged or missing.
+
+\b
+Examples:
+  strongroom wal verify db
+  strongroom wal verify db --from 000000010000000000000010
+
+The exit code is 4 if something is damaged, or missing in the middle.
+"""
+_ACCEPT_HELP: Final = """\
+Say that a source is another cluster from now on, as after pg_upgrade.
+
+\b
+Examples:
+  strongroom wal accept --source db 7449812345678901234
+  strongroom wal accept --source db 7449812345678901234 --segment-size 64M
+
+Of the cluster that it was before everything stays, and can be recovered.
+"""
+
+
+@command.command("status", help=_STATUS_HELP, short_help="Say what there is.")
+@click.argument("source", metavar="[SOURCE]", required=False)
+@common_options
+def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Say what there is."""
+    return work("walstatus", given, "status")
+
+
+@command.command("verify", help=_VERIFY_HELP, short_help="Read it, and name what is damaged.")
+@click.argument("source", metavar="[SOURCE]", required=False)
+@click.option("--from", "first", metavar="SEGMENT", help="The first file to read.")
+@click.option("--to", "last", metavar="SEGMENT", help="The last one.")
+@common_options
+def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Read everything, or a range."""
+    return work("walstatus", given, "verify")
+
+
+@command.command("accept", help=_ACCEPT_HELP, short_help="Say that a source is a new cluster.")
+@click.argument("system_id", metavar="SYSTEM_ID", type=click.IntRange(1, (1 << 64) - 1))
+@click.option("--source", metavar="NAME", help="Which source.")
+@click.option(
+    "--segment-size", type=SIZE, default=16 << 20, metavar="SIZE", help="Of its segments (16M)."
+)
+@common_options
+def _accept(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Say that a source is another cluster."""
+    return work("walstatus", given, "accept")
+
+
+_AGENT_HELP: Final = """\
+Stay at work, and archive what the script of 'wal shims' asks for.
+
+\b
+Examples:
+  strongroom wal agent --source db
+  strongroom wal shims --source db --to /usr/local/bin
+
+It keeps the repository open, and archives the files that wait behind the one that
+the server asks for at the same time. It listens on a socket in the state folder
+that only its own user can use. Run it as the server's user, as a service; without
+it the script does the work by itself. SIGTERM ends it.
+"""
+_SHIMS_HELP: Final = """\
+Write the scripts that PostgreSQL calls, and print the lines for postgresql.conf.
+
+\b
+Examples:
+  strongroom wal shims --source db --to /usr/local/bin
+  strongroom --config /etc/strongroom.toml wal shims --source db --to /opt/bin
+
+strongroom-wal-push asks the agent, and does the work itself where there is none;
+strongroom-wal-fetch is for recoveries. What this command was told of repository
+and key is in them, but no passphrase.
+"""
+
+
+@command.command("agent", help=_AGENT_HELP, short_help="Archive as a service.")
+@click.option("--source", metavar="NAME", help="Which source of the configuration it is.")
+@common_options
+def _agent(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Archive as a service."""
+    return work("walagent", given, "agent")
+
+
+@command.command("shims", help=_SHIMS_HELP, short_help="Write the scripts for PostgreSQL.")
+@click.option("--source", metavar="NAME", help="Which source of the configuration it is.")
+@click.option("--to", required=True, metavar="FOLDER", help="Where the scripts are written.")
+@common_options
+def _shims(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Write the scripts for PostgreSQL."""
+    return work("walagent", given, "shims")
