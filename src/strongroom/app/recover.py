@@ -46,7 +46,7 @@ from strongroom.postgres.names import RECORD
 from strongroom.postgres.programs import Programs
 from strongroom.postgres.wal.names import parse_lsn
 from strongroom.repository.reader import Reader
-from strongroom.restore.cluster.place import interrupted
+from strongroom.restore.cluster.place import is_half_done, settle
 from strongroom.restore.cluster.present import Present, look, running
 
 _DEFAULT_PORT: Final = 5432
@@ -172,14 +172,10 @@ class _Work:
         request, fs = self._request, self._run.machine.fs
         record = None if newest is None else self._record(newest.listed)
         path = data_directory(self._run, request.into, record)
-        swap = interrupted(fs, path)
-        if swap is not None and may_tidy:
+        if may_tidy and is_half_done(path):
             refuse_running(running(path), path)
-            if not swap.moves or not path.exists() or Path(swap.moves[-1].staged).exists():
-                swap.take_back()
+            if settle(fs, path):
                 self._run.tell(f"a recovery of {path} was cut short; what was there is back")
-            else:
-                swap.forget()
         return look(path)
 
     def _planned(self, way: Way, target: RecoveryTarget, present: Present) -> RecoveryPlan:
