@@ -273,6 +273,33 @@ def test_an_interruption_is_rolled_back() -> None:
             assert left_over(place) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_no_room_is_said_before_anything() -> None:
+    """On the disk of the data directory as well as on that of a tablespace."""
+    with cluster_of(15) as (place, server):
+        small, space = place.top / "small", place.top / "space"
+        user = server.data.stat()
+        for folder in (small, space):
+            folder.mkdir()
+            os.chown(folder, user.st_uid, user.st_gid)
+        server.sql(f"CREATE TABLESPACE s LOCATION '{space}'")
+        server.sql("CREATE TABLE t TABLESPACE s AS SELECT generate_series(1, 300000) n")
+        backed_up(place)
+        server.stop()
+        shutil.move(space, place.top / "kept")
+        for folder, words in (
+            (small, ("--into", small / "side")),
+            (space, ("--no-confirm",)),
+        ):
+            folder.mkdir(exist_ok=True)
+            options = f"size=4m,uid={user.st_uid},gid={user.st_gid},mode=0700"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
+            try:
+                refused(place, 6, "--latest", *words, says=f"the disk of {folder} has")
+            finally:
+                subprocess.run(["umount", folder], check=True)
+
+
 def test_a_dry_run_changes_nothing_and_says_the_plan() -> None:
     """The plan names backup, WAL, timeline, room, programs and what becomes of the old one."""
     with cluster_of(18) as (place, server):
