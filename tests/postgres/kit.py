@@ -73,6 +73,39 @@ def _script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
+def killed_at(server: PostgresServer, folder: Path, line: int) -> str:
+    """Return a folder of programs; whoever sends the line of that number to psql is killed for it.
+
+    Lines of all sessions count together; ``folder/lines`` has one line for each that was sent.
+    """
+    folder.mkdir()
+    lines, real = folder / "lines", server.programs / "psql"
+    lines.touch()
+    for name in ("pg_dump", "pg_dumpall", "pg_restore"):
+        _script(folder / name, f'exec {server.programs / name} "$@"')
+    _script(
+        folder / "psql",
+        f"""\
+while IFS= read -r line; do
+  echo "$line" >> {lines}
+  [ $(wc -l < {lines}) -eq {line} ] && kill -9 $PPID && exit
+  printf '%s\\n' "$line"
+done | {real} "$@\"""",
+    )
+    return str(folder)
+
+
+def databases(server: PostgresServer) -> list[str]:
+    """Return the databases that tests and the program made, sorted."""
+    rows = json.loads(server.sql("SELECT json_agg(datname) FROM pg_database"))
+    return sorted(set(rows) - {"postgres", "template0", "template1"})
+
+
+def beside(server: PostgresServer, name: str, part: str) -> list[str]:
+    """Return the databases beside one: those put aside (``before``), ready, undone."""
+    return [one for one in databases(server) if one.startswith(f"{name}__{part}_")]
+
+
 def started(program: Program, *words: str) -> subprocess.Popen[bytes]:
     """Start the program in a process of its own."""
     return subprocess.Popen(

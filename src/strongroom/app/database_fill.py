@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from strongroom.app.dumps import Dump
 from strongroom.app.machine import Run
-from strongroom.errors import InterruptError, RestoreError, RolledBackError, StrongroomError
+from strongroom.errors import (
+    InterruptError,
+    RestoreError,
+    RolledBackError,
+    SourceError,
+    StrongroomError,
+)
 from strongroom.model.events import PhaseBegan
 from strongroom.postgres.catalog import (
     create_database,
@@ -24,7 +31,11 @@ from strongroom.postgres.properties import Properties, properties_of
 from strongroom.postgres.record import Table
 from strongroom.postgres.swapping import rename_together
 
-_QUICKLY = "SET synchronous_commit = off"  # the rename that puts it in place is flushed, with all
+_ATTEMPTS: Final = 10
+_PAUSE: Final = 1.0  # seconds
+_QUICKLY: Final = (
+    "SET synchronous_commit = off"  # the rename that puts it in place is flushed, with all
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,16 +151,21 @@ class Filling:
 
     def _drop(self, cause: BaseException) -> None:
         statement = f"DROP DATABASE {identifier(self.place)} WITH (FORCE)"
-        try:
-            with self.client.session(self.at) as session:
-                session.tell(f"{statement};\n")
-                session.finish()
-        except StrongroomError as error:
-            raise RestoreError(
-                f"restoring {self.target!r} failed ({cause}), and what was made of it stays: "
-                f"{error.message}",
-                hint=f"Remove it: {statement};",
-            ) from cause
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                with self.client.session(self.at) as session:
+                    session.tell(f"{statement};\n")
+                    session.finish()
+            except StrongroomError as error:
+                if left and isinstance(error, SourceError):  # it may be starting again
+                    self.run.machine.clock.sleep(_PAUSE)
+                    continue
+                raise RestoreError(
+                    f"restoring {self.target!r} failed ({cause}), and what was made of it stays: "
+                    f"{error.message}",
+                    hint=f"Remove it: {statement};",
+                ) from cause
+            return
 
 
 def role_hint(error: StrongroomError) -> str:

@@ -26,6 +26,7 @@ from strongroom.postgres.globals import (
     unmake,
 )
 from strongroom.postgres.names import GLOBALS, source_path
+from strongroom.postgres.swapping import somewhere
 
 _SECRETS: Final = re.compile(r"(PASSWORD|SCRAM-SHA-256\$|\bmd5[0-9a-f]).*", re.DOTALL)
 
@@ -63,13 +64,12 @@ def restore_globals(
     settings = settings_of(run, request.server or source)
     with scratch_of(run, settings) as scratch:
         client = client_of(run, settings, newest(found_programs(run, settings)), scratch)
-        with client.session() as session:
+        with somewhere(client) as (session, at):
             here = globals_here(session)
-            session.finish()
         plan = ServerPlan(listed, settings.name, client.connection.shown, plan_globals(text, *here))
         if not decide(plan):
             return None
-        _make(client, plan.plan)
+        _make(client, at, plan.plan)
     return plan
 
 
@@ -78,17 +78,17 @@ def _text(opened: Opened, listed: ListedSnapshot, source: str) -> str:
     return read_file(opened.repository, listed, path).decode("utf-8", "surrogateescape")
 
 
-def _make(client: Client, plan: GlobalsPlan) -> None:
+def _make(client: Client, at: str, plan: GlobalsPlan) -> None:
     made = False
     try:
-        with client.session() as session:
+        with client.session(at) as session:
             make_roles(session, plan)
         made = True
-        with client.session() as session:
+        with client.session(at) as session:
             make_tablespaces(session, plan)
     except BaseException as error:
         if made:
-            _unmake(client, plan, error)
+            _unmake(client, at, plan, error)
         if not isinstance(error, StrongroomError):
             raise
         raise RolledBackError(
@@ -97,9 +97,9 @@ def _make(client: Client, plan: GlobalsPlan) -> None:
         ) from None
 
 
-def _unmake(client: Client, plan: GlobalsPlan, cause: BaseException) -> None:
+def _unmake(client: Client, at: str, plan: GlobalsPlan, cause: BaseException) -> None:
     try:
-        with client.session() as session:
+        with client.session(at) as session:
             unmake(session, plan)
     except StrongroomError as error:
         raise RestoreError(

@@ -22,7 +22,13 @@ from strongroom.postgres.catalog import Server, databases_of, server_of
 from strongroom.postgres.client import Client
 from strongroom.postgres.names import identifier
 from strongroom.postgres.standing import Part, Standing, beside, standing
-from strongroom.postgres.swapping import Ground, ground_of, other_database, rename_together
+from strongroom.postgres.swapping import (
+    Ground,
+    ground_of,
+    other_database,
+    rename_together,
+    somewhere,
+)
 
 _UNFINISHED: Final = frozenset({Part.FILLING, Part.READY})
 
@@ -39,11 +45,10 @@ class Survey(NamedTuple):
 
 def survey(client: Client, database: str) -> Survey:
     """Look at a server; ``RefusedError`` if there is no other database to work from."""
-    with client.session() as session:
+    with somewhere(client) as (session, asked):
         server = server_of(session)
         known = databases_of(session)
         ground = ground_of(session, database)
-        asked = session.ask("SELECT to_json(current_database())")
     names = [one.name for one in known]
     found = standing(names, database)
     at = other_database(known, asked, database, *(one.name for one in found))

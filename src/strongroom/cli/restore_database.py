@@ -186,6 +186,11 @@ def _tell_what_changes(one: Job, plan: DatabasePlan) -> None:
         f"warning: {plan.name!r} {has}is in use by {counted(ground.sessions, 'session')}; it is "
         "kept under another name, and whoever is connected then is disconnected"
     )
+    if ground.beyond:
+        one.output.line(
+            f"warning: connected to it and not to be disconnected by {ground.role!r}: "
+            f"{', '.join(ground.beyond)}; let them leave before the swap"
+        )
 
 
 def _tell_choice(one: Job, plan: DatabasePlan) -> None:

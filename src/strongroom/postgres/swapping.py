@@ -8,7 +8,9 @@ second session ends them. No setting of the old database is changed, so none has
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from strongroom.clock import Clock
@@ -19,7 +21,8 @@ from strongroom.postgres.names import identifier, literal
 
 _PAUSE: Final = 0.01  # seconds between two looks at who is connected
 _ATTEMPTS: Final = 3
-_USUAL: Final = "postgres"
+_USUAL: Final = ("postgres", "template1")
+_GONE: Final = re.compile(r'database ".*" does not exist', re.DOTALL)
 _RENAMED: Final = "SELECT '\"renamed\"'"
 
 _GROUND: Final = """\
@@ -33,6 +36,7 @@ SELECT json_build_object(
   'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = {0}),
   'sessions', (SELECT count(*) FROM pg_stat_activity WHERE datname = {0} AND usesysid IS NOT NULL
     AND pid <> pg_backend_pid()),
+  'beyond', ({1}),
   'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots
     WHERE database = {0}),
   'subscriptions', (SELECT coalesce(json_agg(subname), '[]') FROM pg_subscription
@@ -59,7 +63,8 @@ SELECT json_build_object(
 class Ground(NamedTuple):
     """What a server says of us and of a database that may be there.
 
-    ``size`` in bytes, None where we may not know. ``slots`` and ``subscriptions`` of logical
+    ``size`` in bytes, None where we may not know. ``beyond``: who is connected to it and may not be
+    disconnected by us. ``slots`` and ``subscriptions`` of logical
     replication go with a database, whatever it is called.
     """
 
@@ -71,13 +76,30 @@ class Ground(NamedTuple):
     size: int | None
     prepared: int
     sessions: int
+    beyond: Sequence[str]
     slots: Sequence[str]
     subscriptions: Sequence[str]
 
 
+@contextmanager
+def somewhere(client: Client) -> Iterator[tuple[Session, str]]:
+    """Open a session, and say in which database; another one if that which is named is gone."""
+    for name in ("", *_USUAL):
+        with client.session(name) as session:
+            try:
+                at = session.ask("SELECT to_json(current_database())")
+            except StrongroomError as error:
+                if name == _USUAL[-1] or _GONE.search(error.message) is None:
+                    raise
+                continue
+            yield session, at
+            return
+
+
 def ground_of(session: Session, database: str) -> Ground:
     """Look at a database, from any other."""
-    said = session.ask(_GROUND.format(literal(database)))
+    name = literal(database)
+    said = session.ask(_GROUND.format(name, _BEYOND.format(names=name, may_end=_MAY_END)))
     there = said["database"]
     return Ground(
         role=said["role"],
@@ -88,6 +110,7 @@ def ground_of(session: Session, database: str) -> Ground:
         size=there["size"] if there else None,
         prepared=said["prepared"],
         sessions=said["sessions"],
+        beyond=said["beyond"],
         slots=said["slots"],
         subscriptions=said["subscriptions"],
     )
@@ -96,7 +119,7 @@ def ground_of(session: Session, database: str) -> Ground:
 def other_database(known: Sequence[Database], asked: str, *not_these: str) -> str:
     """Return a database to work from: ``asked`` if it is none of these; ``RefusedError``."""
     names = [one.name for one in known if one.open and one.name not in not_these]
-    for name in (asked, _USUAL, *names):
+    for name in (asked, *_USUAL, *names):
         if name in names:
             return name
     raise RefusedError(
