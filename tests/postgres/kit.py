@@ -76,7 +76,8 @@ def _script(path: Path, text: str) -> None:
 def killed_at(server: PostgresServer, folder: Path, line: int) -> str:
     """Return a folder of programs; whoever sends the line of that number to psql is killed for it.
 
-    Lines of all sessions count together; ``folder/lines`` has one line for each that was sent.
+    Counted are lines that begin a statement which changes something or ends one that does, in all
+    sessions together, 0: none; ``folder/lines`` has those that were sent.
     """
     folder.mkdir()
     lines, real = folder / "lines", server.programs / "psql"
@@ -87,8 +88,10 @@ def killed_at(server: PostgresServer, folder: Path, line: int) -> str:
         folder / "psql",
         f"""\
 while IFS= read -r line; do
-  echo "$line" >> {lines}
-  [ $(wc -l < {lines}) -eq {line} ] && kill -9 $PPID && exit
+  case $line in ALTER*|ANALYZE*|BEGIN*|COMMIT*|CREATE*|ROLLBACK*|SELECT\\ 1*|SELECT\\ \\'*)
+    echo "$line" >> {lines}
+    [ $(wc -l < {lines}) -ge {line} ] && [ {line} -gt 0 ] && kill -9 $PPID && exit;;
+  esac
   printf '%s\\n' "$line"
 done | {real} "$@\"""",
     )
