@@ -270,8 +270,10 @@ class _SpawnOf(SystemSpawn):
     def __init__(self, child: Attended) -> None:
         self._child = child
 
-    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Any:  # noqa: ANN401
-        del command, environment
+    def attend(
+        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
+    ) -> Any:  # noqa: ANN401
+        del command, environment, keep
         return self._child
 
 

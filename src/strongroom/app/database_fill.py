@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.database_feed import Feed, pour
 from strongroom.app.dumps import Dump
 from strongroom.app.machine import Run
 from strongroom.errors import (
@@ -58,17 +59,17 @@ class Filling:
     chosen: Path | None = None
     tables: Sequence[Table]
 
-    def fill(self, folder: Path, ready: str) -> int:
+    def fill(self, feed: Feed, ready: str) -> int:
         """Return the number of rows, the database being called ``ready`` then.
 
         Whatever goes wrong, it is gone again.
         """
         self.run.sink(PhaseBegan("fill"))
-        properties = self._properties(folder)
+        properties = self._properties(feed.folder)
         self._create(properties)
         try:
             self._set(properties, end="ROLLBACK")  # what cannot be set is known before hours pass
-            self._restore(folder)
+            self._restore(feed)
             rows = self._counted()
             self._set(properties, end="COMMIT")
             rename_together(self.client, self.at, [(self.place, ready)], self.run.machine.clock)
@@ -124,14 +125,13 @@ class Filling:
             session.tell(f"SET standard_conforming_strings = on;\nBEGIN;\n{sql};\n{end};\n")
             session.finish()
 
-    def _restore(self, folder: Path) -> None:
+    def _restore(self, feed: Feed) -> None:
         arguments = ["--exit-on-error", f"--jobs={self.jobs}"]
         if not self.owners:
             arguments += ["--no-owner", "--no-privileges"]
         if self.chosen is not None:
             arguments.append(f"--use-list={self.chosen}")
-        arguments += [*self.client.connected(self.place), str(folder)]
-        self.client.work("pg_restore", arguments, f"restoring {self.target!r}")
+        pour(self.client, feed, self.place, arguments, f"restoring {self.target!r}")
 
     def _counted(self) -> int:
         self.run.sink(PhaseBegan("count"))

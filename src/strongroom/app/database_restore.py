@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.database_feed import Feed, fed, pour, through_pipes
 from strongroom.app.database_fill import Filling, role_hint
 from strongroom.app.database_swap import (
     Survey,
@@ -25,8 +26,6 @@ from strongroom.app.dumps import (
     DumpRequest,
     contents_of,
     find_dump,
-    refuse_without_room,
-    write_out,
 )
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
@@ -132,7 +131,7 @@ def _planned(run: Run, opened: Opened, request: DatabaseRequest) -> Iterator[_Wo
             _refuse_existing(client, request, dump, look)
         wanted = None if choice is None else choice.files
         size = dump.size if wanted is None else dump.size_of(wanted | _NEVER_LEFT_OUT)
-        refuse_without_room(scratch, size)
+        through_pipes(dump, wanted, scratch)  # is there room at all?
         tables = [one for one in dump.record.tables if wanted is None or one.file in wanted]
         place = client.connection.shown
         version = programs.version
@@ -203,16 +202,16 @@ class _Work:
             self.run.warn(sentence)
         folder = self.scratch / "dump"
         wanted = None if plan.choice is None else plan.choice.files | _NEVER_LEFT_OUT
-        write_out(self.run, self.opened, self.reader, plan.dump, folder, wanted)
         chosen = None
         if plan.choice is not None:
             chosen = self.scratch / "chosen.list"
             chosen.write_bytes(plan.choice.list)
-            if look.ground.exists:
-                return self._add(folder, chosen), ""
-        return self._make(folder, chosen)
+        with fed(self.run, self.opened, self.reader, plan.dump, folder, wanted) as feed:
+            if chosen is not None and look.ground.exists:
+                return self._add(feed, chosen), ""
+            return self._make(feed, chosen)
 
-    def _make(self, folder: Path, chosen: Path | None) -> tuple[int, str]:
+    def _make(self, feed: Feed, chosen: Path | None) -> tuple[int, str]:
         plan, look, name = self.plan, self.plan.look, self.plan.name
         stamp = free_stamp(look.names, name, self.run.machine.clock.now_ns())
         filling = Filling(
@@ -228,7 +227,7 @@ class _Work:
             chosen=chosen,
             tables=plan.tables,
         )
-        rows = filling.fill(folder, beside(name, Part.READY, stamp))
+        rows = filling.fill(feed, beside(name, Part.READY, stamp))
         if self.request.replace:
             warn_of_replication(self.run, name, look.ground)
         before = put_in_place(
@@ -236,16 +235,15 @@ class _Work:
         )
         return rows, before
 
-    def _add(self, folder: Path, chosen: Path) -> int:
+    def _add(self, feed: Feed, chosen: Path) -> int:
         """Restore into a database that exists: all of it in one transaction, or nothing."""
         name = self.plan.name
         self.run.sink(PhaseBegan("fill"))
         arguments = ["--exit-on-error", "--single-transaction", f"--use-list={chosen}"]
         if self.request.no_owner:
             arguments += ["--no-owner", "--no-privileges"]
-        arguments += [*self.client.connected(name), str(folder)]
         try:
-            self.client.work("pg_restore", arguments, f"restoring into {name!r}")
+            pour(self.client, feed, name, arguments, f"restoring into {name!r}")
         except StrongroomError as error:
             raise RolledBackError(
                 f"{error.message}; nothing in {name!r} was changed", hint=role_hint(error)

@@ -56,22 +56,22 @@ class DumpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """A dump in a snapshot; ``sizes`` of its files, in bytes."""
+    """A dump in a snapshot, and its files by name."""
 
     listed: ListedSnapshot
     source: str
     path: bytes
     record: Record
-    sizes: Mapping[str, int]
+    files: Mapping[str, Entry]
 
     @property
     def size(self) -> int:
         """How many bytes it has."""
-        return sum(self.sizes.values())
+        return sum(entry.size for entry in self.files.values())
 
     def size_of(self, files: Collection[str]) -> int:
         """Return how many bytes some of its files have."""
-        return sum(size for name, size in self.sizes.items() if name in files)
+        return sum(entry.size for name, entry in self.files.items() if name in files)
 
 
 def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
@@ -96,12 +96,12 @@ def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
             hint="Say which one with --source.",
         )
     source, path, record = found[0]
-    sizes = {
-        os.fsdecode(entry.path): entry.size
+    files = {
+        os.fsdecode(entry.path): entry
         for batch in selected_entries(reader, listed, path, None)
         for entry in batch
     }
-    return Dump(listed, source, path, record, sizes)
+    return Dump(listed, source, path, record, files)
 
 
 def only_source(listed: ListedSnapshot, name: str, what: str) -> str:
@@ -140,21 +140,24 @@ def read_file(repository: Repository, listed: ListedSnapshot, path: bytes) -> by
     return bytes(data)
 
 
-def write_out(
+def write_out(  # noqa: PLR0913 - from where, what, where to
     run: Run,
     opened: Opened,
     reader: Reader,
     dump: Dump,
     folder: Path,
     files: Collection[str] | None = None,
+    *,
+    durable: bool = False,
 ) -> None:
     """Write the files of a dump into a new folder; ``DamageError`` unless all are whole.
 
-    ``files``: their names, if not all are wanted.
+    ``files``: their names, if not all are wanted. ``durable``: they must survive a power cut.
     """
     problems: list[Problem] = []
     machine = run.machine
-    options = TargetOptions(None, owners_of("skip", (), (), run.settings.folder))
+    owners = owners_of("skip", (), (), run.settings.folder)
+    options = TargetOptions(None, owners, durable=durable)
     run.sink(PhaseBegan("restore", 0, dump.size if files is None else dump.size_of(files)))
     path = os.fsencode(folder)
 
@@ -225,7 +228,7 @@ def dump_directory(run: Run, request: DumpRequest, to: str) -> Dump:
                 f"{target.path} has {target.free_bytes:,} bytes free, and the dump needs "
                 f"{dump.size:,}"
             )
-        write_out(run, opened, reader, dump, Path(target.path))
+        write_out(run, opened, reader, dump, Path(target.path), durable=True)
         return dump
 
 

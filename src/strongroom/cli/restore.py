@@ -80,6 +80,10 @@ def run(  # noqa: PLR0913 - one for each option
         delete=delete,
         verify=verify,
     )
+    return _restore(request, consent, dry_run=dry_run)
+
+
+def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int:
     with job(progress=True) as one:
 
         def decide(plan: RestorePlan) -> bool:

@@ -39,11 +39,16 @@ class Client:
     environment: Mapping[str, str]
 
     @contextmanager
-    def attended(self, name: str, arguments: Sequence[str]) -> Iterator[Attended]:
-        """Start a program; it does not outlive the block. ``SourceError`` if it does not start."""
+    def attended(
+        self, name: str, arguments: Sequence[str], keep: Sequence[int] = ()
+    ) -> Iterator[Attended]:
+        """Start a program; it does not outlive the block. ``SourceError`` if it does not start.
+
+        ``keep``: descriptors that it gets from us.
+        """
         command = [self.programs.path(name), *arguments]
         try:
-            child = self.spawn.attend(command, environment=self.environment)
+            child = self.spawn.attend(command, environment=self.environment, keep=keep)
         except (OSError, ValueError) as error:
             raise SourceError(f"{command[0]} does not start: {error}") from error
         try:
