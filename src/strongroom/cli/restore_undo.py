@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.app.database_swap import SwapPlan, resume, undo
-from strongroom.cli.confirming import Consent, agreed
+from strongroom.cli.consent import Consent, agreed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted
 from strongroom.errors import RefusedError

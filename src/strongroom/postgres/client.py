@@ -138,18 +138,18 @@ class Session:
     def ask(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
         """Return the JSON value that a query gives: one row, one column."""
         self.tell(f"{sql};\n")
-        return self.heard()
+        return self.answer()
 
-    def query(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
-        """Return the one JSON value that a query gives, as ``Client.query`` does."""
-        return self.ask(sql)
-
-    def heard(self) -> Any:  # noqa: ANN401 - what the server says
-        """Return the JSON value of a query that was told before."""
+    def answer(self) -> Any:  # noqa: ANN401 - what the server says
+        """Return the JSON value of a query that was told: one row, one column."""
         line = self._child.line()
         if not line.endswith(b"\n"):
             raise self._failure()
         return json.loads(line.decode("utf-8", "surrogateescape"))
+
+    def query(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
+        """Return the one JSON value that a query gives, as ``Client.query`` does."""
+        return self.ask(sql)
 
     def finish(self) -> None:
         """End it in order; an error if anything that was told failed."""

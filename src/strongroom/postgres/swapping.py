@@ -178,6 +178,6 @@ def _move(
     end = _END.format(names=names, may_end=_MAY_END, renamed=renamed, mover=int(number))
     while watcher.ask(end)["works"]:
         clock.sleep(_PAUSE)
-    mover.heard()
+    mover.answer()
     mover.ask("COMMIT;\nSELECT 1")
     mover.finish()
