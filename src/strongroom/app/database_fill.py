@@ -134,7 +134,9 @@ class Filling:
         with self.client.session(self.place) as session:
             reset = f"ALTER DATABASE {name} RESET synchronous_commit"
             sql = ";\n".join([reset, *properties.sql])
-            session.tell(f"SET standard_conforming_strings = on;\nBEGIN;\n{sql};\n{end};\n")
+            session.tell(
+                f"SET standard_conforming_strings = on;\nBEGIN READ WRITE;\n{sql};\n{end};\n"
+            )
             session.finish()
 
     def _restore(self, feed: Feed) -> None:

@@ -143,7 +143,8 @@ def _refuse_existing(client: Client, request: DatabaseRequest, dump: Dump, look:
     name, database = request.name, dump.record.database
     if look.ground.exists and not request.replace:
         command = f"strongroom restore {dump.listed.short_id} --database {_word(database)}"
-        server = f" --server {request.server}" if request.server else ""
+        server = f" --source {_word(request.dump.source)}" if request.dump.source else ""
+        server += f" --server {_word(request.server)}" if request.server else ""
         to = f" --to-database {_word(name)}" if name != database else ""
         raise RefusedError(
             f"database {name!r} exists on {client.connection.shown}",

@@ -172,7 +172,7 @@ def _sentence(text: str) -> str:
 def _hint(text: str) -> str:
     if "permission denied to create database" in text:
         return "Let the user make databases: ALTER ROLE … CREATEDB."
-    if "permission denied" in text:
+    if "permission denied for" in text:
         return "Let the user read everything: GRANT pg_read_all_data TO its role (14 and newer)."
     if "row-level security" in text:
         return "Its rows would be left out silently: give the role BYPASSRLS, or own the table."
