@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import archives, clusters, collection, fidelity, files, growth, latency, startup
+from bench import archives, clusters, collection, fidelity, files, growth, latency, startup, swap
 
 _MARK: Final = "<!-- by hand from here on: kept by ./run bench -->"
 
@@ -25,6 +25,7 @@ def main() -> int:
         "collection",
         "archives",
         "clusters",
+        "swap",
     ]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
@@ -70,6 +71,8 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
         case "collection":
             page = collection.run(work, chunks=options.chunks, snapshots=options.snapshots)
             found = {"collection.md": page}
+        case "swap":
+            found = {"swap.md": swap.run(work, rounds=options.rounds)}
         case "startup":
             found = {"startup.md": startup.run()}
         case "fidelity":
