@@ -273,6 +273,33 @@ def test_an_interruption_is_rolled_back() -> None:
             assert left_over(place) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_no_room_is_said_before_anything() -> None:
+    """On the disk of the data directory as well as on that of a tablespace."""
+    with cluster_of(15) as (place, server):
+        small, space = place.top / "small", place.top / "space"
+        user = server.data.stat()
+        for folder in (small, space):
+            folder.mkdir()
+            os.chown(folder, user.st_uid, user.st_gid)
+        server.sql(f"CREATE TABLESPACE s LOCATION '{space}'")
+        server.sql("CREATE TABLE t TABLESPACE s AS SELECT generate_series(1, 300000) n")
+        backed_up(place)
+        server.stop()
+        shutil.move(space, place.top / "kept")
+        for folder, words in (
+            (small, ("--into", small / "side")),
+            (space, ("--no-confirm",)),
+        ):
+            folder.mkdir(exist_ok=True)
+            options = f"size=4m,uid={user.st_uid},gid={user.st_gid},mode=0700"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
+            try:
+                refused(place, 6, "--latest", *words, says=f"the disk of {folder} has")
+            finally:
+                subprocess.run(["umount", folder], check=True)
+
+
 def test_a_dry_run_changes_nothing_and_says_the_plan() -> None:
     """The plan names backup, WAL, timeline, room, programs and what becomes of the old one."""
     with cluster_of(18) as (place, server):
@@ -605,3 +632,54 @@ def test_a_configuration_outside_of_the_data_directory() -> None:
         recovered(place, "--latest", "--no-confirm")
         assert server.sql("SHOW max_connections") == "33"
         assert server.sql("SHOW config_file") == f"{etc}/postgresql.conf"
+
+
+def test_wal_that_was_not_archived_is_archived_before_anything() -> None:
+    """The archive was broken for the last segments, and the server died: everything committed is
+    there afterwards, and in the archive; the segment that was being written as a partial one.
+    """
+    with cluster_of(15, archive=True) as (place, server):
+        configure(place, server, '{ wal = "archive", wait = "60s" }')
+        server.sql("CREATE TABLE t (n int)")
+        backed_up(place)
+        server.sql("INSERT INTO t VALUES (1)")
+        server.switch()
+        assert wait_for(lambda: not server.ready())
+        server.sql("ALTER SYSTEM SET archive_command = 'false'")
+        server.sql("SELECT pg_reload_conf()")
+        lost = []
+        for n in (2, 3):
+            server.sql(f"INSERT INTO t VALUES ({n})")
+            lost.append(server.switch())
+        server.sql("INSERT INTO t VALUES (4)")
+        lost.append(server.sql("SELECT pg_walfile_name(pg_current_wal_lsn())"))
+        server.stop(signal.SIGQUIT)
+        recovered(place, "--latest", "--no-confirm")
+        assert server.sql("SELECT string_agg(n::text, ' ') FROM t") == "1 2 3 4"
+        archive = {path.name.upper() for path in (place.repository / "wal").rglob("*")}
+        assert {*lost[:2], f"{lost[2]}.PARTIAL.1"} <= archive
+
+
+def test_a_damaged_segment_stops_a_recovery_and_takes_it_back() -> None:
+    """PostgreSQL would take garbage for the end and promote; the fetch refuses it, the log says
+    so, and the old directory is as it was.
+    """
+    with cluster_of(15, archive=True) as (place, server):
+        configure(place, server, '{ wal = "archive", wait = "60s" }')
+        server.sql("CREATE TABLE t (n int)")
+        backed_up(place)
+        names = []
+        for n in range(3):
+            server.sql(f"INSERT INTO t VALUES ({n})")
+            names.append(server.switch())
+        assert wait_for(lambda: not server.ready())
+        server.stop()
+        (found,) = (place.repository / "wal").rglob(names[1].lower())
+        data = bytearray(found.read_bytes())
+        data[len(data) // 2] ^= 1
+        found.write_bytes(data)
+        before = inside(server.data)
+        said = refused(place, 21, "--latest", "--no-confirm", says="exit code 200")
+        assert names[1] in said
+        assert inside(server.data) == before
+        assert left_over(place) == []

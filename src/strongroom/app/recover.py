@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,7 +46,7 @@ from strongroom.postgres.names import RECORD
 from strongroom.postgres.programs import Programs
 from strongroom.postgres.wal.names import parse_lsn
 from strongroom.repository.reader import Reader
-from strongroom.restore.cluster.place import interrupted
+from strongroom.restore.cluster.place import is_half_done, settle
 from strongroom.restore.cluster.present import Present, look, running
 
 _DEFAULT_PORT: Final = 5432
@@ -172,14 +172,10 @@ class _Work:
         request, fs = self._request, self._run.machine.fs
         record = None if newest is None else self._record(newest.listed)
         path = data_directory(self._run, request.into, record)
-        swap = interrupted(fs, path)
-        if swap is not None and may_tidy:
+        if may_tidy and is_half_done(path):
             refuse_running(running(path), path)
-            if not swap.moves or not path.exists() or Path(swap.moves[-1].staged).exists():
-                swap.take_back()
+            if settle(fs, path):
                 self._run.tell(f"a recovery of {path} was cut short; what was there is back")
-            else:
-                swap.forget()
         return look(path)
 
     def _planned(self, way: Way, target: RecoveryTarget, present: Present) -> RecoveryPlan:
@@ -193,14 +189,11 @@ class _Work:
         self._programs = server_programs(run, self._settings, record)
         places = tablespace_places(present, record, side=side)
         stamp = _stamp(run.machine.clock.now_ns())
-        space = restore_totals(self._reader, listed, self._top, None).space
-        free = _free(present.path)
-        if space > free:
-            raise RefusedError(
-                f"{present.path.parent} has {free:,} bytes free, and this needs {space:,}",
-                hint="What is there is kept, so there must be room for both; or --into a disk "
-                "that has it.",
-            )
+        space, free = self._room(
+            listed,
+            {b"data": present.path}
+            | {b"tablespaces/%d" % oid: place for oid, place in places.items()},
+        )
         config, warnings = _outside(record, side=side)
         return RecoveryPlan(
             source=request.source,
@@ -224,6 +217,32 @@ class _Work:
             free=free,
             warnings=(*warnings, *wal.warnings, *_damaged_pages(record)),
         )
+
+    def _room(self, listed: ListedSnapshot, places: Mapping[bytes, Path]) -> tuple[int, int]:
+        """Return what it takes, and what is free where the data directory goes.
+
+        ``RefusedError`` if a disk has not enough: what is there stays, so all of it comes on top.
+        """
+        needed: dict[int, int] = {}
+        # a data directory takes the place of another one, a tablespace goes into its folder
+        above = {
+            top: _existing(place.parent if top == b"data" else place)
+            for top, place in places.items()
+        }
+        for top, place in above.items():
+            space = restore_totals(self._reader, listed, self._top + b"/" + top, None).space
+            device = place.stat().st_dev
+            needed[device] = needed.get(device, 0) + space
+        for place in above.values():
+            free = _free(place)
+            if needed[place.stat().st_dev] > free:
+                raise RefusedError(
+                    f"the disk of {place} has {free:,} bytes free, and this needs "
+                    f"{needed[place.stat().st_dev]:,}",
+                    hint="What is there is kept, so there must be room for both; or --into a disk "
+                    "that has it.",
+                )
+        return sum(needed.values()), _free(above[b"data"])
 
     @property
     def _top(self) -> bytes:
@@ -267,10 +286,15 @@ def _damaged_pages(record: ClusterRecord) -> list[str]:
     ]
 
 
-def _free(path: Path) -> int:
+def _existing(path: Path) -> Path:
+    """Return a folder, or the nearest one above it that is there."""
     place = path
     while not place.exists():
         place = place.parent
+    return place
+
+
+def _free(place: Path) -> int:
     found = os.statvfs(place)
     return found.f_bavail * found.f_frsize
 

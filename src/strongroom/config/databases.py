@@ -44,9 +44,10 @@ def _wrong_kinds(
     top: tuple[str, ...], table: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     physical, logical = table.get("physical"), table.get("logical")
-    if isinstance(physical, dict):
+    wait = physical.get("wait") if isinstance(physical, dict) else None
+    if isinstance(wait, str):
         try:
-            parse_seconds(str(physical.get("wait", "10m")), "wait")
+            parse_seconds(wait, "wait")
         except UsageError:
             yield (*top, "physical", "wait"), "a time such as 10m"
     is_physical = physical is True or isinstance(physical, dict)

@@ -176,8 +176,9 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
             return TypeAdapter(table).validate_json(json.dumps(value, default=str))
         except ValidationError as error:
             for one in error.errors(include_url=False):
-                key = (*top, *map(str, one["loc"]))
-                problems.append((key, _said(key, one["type"], one["msg"], read)))
+                key = _meant((*top, *map(str, one["loc"])), one["input"])
+                if key:
+                    problems.append((key, _said(key, one["type"], one["msg"], read)))
 
     sources = read.get("sources")
     of_sources = sources if isinstance(sources, dict) else {}
@@ -198,6 +199,20 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
     return replace(tables, sources=described)
 
 
+def _meant(key: tuple[str, ...], given: object) -> tuple[str, ...]:
+    """Return the key that an error is about; none if it is about the other way to write a value.
+
+    What may be true or a table is tried as both.
+    """
+    is_other = key[-1] == "bool" and isinstance(given, dict)  # a table was meant
+    if is_other or key[-1] in _EITHER[1:]:  # or none: the error about true and false says enough
+        return ()
+    return tuple(one for one in key if one not in _EITHER)
+
+
+_EITHER: Final = ("bool", "PhysicalTable")
+
+
 def _type_of(source: object) -> object:
     return source.get("type") if isinstance(source, dict) else None
 
@@ -214,7 +229,7 @@ def _said(key: tuple[str, ...], kind: str, message: str, read: dict[str, Any]) -
         of_type = _type_of(stated.get(key[1])) if isinstance(stated, dict) and key[1:] else None
         near = difflib.get_close_matches(key[-1], known_keys(key[:-1], of_type), n=1)
         return "not a known key" + (f"; did you mean '{near[0]}'?" if near else "")
-    if kind == "literal_error" and key[0] == "sources":
+    if kind == "literal_error" and key[0] == "sources" and key[-1] == "type":
         return f"it should be {' or '.join(map(repr, SOURCE_TYPES))}"
     said = message.removeprefix("Input should be ").replace("a valid ", "a ")
     return f"it should be {_TYPES.get(said, said)}"

@@ -99,17 +99,27 @@ class Swap:
             self._fs.close(fd)
 
 
-def interrupted(fs: Fs, data: Path) -> Swap | None:
-    """Return the renames that a killed recovery left half done; None if there are none."""
+def is_half_done(data: Path) -> bool:
+    """Whether a recovery was killed while things changed places, or just after."""
+    return _journal(data).exists()
+
+
+def settle(fs: Fs, data: Path) -> bool:
+    """Finish with what a killed recovery left; whether the old directory was put back.
+
+    If all renames were done, the new one stays: somebody may have gone on with it, and the old one
+    is beside it.
+    """
     try:
         text = _journal(data).read_bytes()
     except FileNotFoundError:
-        return None
-    try:
-        moves = [Move(*map(str, one)) for one in json.loads(text)]
-    except (ValueError, TypeError):
-        return Swap(fs, data, [])  # cut short, so no rename was begun
-    return Swap(fs, data, moves)
+        return False
+    swap = Swap(fs, data, [Move(*map(str, one)) for one in json.loads(text)])
+    if data.exists() and not os.path.lexists(swap.moves[-1].staged):
+        swap.forget()
+        return False
+    swap.take_back()
+    return True
 
 
 def staged_beside(path: Path) -> Path:

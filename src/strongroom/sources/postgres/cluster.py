@@ -189,8 +189,8 @@ class ClusterSource:
         came: dict[bytes, int] = {}
         manifest = b""
         mode = int(known.settings.get("data_directory_mode") or "0700", 8)
-        for path in (self.top, self.top + b"/data"):
-            yield Arrived(self._directory(path, mode if path.endswith(b"data") else _PRIVATE), None)
+        yield Arrived(self._directory(self.top, _PRIVATE), None)
+        yield Arrived(self._directory(self.top + b"/data", mode), None)
         for part in stream.parts():
             if part.is_manifest:
                 manifest = b"".join(iter(stream.read, b""))
