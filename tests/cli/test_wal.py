@@ -296,8 +296,8 @@ def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
     assert _run(cluster, "wal", "fetch", numbered(1).text, "out", **agent).returncode == 200
     reader = {"STRONGROOM_KEY_FILE": str(cluster.folder / "reader")}
     folders = [path for path in cluster.repository.rglob("*") if path.is_dir()]
-    for path in [*folders, cluster.repository]:
-        path.chmod(0o555)
+    for folder in [*folders, cluster.repository]:
+        folder.chmod(0o555)
     try:
         assert "6 files" in cluster.good("wal", "status", "db", env=reader).out
         assert _run(cluster, "wal", "fetch", numbered(1).text, "out", **reader).returncode == 0
@@ -307,8 +307,8 @@ def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
         only = ("wal", "fetch", numbered(1).text, "out", "--writer", "db1")
         assert _run(cluster, *only, **reader).returncode == 0
     finally:
-        for path in [cluster.repository, *folders]:
-            path.chmod(0o755)
+        for folder in [cluster.repository, *folders]:
+            folder.chmod(0o755)
 
 
 def test_verify_names_damage(cluster: Program) -> None:
