@@ -34,6 +34,7 @@ version = 1
 [sources.db]
 type = "postgres"
 connection = {{ host = "{place.top}", port = {server.port}, user = "postgres" }}
+physical = true
 """
     )
 
@@ -126,7 +127,12 @@ def test_killed_at_random_nothing_is_missing(tmp_path: Path) -> None:
                 assert _slot_lsn(server) <= (reached + 1) * SEGMENT
         with _receiving(place):
             assert wait_for(lambda: last in _names(archive)), _log(place)
+            place.good("backup", "db")
+            last = _switched(server)
+            assert wait_for(lambda: last in _names(archive)), _log(place)
         server.stop()
+        end = f"can be recovered to any moment up to the end of {last} (timeline 1)"
+        assert end in place.good("wal", "status", "db")
         assert "no damage and no gap" in place.good("wal", "verify", "db")
 
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.wal import source_of
 from strongroom.errors import StoreError, UsageError
+from strongroom.operations.clusters import base_backups
 from strongroom.operations.retention import store_time_ns
+from strongroom.operations.wal.reach import Reach, reach_of
 from strongroom.operations.wal.survey import Checked, ClusterWal, check, survey
 from strongroom.postgres.wal.names import is_segment_size
 from strongroom.postgres.wal.pages import Cluster
+from strongroom.repository.repository import Repository
 from strongroom.repository.wal import archive_of
 from strongroom.repository.walsources import WalSource, WalSources
 
-__all__ = ["Checked", "ClusterWal", "StatusReport", "VerifyReport"]
+__all__ = ["Checked", "ClusterWal", "Reach", "StatusReport", "VerifyReport"]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The clusters, and what time it is by the store's clock."""
+    """The clusters, and what time it is by the store's clock.
+
+    ``reaches``: of each system id the base backups, and how far they can be recovered; an agent
+    sees none.
+    """
 
     clusters: Sequence[ClusterWal]
     now_ns: int
+    reaches: Mapping[int, Sequence[Reach]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,21 @@ def wal_status(run: Run, source: str | None) -> StatusReport:
             now_ns = store_time_ns(repository)
         except StoreError:  # a store that may only be read need not tell its time
             now_ns = run.machine.clock.now_ns()
-        return StatusReport(found, now_ns)
+        return StatusReport(found, now_ns, _reaches(repository, found))
+
+
+def _reaches(repository: Repository, found: Sequence[ClusterWal]) -> dict[int, list[Reach]]:
+    if repository.keyring.only_domain is not None:
+        return {}
+    snapshots = repository.snapshots()
+    return {
+        one.cluster.system_id: [
+            reach
+            for name in one.sources
+            for reach in reach_of(one.extent, base_backups(snapshots, name), one.cluster.system_id)
+        ]
+        for one in found
+    }
 
 
 def wal_verify(run: Run, source: str | None, first: str | None, last: str | None) -> VerifyReport:

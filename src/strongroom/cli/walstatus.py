@@ -7,6 +7,7 @@ from typing import Final
 from strongroom.app.walstatus import (
     Checked,
     ClusterWal,
+    Reach,
     StatusReport,
     accept_cluster,
     wal_status,
@@ -15,7 +16,7 @@ from strongroom.app.walstatus import (
 from strongroom.cli.job import job
 from strongroom.cli.names import harmless
 from strongroom.cli.output import Output
-from strongroom.cli.quantities import counted, duration, size
+from strongroom.cli.quantities import counted, duration, moment, size
 from strongroom.clock import rfc3339
 
 DAMAGED: Final = 4
@@ -76,6 +77,17 @@ def _records(output: Output, cluster: ClusterWal, report: StatusReport) -> None:
         output.record("wal_gap", system_id=system, **gap_fields(cluster, gap.timeline, gap))
     for window in cluster.windows:
         output.record("wal_window", system_id=system, **window._asdict())
+    for reach in report.reaches.get(cluster.cluster.system_id, ()):
+        output.record(
+            "wal_base_backup",
+            system_id=system,
+            id=reach.id,
+            time=rfc3339(reach.stopped_ns),
+            timeline=reach.timeline,
+            standalone=reach.standalone,
+            reaches=[name for _, name in reach.ends],
+            missing=reach.missing or None,
+        )
     for key, text in cluster.damaged.items():
         output.record("finding", severity="damage", object=key, text=text)
 
@@ -119,11 +131,23 @@ def _lines(output: Output, cluster: ClusterWal, report: StatusReport) -> None:
         output.wanted(f"  gap: {gap.text(cluster.cluster.segment_size)} missing")
     for text in cluster.damaged.values():
         output.wanted(f"  damage: {harmless(text)}")
+    for reach in report.reaches.get(cluster.cluster.system_id, ()):
+        output.wanted(_reach_line(reach))
     for window in cluster.windows:
         output.wanted(
             f"  reachable on timeline {window.timeline}: a base backup taken in {window.first} to "
             f"{window.last} can be recovered up to the end of that"
         )
+
+
+def _reach_line(reach: Reach) -> str:
+    begin = f"  base backup {reach.id} of {moment(reach.stopped_ns)}"
+    if reach.ends:
+        ends = ", ".join(f"{name} (timeline {timeline})" for timeline, name in reach.ends)
+        return f"{begin}: can be recovered to any moment up to the end of {ends}"
+    if reach.standalone:
+        return f"{begin}: can be recovered to its own end"
+    return f"{begin}: cannot be recovered, {reach.missing or 'its WAL'} is missing"
 
 
 def verify(source: str | None, *, first: str | None, last: str | None) -> int:
