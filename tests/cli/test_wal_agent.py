@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.harness import Program
-from tests.support.other_user import NOBODY, without_rights
+from tests.support.other_user import NOBODY, open_folder, without_rights
 from tests.support.wal import SYSTEM, numbered, segment
 
 pytestmark = pytest.mark.spec("C6")
@@ -24,8 +24,17 @@ ENTRY = (sys.executable, "-m", "strongroom.cli.entry")
 
 
 @pytest.fixture
-def cluster(program: Program) -> Program:
-    """A data folder with four segments that wait, and the scripts."""
+def cluster(program: Program) -> Iterator[Program]:
+    """A data folder with four segments that wait, and the scripts.
+
+    The state is in a folder with a short name: the path of a socket is bounded.
+    """
+    with open_folder() as short:
+        program.environment["STRONGROOM_STATE_DIR"] = str(short / "state")
+        yield _prepared(program)
+
+
+def _prepared(program: Program) -> Program:
     status = program.folder / "pg_wal/archive_status"
     status.mkdir(parents=True)
     (program.folder / "global").mkdir()
@@ -39,7 +48,7 @@ def cluster(program: Program) -> Program:
 
 
 def _socket(program: Program) -> Path:
-    (found,) = program.state.glob("wal-*.sock")
+    (found,) = Path(program.environment["STRONGROOM_STATE_DIR"]).glob("wal-*.sock")
     return found
 
 
@@ -153,9 +162,7 @@ def test_another_user_may_not_ask(cluster: Program) -> None:
     with _agent(cluster):
         path = _socket(cluster)
         path.chmod(0o666)
-        for folder in path.parents:
-            if folder.stat().st_uid == 0 and folder != Path("/"):
-                folder.chmod(folder.stat().st_mode | 0o111)
+        path.parent.chmod(0o711)
 
         def ask() -> str:
             assert os.geteuid() == NOBODY
@@ -223,6 +230,13 @@ def test_the_script_to_fetch_knows_three_codes(cluster: Program) -> None:
             expected = 200 if script == name else 1
             assert _script(cluster, script, *words).returncode == expected
             path.write_text(kept)
+
+
+def test_a_socket_that_cannot_be_is_said(cluster: Program) -> None:
+    """The path of a socket is bounded by the system; what to do is in the message."""
+    long = {"STRONGROOM_STATE_DIR": str(cluster.folder / ("x" * 100))}
+    result = cluster.run("wal", "agent", "--source", "db", env=long)
+    assert (result.code, "shorter path" in result.err) == (6, True)
 
 
 def test_a_script_of_somebody_else_is_not_replaced(cluster: Program) -> None:

@@ -141,10 +141,10 @@ def _answer(connection: socket.socket, ahead: LookAhead, run: Run) -> None:
 
 
 def _outcome(connection: socket.socket, ahead: LookAhead, run: Run) -> bytes:
-    if peer_user(connection) not in {os.geteuid(), 0}:
-        return _FAILED + b"another user than the agent's may not ask"
     try:
         path = _asked(connection)
+        if peer_user(connection) not in {os.geteuid(), 0}:
+            return _FAILED + b"another user than the agent's may not ask"
         if path is None:
             return _FAILED + b"that is no request"
         ahead.archive(path, _ANSWER_WITHIN)
