@@ -235,7 +235,7 @@ def test_a_recovery_that_is_killed_anywhere_loses_nothing() -> None:
             assert len(old) == 1, milliseconds
             _end_server(server.data, place)
         done = place.run("recover", "db", "--latest", "--no-confirm")
-        assert done.returncode == 0, done
+        assert done.returncode == 0, done.stderr
         assert int(server.sql("SELECT count(*) FROM t")) >= 50000
         old = [one for one in place.top.glob("main*") if (one / "the old one").exists()]
         assert len(old) == 1
