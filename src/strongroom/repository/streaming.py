@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from strongroom.chunking.cutter import ChunkerParameters, Cutter, FastCdc, cut_stream
+from strongroom.chunking.cutter import READ_SIZE, ChunkerParameters, Cutter, FastCdc, cut_stream
 from strongroom.model.entry import HOLE
 from strongroom.model.fs import Buffer
 from strongroom.model.snapshot import Stream
@@ -95,4 +95,4 @@ class Streaming:
             place += count
             return count
 
-        yield from cut_stream(cutter, readinto, most=length)
+        yield from cut_stream(cutter, readinto, min(READ_SIZE, 4 * cutter.maximum), length)
