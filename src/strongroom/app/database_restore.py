@@ -8,8 +8,10 @@ from pathlib import Path
 
 from strongroom.app.databases import client_of, found_programs, scratch_of
 from strongroom.app.dumps import Dump, DumpRequest, find_dump, refuse_without_room, write_out
+from strongroom.app.environments import admitted, target_server
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
+from strongroom.config.environments import environment_of
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import (
     InterruptError,
@@ -20,6 +22,7 @@ from strongroom.errors import (
     UsageError,
 )
 from strongroom.model.events import PhaseBegan
+from strongroom.policy.landing import NOWHERE, Landing
 from strongroom.postgres.catalog import (
     Server,
     count_rows,
@@ -36,23 +39,28 @@ from strongroom.postgres.programs import choose
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseRequest:
-    """What the command line says; ``server``: a source, if another server than it came from."""
+    """What the command line says; ``server``: a source, if another server than it came from.
+
+    ``environment``: instead of that, the environment whose server it is.
+    """
 
     dump: DumpRequest
     name: str
     server: str = ""
+    environment: str = ""
     no_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlan:
-    """What a restore would do."""
+    """What a restore would do; ``into``: the environment that the server is in."""
 
     dump: Dump
     name: str
     place: str
     server: Server
     client: str
+    into: Landing = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,9 @@ def restore_database(
     with opened_repository(run) as opened:
         reader = opened.repository.reader()
         dump = find_dump(opened, reader, request.dump)
-        settings = _settings(run, request.server or dump.source)
+        server_name = target_server(run.settings, request, dump.source)
+        into = admitted(run.settings, environment_of(server_name), dump.listed)
+        settings = _settings(run, server_name)
         with scratch_of(run, settings) as scratch:
             what = f"the dump of {dump.record.database!r}"
             programs = choose(found_programs(run, settings), dump.record.major, what)
@@ -86,7 +96,7 @@ def restore_database(
             server = server_of(client)
             _refuse(client, request, scratch, dump)
             place = client.connection.shown
-            plan = DatabasePlan(dump, request.name, place, server, programs.version)
+            plan = DatabasePlan(dump, request.name, place, server, programs.version, into)
             if not decide(plan):
                 return None
             folder = scratch / "dump"

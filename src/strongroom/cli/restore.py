@@ -9,6 +9,7 @@ import click
 
 from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
 from strongroom.cli.arguments import snapshot_and_path
+from strongroom.cli.confirming import confirm_landing
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
@@ -48,19 +49,22 @@ def run(  # noqa: PLR0913 - one for each option
     group_map: Sequence[str],
     dry_run: bool,
     no_confirm: bool,
+    environment: str | None,
+    confirm: str | None,
     **database: str | None,
 ) -> int:
     """Restore, or say what a restore would do; ``database`` is what is said of one."""
     if any(database.values()):
         others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
         refuse_others(any(others) or bool(owner_map or group_map))
+        database |= {"environment": environment, "confirm": confirm}
         return run_database(snapshot, dry_run=dry_run, no_owner=no_owner, **database)
     if to is None:
         raise click.UsageError("Missing option '--to'.")
-    if dry_run and no_confirm:
-        raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
-    if numeric_owner and no_owner:
-        raise click.UsageError("--no-owner sets no owners; give it or --numeric-owner")
+    _refuse_both(dry_run and no_confirm, "--dry-run asks nothing anyway", "--no-confirm")
+    _refuse_both(numeric_owner and no_owner, "--no-owner sets no owners", "--numeric-owner")
+    if confirm is not None and environment is None:
+        raise click.UsageError("--confirm is for an environment: give --environment too")
     name, path = snapshot_and_path(snapshot)
     request = RestoreRequest(
         snapshot=name,
@@ -74,12 +78,21 @@ def run(  # noqa: PLR0913 - one for each option
         overwrite=overwrite or ("always" if into_existing else None),
         delete=delete,
         verify=verify,
+        environment=environment or "",
     )
+    return _restore(request, dry_run=dry_run, no_confirm=no_confirm, confirm=confirm)
+
+
+def _restore(
+    request: RestoreRequest, *, dry_run: bool, no_confirm: bool, confirm: str | None
+) -> int:
     with job(progress=True) as one:
 
         def decide(plan: RestorePlan) -> bool:
             with one.progress.pause():
                 _tell_plan(one, plan, dry_run=dry_run)
+                if not dry_run:
+                    confirm_landing(one, plan.into, confirm)
                 return not dry_run and _may_go_on(one, plan, no_confirm=no_confirm)
 
         with one.progress:
@@ -90,6 +103,11 @@ def run(  # noqa: PLR0913 - one for each option
             raise RefusedError("nothing was restored: it was not confirmed")
         one.output.line("dry run: nothing was written")
     return 0
+
+
+def _refuse_both(both: bool, why: str, other: str) -> None:  # noqa: FBT001 - whether both are given
+    if both:
+        raise click.UsageError(f"{why}; give it or {other}")
 
 
 def _tell_plan(one: Job, plan: RestorePlan, *, dry_run: bool) -> None:

@@ -12,6 +12,7 @@ from strongroom.app.database_restore import (
 )
 from strongroom.app.dumps import DumpRequest
 from strongroom.cli.arguments import snapshot_and_path
+from strongroom.cli.confirming import confirm_landing
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
 
@@ -20,7 +21,8 @@ def refuse_others(given: bool) -> None:  # noqa: FBT001 - whether there are any
     """Refuse options that are for files."""
     if given:
         raise click.UsageError(
-            "a database takes --to-database, --source, --server, --no-owner and --dry-run"
+            "a database takes --to-database, --source, --server, --environment, --confirm, "
+            "--no-owner and --dry-run"
         )
 
 
@@ -31,6 +33,8 @@ def run_database(  # noqa: PLR0913 - one for each option
     to_database: str | None,
     source: str | None,
     server: str | None,
+    environment: str | None,
+    confirm: str | None,
     dry_run: bool,
     no_owner: bool,
 ) -> int:
@@ -40,10 +44,13 @@ def run_database(  # noqa: PLR0913 - one for each option
         raise click.UsageError(
             "say both: strongroom restore SNAP --database NAME --to-database NEW"
         )
+    if server and environment:
+        raise click.UsageError("give --environment or --server, not both")
     request = DatabaseRequest(
         dump=DumpRequest(snapshot=name, database=database, source=source or ""),
         name=to_database,
         server=server or "",
+        environment=environment or "",
         no_owner=no_owner,
     )
     with job(progress=True) as one:
@@ -51,6 +58,8 @@ def run_database(  # noqa: PLR0913 - one for each option
         def decide(plan: DatabasePlan) -> bool:
             with one.progress.pause():
                 _tell_plan(one, plan, dry_run=dry_run)
+                if not dry_run:
+                    confirm_landing(one, plan.into, confirm)
             return not dry_run
 
         with one.progress:
@@ -71,6 +80,7 @@ def _tell_plan(one: Job, plan: DatabasePlan, *, dry_run: bool) -> None:
         database=record.database,
         to_database=plan.name,
         server=plan.place,
+        environment=plan.into.name or None,
         server_version=plan.server.version,
         bytes=plan.dump.size,
         tables=len(record.tables),

@@ -31,6 +31,9 @@ as it was or differs when read back; everything else is restored all the same.
 
 With --database app --to-database new a database is restored into a new one, whose
 rows are counted; if anything fails, that is removed again, and the exit code is 21.
+
+An environment may refuse the data of others (restore_from), and one that is
+protected is restored into only when its name is typed, or given with --confirm.
 """
 
 
@@ -62,6 +65,8 @@ rows are counted; if anything fails, that is removed again, and the exit code is
 @click.option("--to-database", metavar="NEW", help="… into this one, which must not exist.")
 @click.option("--source", metavar="NAME", help="The source, if several have such a database.")
 @click.option("--server", metavar="NAME", help="The source whose server it goes to (its own).")
+@click.option("--environment", metavar="ENV", help="The environment that it goes into.")
+@click.option("--confirm", metavar="ENV", help="Restore into a protected environment of this name.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
 @common_options
