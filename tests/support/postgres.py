@@ -37,6 +37,9 @@ KEPT: Final = "app"
 _ALL_DATABASES: Final = "SELECT json_agg(datname) FROM pg_database"
 _ALL_ROLES: Final = """
 SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^(pg_|postgres)'"""
+_SUBSCRIPTIONS: Final = """
+SELECT coalesce(json_agg(json_build_array(datname, subname)), '[]')
+FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"""
 _EMPTY: Final = (
     "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
 )
@@ -90,6 +93,10 @@ class PostgresServer:
     def clear(self) -> None:
         """Remove what tests made; the database ``app`` is only emptied, which is faster."""
         names = json.loads(self.sql(_ALL_DATABASES))
+        for database, name in json.loads(self.sql(_SUBSCRIPTIONS)):
+            quoted = _quoted(name)
+            loose = f"ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE)"
+            self.sql(f"{loose}; DROP SUBSCRIPTION {quoted}", database)
         if KEPT in names:
             self.sql(_EMPTY, KEPT)
         for name in names:

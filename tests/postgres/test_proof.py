@@ -1,0 +1,86 @@
+"""Nothing is lost: odd databases after a backup and a restore, on other versions too."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.harness import Program
+from tests.postgres.conftest import ServerOf
+from tests.postgres.kit import configure, only
+from tests.support.compare_databases import described, differences
+from tests.support.odd_database import make_odd_database, make_owned_database
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.spec("C1", "C4", "C9")
+CARRIED = "odd"
+
+
+def carry(program: Program, server: PostgresServer, name: str, new: str, to: str = "db") -> None:
+    """Back up one database of a server, and restore it into a new one of another server."""
+    configure(program, server, more=only(name) + _others(program))
+    program.good("backup", "db")
+    program.good("restore", "latest", "--database", name, "--to-database", new, "--server", to)
+
+
+def _others(program: Program) -> str:
+    path = program.folder / "others.toml"
+    return f"\n{path.read_text()}" if path.exists() else ""
+
+
+def also_there(program: Program, **servers: PostgresServer) -> None:
+    """Describe servers as sources, so that a restore can go to them."""
+    (program.folder / "others.toml").write_text(
+        "".join(
+            f'[sources.{name}]\ntype = "postgres"\nconnection = {{ {one.connection()} }}\n'
+            f'programs = ["{one.programs}"]\n'
+            for name, one in servers.items()
+        )
+    )
+
+
+def test_from_version_to_version(server_of: ServerOf, program: Program) -> None:
+    """15, 16, 18: each restored one is what the same statements make on that very version."""
+    old, middle, new = (server_of(major) for major in (15, 16, 18))
+    try:
+        for server in (old, middle, new):
+            make_odd_database(server, CARRIED, anywhere=True)
+        # clients must be as new as the newer of both servers, so those of 18 do all of it
+        also_there(program, middle=middle, new=new)
+        carry(program, old, CARRIED, "carried", "middle")
+        natively = described(middle, CARRIED)
+        assert differences(natively, described(middle, "carried")) == []
+        carry(program, middle, "carried", "carried", "new")
+        found = differences(*(_unnamed(described(new, name)) for name in (CARRIED, "carried")))
+        assert found == []
+    finally:
+        for server in (old, middle, new):
+            server.clear()
+
+
+def _unnamed(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Without the names of NOT NULL: those of partitions are made up by 18, and had none before."""
+    named = re.compile(r"\(([^,]*),[^,]*_not_null,n,")
+    return {part: [named.sub(r"(\1,n,", line) for line in lines] for part, lines in found.items()}
+
+
+def test_by_an_owner_who_is_no_superuser(each_server: PostgresServer, program: Program) -> None:
+    """Whoever may only make databases backs up and restores what is theirs, all of it."""
+    server = each_server
+    server.sql("CREATE ROLE shop LOGIN CREATEDB")
+    make_owned_database(server, "shop", "shop")
+    connection = server.connection(user="shop")
+    more = f"{only('shop')}\nrole_passwords = false"
+    configure(program, server, connection=connection, more=more)
+    program.good("backup", "db")
+    program.good("restore", "latest", "--database", "shop", "--to-database", "again")
+    assert differences(described(server, "shop"), described(server, "again")) == []
+
+
+def test_a_second_generation(server: PostgresServer, program: Program) -> None:
+    """What was restored is backed up and restored again, and is still the same."""
+    make_odd_database(server, CARRIED)
+    carry(program, server, CARRIED, "second")
+    carry(program, server, "second", "third")
+    assert differences(described(server, CARRIED), described(server, "third")) == []
