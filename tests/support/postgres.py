@@ -41,7 +41,9 @@ _SUBSCRIPTIONS: Final = """
 SELECT coalesce(json_agg(json_build_array(datname, subname)), '[]')
 FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"""
 _EMPTY: Final = (
-    "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
+    "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC; "
+    "SELECT lo_unlink(oid) FROM pg_largeobject_metadata; ALTER DATABASE app CONNECTION LIMIT -1; "
+    "GRANT CONNECT ON DATABASE app TO PUBLIC"
 )
 _CLUSTER: Final = ("-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync", "--auth=trust")
 _ACCESS: Final = """
@@ -97,13 +99,14 @@ class PostgresServer:
             quoted = _quoted(name)
             loose = f"ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE)"
             self.sql(f"{loose}; DROP SUBSCRIPTION {quoted}", database)
+        roles = [_quoted(name) for name in json.loads(self.sql(_ALL_ROLES))]
+        forgotten = f"DROP OWNED BY {', '.join(roles)};" if roles else ""
         if KEPT in names:
-            self.sql(_EMPTY, KEPT)
+            self.sql(f"{_EMPTY}; {forgotten}", KEPT)
         for name in names:
             if name not in {KEPT, "postgres", "template0", "template1"}:
                 self.sql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
-        for name in json.loads(self.sql(_ALL_ROLES)):
-            self.sql(f"DROP ROLE {_quoted(name)}")
+        self.sql("; ".join([forgotten, *(f"DROP ROLE {name}" for name in roles)]))
 
     def make_app(self) -> None:
         """Make the database ``app`` with a table of some rows."""
