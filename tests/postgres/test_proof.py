@@ -84,3 +84,61 @@ def test_a_second_generation(server: PostgresServer, program: Program) -> None:
     carry(program, server, CARRIED, "second")
     carry(program, server, "second", "third")
     assert differences(described(server, CARRIED), described(server, "third")) == []
+
+
+def test_what_no_dump_carries(server: PostgresServer, program: Program) -> None:
+    """docs/postgres.md names these: a view that is filled anew, and what is an extension's."""
+    server.sql("CREATE DATABASE lost")
+    server.sql(
+        "CREATE TABLE t AS SELECT 1 AS a; CREATE MATERIALIZED VIEW stale AS SELECT a FROM t; "
+        "INSERT INTO t VALUES (2); CREATE EXTENSION vector; CREATE TABLE given (a int); "
+        "ALTER EXTENSION vector ADD TABLE given",
+        "lost",
+    )
+    carry(program, server, "lost", "found")
+    found = differences(described(server, "lost"), described(server, "found"))
+    rows = [line.rpartition(":")[0] for line in found if line.startswith("rows")]
+    lost = ["rows: - public.given", "rows: - public.stale", "rows: + public.stale"]
+    assert rows == lost
+    assert all("given" in line or "stale" in line for line in found)
+
+
+def test_what_only_a_superuser_dumps(server: PostgresServer, program: Program) -> None:
+    """docs/postgres.md names these: subscriptions, and the options of user mappings."""
+    server.sql("CREATE ROLE saver LOGIN; GRANT pg_read_all_data TO saver; CREATE DATABASE lost")
+    server.sql(
+        "CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false, "
+        "slot_name = NONE); CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; "
+        "CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'u')",
+        "lost",
+    )
+    more = f"{only('lost')}\nrole_passwords = false"
+    configure(program, server, connection=server.connection(user="saver"), more=more)
+    also_there(program, other=server)
+    with (program.folder / "strongroom.toml").open("a") as file:
+        file.write(_others(program))
+    program.good("backup", "db")
+    words = ("--database", "lost", "--to-database", "found", "--server", "other")
+    program.good("restore", "latest", *words)
+    found = differences(described(server, "lost"), described(server, "found"))
+    assert {line.partition(":")[0] for line in found} == {"subscriptions", "user mappings"}
+
+
+def test_a_function_that_needs_a_search_path(server: PostgresServer, program: Program) -> None:
+    """docs/postgres.md names it: pg_restore sets none, so its rows are refused; nothing is left."""
+    server.sql("CREATE DATABASE lost")
+    server.sql(
+        "CREATE TABLE other (a int); CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS "
+        "'SELECT count(*)::int FROM other'; CREATE TABLE t (a int CHECK (f(a) = 0)); "
+        "INSERT INTO t VALUES (1)",
+        "lost",
+    )
+    configure(program, server, more=only("lost"))
+    program.good("backup", "db")
+    failed = program.run("restore", "latest", "--database", "lost", "--to-database", "found")
+    assert failed.code == 21
+    assert 'relation "other" does not exist' in failed.err
+    server.sql("ALTER FUNCTION f SET search_path = public", "lost")
+    program.good("backup", "db")
+    program.good("restore", "latest", "--database", "lost", "--to-database", "found")
+    assert differences(described(server, "lost"), described(server, "found")) == []
