@@ -201,6 +201,23 @@ def test_the_check_looks_at_each_environment(estate: Program) -> None:
     assert "environments.staging.sources.app.exclude" in said["error", f"{file}:26"]
 
 
+def test_the_check_looks_at_the_repositories_of_each_environment(estate: Program) -> None:
+    """One that names none, where there is none called main; and a key that is not there."""
+    text = FILE.replace("[repositories.main]", "[repositories.near]").replace('"main"', '"near"')
+    text = text.replace('url = "far"\nkey_file = "key"', 'url = "far"\nkey_file = "gone"')
+    (estate.folder / "strongroom.toml").write_text(text)
+    env = {**NO_REPOSITORY, "STRONGROOM_KEY_FILE": None}
+    result = estate.run("config", "check", env=env)
+    assert result.code == 2
+    assert "environments.staging.repositories: none is named" in result.out
+    assert "environments.production" not in result.out
+    assert "environments.dr-test" not in result.out, "it backs up nothing"
+    assert f"the key file {estate.folder}/gone cannot be used" in result.out
+    failed = estate.run("backup", "staging", env=env)
+    assert failed.code == 2
+    assert "no repository is named" in failed.err
+
+
 def test_completion_knows_environments(estate: Program) -> None:
     """What backup takes: their names, and the sources in them."""
     env = {

@@ -51,7 +51,9 @@ def check(flags: Flags, environment: Environment) -> tuple[Path | None, list[Fin
         found.append(_of(str(path or "configuration"), error))
     else:
         found += _place(settings)
-        found += _secrets(settings)
+        there = [one for name in settings.environments for one in settings.within(name)]
+        for one in [settings, *there]:
+            found += [finding for finding in _secrets(one) if finding not in found]
         found += _retention(settings)
     if file is not None:
         found += _repositories(file, environment)
@@ -79,12 +81,15 @@ def _of(where: str, error: UsageError) -> Finding:
 
 def _place(settings: Settings) -> Iterator[Finding]:
     place = settings.place
-    if place is None and settings.archives == ArchiveSettings():  # archives need none
-        where = str(settings.config_file or "configuration")
+    where = str(settings.config_file or "configuration")
+    for name, one in settings.environments.items():
+        if one.sources and any(there is None for there, _ in one.places):
+            yield Finding(where, f"environments.{name}.repositories: none is named")
+    archives = settings.archives != ArchiveSettings()  # they need none
+    if place is None and not archives and not settings.environments:
         yield Finding(where, "no repository is named: write url below [repositories.main]")
-    elif (
-        place is not None and place.folder == settings.folder
-    ):  # one of the file is looked at with the others there
+    if place is not None and place.folder == settings.folder:
+        # one of the file is looked at with the others there
         yield from _address(place.origin, place.url, place.folder)
 
 
