@@ -142,3 +142,23 @@ def test_a_function_that_needs_a_search_path(server: PostgresServer, program: Pr
     program.good("backup", "db")
     program.good("restore", "latest", "--database", "lost", "--to-database", "found")
     assert differences(described(server, "lost"), described(server, "found")) == []
+
+
+def test_a_failed_restore_leaves_no_subscription(server: PostgresServer, program: Program) -> None:
+    """No server drops a database that has one; the restore gives it up, and leaves nothing."""
+    server.sql("CREATE ROLE passing; CREATE DATABASE replicated")
+    server.sql(
+        'CREATE SUBSCRIPTION "s""1" CONNECTION \'dbname=x\' PUBLICATION p '
+        "WITH (connect = false, slot_name = 'kept_there'); "
+        "CREATE MATERIALIZED VIEW refused AS SELECT count(*) FROM pg_authid; "
+        "ALTER MATERIALIZED VIEW refused OWNER TO passing",
+        "replicated",
+    )
+    configure(program, server, more=only("replicated"))
+    program.good("backup", "db")
+    failed = program.run("restore", "latest", "--database", "replicated", "--to-database", "new")
+    assert failed.code == 21, failed
+    assert "permission denied" in failed.err
+    names = server.sql("SELECT datname FROM pg_database").splitlines()
+    assert [name for name in names if name.startswith("new")] == []
+    assert server.sql("SELECT count(*) FROM pg_subscription") == "1"

@@ -29,12 +29,17 @@ fsync = off
 full_page_writes = off
 shared_buffers = 32MB
 max_connections = 40
+max_prepared_transactions = 2
 max_wal_size = 256MB
 autovacuum = off
 logging_collector = off
 """
 KEPT: Final = "app"
 _ALL_DATABASES: Final = "SELECT json_agg(datname) FROM pg_database"
+_PLAIN: Final = f"""
+SELECT count(*) FROM pg_database d WHERE datname = '{KEPT}' AND datdba = 10 AND datacl IS NULL
+AND datconnlimit = -1 AND NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = d.oid)
+AND shobj_description(d.oid, 'pg_database') IS NULL"""
 _ALL_ROLES: Final = """
 SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^(pg_|postgres)'"""
 _SUBSCRIPTIONS: Final = """
@@ -42,8 +47,7 @@ SELECT coalesce(json_agg(json_build_array(datname, subname)), '[]')
 FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"""
 _EMPTY: Final = (
     "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC; "
-    "SELECT lo_unlink(oid) FROM pg_largeobject_metadata; ALTER DATABASE app CONNECTION LIMIT -1; "
-    "GRANT CONNECT ON DATABASE app TO PUBLIC"
+    "SELECT lo_unlink(oid) FROM pg_largeobject_metadata"
 )
 _CLUSTER: Final = ("-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync", "--auth=trust")
 _ACCESS: Final = """
@@ -94,17 +98,17 @@ class PostgresServer:
 
     def clear(self) -> None:
         """Remove what tests made; the database ``app`` is only emptied, which is faster."""
-        names = json.loads(self.sql(_ALL_DATABASES))
+        kept = {"postgres", "template0", "template1"}
         for database, name in json.loads(self.sql(_SUBSCRIPTIONS)):
-            quoted = _quoted(name)
-            loose = f"ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE)"
-            self.sql(f"{loose}; DROP SUBSCRIPTION {quoted}", database)
+            loose = f"ALTER SUBSCRIPTION {_quoted(name)} SET (slot_name = NONE)"
+            self.sql(f"{loose}; DROP SUBSCRIPTION {_quoted(name)}", database)
         roles = [_quoted(name) for name in json.loads(self.sql(_ALL_ROLES))]
-        forgotten = f"DROP OWNED BY {', '.join(roles)};" if roles else ""
-        if KEPT in names:
+        forgotten = f"DROP OWNED BY {', '.join(roles)}" if roles else ""
+        if self.sql(_PLAIN) == "1":
             self.sql(f"{_EMPTY}; {forgotten}", KEPT)
-        for name in names:
-            if name not in {KEPT, "postgres", "template0", "template1"}:
+            kept.add(KEPT)
+        for name in json.loads(self.sql(_ALL_DATABASES)):
+            if name not in kept:
                 self.sql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
         self.sql("; ".join([forgotten, *(f"DROP ROLE {name}" for name in roles)]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from strongroom.app.machine import Run
 from strongroom.config.environments import environment_of, source_in
@@ -127,23 +127,25 @@ def admitted(settings: Settings, environment: str, listed: ListedSnapshot) -> La
     return into
 
 
-class Target(Protocol):
-    """What a request to restore a database says of where it goes."""
+def target_server(settings: Settings, server: str, environment: str, source: str) -> str:
+    """Return the source whose server is meant: the one that is named, or that of an environment.
 
-    @property
-    def server(self) -> str:
-        """A source, whose server it is."""
-        ...
+    That is the counterpart of ``source`` there, or the only one. Nothing said: ``source``.
+    ``UsageError``.
+    """
+    if not environment:
+        return server or source
+    landing_of(settings, environment)
+    there = [name for name in settings.databases if environment_of(name) == environment]
+    wanted = source_in(environment, source) if source or len(there) != 1 else there[0]
+    if wanted not in there:
+        raise UsageError(
+            f"which server of environment '{environment}' is meant?",
+            hint=f"Give --server NAME instead: {', '.join(there) or 'it has none'}.",
+        )
+    return wanted
 
-    @property
-    def environment(self) -> str:
-        """Or an environment, whose server it is."""
-        ...
 
-
-def target_server(settings: Settings, target: Target, source: str) -> str:
-    """Return the source whose server a dump of ``source`` goes to; its own if nothing is said."""
-    if target.environment:
-        landing_of(settings, target.environment)
-        return source_in(target.environment, source)
-    return target.server or source
+def landing_on(settings: Settings, server: str) -> Landing:
+    """Return what is decided about restores to the server of a source."""
+    return landing_of(settings, environment_of(server))
