@@ -53,7 +53,7 @@ def test_a_database_goes_into_another_environment(server: PostgresServer, progra
     (snapshot,) = [one for one in listed.records if one["message_type"] == "snapshot"]
     assert snapshot["sources"] == ["production.db"]
     words = ("--database", "shop_production", "--to-database", "rehearsal")
-    done = program.good("restore", snapshot["id"], *words, "--environment", "drill", "--json")
+    done = program.good("restore", "latest@production", *words, "--environment", "drill", "--json")
     assert done.record("plan")["environment"] == "drill"
     assert server.sql("SELECT count(*) FROM t", "rehearsal") == "7"
 
@@ -85,6 +85,31 @@ def test_a_protected_environment_wants_its_name(server: PostgresServer, program:
     program.good(*words, "--dry-run")
     program.good(*words, "--confirm", "production")
     assert server.sql("SELECT count(*) FROM t", "again") == "7"
+
+
+def test_whatever_changes_a_protected_environment(server: PostgresServer, program: Program) -> None:
+    """The place of a database, the way back, a table, and roles: the name of the environment."""
+    make_shops(server)
+    server.sql("CREATE ROLE gone")
+    estate(program, server)
+    program.good("backup", "production", "database")
+    server.sql("DROP ROLE gone; DROP DATABASE shop_staging")
+    database = ("--database", "shop_production")
+    for words in (
+        ("latest", *database, "--replace"),
+        (*database, "--undo", "--server", "production.db"),
+        ("latest", *database, "--replace"),
+        (*database, "--undo", "--environment", "production"),
+        ("latest", *database, "--table", "t", "--to-database", "part"),
+        ("latest", "--globals"),
+    ):
+        for wrong in ((), ("--no-confirm",), ("--confirm", "shop_production")):
+            refused = program.run("restore", *words, *wrong)
+            assert refused.code == 6, (words, wrong, refused)
+            assert "--confirm production" in refused.err
+        program.good("restore", *words, "--dry-run")
+        program.good("restore", *words, "--confirm", "production")
+    assert server.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'gone'") == "1"
 
 
 @pytest.mark.parametrize("kind", ["file", "env", "command"])
