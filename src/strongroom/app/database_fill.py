@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.app.database_feed import Feed, pour
 from strongroom.app.dumps import Dump
@@ -40,6 +40,14 @@ _QUICKLY: Final = (
 )
 
 
+class Filled(NamedTuple):
+    """What was restored; seconds that ``pg_restore`` took, and counting with the statistics."""
+
+    rows: int
+    restoring: float
+    counting: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filling:
     """Makes a database and fills it, connected to ``at`` while it makes it.
@@ -60,8 +68,8 @@ class Filling:
     chosen: Path | None = None
     tables: Sequence[Table]
 
-    def fill(self, feed: Feed, ready: str) -> int:
-        """Return the number of rows, the database being called ``ready`` then.
+    def fill(self, feed: Feed, ready: str) -> Filled:
+        """Fill it and count it; the database is called ``ready`` then.
 
         Whatever goes wrong, it is gone again.
         """
@@ -70,8 +78,12 @@ class Filling:
         self._create(properties)
         try:
             self._set(properties, end="ROLLBACK")  # what cannot be set is known before hours pass
+            clock = self.run.machine.clock
+            began = clock.elapsed()
             self._restore(feed)
+            full = clock.elapsed()
             rows = self._counted()
+            filled = Filled(rows, full - began, clock.elapsed() - full)
             self._set(properties, end="COMMIT")
             rename_together(self.client, self.at, [(self.place, ready)], self.run.machine.clock)
         except BaseException as error:
@@ -82,7 +94,7 @@ class Filling:
                 f"{error.message}; the new database {self.target!r} was removed again",
                 hint=role_hint(error),
             ) from error
-        return rows
+        return filled
 
     def _properties(self, folder: Path) -> Properties:
         if self.chosen is not None:
@@ -123,7 +135,9 @@ class Filling:
         with self.client.session(self.place) as session:
             reset = f"ALTER DATABASE {name} RESET synchronous_commit"
             sql = ";\n".join([reset, *properties.sql])
-            session.tell(f"SET standard_conforming_strings = on;\nBEGIN;\n{sql};\n{end};\n")
+            session.tell(
+                f"SET standard_conforming_strings = on;\nBEGIN READ WRITE;\n{sql};\n{end};\n"
+            )
             session.finish()
 
     def _restore(self, feed: Feed) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.app.database_feed import Feed, fed, pour, through_pipes
-from strongroom.app.database_fill import Filling, role_hint
+from strongroom.app.database_fill import Filled, Filling, role_hint
 from strongroom.app.database_swap import (
     Survey,
     leftovers,
@@ -101,7 +101,7 @@ class DatabaseReport:
     """
 
     plan: DatabasePlan
-    rows: int
+    filled: Filled
     before: str
     seconds: float
 
@@ -118,8 +118,8 @@ def restore_database(
     with opened_repository(run) as opened, _planned(run, opened, request) as work:
         if not decide(work.plan):
             return None
-        rows, before = work.carry_out()
-        return DatabaseReport(work.plan, rows, before, run.machine.clock.elapsed() - began)
+        filled, before = work.carry_out()
+        return DatabaseReport(work.plan, filled, before, run.machine.clock.elapsed() - began)
 
 
 @contextmanager
@@ -154,7 +154,8 @@ def _refuse_existing(client: Client, request: DatabaseRequest, dump: Dump, look:
     name, database = request.name, dump.record.database
     if look.ground.exists and not request.replace:
         command = f"strongroom restore {dump.listed.short_id} --database {_word(database)}"
-        server = f" --server {request.server}" if request.server else ""
+        server = f" --source {_word(request.dump.source)}" if request.dump.source else ""
+        server += f" --server {_word(request.server)}" if request.server else ""
         to = f" --to-database {_word(name)}" if name != database else ""
         raise RefusedError(
             f"database {name!r} exists on {client.connection.shown}",
@@ -206,8 +207,8 @@ class _Work:
     scratch: Path
     plan: DatabasePlan
 
-    def carry_out(self) -> tuple[int, str]:
-        """Return the number of rows, and the new name of what was replaced."""
+    def carry_out(self) -> tuple[Filled, str]:
+        """Return what was restored, and the new name of what was replaced."""
         plan, look = self.plan, self.plan.look
         for sentence in leftovers(look, plan.name):
             self.run.warn(sentence)
@@ -222,7 +223,7 @@ class _Work:
                 return self._add(feed, chosen), ""
             return self._make(feed, chosen)
 
-    def _make(self, feed: Feed, chosen: Path | None) -> tuple[int, str]:
+    def _make(self, feed: Feed, chosen: Path | None) -> tuple[Filled, str]:
         plan, look, name = self.plan, self.plan.look, self.plan.name
         stamp = free_stamp(look.names, name, self.run.machine.clock.now_ns())
         filling = Filling(
@@ -238,18 +239,20 @@ class _Work:
             chosen=chosen,
             tables=plan.tables,
         )
-        rows = filling.fill(feed, beside(name, Part.READY, stamp))
+        filled = filling.fill(feed, beside(name, Part.READY, stamp))
         if self.request.replace:
             warn_of_replication(self.run, name, look.ground)
         before = put_in_place(
             self.run, self.client, look.at, name, stamp, replaces=self.request.replace
         )
-        return rows, before
+        return filled, before
 
-    def _add(self, feed: Feed, chosen: Path) -> int:
+    def _add(self, feed: Feed, chosen: Path) -> Filled:
         """Restore into a database that exists: all of it in one transaction, or nothing."""
         name = self.plan.name
         self.run.sink(PhaseBegan("fill"))
+        clock = self.run.machine.clock
+        began = clock.elapsed()
         arguments = ["--exit-on-error", "--single-transaction", f"--use-list={chosen}"]
         if self.request.no_owner:
             arguments += ["--no-owner", "--no-privileges"]
@@ -260,10 +263,12 @@ class _Work:
                 f"{error.message}; nothing in {name!r} was changed", hint=role_hint(error)
             ) from error
         self.run.sink(PhaseBegan("count"))
+        full = clock.elapsed()
         try:
-            return count_as_dumped(self.client, name, self.plan.tables, self.jobs)
+            rows = count_as_dumped(self.client, name, self.plan.tables, self.jobs)
         except StrongroomError as error:
             raise RestoreError(
                 f"{error.message}; what was restored is in {name!r}",
                 hint="If nobody wrote to it meanwhile, restore into a new database and compare.",
             ) from error
+        return Filled(rows, full - began, clock.elapsed() - full)

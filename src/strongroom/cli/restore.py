@@ -9,7 +9,7 @@ import click
 
 from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
 from strongroom.cli.arguments import snapshot_and_path
-from strongroom.cli.confirming import Consent, agreed, landed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say

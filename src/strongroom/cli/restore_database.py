@@ -18,7 +18,7 @@ from strongroom.app.database_restore import (
 )
 from strongroom.app.dumps import DumpRequest
 from strongroom.cli.arguments import snapshot_and_path
-from strongroom.cli.confirming import Consent, agreed, landed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
 from strongroom.cli.restore_globals import run_globals
@@ -223,15 +223,18 @@ def _tell(one: Job, report: DatabaseReport, request: DatabaseRequest) -> None:
         database=plan.dump.record.database,
         to_database=plan.name,
         tables=len(plan.tables),
-        rows=report.rows,
+        rows=report.filled.rows,
         kept_as=report.before or None,
+        restore_duration=round(report.filled.restoring, 6),
+        count_duration=round(report.filled.counting, 6),
         total_duration=round(report.seconds, 6),
     )
     into = "into " if plan.changes and not report.before else ""
+    tables, rows = counted(len(plan.tables), "table"), counted(report.filled.rows, "row")
     output.line(
-        f"restored {into}{plan.name!r} in {duration(report.seconds)}: "
-        f"{counted(len(plan.tables), 'table')}, {counted(report.rows, 'row')}, as many in each as "
-        "in its dump"
+        f"restored {into}{plan.name!r} in {duration(report.seconds)} "
+        f"(pg_restore {duration(report.filled.restoring)}, counting and statistics "
+        f"{duration(report.filled.counting)}): {tables}, {rows}, as many in each as in its dump"
     )
     if report.before:
         server = request.server or plan.dump.source

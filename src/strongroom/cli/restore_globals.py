@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.app.database_globals import GlobalsRequest, ServerPlan, restore_globals
-from strongroom.cli.confirming import Consent, agreed, landed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted
 from strongroom.errors import RefusedError

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from strongroom.app.database_swap import SwapPlan, resume, undo
 from strongroom.app.environments import target_server
-from strongroom.cli.confirming import Consent, agreed, landed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted
 from strongroom.errors import RefusedError

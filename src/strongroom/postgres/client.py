@@ -138,18 +138,18 @@ class Session:
     def ask(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
         """Return the JSON value that a query gives: one row, one column."""
         self.tell(f"{sql};\n")
-        return self.heard()
+        return self.answer()
 
-    def query(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
-        """Return the one JSON value that a query gives, as ``Client.query`` does."""
-        return self.ask(sql)
-
-    def heard(self) -> Any:  # noqa: ANN401 - what the server says
-        """Return the JSON value of a query that was told before."""
+    def answer(self) -> Any:  # noqa: ANN401 - what the server says
+        """Return the JSON value of a query that was told: one row, one column."""
         line = self._child.line()
         if not line.endswith(b"\n"):
             raise self._failure()
         return json.loads(line.decode("utf-8", "surrogateescape"))
+
+    def query(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
+        """Return the one JSON value that a query gives, as ``Client.query`` does."""
+        return self.ask(sql)
 
     def finish(self) -> None:
         """End it in order; an error if anything that was told failed."""
@@ -172,7 +172,7 @@ def _sentence(text: str) -> str:
 def _hint(text: str) -> str:
     if "permission denied to create database" in text:
         return "Let the user make databases: ALTER ROLE … CREATEDB."
-    if "permission denied" in text:
+    if "permission denied for" in text:
         return "Let the user read everything: GRANT pg_read_all_data TO its role (14 and newer)."
     if "row-level security" in text:
         return "Its rows would be left out silently: give the role BYPASSRLS, or own the table."

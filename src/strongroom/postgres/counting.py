@@ -33,7 +33,7 @@ def count_as_dumped(
         turns = zip_longest(*(_batches(share) for share in shares if share), fillvalue=())
         rows = sum(_counted(sessions, turn) for turn in turns)
         if statistics is not None:
-            statistics.heard()
+            statistics.answer()
     return rows
 
 
@@ -48,7 +48,7 @@ def _counted(sessions: Sequence[Session], turn: Sequence[Sequence[Table]]) -> in
             session.tell(f"SELECT json_build_array({', '.join(map(_count, tables))});\n")
     rows = 0
     for session, tables in zip(sessions, turn, strict=True):
-        for table, count in zip(tables, session.heard() if tables else (), strict=True):
+        for table, count in zip(tables, session.answer() if tables else (), strict=True):
             if count != table.rows:
                 raise StrongroomError(
                     f"{table.schema}.{table.name} has {count:,} rows, and its dump {table.rows:,}"

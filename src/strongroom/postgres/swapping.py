@@ -20,6 +20,7 @@ from strongroom.postgres.client import Client, Session
 from strongroom.postgres.names import identifier, literal
 
 _PAUSE: Final = 0.01  # seconds between two looks at who is connected
+_PATIENCE: Final = 3.0  # seconds that we wait for those whom we may not disconnect
 _ATTEMPTS: Final = 3
 _USUAL: Final = ("postgres", "template1")
 _GONE: Final = re.compile(r'database ".*" does not exist', re.DOTALL)
@@ -140,7 +141,7 @@ def rename_together(
     names = ", ".join(literal(old) for old, _ in renames)
     for attempt in range(_ATTEMPTS):
         with client.session(at) as watcher:
-            _refuse_strangers(watcher, names)
+            _refuse_strangers(watcher, names, clock)
             try:
                 with client.session(at) as mover:
                     _move(mover, watcher, names, renames, clock)
@@ -152,14 +153,16 @@ def rename_together(
                 return
 
 
-def _refuse_strangers(watcher: Session, names: str) -> None:
-    beyond = watcher.ask(_BEYOND.format(names=names, may_end=_MAY_END))
-    if beyond:
-        raise RefusedError(
-            f"somebody is connected whom this user may not disconnect: {', '.join(beyond)}",
-            hint="Let them leave, or work as a superuser; GRANT pg_signal_backend TO the user is "
-            "enough for all who are no superusers.",
-        )
+def _refuse_strangers(watcher: Session, names: str, clock: Clock) -> None:
+    until = clock.elapsed() + _PATIENCE
+    while beyond := watcher.ask(_BEYOND.format(names=names, may_end=_MAY_END)):
+        if clock.elapsed() > until:
+            raise RefusedError(
+                f"somebody is connected whom this user may not disconnect: {', '.join(beyond)}",
+                hint="Let them leave, or work as a superuser; GRANT pg_signal_backend TO the user "
+                "is enough for all who are no superusers.",
+            )
+        clock.sleep(_PATIENCE / 10)
 
 
 def _move(
@@ -173,11 +176,11 @@ def _move(
     statements = [
         f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)};\n" for old, new in renames
     ]
-    mover.tell("".join(["BEGIN;\n", *statements, f"{_RENAMED};\n"]))
+    mover.tell("".join(["BEGIN READ WRITE;\n", *statements, f"{_RENAMED};\n"]))
     renamed = literal(f"{_RENAMED}%")
     end = _END.format(names=names, may_end=_MAY_END, renamed=renamed, mover=int(number))
     while watcher.ask(end)["works"]:
         clock.sleep(_PAUSE)
-    mover.heard()
+    mover.answer()
     mover.ask("COMMIT;\nSELECT 1")
     mover.finish()
