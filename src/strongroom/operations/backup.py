@@ -136,6 +136,13 @@ def save_snapshot(
     )
 
 
+def chunking_of(repository: Repository, kind: str) -> ChunkerParameters:
+    """Return how the files of a source of this kind are cut."""
+    if kind in _OF_ROWS:
+        return ROWS
+    return ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
+
+
 def _unusual(
     earlier: Sequence[ListedSnapshot],
     captured: Sequence[Captured],
@@ -172,10 +179,7 @@ def _capture(
 ) -> Captured:
     around = repository.around
     around.sink(PhaseBegan("backup"))
-    parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
-    if planned.source.kind in _OF_ROWS:
-        parameters = ROWS
-    ingest = Ingest(session, parameters, around)
+    ingest = Ingest(session, chunking_of(repository, planned.source.kind), around)
     name = f"walks/{planned.source.kind}-{planned.source.name}"
     last = LastWalk(walks, name)
     with new_walk(walks, name) as walk:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
 import msgspec
 
 from strongroom.archive.hashing import FileHash
-from strongroom.archive.member import Member
 from strongroom.chunking.cutter import ChunkerParameters
 from strongroom.errors import DamageError
 from strongroom.model.entry import (
@@ -29,15 +29,21 @@ from strongroom.model.entry import (
 from strongroom.model.events import Advanced, PhaseBegan, Sink
 from strongroom.model.snapshot import Counts, Order, SourceRecord, Status
 from strongroom.model.source import Loaded, Problem
-from strongroom.operations.archives.incoming import Delivered
-from strongroom.operations.backup import BackupResult, Captured, Circumstances, save_snapshot
+from strongroom.operations.archives.incoming import Delivered, Incoming
+from strongroom.operations.backup import (
+    BackupResult,
+    Captured,
+    Circumstances,
+    chunking_of,
+    save_snapshot,
+)
 from strongroom.repository.ingest import Tally
 from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.spool import Spool, Spooled
 from strongroom.repository.streaming import Streaming
-from strongroom.repository.tree import Root
+from strongroom.repository.tree import Root, is_below
 
 _WANTED: Final = 1
 _LINKED: Final = 2
@@ -47,19 +53,29 @@ _FLAGS: Final = CHANGED_WHILE_READ | SPARSE
 _Key = tuple[int, bytes]
 
 
-class Arrival(NamedTuple):
-    """What comes in: the source that it is from, its members, and what it lacks.
-
-    ``entries`` and ``size`` are what is to be expected, 0 where that is not known.
-    """
+class Part(NamedTuple):
+    """A source of what comes in: all that is at or below ``top``, a path in the tree."""
 
     name: str
     kind: str
     paths: Sequence[bytes]
+    top: bytes = b""
+
+
+class Arrival(NamedTuple):
+    """What comes in: the sources that it is from, its members, and what it lacks.
+
+    What lies below none of the ``parts`` belongs to the first one. ``below``: the folder of the
+    tree that all names are relative to. ``entries`` and ``size`` are what is to be expected, 0
+    where that is not known.
+    """
+
+    parts: Sequence[Part]
     members: Iterable[Delivered]
     problems: Sequence[Problem] = ()
     entries: int = 0
     size: int = 0
+    below: bytes = b""
 
 
 def import_archive(
@@ -69,23 +85,29 @@ def import_archive(
 
     Nothing is committed unless all of it was read and is what it must be: ``DamageError``.
     """
+    captured: list[Captured] = []
 
-    def capture(session: BackupSession) -> Captured:
-        around = repository.around
-        around.sink(PhaseBegan("import", arrival.entries, arrival.size))
-        parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
-        work = _Import(session, parameters, around.sink)
-        for delivered in arrival.members:
-            work.take(delivered)
-        return work.finish(arrival)
+    def capture(session: BackupSession, number: int) -> Captured:
+        if not captured:
+            around = repository.around
+            around.sink(PhaseBegan("import", arrival.entries, arrival.size))
+            saving = [
+                _Saving(part, chunking_of(repository, part.kind), session) for part in arrival.parts
+            ]
+            work = _Import(session, saving, arrival.below, around.sink)
+            for delivered in arrival.members:
+                work.take(delivered)
+            captured.extend(work.finish(arrival.problems))
+        return captured[number]
 
-    return save_snapshot(repository, [capture], circumstances)
+    captures = [partial(capture, number=number) for number in range(len(arrival.parts))]
+    return save_snapshot(repository, captures, circumstances)
 
 
 class _Content:
     """``Content`` of a member; its bytes come in order, and each once."""
 
-    def __init__(self, member: Member, found: FileHash | None) -> None:
+    def __init__(self, member: Incoming, found: FileHash | None) -> None:
         self._member = member
         self._pieces = member.pieces()
         self._piece = memoryview(b"")
@@ -159,28 +181,73 @@ class _Groups:
         return entry
 
 
+class _Saving:
+    """A part that is being saved."""
+
+    def __init__(self, part: Part, parameters: ChunkerParameters, session: BackupSession) -> None:
+        self.part = part
+        self.whole_below = parameters.whole_below
+        self.streaming = Streaming(session, parameters)
+        self.tally = Tally()
+
+    def count(self, entry: Entry) -> None:
+        """Count an entry of its tree."""
+        tally = self.tally
+        tally.entries += 1
+        tally.new += 1
+        if entry.kind == EntryKind.FILE:
+            tally.files += 1
+            tally.bytes += entry.size
+        elif entry.kind == EntryKind.DIRECTORY:
+            tally.directories += 1
+
+    def captured(self, root: Root) -> Captured:
+        """Return what came of it."""
+        tally, part = self.tally, self.part
+        record = SourceRecord(
+            name=part.name.encode("utf-8", "surrogateescape"),
+            kind=part.kind.encode("utf-8", "surrogateescape"),
+            order=Order.COMPONENTS,
+            paths=tuple(part.paths),
+            root=root.chunk_id,
+            levels=root.levels,
+            status=Status.INCOMPLETE if tally.problems else Status.COMPLETE,
+            position=b"",
+            counts=Counts(
+                entries=tally.entries,
+                files=tally.files,
+                directories=tally.directories,
+                bytes=tally.bytes,
+                problems=len(tally.problems),
+            ),
+            problems=self.streaming.save_problems(tally.problems),
+        )
+        return Captured(record, tally)
+
+
 class _Import:
     """Saves one archive into a session."""
 
-    def __init__(self, session: BackupSession, parameters: ChunkerParameters, sink: Sink) -> None:
+    def __init__(
+        self, session: BackupSession, saving: Sequence[_Saving], below: bytes, sink: Sink
+    ) -> None:
         self._session = session
         self._writer = session.writer
         self._hash = session.writer.hash_data
-        self._whole_below = parameters.whole_below
-        self._streaming = Streaming(session, parameters)
+        self._saving = saving
+        self._below = below + b"/" if below else b""
         self._sink = sink
         self._spool = Spool()
         self._groups = _Groups()
         self._waiting: list[tuple[bytes, bytes]] = []
         self._held = 0
         self._number = 0
-        self._tally = Tally()
 
     # -- while it comes
 
     def take(self, delivered: Delivered) -> None:
         """Save what a member brings; ``DamageError`` if that is not what was said of it."""
-        entry = _named(delivered.member.entry)
+        entry = _named(delivered.member.entry, self._below)
         if not entry.path:
             return  # the top folder itself
         mark = _WANTED if delivered.wanted else 0
@@ -199,31 +266,32 @@ class _Import:
 
     def _with_content(self, entry: Entry, delivered: Delivered) -> Entry:
         expected = delivered.expected
-        is_small = entry.size < self._whole_below
+        saving = self._part_of(entry.path)
+        is_small = entry.size < saving.whole_below
         flags = entry.flags if is_small else 0  # of a large one the holes are extents
         if expected is not None:
             flags = expected.flags & _FLAGS
         has_holes = bool(entry.flags & SPARSE)
         if not is_small or (has_holes and not flags & SPARSE):
-            saved = self._save_large(entry, delivered)
+            saved = self._save_large(entry, delivered, saving)
         else:
-            saved = self._save_small(entry, delivered), 0
+            saved = self._save_small(entry, delivered, saving.tally), 0
         return msgspec.structs.replace(entry, content=saved[0], depth=saved[1], flags=flags)
 
-    def _save_large(self, entry: Entry, delivered: Delivered) -> tuple[bytes, int]:
+    def _save_large(self, entry: Entry, delivered: Delivered, saving: _Saving) -> tuple[bytes, int]:
         found = FileHash() if delivered.expected is not None else None
 
         def tell(length: int) -> None:
-            self._tally.bytes_read += length
+            saving.tally.bytes_read += length
             self._sink(Advanced(0, length, entry.path))
 
         self._flush()
-        saved = self._streaming.save(_Content(delivered.member, found), tell)
+        saved = saving.streaming.save(_Content(delivered.member, found), tell)
         if found is not None:
             _check(entry, delivered, found)
         return saved.content, saved.depth
 
-    def _save_small(self, entry: Entry, delivered: Delivered) -> bytes:
+    def _save_small(self, entry: Entry, delivered: Delivered, tally: Tally) -> bytes:
         data = delivered.member.read()
         if delivered.expected is not None:
             found = FileHash()
@@ -234,11 +302,17 @@ class _Import:
         chunk_id = self._hash(data)
         self._waiting.append((chunk_id, data))
         self._held += len(data)
-        self._tally.bytes_read += len(data)
+        tally.bytes_read += len(data)
         self._sink(Advanced(0, len(data), entry.path))
         if self._held >= BATCH_BYTES or len(self._waiting) >= BATCH_ITEMS:
             self._flush()
         return EXTENT.pack(chunk_id, len(data))
+
+    def _part_of(self, path: bytes) -> _Saving:
+        for one in self._saving:
+            if one.part.top and is_below(path, one.part.top):
+                return one
+        return self._saving[0]
 
     def _flush(self) -> None:
         self._writer.save_data(self._waiting)
@@ -246,39 +320,22 @@ class _Import:
 
     # -- when all came
 
-    def finish(self, arrival: Arrival) -> Captured:
-        """Save the tree; ``DamageError`` for what no tree can be."""
+    def finish(self, problems: Sequence[Problem]) -> list[Captured]:
+        """Save the trees; ``DamageError`` for what no tree can be."""
         self._flush()
-        root = self._save_tree()
-        tally = self._tally
-        tally.problems += arrival.problems
-        record = SourceRecord(
-            name=arrival.name.encode("utf-8", "surrogateescape"),
-            kind=arrival.kind.encode("utf-8", "surrogateescape"),
-            order=Order.COMPONENTS,
-            paths=tuple(arrival.paths),
-            root=root.chunk_id,
-            levels=root.levels,
-            status=Status.INCOMPLETE if tally.problems else Status.COMPLETE,
-            position=b"",
-            counts=Counts(
-                entries=tally.entries,
-                files=tally.files,
-                directories=tally.directories,
-                bytes=tally.bytes,
-                problems=len(tally.problems),
-            ),
-            problems=self._streaming.save_problems(tally.problems),
-        )
-        return Captured(record, tally)
+        for problem in problems:
+            placed = problem._replace(path=(self._below + problem.path).rstrip(b"/"))
+            self._part_of(placed.path).tally.problems.append(placed)
+        if self._groups.firsts:
+            self._groups.find_bodies(self._spool.sorted())
+        return [one.captured(self._save_tree(one)) for one in self._saving]
 
-    def _save_tree(self) -> Root:
-        spool, groups = self._spool, self._groups
-        if groups.firsts:
-            groups.find_bodies(spool.sorted())
+    def _save_tree(self, saving: _Saving) -> Root:
         tree = self._writer.new_tree()
         leaf = b""
-        for entry in map(groups.placed, _last_of_each(spool.sorted())):
+        for entry in map(self._groups.placed, _last_of_each(self._spool.sorted())):
+            if self._part_of(entry.path) is not saving:
+                continue
             if leaf and entry.path.startswith(leaf):
                 raise _damaged(f"{_shown(entry.path)} lies below something that is no directory")
             leaf = b"" if entry.kind == EntryKind.DIRECTORY else entry.path + b"/"
@@ -286,19 +343,9 @@ class _Import:
                 tree.add(entry)
             except ValueError as error:
                 raise _damaged(f"{_shown(entry.path)}: {error}") from error
-            self._count(entry)
+            saving.count(entry)
             self._session.beat()
         return tree.finish()
-
-    def _count(self, entry: Entry) -> None:
-        tally = self._tally
-        tally.entries += 1
-        tally.new += 1
-        if entry.kind == EntryKind.FILE:
-            tally.files += 1
-            tally.bytes += entry.size
-        elif entry.kind == EntryKind.DIRECTORY:
-            tally.directories += 1
 
 
 def _last_of_each(spooled: Iterator[Spooled]) -> Iterator[Spooled]:
@@ -309,15 +356,15 @@ def _last_of_each(spooled: Iterator[Spooled]) -> Iterator[Spooled]:
         yield last
 
 
-def _named(entry: Entry) -> Entry:
+def _named(entry: Entry, below: bytes) -> Entry:
     """Return an entry with names relative to the top, as tar extracts one that begins with ``/``.
 
-    What else a name may not be is refused by the tree.
+    ``below`` stands before each. What else a name may not be is refused by the tree.
     """
-    if not entry.path.startswith(b"/") and not entry.link.startswith(b"/"):
+    if not below and not entry.path.startswith(b"/") and not entry.link.startswith(b"/"):
         return entry
     path, link = entry.path.lstrip(b"/"), entry.link.lstrip(b"/")
-    return msgspec.structs.replace(entry, path=path, link=link)
+    return msgspec.structs.replace(entry, path=path and below + path, link=link and below + link)
 
 
 def _check(entry: Entry, delivered: Delivered, found: FileHash) -> None:
