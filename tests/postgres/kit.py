@@ -73,7 +73,7 @@ def _script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def killed_at(server: PostgresServer, folder: Path, line: int) -> str:
+def killed_at(server: PostgresServer, folder: Path, line: int, by: str = "KILL") -> str:
     """Return a folder of programs; whoever sends the line of that number to psql is killed for it.
 
     Counted are lines that begin a statement which changes something or ends one that does, in all
@@ -90,7 +90,7 @@ def killed_at(server: PostgresServer, folder: Path, line: int) -> str:
 while IFS= read -r line; do
   case $line in ALTER*|ANALYZE*|BEGIN*|COMMIT*|CREATE*|ROLLBACK*|SELECT\\ 1*|SELECT\\ \\'*)
     echo "$line" >> {lines}
-    [ $(wc -l < {lines}) -ge {line} ] && [ {line} -gt 0 ] && kill -9 $PPID && exit;;
+    [ $(wc -l < {lines}) -ge {line} ] && [ {line} -gt 0 ] && kill -{by} $PPID && exit;;
   esac
   printf '%s\\n' "$line"
 done | {real} "$@\"""",

@@ -10,10 +10,10 @@ import pytest
 
 from strongroom.errors import DamageError, NotFoundError, UsageError
 from strongroom.postgres.choosing import Name, choose, table_name
-from strongroom.postgres.contents import Contents, ContentsEntry
 from strongroom.postgres.globals import plan_globals
 from strongroom.postgres.properties import renamed
 from strongroom.postgres.statements import statements
+from strongroom.postgres.toc import Packed, Toc, TocEntry
 from tests.cli.harness import Program
 from tests.postgres.kit import configure, only
 from tests.support.compare_databases import described, differences
@@ -362,7 +362,8 @@ def test_what_is_no_name_of_a_table() -> None:
     for bad in ("", '"', ".", "s.", '"a"b'):
         with pytest.raises(UsageError):
             table_name(bad)
-    entry = ContentsEntry(1, "TABLE", "s", "t", "", (), "", b"")
+    entry = TocEntry(1, "t", "TABLE", "", copies=True, schema="s", owner="x", data=b"", file="")
+    toc = Toc((1, 16), 0, Packed.NOT, (), "x", "18", "18", (entry,), b"")
     with pytest.raises(NotFoundError) as error:
-        choose(Contents(b"", [entry]), [Name("s", "u")], (), ())
+        choose(toc, [Name("s", "u")], (), ())
     assert "s.t" in error.value.hint

@@ -297,3 +297,27 @@ def test_an_application_goes_on_through_swap_and_undo(
 
 def _numbers(server: PostgresServer, database: str) -> set[int]:
     return set(map(int, server.sql("SELECT n FROM log", database).split()))
+
+
+def test_an_interruption_before_the_names_are_changed(
+    server: PostgresServer, program: Program
+) -> None:
+    """SIGTERM while the renames wait for their end: exit code 143, the old one is as it was, and
+    what is ready is named.
+    """
+    prepare(server, program)
+    lines = one_run_killed(server, program, 0).splitlines()
+    check_and_clear(server, program)
+    commit = len(lines) - next(n for n, line in enumerate(reversed(lines)) if "COMMIT" in line)
+    folder = killed_at(server, program.folder / "interrupted", commit, by="TERM")
+    configure(program, server, programs=folder, more=only("app"))
+    interrupted = started(program, *REPLACE, "--no-confirm")
+    _, errors = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 143, errors
+    assert rows(server) == LATER
+    (ready,) = beside(server, "app", "ready")
+    assert ready.encode() in errors
+    assert b"--resume" in errors
+    configure(program, server, more=only("app"))
+    program.good(*RESUME)
+    assert rows(server) == SAVED

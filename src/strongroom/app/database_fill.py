@@ -11,6 +11,7 @@ from strongroom.app.database_feed import Feed, pour
 from strongroom.app.dumps import Dump
 from strongroom.app.machine import Run
 from strongroom.errors import (
+    DamageError,
     InterruptError,
     RestoreError,
     RolledBackError,
@@ -26,12 +27,12 @@ from strongroom.postgres.catalog import (
     has_tablespace,
 )
 from strongroom.postgres.client import Client, Session
-from strongroom.postgres.contents import is_known, read_contents
 from strongroom.postgres.counting import count_as_dumped
 from strongroom.postgres.names import identifier
 from strongroom.postgres.properties import Properties, properties_of
 from strongroom.postgres.record import Table
 from strongroom.postgres.swapping import rename_together
+from strongroom.postgres.toc import CONTENTS, toc_of
 
 _ATTEMPTS: Final = 10
 _PAUSE: Final = 1.0  # seconds
@@ -99,15 +100,18 @@ class Filling:
     def _properties(self, folder: Path) -> Properties:
         if self.chosen is not None:
             return Properties()
-        data = (folder / "toc.dat").read_bytes()
-        if not is_known(data):
+        data = (folder / CONTENTS).read_bytes()
+        try:
+            toc = toc_of(data)
+        except DamageError:
+            raise
+        except StrongroomError as error:  # pg_restore may know what we do not
             self.run.warn(
-                "settings, rights and comment of the database itself are not restored: this "
-                "version does not know a dump that new"
+                "settings, rights and comment of the database itself are not restored: "
+                f"{error.message}"
             )
             return Properties()
-        old = self.dump.record.database
-        return properties_of(read_contents(data), old, self.place, owners=self.owners)
+        return properties_of(toc, self.dump.record.database, self.place, owners=self.owners)
 
     def _create(self, properties: Properties) -> None:
         with self.client.session(self.at) as session:

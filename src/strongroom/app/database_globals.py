@@ -15,7 +15,7 @@ from strongroom.app.environments import admitted, target_server
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
 from strongroom.config.environments import environment_of
-from strongroom.errors import RestoreError, RolledBackError, StrongroomError
+from strongroom.errors import InterruptError, RestoreError, RolledBackError, StrongroomError
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations import listing
 from strongroom.policy.landing import Landing
@@ -100,7 +100,7 @@ def _make(client: Client, at: str, plan: GlobalsPlan) -> None:
     except BaseException as error:
         if made:
             _unmake(client, at, plan, error)
-        if not isinstance(error, StrongroomError):
+        if isinstance(error, InterruptError) or not isinstance(error, StrongroomError):
             raise
         raise RolledBackError(
             f"{_without_secrets(error.message)}; no role and no tablespace was made",

@@ -32,6 +32,7 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
 from strongroom.config.environments import environment_of
 from strongroom.errors import (
+    InterruptError,
     RefusedError,
     RestoreError,
     RolledBackError,
@@ -258,6 +259,8 @@ class _Work:
             arguments += ["--no-owner", "--no-privileges"]
         try:
             pour(self.client, feed, name, arguments, f"restoring into {name!r}")
+        except InterruptError:
+            raise
         except StrongroomError as error:
             raise RolledBackError(
                 f"{error.message}; nothing in {name!r} was changed", hint=role_hint(error)
@@ -266,6 +269,8 @@ class _Work:
         full = clock.elapsed()
         try:
             rows = count_as_dumped(self.client, name, self.plan.tables, self.jobs)
+        except InterruptError:
+            raise
         except StrongroomError as error:
             raise RestoreError(
                 f"{error.message}; what was restored is in {name!r}",

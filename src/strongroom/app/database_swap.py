@@ -12,6 +12,7 @@ from strongroom.app.environments import landing_on
 from strongroom.app.machine import Run
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import (
+    InterruptError,
     NotFoundError,
     RefusedError,
     RolledBackError,
@@ -122,17 +123,18 @@ def _rename(
     run.sink(PhaseBegan("swap"))
     try:
         rename_together(client, at, renames, run.machine.clock)
-    except BaseException as error:
-        if _renamed(client, at, renames):
-            if isinstance(error, StrongroomError) and not isinstance(error, RefusedError):
-                return  # the answer was lost, not the work
-        elif isinstance(error, StrongroomError):
-            names = ", ".join(repr(old) for old, _ in renames)
-            raise RolledBackError(
-                f"{error.message}; nothing was renamed: {names} are as before",
-                hint=f"{error.hint} {hint}".strip(),
-            ) from error
-        raise
+    except StrongroomError as error:
+        done = _renamed(client, at, renames)
+        if isinstance(error, InterruptError):
+            run.warn(f"{renames[-1][1]!r} was put in place" if done else hint)
+            raise
+        if done:
+            return  # the answer was lost, not the work
+        names = ", ".join(repr(old) for old, _ in renames)
+        raise RolledBackError(
+            f"{error.message}; nothing was renamed: {names} are as before",
+            hint=f"{error.hint} {hint}".strip(),
+        ) from error
 
 
 def _renamed(client: Client, at: str, renames: Sequence[tuple[str, str]]) -> bool:
@@ -228,7 +230,8 @@ def _carry_out(
         return None
     warn_of_replication(run, plan.database, look.ground)
     renames = [(plan.database, plan.goes)] if plan.goes else []
-    _rename(run, client, look.at, [*renames, (plan.comes.name, plan.database)], "")
+    names = [*renames, (plan.comes.name, plan.database)]
+    _rename(run, client, look.at, names, "Nothing was changed; run it again.")
     return plan
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -32,11 +32,11 @@ from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore import selected_entries
 from strongroom.operations.stored_dump import StoredFiles
 from strongroom.postgres.client import Client
-from strongroom.postgres.contents import Contents, read_contents
 from strongroom.postgres.custom import custom_pieces
 from strongroom.postgres.names import RECORD, folder_name, source_path
 from strongroom.postgres.programs import choose_sound
 from strongroom.postgres.record import Record, decoded
+from strongroom.postgres.toc import Toc, toc_of
 from strongroom.repository.reader import Reader
 from strongroom.repository.repository import Repository
 from strongroom.restore.files.begin import TargetOptions, begin
@@ -56,18 +56,14 @@ class DumpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """A dump in a snapshot, and its files by name."""
+    """A dump in a snapshot; ``size`` in bytes, ``files`` by name, where they were looked for."""
 
     listed: ListedSnapshot
     source: str
     path: bytes
     record: Record
-    files: Mapping[str, Entry]
-
-    @property
-    def size(self) -> int:
-        """How many bytes it has."""
-        return sum(entry.size for entry in self.files.values())
+    size: int
+    files: Mapping[str, Entry] = field(default_factory=dict)
 
     def size_of(self, files: Collection[str]) -> int:
         """Return how many bytes some of its files have."""
@@ -101,7 +97,8 @@ def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
         for batch in selected_entries(reader, listed, path, None)
         for entry in batch
     }
-    return Dump(listed, source, path, record, files)
+    size = sum(entry.size for entry in files.values())
+    return Dump(listed, source, path, record, size, files)
 
 
 def only_source(listed: ListedSnapshot, name: str, what: str) -> str:
@@ -129,9 +126,9 @@ def record_of(repository: Repository, listed: ListedSnapshot, path: bytes) -> Re
     return decoded(read_file(repository, listed, path + b"/" + RECORD.encode()))
 
 
-def contents_of(opened: Opened, dump: Dump) -> Contents:
+def contents_of(opened: Opened, dump: Dump) -> Toc:
     """Read the table of contents of a dump."""
-    return read_contents(read_file(opened.repository, dump.listed, dump.path + b"/toc.dat"))
+    return toc_of(read_file(opened.repository, dump.listed, dump.path + b"/toc.dat"))
 
 
 def read_file(repository: Repository, listed: ListedSnapshot, path: bytes) -> bytes:

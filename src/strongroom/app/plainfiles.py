@@ -96,17 +96,19 @@ class Databases:
 
 @dataclass(slots=True)
 class _Folder:
-    """What was seen of the folder of a database, or of a file beside those."""
+    """What was seen of the folder of a database, or of a file beside those; size in bytes."""
 
-    files: dict[bytes, Entry] = field(default_factory=dict)
+    files: set[bytes] = field(default_factory=set)
     count: int = 0
     chosen: int = 0
+    size: int = 0
 
     def note(self, file: bytes, entry: Entry, *, is_chosen: bool) -> None:
         """Note an entry; ``file`` is empty where the folder itself is a file."""
-        self.files[file] = entry
+        self.files.add(file)
         self.count += 1
         self.chosen += is_chosen
+        self.size += entry.size
 
 
 def chosen_databases(
@@ -138,12 +140,11 @@ def chosen_databases(
             if seen.chosen < seen.count:
                 if seen.chosen:
                     found.parts.append(os.fsdecode(folder))
-            elif seen.files.keys() == {b""}:
+            elif seen.files == {b""}:
                 found.globals.append(Globals(listed, name, path))
-            elif {names.RECORD.encode(), _CONTENTS} <= seen.files.keys():
+            elif {names.RECORD.encode(), _CONTENTS} <= seen.files:
                 record = record_of(opened.repository, listed, path)
-                files = {os.fsdecode(file): entry for file, entry in seen.files.items()}
-                found.dumps.append(Dump(listed, name, path, record, files))
+                found.dumps.append(Dump(listed, name, path, record, seen.size))
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from strongroom.errors import NotFoundError, UsageError
-from strongroom.postgres.contents import Contents, ContentsEntry
+from strongroom.postgres.toc import Toc, TocEntry
 
 _RELATIONS: Final = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"})
 _SAID: Final = frozenset({"ACL", "COMMENT", "SECURITY LABEL"})
@@ -79,7 +79,7 @@ def table_name(text: str) -> Name:
 
 
 def choose(
-    contents: Contents, tables: Iterable[Name], schemas: Collection[str], here: Collection[str]
+    contents: Toc, tables: Iterable[Name], schemas: Collection[str], here: Collection[str]
 ) -> Choice:
     """Choose tables, and all that is in schemas, with all that belongs to them.
 
@@ -93,7 +93,7 @@ def choose(
             [
                 one
                 for one in contents.entries
-                if one.kind in _RELATIONS and (one.schema, one.name) == table
+                if one.kind in _RELATIONS and (one.schema, one.tag) == table
             ],
         )
     for schema in schemas:
@@ -106,20 +106,20 @@ def choose(
 
 @dataclass(slots=True)
 class _Choosing:
-    contents: Contents
+    contents: Toc
     taken: set[int] = field(default_factory=set)
     needed: set[int] = field(default_factory=set)
-    left_out: list[ContentsEntry] = field(default_factory=list)
-    known: dict[int, ContentsEntry] = field(init=False)
+    left_out: list[TocEntry] = field(default_factory=list)
+    known: dict[int, TocEntry] = field(init=False)
 
     def __post_init__(self) -> None:
         self.known = {one.number: one for one in self.contents.entries}
 
-    def seed(self, what: str, entries: Sequence[ContentsEntry]) -> None:
+    def seed(self, what: str, entries: Sequence[TocEntry]) -> None:
         """Take what was asked for."""
         if not entries:
             there = [
-                f"{one.schema}.{one.name}" for one in self.known.values() if one.kind == "TABLE"
+                f"{one.schema}.{one.tag}" for one in self.known.values() if one.kind == "TABLE"
             ]
             more = f" and {len(there) - _MOST_NAMED:,} more" if len(there) > _MOST_NAMED else ""
             raise NotFoundError(
@@ -138,7 +138,7 @@ class _Choosing:
                     self.taken.add(one.number)
                     self.taken.update(self._brings(one))
 
-    def _belongs(self, one: ContentsEntry) -> bool:
+    def _belongs(self, one: TocEntry) -> bool:
         if one.kind not in _BELONGS:
             return False
         to = [self.known[n] for n in one.depends if n in self.taken]
@@ -146,13 +146,13 @@ class _Choosing:
             return any(it.kind == "TABLE" for it in to)
         return bool(to)
 
-    def _brings(self, one: ContentsEntry) -> list[int]:
+    def _brings(self, one: TocEntry) -> list[int]:
         """Return what comes with an entry: the sequence of a column, a partition of its table."""
         if one.kind not in {"SEQUENCE OWNED BY", "TABLE ATTACH"}:
             return []
-        own = (one.schema, one.name)
+        own = (one.schema, one.tag)
         found = [self.known[n] for n in one.depends if n in self.known]
-        return [it.number for it in found if (it.schema, it.name) == own]
+        return [it.number for it in found if (it.schema, it.tag) == own]
 
     def leave_out(self) -> None:
         """Leave out what joins two things of which one is not restored."""
@@ -166,7 +166,7 @@ class _Choosing:
                     self.taken.remove(number)
                     self.left_out.append(one)
 
-    def _of_whole(self, one: ContentsEntry, away: Iterable[int]) -> bool:
+    def _of_whole(self, one: TocEntry, away: Iterable[int]) -> bool:
         """Whether it is a trigger that a partition only has with its whole, which is away."""
         return one.kind == "TRIGGER" and any(self.known[n].kind == "TRIGGER" for n in away)
 
@@ -174,7 +174,7 @@ class _Choosing:
         """Take schemas that are not there, and into a new database all that must be before."""
         schemas = {self.known[number].schema for number in self.taken} - set(here)
         waiting = [
-            one for one in self.known.values() if one.kind == "SCHEMA" and one.name in schemas
+            one for one in self.known.values() if one.kind == "SCHEMA" and one.tag in schemas
         ]
         if not here:
             waiting += [self.known[n] for number in self.taken for n in self._before(number)]
@@ -185,7 +185,7 @@ class _Choosing:
                 waiting += [self.known[n] for n in self._before(one.number)]
                 schemas = {one.schema}
                 waiting += [
-                    it for it in self.known.values() if it.kind == "SCHEMA" and it.name in schemas
+                    it for it in self.known.values() if it.kind == "SCHEMA" and it.tag in schemas
                 ]
         for one in self.known.values():
             if one.kind in _SAID and self.needed.intersection(one.depends):
@@ -203,29 +203,29 @@ class _Choosing:
         return Choice(
             numbers=[one.number for one in every],
             files=frozenset(one.file for one in every if one.file),
-            relations=[Name(one.schema, one.name) for one in every if one.kind in _RELATIONS],
+            relations=[Name(one.schema, one.tag) for one in every if one.kind in _RELATIONS],
             left_out=[
-                f"{_TOLD.get(one.kind, one.kind.lower())} {one.schema}.{one.name}"
+                f"{_TOLD.get(one.kind, one.kind.lower())} {one.schema}.{one.tag}"
                 for one in self.left_out
                 if one.kind != "INDEX ATTACH"
             ],
             empty=[
-                Name(one.schema, one.name)
+                Name(one.schema, one.tag)
                 for one in every
                 if one.kind == "TABLE" and one.number in self.needed
             ],
         )
 
 
-def _in(one: ContentsEntry, schema: str) -> bool:
-    return one.schema == schema or (one.kind == "SCHEMA" and one.name == schema)
+def _in(one: TocEntry, schema: str) -> bool:
+    return one.schema == schema or (one.kind == "SCHEMA" and one.tag == schema)
 
 
-def _is_schema(one: ContentsEntry, here: Collection[str]) -> bool:
+def _is_schema(one: TocEntry, here: Collection[str]) -> bool:
     """Whether an entry is a schema that is there already, or something said of it."""
     if one.kind == "SCHEMA":
-        return one.name in here
-    return one.kind in _SAID and one.name in {f"SCHEMA {name}" for name in here}
+        return one.tag in here
+    return one.kind in _SAID and one.tag in {f"SCHEMA {name}" for name in here}
 
 
 def _plain(quoted: str | None) -> str:

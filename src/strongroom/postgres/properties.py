@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from strongroom.errors import DamageError
-from strongroom.postgres.contents import Contents, ContentsEntry
 from strongroom.postgres.names import identifier
 from strongroom.postgres.statements import Statement, statements, unquoted
+from strongroom.postgres.toc import Toc, TocEntry
 
 _KINDS: Final = frozenset({"DATABASE", "DATABASE PROPERTIES"})
 _SAID: Final = frozenset({"ACL", "COMMENT", "SECURITY LABEL"})
@@ -37,17 +37,17 @@ class Properties:
     tablespace: str = ""
 
 
-def properties_of(contents: Contents, old: str, new: str, *, owners: bool) -> Properties:
+def properties_of(contents: Toc, old: str, new: str, *, owners: bool) -> Properties:
     """Return what a dump says of its database ``old``, for one that is called ``new``.
 
     Without ``owners`` whatever names a role is left out. ``DamageError`` if it says anything else.
     """
-    said = [one.sql for one in contents.entries if _is_about_the_database(one)]
+    said = [one.definition for one in contents.entries if _is_about_the_database(one)]
     return renamed("".join(said), old, new, owners=owners)
 
 
-def _is_about_the_database(entry: ContentsEntry) -> bool:
-    said = entry.kind in _SAID and not entry.schema and entry.name.startswith("DATABASE ")
+def _is_about_the_database(entry: TocEntry) -> bool:
+    said = entry.kind in _SAID and not entry.schema and entry.tag.startswith("DATABASE ")
     return entry.kind in _KINDS or said
 
 
