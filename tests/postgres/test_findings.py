@@ -85,6 +85,9 @@ def test_known_holes(major: int, version: str, hole: str) -> None:
     found = of_programs(Programs(Path("/usr/lib"), major, version))
     assert (found.level is Level.WARNING) == bool(hole)
     assert hole in found.text
+    unsound = not Programs(Path("/usr/lib"), major, version).sound
+    assert ("restores refuse it" in found.text) == unsound
+    assert ("CVE-2025-8714" in found.text) == unsound
 
 
 def test_room_for_the_largest() -> None:

@@ -83,15 +83,20 @@ def of_programs(chosen: Programs) -> Finding:
     """Judge the client programs that would be used."""
     match = _MINOR.match(chosen.version)
     number = int(match[1]) if match else None  # none of a version that is yet to come
-    for hole, mended in _HOLES:
-        least = mended.get(chosen.major)
-        if number is not None and least is not None and number < least:
-            return warning(
-                "programs",
-                f"{chosen.version} in {chosen.folder} has a known hole: {hole}; {chosen.major}."
-                f"{least} has not",
-                f"apt-get install --only-upgrade postgresql-client-{chosen.major}",
-            )
+    holes = [
+        (mended[chosen.major], hole)
+        for hole, mended in _HOLES
+        if number is not None and number < mended.get(chosen.major, 0)
+    ]
+    if holes:
+        least, _ = max(holes)
+        refused = "" if chosen.sound else "; restores refuse it"
+        return warning(
+            "programs",
+            f"{chosen.version} in {chosen.folder} has known holes: "
+            f"{'; '.join(hole for _, hole in holes)}{refused}; {chosen.major}.{least} has not",
+            f"apt-get install --only-upgrade postgresql-client-{chosen.major}",
+        )
     return ok("programs", f"client programs {chosen.version} in {chosen.folder}")
 
 
