@@ -50,7 +50,7 @@ def snapshots(program: Program) -> int:
 def spoiled(server: PostgresServer, folder: Path, mischief: str, program: str = "pg_dump") -> str:
     """Return a folder of programs of which one does its work, and then what ``mischief`` says.
 
-    In it ``$out`` is what a dump was written to, and ``$to`` says how to connect to the database
+    In it ``$out`` is what a dump was written to, and ``$into`` says how to connect to the database
     that it was restored into. What only looks is left alone.
     """
     folder.mkdir()
@@ -61,7 +61,7 @@ def spoiled(server: PostgresServer, folder: Path, mischief: str, program: str = 
         folder / program,
         f"""\
 case "$1" in --version|--list|--file=/dev/null|--file=-) exec {real} "$@";; esac
-for word; do case $word in --file=*) out=${{word#--file=}};; *dbname=*) to=$word;; esac; done
+for word; do case $word in --file=*) out=${{word#--file=}};; *dbname=*) into=$word;; esac; done
 {real} "$@" || exit
 {mischief}""",
     )

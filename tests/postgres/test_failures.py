@@ -168,7 +168,7 @@ def test_a_restore_that_is_not_whole_leaves_no_database(
 ) -> None:
     """Exit code 21 and why; also where pg_restore said that all is well."""
     server.make_app()
-    psql = f'{server.programs}/psql -X -q -d "$to"'
+    psql = f'{server.programs}/psql -X -q -d "$into"'
     folder = spoiled(
         server, program.folder / "programs", mischief.format(psql=psql), program="pg_restore"
     )

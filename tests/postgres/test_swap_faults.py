@@ -153,7 +153,7 @@ def test_the_server_crashes_while_it_is_filled(server: PostgresServer, program: 
     """A backend is killed, and the server starts again: exit code 21, nothing is left of it."""
     prepare(server, program)
     backend = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
-    mischief = f'exec {server.programs}/psql -X -d "$to" -c "SELECT pg_sleep(60)"'
+    mischief = f'exec {server.programs}/psql -X -d "$into" -c "SELECT pg_sleep(60)"'
     folder = spoiled(server, program.folder / "programs", mischief, program="pg_restore")
     configure(program, server, programs=folder, more=only("app"))
     restore = started(program, *REPLACE, "--no-confirm")
@@ -230,7 +230,7 @@ def test_the_name_is_taken_meanwhile(server: PostgresServer, program: Program) -
     ours stays whole, and can take its place when that is asked for.
     """
     prepare(server, program)
-    mischief = f'{server.programs}/psql -X -q -d "$to" -c "CREATE DATABASE fresh"'
+    mischief = f'{server.programs}/psql -X -q -d "$into" -c "CREATE DATABASE fresh"'
     folder = spoiled(server, program.folder / "programs", mischief, program="pg_restore")
     configure(program, server, programs=folder, more=only("app"))
     result = program.run("restore", "latest", "--database", "app", "--to-database", "fresh")
@@ -251,7 +251,7 @@ def test_a_restore_that_is_interrupted_keeps_the_old_one(
     """A killed pg_restore, or a row that is missing in the end: exit code 21, the old one stays."""
     prepare(server, program)
     for number, mischief in enumerate(
-        ("kill -9 $$", f'{server.programs}/psql -X -q -d "$to" -c "DELETE FROM t WHERE g = 7"')
+        ("kill -9 $$", f'{server.programs}/psql -X -q -d "$into" -c "DELETE FROM t WHERE g = 7"')
     ):
         folder = program.folder / f"programs-{number}"
         programs = spoiled(server, folder, mischief, program="pg_restore")

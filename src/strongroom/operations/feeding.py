@@ -76,6 +76,7 @@ class _Feed:
         self._pieces: deque[memoryview] = deque()
         self._coming: _Window | None = None
         self._size = _FIRST
+        self._is_read = False
 
     @property
     def is_done(self) -> bool:
@@ -93,8 +94,9 @@ class _Feed:
             written = os.writev(self.fd, list(islice(self._pieces, _AT_ONCE)))
         except BlockingIOError:
             return 0
-        if self._coming is None and written < self._left:
-            self._coming = self._next()  # somebody reads, so more will be wanted
+        if self._is_read and self._coming is None and written < self._left:
+            self._coming = self._next()
+        self._is_read = True  # a pipe that was filled takes more when somebody reads it
         self._left -= written
         self._forget(written)
         return written
