@@ -92,6 +92,13 @@ class FileReading(Protocol):
         """
         ...
 
+    def has_writer(self, fd: int) -> bool | None:
+        """Whether anybody has this file open for writing; None where the system does not tell.
+
+        ``fd`` must be open for reading only. A file that is just being made may have none yet.
+        """
+        ...
+
     def drop_cache(self, fd: int) -> None:
         """``posix_fadvise`` with ``DONTNEED``: what is read next comes from the disk."""
         ...
@@ -114,6 +121,13 @@ class FileWriting(Protocol):
 
     def truncate(self, fd: int, size: int) -> None:
         """``ftruncate``."""
+        ...
+
+    def punch(self, fd: int, offset: int, size: int) -> bool:
+        """Give back the room of these bytes, which are zeros then; the file stays as long as it is.
+
+        False where the file system cannot do that.
+        """
         ...
 
     def fsync(self, fd: int) -> None:

@@ -27,16 +27,14 @@ from strongroom.model.entry import (
     sort_key,
 )
 from strongroom.model.events import Advanced, PhaseBegan, Sink
-from strongroom.model.snapshot import Counts, Order, SourceRecord, Status
 from strongroom.model.source import Loaded, Problem
 from strongroom.operations.archives.incoming import Delivered
 from strongroom.operations.backup import BackupResult, Captured, Circumstances, save_snapshot
-from strongroom.repository.ingest import Tally
-from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.spool import Spool, Spooled
 from strongroom.repository.streaming import Streaming
+from strongroom.repository.tally import Tally, source_record
 from strongroom.repository.tree import Root
 
 _WANTED: Final = 1
@@ -165,14 +163,11 @@ class _Import:
     def __init__(self, session: BackupSession, parameters: ChunkerParameters, sink: Sink) -> None:
         self._session = session
         self._writer = session.writer
-        self._hash = session.writer.hash_data
         self._whole_below = parameters.whole_below
         self._streaming = Streaming(session, parameters)
         self._sink = sink
         self._spool = Spool()
         self._groups = _Groups()
-        self._waiting: list[tuple[bytes, bytes]] = []
-        self._held = 0
         self._number = 0
         self._tally = Tally()
 
@@ -217,7 +212,6 @@ class _Import:
             self._tally.bytes_read += length
             self._sink(Advanced(0, length, entry.path))
 
-        self._flush()
         saved = self._streaming.save(_Content(delivered.member, found), tell)
         if found is not None:
             _check(entry, delivered, found)
@@ -231,45 +225,21 @@ class _Import:
             _check(entry, delivered, found)
         if not data:
             return b""
-        chunk_id = self._hash(data)
-        self._waiting.append((chunk_id, data))
-        self._held += len(data)
+        chunk_id = self._streaming.chunks.add(data)
         self._tally.bytes_read += len(data)
         self._sink(Advanced(0, len(data), entry.path))
-        if self._held >= BATCH_BYTES or len(self._waiting) >= BATCH_ITEMS:
-            self._flush()
         return EXTENT.pack(chunk_id, len(data))
-
-    def _flush(self) -> None:
-        self._writer.save_data(self._waiting)
-        self._waiting, self._held = [], 0
 
     # -- when all came
 
     def finish(self, arrival: Arrival) -> Captured:
         """Save the tree; ``DamageError`` for what no tree can be."""
-        self._flush()
+        self._streaming.chunks.flush()
         root = self._save_tree()
         tally = self._tally
         tally.problems += arrival.problems
-        record = SourceRecord(
-            name=arrival.name.encode("utf-8", "surrogateescape"),
-            kind=arrival.kind.encode("utf-8", "surrogateescape"),
-            order=Order.COMPONENTS,
-            paths=tuple(arrival.paths),
-            root=root.chunk_id,
-            levels=root.levels,
-            status=Status.INCOMPLETE if tally.problems else Status.COMPLETE,
-            position=b"",
-            counts=Counts(
-                entries=tally.entries,
-                files=tally.files,
-                directories=tally.directories,
-                bytes=tally.bytes,
-                problems=len(tally.problems),
-            ),
-            problems=self._streaming.save_problems(tally.problems),
-        )
+        record = source_record(tally, (arrival.name, arrival.kind), root, self._streaming)
+        record = msgspec.structs.replace(record, paths=tuple(arrival.paths))
         return Captured(record, tally)
 
     def _save_tree(self) -> Root:
@@ -286,19 +256,10 @@ class _Import:
                 tree.add(entry)
             except ValueError as error:
                 raise _damaged(f"{_shown(entry.path)}: {error}") from error
-            self._count(entry)
+            self._tally.count(entry)
+            self._tally.new += 1
             self._session.beat()
         return tree.finish()
-
-    def _count(self, entry: Entry) -> None:
-        tally = self._tally
-        tally.entries += 1
-        tally.new += 1
-        if entry.kind == EntryKind.FILE:
-            tally.files += 1
-            tally.bytes += entry.size
-        elif entry.kind == EntryKind.DIRECTORY:
-            tally.directories += 1
 
 
 def _last_of_each(spooled: Iterator[Spooled]) -> Iterator[Spooled]:

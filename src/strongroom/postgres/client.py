@@ -125,6 +125,10 @@ class Session:
     def ask(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
         """Return the JSON value that a query gives: one row, one column."""
         self.tell(f"{sql};\n")
+        return self.answer()
+
+    def answer(self) -> Any:  # noqa: ANN401 - what the server says
+        """Return the JSON value of a query that was told: one row, one column."""
         line = self._child.line()
         if not line.endswith(b"\n"):
             raise self._failure()
