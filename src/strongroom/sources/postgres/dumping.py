@@ -163,11 +163,11 @@ def _pieces(dump: Dump, follower: Follower, child: Attended, what: str) -> Itera
 def _while_at_work(follower: Follower, child: Attended, room: Room) -> Iterator[Piece | None]:
     idle = 0
     while child.ended(_SOON if idle < _A_WHILE else _LATE) is None:
-        came = False
-        for piece in follower.look(all_of_it=room.held):
+        came, all_of_it = False, room.held
+        for piece in follower.look(all_of_it=all_of_it):
             came = True
             yield piece
-        room.make(follower)
+        room.make(follower, all_of_it=all_of_it)
         idle = 0 if came else idle + 1
         if idle and not idle % _A_WHILE:
             yield None

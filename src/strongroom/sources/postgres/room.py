@@ -38,13 +38,14 @@ class Room:
         self.held = False
         self._allow()
 
-    def make(self, follower: Follower) -> None:
+    def make(self, follower: Follower, *, all_of_it: bool) -> None:
         """Give back what was read, if that is worth it; let a dump go on for which there is room.
 
-        ``RefusedError`` if none can be made.
+        ``all_of_it``: the last look was for that, and began when the dump was held.
+        ``RefusedError`` if no room can be made.
         """
         if self.held:
-            if not follower.unread:
+            if all_of_it and not follower.unread:
                 follower.release()
                 self._allow()
                 with self._lock:
