@@ -285,7 +285,7 @@ def test_no_argument_and_no_variable_holds_a_password(
     quoted = PASSWORD.replace("'", "''")
     server.sql(f"CREATE ROLE with_password LOGIN SUPERUSER PASSWORD '{quoted}'")
     seen = tmp_path / "seen"
-    mischief = f'(cat /proc/$$/cmdline; env; stat -c "%a %n" "$PGPASSFILE") > {seen}'
+    mischief = f'(cat /proc/$$/cmdline; env; stat -c "%a %n" "$PGPASSFILE") > {seen}; put'
     folder = spoiled(server, program.folder / "programs", mischief)
     command = program.folder / "password"
     command.write_text(PASSWORD)

@@ -92,13 +92,6 @@ class FileReading(Protocol):
         """
         ...
 
-    def has_writer(self, fd: int) -> bool | None:
-        """Whether anybody has this file open for writing; None where the system does not tell.
-
-        ``fd`` must be open for reading only. A file that is just being made may have none yet.
-        """
-        ...
-
     def drop_cache(self, fd: int) -> None:
         """``posix_fadvise`` with ``DONTNEED``: what is read next comes from the disk."""
         ...
@@ -123,19 +116,30 @@ class FileWriting(Protocol):
         """``ftruncate``."""
         ...
 
-    def punch(self, fd: int, offset: int, size: int) -> bool:
-        """Give back the room of these bytes, which are zeros then; the file stays as long as it is.
-
-        False where the file system cannot do that.
-        """
-        ...
-
     def fsync(self, fd: int) -> None:
         """``fsync`` of a file or directory; a failure must never be tried again."""
         ...
 
     def syncfs(self, fd: int) -> None:
         """``syncfs`` of the file system that holds ``fd``."""
+        ...
+
+
+class Following(Protocol):
+    """Files that somebody else writes."""
+
+    def has_writer(self, fd: int) -> bool | None:
+        """Whether anybody has this file open for writing; None where the system does not tell.
+
+        ``fd`` must be open for reading only. A file that is just being made may have none yet.
+        """
+        ...
+
+    def punch(self, fd: int, offset: int, size: int) -> bool:
+        """Give back the room of these bytes, which are zeros then; the file stays as long as it is.
+
+        False where the file system cannot do that.
+        """
         ...
 
 
@@ -227,5 +231,5 @@ class Attributes(Protocol):
         ...
 
 
-class Fs(FileReading, FileWriting, Naming, Attributes, Protocol):
+class Fs(FileReading, FileWriting, Following, Naming, Attributes, Protocol):
     """The whole port."""

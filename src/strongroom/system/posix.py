@@ -128,24 +128,6 @@ class PosixReading:
             return False
         return True
 
-    def has_writer(self, fd: int) -> bool | None:
-        """See ``FileReading``; by a lease (fcntl(2)), which the kernel refuses while there is one.
-
-        It is given back at once. Whoever opens the file for writing in this very moment waits so
-        long, and the signal that says so to us is one that is ignored; the usual one kills.
-        """
-        try:
-            fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except BlockingIOError:
-            return True
-        except OSError as error:
-            if error.errno in _NO_LEASES:
-                return None
-            raise
-        return False
-
     def drop_cache(self, fd: int) -> None:
         """See ``FileReading``."""
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -171,14 +153,6 @@ class PosixWriting:
         """See ``FileWriting``."""
         os.ftruncate(fd, size)
 
-    def punch(self, fd: int, offset: int, size: int) -> bool:
-        """See ``FileWriting``."""
-        if _fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(offset), ctypes.c_int64(size)) == 0:
-            return True
-        if ctypes.get_errno() in _NO_HOLES:
-            return False
-        raise _last_error(b"/proc/self/fd/%d" % fd)
-
     def fsync(self, fd: int) -> None:
         """See ``FileWriting``."""
         os.fsync(fd)
@@ -187,6 +161,36 @@ class PosixWriting:
         """See ``FileWriting``."""
         if _syncfs(fd) != 0:
             raise _last_error(b"/proc/self/fd/%d" % fd)
+
+
+class PosixFollowing:
+    """See ``Following``."""
+
+    def has_writer(self, fd: int) -> bool | None:
+        """See ``Following``; by a lease (fcntl(2)), which the kernel refuses while there is one.
+
+        It is given back at once. Whoever opens the file for writing in this very moment waits so
+        long, and the signal that says so to us is one that is ignored; the usual one kills.
+        """
+        try:
+            fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno in _NO_LEASES:
+                return None
+            raise
+        return False
+
+    def punch(self, fd: int, offset: int, size: int) -> bool:
+        """See ``Following``."""
+        if _fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(offset), ctypes.c_int64(size)) == 0:
+            return True
+        if ctypes.get_errno() in _NO_HOLES:
+            return False
+        raise _last_error(b"/proc/self/fd/%d" % fd)
 
 
 class PosixNaming:
@@ -286,7 +290,7 @@ class PosixAttributes:
         os.removexattr(b"/proc/self/fd/%d/%s" % (dir_fd, name), key, follow_symlinks=False)
 
 
-class PosixFs(PosixReading, PosixWriting, PosixNaming, PosixAttributes):
+class PosixFs(PosixReading, PosixWriting, PosixFollowing, PosixNaming, PosixAttributes):
     """The file system of this machine; an ``Fs`` without state, safe in any thread."""
 
 
