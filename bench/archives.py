@@ -112,7 +112,7 @@ def _said(found: dict[str, list[dict[str, Run]]], sizes: dict[str, int]) -> str:
         "the size (aim at most 1.05).\n\n"
         f"To create it took {_cpu(found[ours], 'create'):.1f} seconds of processor time, the\n"
         "reading back of what was written included: two processors cannot do that in less than\n"
-        "half of it. A lower level (`--level 3`, `--level 2`) is faster and larger.\n"
+        "half of it. A lower level (`--level 1`) is faster and larger.\n"
         "A restore does far more than `tar xzf`, and takes longer: it reads the archive whole\n"
         "before the first file is written, and reads back every file after.\n"
     )

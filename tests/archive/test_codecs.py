@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import tracemalloc
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -76,17 +77,28 @@ def test_the_bytes_depend_on_nothing_but_the_data(codec: Codec) -> None:
     assert first == _compressed(codec, data, jobs=3, step=1 << 20)
 
 
+def test_each_block_of_gzip_stands_by_itself() -> None:
+    """What is behind a damaged block can still be had: each member opens without the others."""
+    data = _sample((2 << 20) + 5)
+    rest = _compressed(Codec.GZIP, data)
+    sizes: list[int] = []
+    while rest:
+        member = zlib.decompressobj(31)
+        opened = member.decompress(rest)
+        assert member.eof
+        assert opened == data[sum(sizes) : sum(sizes) + len(opened)]
+        sizes.append(len(opened))
+        rest = member.unused_data
+    assert sizes == [1 << 20, 1 << 20, 5]
+
+
 def test_public_programs_read_it(tmp_path: Path) -> None:
-    """gzip, zstd and Python test and read it; it is one member, one frame."""
+    """gzip, zstd and Python test and read it, members and all."""
     data = _sample((3 << 20) + 5)
     packed = _compressed(Codec.GZIP, data)
     (tmp_path / "x.gz").write_bytes(packed)
     subprocess.run(["gzip", "-t", tmp_path / "x.gz"], check=True)
     assert gzip.decompress(packed) == data
-    listed = subprocess.run(
-        ["gzip", "-l", tmp_path / "x.gz"], check=True, capture_output=True
-    ).stdout
-    assert str(len(data)).encode() in listed
     frame = _compressed(Codec.ZSTD, data)
     (tmp_path / "x.zst").write_bytes(frame)
     unpacked = subprocess.run(
@@ -231,7 +243,7 @@ def test_an_error_of_the_writer_ends_it(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "levels"), [(Codec.GZIP, range(1, 10)), (Codec.ZSTD, range(1, 20, 6))]
+    ("codec", "levels"), [(Codec.GZIP, range(1, 13, 3)), (Codec.ZSTD, range(1, 20, 6))]
 )
 def test_levels(codec: Codec, levels: range) -> None:
     """Each level is taken, higher ones are smaller in the end, others are refused."""
@@ -244,7 +256,7 @@ def test_levels(codec: Codec, levels: range) -> None:
         assert _decompressed(codec, out.data) == data
         sizes.append(len(out.data))
     assert sizes[-1] < sizes[0]
-    for level in (0, 20 if codec is Codec.ZSTD else 10):
+    for level in (0, 20 if codec is Codec.ZSTD else 13):
         with pytest.raises(UsageError), compressing(codec, Sink().write, level=level):
             pass
 

@@ -17,7 +17,7 @@ from strongroom.archive.naming import ArchiveId
 from strongroom.archive.shelf import Shelved, State
 from strongroom.clock import rfc3339
 from strongroom.errors import StrongroomError
-from strongroom.operations.archives.ages import created_ns, freshness
+from strongroom.operations.archives.ages import freshness
 from strongroom.operations.archives.cleanup import DAY_NS, Ages, choose
 from tests.archives.project import DAY, Project, QuickFs, foreign, within
 from tests.support.crash import SimulatedCrash
@@ -122,17 +122,17 @@ def test_never_the_last(listed: list[Shelved], days: int, other: int) -> None:
     assert [one.one for one in verdicts] == listed
     good = [one for one in listed if one.state is State.GOOD and not one.id.before_restore]
     if good:
-        newest = max(created_ns(one) for one in good)
-        assert any(created_ns(one) == newest for one in kept if one in good)
+        newest = max(one.created_ns for one in good)
+        assert any(one.created_ns == newest for one in kept if one in good)
     names = {str(one.id) for one in gone if one.is_archive}
     for one in kept:
         if one.metadata is not None:
             assert not names & set(one.metadata.chain[:-1])
     for one in gone:
-        assert NOW - created_ns(one) > (other if one.id.before_restore else days) * DAY_NS
+        assert NOW - one.created_ns > (other if one.id.before_restore else days) * DAY_NS
         assert one.state is not State.UNFINISHED
         if not one.id.before_restore and one.state is not State.FAILED:
-            assert any(created_ns(each) > created_ns(one) for each in good)
+            assert any(each.created_ns > one.created_ns for each in good)
     assert all(not verdict.goes for verdict in choose(kept, NOW, ages)) or any(
         one.metadata and one.metadata.chain for one in listed
     )
@@ -256,8 +256,8 @@ def test_times_that_cannot_be_read() -> None:
     one = shelved(1, 1)
     assert one.metadata is not None
     broken = msgspec.structs.replace(one.metadata, created="yesterday")
-    assert created_ns(one._replace(metadata=broken)) > 0
-    assert created_ns(Shelved(ArchiveId("99999999_999999"), State.DAMAGED, "x")) == 0
+    assert one._replace(metadata=broken).created_ns > 0
+    assert Shelved(ArchiveId("99999999_999999"), State.DAMAGED, "x").created_ns == 0
 
 
 @pytest.mark.spec("A8")

@@ -26,7 +26,12 @@ def _shelf(tmp_path: Path) -> Shelf:
 
 
 def _put(
-    shelf: Shelf, one: ArchiveId, folder: str = "", status: str = "", chain: tuple[str, ...] = ()
+    shelf: Shelf,
+    one: ArchiveId,
+    folder: str = "",
+    status: str = "",
+    chain: tuple[str, ...] = (),
+    created: str = "",
 ) -> Path:
     path = Path(shelf.path) / (folder or one.folder)
     path.mkdir(parents=True)
@@ -38,6 +43,7 @@ def _put(
         verified="now",
         status=status,
         chain=chain,
+        created=created,
     )
     (path / one.metadata).write_bytes(write_metadata(metadata))
     return path
@@ -168,3 +174,12 @@ def test_many_at_once(project: Project) -> None:
     assert {one.state for one in project.shelf().listed()} == {State.GOOD}
     assert len(project.names()) == 4
     project.cli("archive", "verify", "--all")
+
+
+def test_the_end_of_summer_time(shelf: Shelf) -> None:
+    """The hour that comes twice: the later archive is the latest, though its name is the lower."""
+    before, after = ArchiveId("20251026_025000"), ArchiveId("20251026_021500")
+    _put(shelf, before, created="2025-10-26T00:50:00Z")
+    _put(shelf, after, created="2025-10-26T01:15:00Z")
+    assert [one.id for one in shelf.listed()] == [before, after]
+    assert shelf.find("latest").id == after

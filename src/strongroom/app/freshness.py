@@ -8,10 +8,10 @@ from strongroom.app.archives.place import place_of, shelf_of
 from strongroom.app.choosing import Chosen
 from strongroom.app.listing import snapshots
 from strongroom.app.machine import Run
-from strongroom.operations.archives.ages import Freshness, created_ns, freshness
+from strongroom.operations.archives.ages import Freshness, freshness
 from strongroom.operations.freshness import SourceAge, ages
 
-__all__ = ["archive_freshness", "created_ns", "snapshot_freshness"]
+__all__ = ["archive_freshness", "snapshot_freshness"]
 _SECOND: int = 1_000_000_000
 
 

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from strongroom.archive.files import TROUBLE, Files, FilesError, TakenError
@@ -28,6 +29,8 @@ from strongroom.archive.runlog import ERROR
 from strongroom.errors import NotFoundError
 
 _LONGEST_LOG: Final = 256 << 20
+_SECOND: Final = 1_000_000_000
+_STAMP: Final = "%Y%m%d_%H%M%S"
 
 
 class State(enum.Enum):
@@ -66,6 +69,19 @@ class Shelved(NamedTuple):
         """Whether there is something that could be restored."""
         return self.state not in {State.UNFINISHED, State.FAILED}
 
+    @property
+    def created_ns(self) -> int:
+        """When it was begun, nanoseconds since 1970; 0 if nothing says so.
+
+        As its metadata says, for the local time in a name comes twice when summer time ends.
+        """
+        if self.metadata is not None and self.metadata.created:
+            with suppress(ValueError):
+                return _ns(datetime.fromisoformat(self.metadata.created))
+        with suppress(ValueError):
+            return _ns(datetime.strptime(self.id.stamp, _STAMP).astimezone())
+        return 0
+
 
 class Shelf:
     """The archives of one project."""
@@ -86,7 +102,7 @@ class Shelf:
         """Return everything that is there, the oldest first."""
         names = set(self.files.folders())
         found = [one for name in sorted(names) for one in self._look(name, names)]
-        found.sort(key=lambda one: (one.id.stamp, one.id.before_restore, one.folder))
+        found.sort(key=lambda one: (one.created_ns, one.id.before_restore, one.folder))
         return _with_chains(found)
 
     def archives(self) -> list[Shelved]:
@@ -265,6 +281,11 @@ class Shelf:
             why = f"a verification found damage: see {one}/{one.damage}"
             return judged._replace(state=State.DAMAGED, why=why, marked=True)
         return judged
+
+
+def _ns(moment: datetime) -> int:
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * _SECOND + since.microseconds * 1000
 
 
 def _must_be_mine(beginning: Files, *, is_mine: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -17,53 +17,14 @@ from strongroom.cli.quantities import counted, duration, size
 INCOMPLETE = 3
 
 
-def create(  # noqa: PLR0913 - one for each option
-    *,
-    scope: Sequence[str],
-    exclude: Sequence[str],
-    form: str | None,
-    level: int | None,
-    jobs: int | None,
-    recipients: Sequence[str],
-    to: str | None,
-    project: str,
-    folder: str | None,
-) -> int:
-    """Make an archive."""
-    request = MakeRequest(
-        scope=scope,
-        exclude=exclude,
-        form=form,
-        level=level,
-        jobs=jobs,
-        recipients=recipients,
-        bash=bash_version(),
-    )
-    return _make(request, to, project, folder)
+def create(*, to: str | None, project: str, folder: str | None, **asked: Any) -> int:  # noqa: ANN401
+    """Make an archive; ``asked``: what a ``MakeRequest`` says."""
+    return _make(MakeRequest(**asked, bash=bash_version()), to, project, folder)
 
 
-def incremental(  # noqa: PLR0913 - one for each option
-    *,
-    exclude: Sequence[str],
-    form: str | None,
-    level: int | None,
-    jobs: int | None,
-    recipients: Sequence[str],
-    to: str | None,
-    project: str,
-    folder: str | None,
-) -> int:
+def incremental(*, to: str | None, project: str, folder: str | None, **asked: Any) -> int:  # noqa: ANN401
     """Make an archive of what changed."""
-    request = MakeRequest(
-        exclude=exclude,
-        form=form,
-        level=level,
-        jobs=jobs,
-        recipients=recipients,
-        incremental=True,
-        bash=bash_version(),
-    )
-    return _make(request, to, project, folder)
+    return _make(MakeRequest(**asked, incremental=True, bash=bash_version()), to, project, folder)
 
 
 def bash_version() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from strongroom.app.freshness import archive_freshness, created_ns, snapshot_freshness
+from strongroom.app.freshness import archive_freshness, snapshot_freshness
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
 from strongroom.cli.quantities import duration
@@ -35,7 +35,7 @@ def _archives(one: Job, max_age: int, project: str, folder: str | None) -> int:
         "freshness",
         kind="archive",
         id=str(newest.id) if newest else None,
-        created_ns=created_ns(newest) if newest else None,
+        created_ns=newest.created_ns if newest else None,
         age_seconds=found.age_ns // _SECOND if newest else None,
         max_age_seconds=max_age,
         alert=found.alert or None,

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from strongroom.app.archives.place import ArchivePlace, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.shelf import Shelved
-from strongroom.operations.archives.ages import created_ns
 
 
 class Listed(NamedTuple):
@@ -23,6 +22,6 @@ def listed(run: Run, place: ArchivePlace) -> list[Listed]:
     now_ns = run.machine.clock.now_ns()
     found = []
     for one in shelf_of(run, place).listed():
-        made_ns = created_ns(one)
+        made_ns = one.created_ns
         found.append(Listed(one, made_ns, max(now_ns - made_ns, 0)))
     return found

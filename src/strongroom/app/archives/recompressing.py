@@ -10,7 +10,6 @@ from strongroom.app.archives.place import ArchivePlace, settle, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.errors import UsageError
-from strongroom.operations.archives.ages import created_ns
 from strongroom.operations.archives.cleanup import DAY_NS
 from strongroom.operations.archives.making import Around
 from strongroom.operations.archives.recompressing import Recompressed, recompress
@@ -41,4 +40,4 @@ def _chosen(run: Run, shelf: Shelf, names: Sequence[str], older_than: int | None
     if names:
         return [shelf.find(name) for name in names]
     before = run.machine.clock.now_ns() - (older_than or 0) * DAY_NS
-    return [one for one in shelf.listed() if one.state in _SOUND and created_ns(one) < before]
+    return [one for one in shelf.listed() if one.state in _SOUND and one.created_ns < before]

@@ -37,7 +37,7 @@ from strongroom.errors import (
 from strongroom.model.events import PhaseBegan, ProblemFound
 from strongroom.model.source import Problem
 from strongroom.operations.archives.reading import ArchiveTree, read_tree, select, without
-from strongroom.operations.archives.unpacking import Unpacked, compare, unpack
+from strongroom.operations.archives.unpacking import compare, look_over, unpack
 from strongroom.restore.files.begin import TargetOptions, begin, begin_comparison
 from strongroom.restore.files.target import FilesTarget
 from strongroom.restore.swap import swapping
@@ -159,7 +159,7 @@ class _Restore:
         began = run.machine.clock.elapsed()
         tree = self._tree()
         problems = _Problems(run)
-        unpacked = self._unpack(tree, problems)
+        self._unpack(tree, problems)
         target = os.fsencode(self.target.path)
         work = os.fsencode(self.work)
         run.sink(PhaseBegan("plan", len(tree.entries)))
@@ -173,7 +173,7 @@ class _Restore:
             run.sink(PhaseBegan("swap", len(swap.changes)))
             command = command_for(Path(self.target.path))
             outcome = swapping.carry_out(fs, swap, command=command)
-            self._check(tree, unpacked, problems)
+            self._check(tree, problems)
         seconds = run.machine.clock.elapsed() - began
         return RestoreReport(plan, kept, problems.found, outcome, seconds)
 
@@ -193,7 +193,7 @@ class _Restore:
             )
         return tree
 
-    def _unpack(self, tree: ArchiveTree, problems: _Problems) -> Unpacked:
+    def _unpack(self, tree: ArchiveTree, problems: _Problems) -> None:
         machine = self.run.machine
         staged = os.fsencode(self.work / _STAGED)
         options = TargetOptions()
@@ -204,7 +204,6 @@ class _Restore:
         with begin_comparison(machine.fs, staged, files.attributes) as comparison:
             different = compare(tree, unpacked, comparison, self.run.sink)
         self._refuse_failures(files, different)
-        return unpacked
 
     def _refuse_failures(self, files: FilesTarget, found: Sequence[Problem]) -> None:
         """Go no further with a tree that is not wholly there; the target is untouched."""
@@ -274,10 +273,13 @@ class _Restore:
 
     # -- afterwards
 
-    def _check(self, tree: ArchiveTree, unpacked: Unpacked, problems: _Problems) -> None:
-        """Compare the target with the archive; go back if it is not what it should be."""
+    def _check(self, tree: ArchiveTree, problems: _Problems) -> None:
+        """Look over the target; go back if it is not what it should be.
+
+        Every byte was read back where it was staged, and what took its place are the same files.
+        """
         try:
-            found = self._differences(tree, unpacked, problems)
+            found = self._differences(tree, problems)
         except BaseException as error:
             self._go_back()
             if isinstance(error, InterruptError):
@@ -293,15 +295,13 @@ class _Restore:
                 f"{wrong[0].cause}"
             )
 
-    def _differences(
-        self, tree: ArchiveTree, unpacked: Unpacked, problems: _Problems
-    ) -> list[Problem]:
+    def _differences(self, tree: ArchiveTree, problems: _Problems) -> list[Problem]:
         fs = self.run.machine.fs
         target = os.fsencode(self.target.path)
         staged = os.fsencode(self.work / _STAGED)
         quiet = begin(fs, staged, problems, self.run.machine.randomness, TargetOptions("never"))
         with closing(quiet), begin_comparison(fs, target, quiet.attributes) as comparison:
-            return compare(tree, unpacked, comparison, self.run.sink)
+            return look_over(tree.entries, comparison, self.run.sink)
 
     def _go_back(self) -> None:
         command = command_for(Path(self.target.path))

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from strongroom.archive.files import TROUBLE
 from strongroom.archive.shelf import Shelf, Shelved, State
-from strongroom.operations.archives.ages import created_ns
 
 DAY_NS: Final = 86_400 * 1_000_000_000
 
@@ -34,7 +33,7 @@ def choose(listed: Sequence[Shelved], now_ns: int, ages: Ages) -> list[Verdict]:
     old ones are all there is. A damaged one stays until somebody has looked at it.
     """
     good = [one for one in listed if one.state is State.GOOD and not one.id.before_restore]
-    newest_good_ns = max((created_ns(one) for one in good), default=None)
+    newest_good_ns = max((one.created_ns for one in good), default=None)
     found = [_judge(one, now_ns, ages, newest_good_ns) for one in listed]
     needed = _needed(found)
     return [
@@ -47,7 +46,7 @@ def choose(listed: Sequence[Shelved], now_ns: int, ages: Ages) -> list[Verdict]:
 
 def _judge(one: Shelved, now_ns: int, ages: Ages, newest_good_ns: int | None) -> Verdict:
     days = ages.before_restores if one.id.before_restore else ages.archives
-    made_ns = created_ns(one)
+    made_ns = one.created_ns
     old = f"older than {_days(days)}"
     if one.state is State.UNFINISHED:
         goes, why = False, one.why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -164,10 +165,12 @@ def _make(
     tree = _Tree(str(new), recipe.base.rows if recipe.base is not None else {})
     written = _write(inside, new, recipe, source, tree, around.sink)
     rows = tree.sorted()
-    listed = save_manifest(inside, new, rows, recipe.seal)
     metadata = _metadata(recipe, written, rows)
     one = Shelved(new, State.UNPROVEN, new.partial, written.name)
-    verification = _verify(inside, one, recipe, Stated(metadata, rows), around.sink)
+    with ThreadPoolExecutor(1, thread_name_prefix="manifest") as beside:  # while hashing waits
+        listing = beside.submit(save_manifest, inside, new, rows, recipe.seal)
+        verification = _verify(inside, one, recipe, Stated(metadata, rows), around.sink)
+    listed = listing.result()
     metadata = msgspec.structs.replace(
         metadata,
         verified=rfc3339(clock.now_ns()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -18,6 +19,8 @@ from strongroom.operations.archives.contents import Unseal, hashed, opened
 from strongroom.operations.archives.reading import ArchiveTree
 
 _PLACED_AT_ONCE: Final = 1000
+_COMPARED_AT_ONCE: Final = 200
+_READERS: Final = 4  # threads: a file that was just written has to come from the disk again
 _SMALL: Final = 1 << 20
 _BATCH: Final = 8 << 20
 _PIECE: Final = 1 << 20
@@ -28,8 +31,10 @@ IdOf = Callable[[memoryview], bytes]
 class Comparison(Protocol):
     """Compares what is on a disk with an entry."""
 
-    def differences(self, entry: Entry, pieces: Sequence[Extent], id_of: IdOf) -> list[Difference]:
-        """Return what is not as the entry says."""
+    def differences(
+        self, entry: Entry, pieces: Sequence[Extent] | None, id_of: IdOf
+    ) -> list[Difference]:
+        """Return what is not as the entry says; without ``pieces`` no bytes are read."""
         ...
 
 
@@ -57,18 +62,23 @@ def unpack(
     for archive in tree.archives:
         mine = {path: entry for (name, path), entry in wanted.items() if name == str(archive.id)}
         if mine:
-            _Unpacking(target, tree, done, sink).run(shelf, archive, mine, unseal)
+            with ThreadPoolExecutor(1, thread_name_prefix="unpack") as writer:
+                _Unpacking(target, tree, done, writer, sink).run(shelf, archive, mine, unseal)
     target.finish()
     return done
 
 
 class _Unpacking:
-    """Writes the files of one archive."""
+    """Writes the files of one archive; ``writer`` makes the small ones while the next are read."""
 
-    def __init__(self, target: Target, tree: ArchiveTree, done: Unpacked, sink: Sink) -> None:
+    def __init__(
+        self, target: Target, tree: ArchiveTree, done: Unpacked, writer: Executor, sink: Sink
+    ) -> None:
         self._target = target
         self._tree = tree
         self._done = done
+        self._writer = writer
+        self._writing: Future[int] | None = None
         self._sink = sink
         self._batch: list[tuple[Entry, bytes]] = []
         self._held = 0
@@ -84,6 +94,7 @@ class _Unpacking:
                     self._write(one, entry, member)
                     self._sink(Advanced(1, entry.size, entry.path))
         self._flush()
+        self._wait()
         if left:
             raise _changed(one)
 
@@ -130,8 +141,14 @@ class _Unpacking:
             raise _changed(one)
 
     def _flush(self) -> None:
-        self._target.write(self._batch)
+        """Hand the batch to the writer, which has at most one."""
+        self._wait()
+        self._writing = self._writer.submit(self._target.write, self._batch)
         self._batch, self._held = [], 0
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
 
 
 class _Pieces:
@@ -173,21 +190,54 @@ def compare(
     tree: ArchiveTree, unpacked: Unpacked, comparison: Comparison, sink: Sink
 ) -> list[Problem]:
     """Read back everything that was written; what differs, in its bytes first of all."""
-    sink(PhaseBegan("read back", len(tree.entries), tree.size))
-    found = []
     leaves = tree.leaves
     by_leaf = {
         (leaves[path].archive, leaves[path].path): pieces
         for path, pieces in unpacked.pieces.items()
     }
-    for entry in tree.entries:
-        pieces: Sequence[Extent] = ()
-        if entry.kind == EntryKind.FILE:
-            leaf = leaves[entry.path]
-            pieces = by_leaf.get((leaf.archive, leaf.path), ())
-        for what, of_bytes in comparison.differences(entry, pieces, _sha256):
-            found.append(Problem(entry.path, what, missing=of_bytes))
-        sink(Advanced(1, entry.size, entry.path))
+
+    def pieces_of(entry: Entry) -> Sequence[Extent]:
+        if entry.kind != EntryKind.FILE:
+            return ()
+        leaf = leaves[entry.path]
+        return by_leaf.get((leaf.archive, leaf.path), ())
+
+    sink(PhaseBegan("read back", len(tree.entries), tree.size))
+    return _compared(tree.entries, comparison, pieces_of, sink)
+
+
+def look_over(entries: Sequence[Entry], comparison: Comparison, sink: Sink) -> list[Problem]:
+    """Compare all but the bytes of files, which were read back before these things moved."""
+    sink(PhaseBegan("look over", len(entries)))
+    return _compared(entries, comparison, lambda _entry: None, sink)
+
+
+def _compared(
+    entries: Sequence[Entry],
+    comparison: Comparison,
+    pieces_of: Callable[[Entry], Sequence[Extent] | None],
+    sink: Sink,
+) -> list[Problem]:
+    """Compare on threads, which wait for the disk; problems are in the order of the tree."""
+
+    def work(batch: Sequence[Entry]) -> list[Problem]:
+        return [
+            Problem(entry.path, what, missing=of_bytes)
+            for entry in batch
+            for what, of_bytes in comparison.differences(entry, pieces_of(entry), _sha256)
+        ]
+
+    starts = range(0, len(entries), _COMPARED_AT_ONCE)
+    batches = [entries[start : start + _COMPARED_AT_ONCE] for start in starts]
+    found = []
+    executor = ThreadPoolExecutor(_READERS, thread_name_prefix="read-back")
+    try:
+        for batch, problems in zip(batches, executor.map(work, batches), strict=True):
+            found += problems
+            size = sum(entry.size for entry in batch if entry.kind == EntryKind.FILE)
+            sink(Advanced(len(batch), size, batch[-1].path))
+    finally:
+        executor.shutdown(cancel_futures=True)
     return found
 
 

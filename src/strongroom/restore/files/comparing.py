@@ -37,8 +37,13 @@ class Comparison:
         self._lock = Lock()
         self._groups: dict[bytes, tuple[int, int]] = {}
 
-    def differences(self, entry: Entry, pieces: Sequence[Extent], id_of: IdOf) -> list[Difference]:
-        """Return what is not as the entry says; ``pieces`` is what a file must hold, in order."""
+    def differences(
+        self, entry: Entry, pieces: Sequence[Extent] | None, id_of: IdOf
+    ) -> list[Difference]:
+        """Return what is not as the entry says.
+
+        ``pieces`` is what a file must hold, in order; None: its bytes are not looked at.
+        """
         parent, _, name = entry.path.rpartition(b"/")
         if name in _NOT_NAMES or _NOT_NAMES & set(parent.split(b"/") if parent else ()):
             return [Difference("it has no name that can be restored", of_bytes=True)]
@@ -53,7 +58,7 @@ class Comparison:
             return [Difference(f"it cannot be read ({cause_of(error)})", of_bytes=True)]
 
     def _compare(
-        self, entry: Entry, pieces: Sequence[Extent], id_of: IdOf, name: bytes, dir_fd: int
+        self, entry: Entry, pieces: Sequence[Extent] | None, id_of: IdOf, name: bytes, dir_fd: int
     ) -> Iterator[Difference]:
         found = self._fs.stat(name, dir_fd=dir_fd)
         kind = EntryKind(entry.kind)
@@ -70,7 +75,7 @@ class Comparison:
         if TYPES[kind] == stat.S_IFREG:
             if found.size != entry.size:
                 yield Difference("another size", of_bytes=True)
-            elif not self._holds(name, dir_fd, pieces, id_of):
+            elif pieces is not None and not self._holds(name, dir_fd, pieces, id_of):
                 yield Difference("other content", of_bytes=True)
 
     def _attributes_of(
