@@ -125,8 +125,9 @@ def test_what_was_read_gives_back_its_room(tmp_path: Path) -> None:
         file.flush()
         folders.look()
         assert folders.follower.standing == LARGE
-        if not folders.follower.release():
-            pytest.skip("this file system cannot give back a part of a file")
+        if not folders.follower.release():  # where the file system cannot do that, nothing changes
+            assert folders.follower.standing == LARGE
+            return
         assert folders.follower.standing == 0
         assert os.fstat(file.fileno()).st_blocks * 512 < LARGE // 2
         file.write(noise(LARGE, "b"))
