@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.chunking.cutter import ROWS
+from strongroom.errors import StrongroomError
 from strongroom.model.source import Part, Problem, Report
 from strongroom.operations.backup import Circumstances, PlannedArrivals, back_up
 from strongroom.repository.arriving import Arriving
@@ -152,4 +153,18 @@ def test_an_error_at_the_end_commits_nothing_and_ends_the_source(tmp_path: Path)
     with pytest.raises(ValueError, match="the last moment"):
         save(kit, source)
     assert source.closed
+    assert kit.snapshots() == []
+
+
+def test_a_file_that_does_not_end_is_not_saved(tmp_path: Path) -> None:
+    """A source that forgets the rest of a file makes no snapshot without it."""
+    kit = a_kit(tmp_path)
+
+    class Forgetful(Arrivals):
+        def arrivals(self, report: Report) -> Generator[Part | None, None, None]:
+            yield Part(b"half", b"only so far")
+            yield from super().arrivals(report)
+
+    with pytest.raises(StrongroomError, match="half did not come to its end"):
+        save(kit, Forgetful(FILES))
     assert kit.snapshots() == []

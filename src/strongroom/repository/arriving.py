@@ -12,6 +12,7 @@ from contextlib import closing
 import msgspec
 
 from strongroom.chunking.cutter import ChunkerParameters
+from strongroom.errors import StrongroomError
 from strongroom.model.entry import EXTENT, Entry
 from strongroom.model.events import Advanced, ProblemFound, Sink
 from strongroom.model.snapshot import SourceRecord
@@ -47,6 +48,9 @@ class Arriving:
                 self._session.beat()
                 if part is not None:
                     self._take(part)
+        for path in self._open:
+            shown = path.decode("utf-8", "backslashreplace")
+            raise StrongroomError(f"{shown} did not come to its end, so no snapshot was made")
         self._streaming.chunks.flush()
         tree = self._session.writer.new_tree()
         for spooled in self._spool.sorted():
