@@ -36,6 +36,7 @@ from strongroom.postgres.record import VERSION, Record, Table
 from strongroom.sources.postgres.following import Follower, Piece
 from strongroom.sources.postgres.room import Room, watched
 from strongroom.system.causes import cause_of
+from strongroom.system.lines import count_lines
 
 _TABLE_DATA: Final = re.compile(rb"^([0-9]+); [0-9]+ ([0-9]+) TABLE DATA ", re.MULTILINE)
 _ROWS_FILE: Final = re.compile(rb"[0-9]+\.dat")
@@ -54,10 +55,10 @@ class _Rows:
     lines: int = 0
     tail: bytes = b""
 
-    def add(self, buffer: bytearray, count: int) -> None:
-        """Take the first ``count`` bytes of a buffer."""
-        self.lines += buffer.count(b"\n", 0, count)
-        self.tail = (self.tail + buffer[max(count - len(_END), 0) : count])[-len(_END) :]
+    def add(self, data: memoryview) -> None:
+        """Take the next bytes."""
+        self.lines += count_lines(data)
+        self.tail = (self.tail + bytes(data[-len(_END) :]))[-len(_END) :]
 
     @property
     def count(self) -> int | None:
@@ -138,7 +139,7 @@ def _followed(
         for piece in _pieces(dump, follower, child, what):
             if piece is not None and _ROWS_FILE.fullmatch(piece.name):
                 counting = open_rows.setdefault(piece.name, _Rows())
-                counting.add(follower.buffer, len(piece.data))
+                counting.add(piece.data)
                 if piece.size is not None:
                     rows[piece.name] = open_rows.pop(piece.name).count
             yield piece

@@ -24,7 +24,7 @@ _TURN: Final = 8 << 20  # bytes of one file before the others have theirs
 class Piece(NamedTuple):
     """Bytes of a file; ``size`` comes with the last of them: of the whole file.
 
-    ``data`` is the start of ``buffer`` of the follower, and good until the next piece.
+    ``data`` is good until the next piece.
     """
 
     name: bytes
@@ -54,8 +54,7 @@ class Follower:
         self._files: dict[bytes, _File] = {}
         self._folder = fs.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._aside = fs.open(aside, os.O_RDONLY | os.O_DIRECTORY)
-        self.buffer = bytearray(_BUFFER)
-        self._view = memoryview(self.buffer)
+        self._view = memoryview(bytearray(_BUFFER))
 
     def close(self) -> None:
         """Let go of everything."""
