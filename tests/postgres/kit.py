@@ -173,10 +173,10 @@ def wait_for(happened: Callable[[], bool]) -> None:
     pytest.fail("it did not happen within a minute")
 
 
-def check_repository(program: Program, tmp_path: Path) -> None:
+def check_repository(program: Program) -> None:
     """Call the invariants after a fault that nothing may have been committed by."""
     store = LocalStore(PosixFs(), str(program.repository), SystemRandomness())
     with closing(store):
-        kit = Kit(store, tmp_path / "invariants")
+        kit = Kit(store, program.folder / "invariants")
         kit.secrets = [Secret(SlotKind.KEY_FILE, text_to_key(program.key_file.read_text()))]
         check_invariants(kit, {})

@@ -37,6 +37,7 @@ def refused(program: Program, code: int, *words: str) -> Result:
     assert snapshots(program) == 0
     assert "Traceback" not in result.err
     assert not list((program.cache / "scratch").iterdir())
+    check_repository(program)
     return result
 
 
@@ -260,7 +261,7 @@ def test_an_interruption_leaves_no_process_and_no_file(
 
 
 def test_what_a_killed_backup_left_goes_with_the_next(
-    server: PostgresServer, program: Program, tmp_path: Path
+    server: PostgresServer, program: Program
 ) -> None:
     """Nobody can remove anything when killed; pg_dump ends by itself, the next backup cleans up."""
     server.make_app()
@@ -271,7 +272,7 @@ def test_what_a_killed_backup_left_goes_with_the_next(
         wait_for(lambda: not is_running(dumping))
     (left,) = (program.cache / "scratch").iterdir()
     assert snapshots(program) == 0
-    check_repository(program, tmp_path)
+    check_repository(program)
     program.good("backup", "db")
     assert not left.exists()
 

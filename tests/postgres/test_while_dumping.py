@@ -52,7 +52,7 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def _refused(program: Program, tmp_path: Path, codes: set[int], *words: str) -> None:
+def _refused(program: Program, codes: set[int], *words: str) -> None:
     result = program.run("backup", "db")
     assert result.code in codes, result
     (line,) = [line for line in result.err.splitlines() if line.startswith("error: ")]
@@ -60,12 +60,10 @@ def _refused(program: Program, tmp_path: Path, codes: set[int], *words: str) -> 
         assert word in line
     assert snapshots(program) == 0
     assert not list((program.cache / "scratch").iterdir())
-    check_repository(program, tmp_path)
+    check_repository(program)
 
 
-def test_a_worker_of_pg_dump_killed(
-    large: PostgresServer, program: Program, tmp_path: Path
-) -> None:
+def test_a_worker_of_pg_dump_killed(large: PostgresServer, program: Program) -> None:
     """One of its programs dies in the middle of a table: pg_dump says so, nothing is listed."""
     body = """\
 "$real" "$@" &
@@ -74,12 +72,10 @@ until [ "$worker" ]; do read worker more < /proc/$leader/task/$leader/children; 
 kill -9 $worker
 wait $leader"""
     configure(program, large, programs=wrapped(large, program.folder / "p", body), more=only("app"))
-    _refused(program, tmp_path, {1}, "'app'", "pg_dump ended with 1")
+    _refused(program, {1}, "'app'", "pg_dump ended with 1")
 
 
-def test_a_backend_of_the_server_ended(
-    large: PostgresServer, program: Program, tmp_path: Path
-) -> None:
+def test_a_backend_of_the_server_ended(large: PostgresServer, program: Program) -> None:
     """An administrator ends the connection that a table comes through: what pg_dump says of it.
 
     Whether the program that had it tells first, or the one that misses it, is chance.
@@ -91,13 +87,11 @@ until {large.programs}/psql -XAtq -h {large.folder} -U postgres -c "SELECT
   pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'" | grep -q t; do :; done
 wait $dump"""
     configure(program, large, programs=wrapped(large, program.folder / "p", body), more=only("app"))
-    _refused(program, tmp_path, {1, 14}, "dumping 'app'")
+    _refused(program, {1, 14}, "dumping 'app'")
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_anything_killed_at_any_time(
-    large: PostgresServer, program: Program, tmp_path: Path, seed: int
-) -> None:
+def test_anything_killed_at_any_time(large: PostgresServer, program: Program, seed: int) -> None:
     """Any program, or we ourselves: listed only if we said that all is well; the next works."""
     chance = random.Random(seed)
     configure(program, large, more=only("app"))
@@ -115,7 +109,7 @@ def test_anything_killed_at_any_time(
     listed = snapshots(program)
     assert listed == (backup.returncode == 0) or backup.returncode == -signal.SIGKILL
     if not listed:
-        check_repository(program, tmp_path)
+        check_repository(program)
     program.good("backup", "db")
     assert snapshots(program) >= listed + 1
     assert not list((program.cache / "scratch").iterdir())
@@ -123,7 +117,7 @@ def test_anything_killed_at_any_time(
 
 
 def test_a_table_dropped_while_the_dump_waits_for_it(
-    server: PostgresServer, program: Program, tmp_path: Path
+    server: PostgresServer, program: Program
 ) -> None:
     """Exit code 1 and the table."""
     server.make_app()
@@ -132,12 +126,10 @@ def test_a_table_dropped_while_the_dump_waits_for_it(
         pass
     assert backup.returncode == 1
     assert snapshots(program) == 0
-    check_repository(program, tmp_path)
+    check_repository(program)
 
 
-def test_a_table_that_stays_locked(
-    server: PostgresServer, program: Program, tmp_path: Path
-) -> None:
+def test_a_table_that_stays_locked(server: PostgresServer, program: Program) -> None:
     """The dump does not wait for ever: exit code 1 and the table."""
     server.make_app()
     body = """\
@@ -153,12 +145,10 @@ exec "$real" "$@\""""
         _, err = backup.communicate(timeout=60)
     assert backup.returncode == 1, err
     assert b"canceling statement due to" in err
-    check_repository(program, tmp_path)
+    check_repository(program)
 
 
-def test_a_database_removed_in_between(
-    server: PostgresServer, program: Program, tmp_path: Path
-) -> None:
+def test_a_database_removed_in_between(server: PostgresServer, program: Program) -> None:
     """After it was looked for, before its turn: exit code 14, and its name."""
     server.make_app()
     server.sql("CREATE DATABASE passing")
@@ -166,12 +156,12 @@ def test_a_database_removed_in_between(
     mischief = f"{server.programs}/{drop}"
     folder = spoiled(server, program.folder / "p", mischief, program="pg_dumpall")
     configure(program, server, programs=folder, more=only("app", "passing"))
-    _refused(program, tmp_path, {14}, 'database "passing" does not exist')
+    _refused(program, {14}, 'database "passing" does not exist')
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_we_end_while_the_dump_is_held(
-    server: PostgresServer, program: Program, tmp_path: Path, by: signal.Signals
+    server: PostgresServer, program: Program, by: signal.Signals
 ) -> None:
     """A stopped pg_dump ends with us, whether we can do anything about it or not."""
     server.make_app()
@@ -184,7 +174,7 @@ def test_we_end_while_the_dump_is_held(
         assert backup.returncode == (130 if by == signal.SIGINT else -by)
         wait_for(lambda: not is_running(dumping))
     assert snapshots(program) == 0
-    check_repository(program, tmp_path)
+    check_repository(program)
 
 
 def test_a_database_goes_through_a_scratch_that_is_smaller(
@@ -244,7 +234,7 @@ def test_rows_are_counted_in_the_same_snapshot(
 
 
 def test_a_dump_with_other_rows_than_the_server_counts(
-    server: PostgresServer, program: Program, tmp_path: Path
+    server: PostgresServer, program: Program
 ) -> None:
     """A row is missing in the middle, which nothing else can find: exit code 1 and the table."""
     server.make_app()
@@ -252,4 +242,4 @@ def test_a_dump_with_other_rows_than_the_server_counts(
     folder = spoiled(server, program.folder / "p", mischief)
     configure(program, server, programs=folder, more=f"{only('app')}\nrow_counts = true")
     words = "public.t has 2,000 rows in the server, and its dump 1,999"
-    _refused(program, tmp_path, {1}, words)
+    _refused(program, {1}, words)
