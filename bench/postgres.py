@@ -175,18 +175,18 @@ def _speed(bench: _Bench, rounds: int) -> str:
         [
             "## Backup and restore",
             "",
-            "| backup | seconds | of processor | peak MB | stored MB | scratch MB |",
-            "|---|---|---|---|---|---|",
+            "| backup | seconds | fastest | of processor | peak MB | stored MB | scratch MB |",
+            "|---|---|---|---|---|---|---|",
             _row("strongroom", backups, _size(bench.work / "repo"), f"{scratch / 1e6:.0f}"),
             _row("pg_dump -Fc", backups, _size(bench.work / "fc.dump"), "-"),
             _row("pg_dump -Fd -j2", backups, _size(bench.work / "fd.dump"), "-"),
             "",
             _verdict(backups),
             "",
-            "| restore into a new database | seconds | of processor |",
-            "|---|---|---|",
+            "| restore into a new database | seconds | fastest | of processor |",
+            "|---|---|---|---|",
             *(
-                f"| {name} | {_wall(runs):.2f} | {_cpu(runs):.2f} |"
+                f"| {name} | {_wall(runs):.2f} | {_fastest(runs):.2f} | {_cpu(runs):.2f} |"
                 for name, runs in restores.items()
             ),
             "",
@@ -195,19 +195,26 @@ def _speed(bench: _Bench, rounds: int) -> str:
 
 
 def _verdict(backups: dict[str, list[Run]]) -> str:
-    ratio = _wall(backups["strongroom"]) / _wall(backups["pg_dump -Fc"])
-    return f"strongroom took {ratio:.2f} times the wall time of `pg_dump -Fc` (aim: at most 1)."
+    ours, theirs = backups["strongroom"], backups["pg_dump -Fc"]
+    return (
+        f"strongroom took {_wall(ours) / _wall(theirs):.2f} times the wall time of `pg_dump -Fc`, "
+        f"{_fastest(ours) / _fastest(theirs):.2f} times in the fastest\nrounds (aim: at most 1)."
+    )
 
 
 def _row(name: str, found: dict[str, list[Run]], stored: int, scratch: str) -> str:
     runs = found[name]
     peak = max(one.peak for one in runs)
-    figures = f"{_wall(runs):.2f} | {_cpu(runs):.2f} | {peak:.0f} | {stored / 1e6:.1f}"
-    return f"| {name} | {figures} | {scratch} |"
+    times = f"{_wall(runs):.2f} | {_fastest(runs):.2f} | {_cpu(runs):.2f}"
+    return f"| {name} | {times} | {peak:.0f} | {stored / 1e6:.1f} | {scratch} |"
 
 
 def _wall(runs: list[Run]) -> float:
     return statistics.median(one.wall for one in runs)
+
+
+def _fastest(runs: list[Run]) -> float:
+    return min(one.wall for one in runs)
 
 
 def _cpu(runs: list[Run]) -> float:
