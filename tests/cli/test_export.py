@@ -236,7 +236,7 @@ def test_roles(program: Program) -> None:
         ("export latest:/nowhere --to out", 15, "no path"),
         ("export nothing --to out", 15, "no snapshot"),
         ("export latest --to out --archive-key-file nowhere", 2, "nowhere"),
-        ("export latest --to out --format gzip --level 12", 2, "level"),
+        ("export latest --to out --format gzip --level 13", 2, "level"),
         ("export latest --to out --recipient age1nonsense", 2, "--recipient"),
     ],
 )

@@ -24,7 +24,7 @@ from strongroom.operations.archives.incoming import Delivered, deliver
 from strongroom.operations.archives.making import Around, Packing, Recipe, make
 from strongroom.operations.backup import Circumstances
 from strongroom.operations.export import SnapshotSource
-from strongroom.operations.import_ import Arrival, import_archive
+from strongroom.operations.import_ import Arrival, Part, import_archive
 from strongroom.operations.restore import selected_entries
 from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
@@ -61,7 +61,7 @@ class There:
 
     def load(self, members: Iterator[Delivered]) -> list[Entry]:
         """Import into the second; its tree."""
-        arrival = Arrival("name", "archive", (b"/",), members)
+        arrival = Arrival([Part("name", "archive", (b"/",))], members)
         repository = self.second.open()
         result = import_archive(repository, arrival, Circumstances("host", "user", "test"))
         reader = self.second.open().reader()

@@ -18,7 +18,7 @@ from strongroom.model.spawn import Attended
 from strongroom.postgres.catalog import Locale
 from strongroom.postgres.client import Client
 from strongroom.postgres.connection import Connection, client_environment
-from strongroom.postgres.custom import custom_pieces
+from strongroom.postgres.custom import FolderFiles, custom_pieces
 from strongroom.postgres.names import folder_name, identifier, literal
 from strongroom.postgres.programs import Programs, choose, find_programs
 from strongroom.postgres.record import Record, Table, decoded, encoded
@@ -184,7 +184,7 @@ def test_any_table_of_contents_is_read_or_refused(
     for content in (data, b"PGDMP\x01\x10\x00\x04\x08\x03" + data, (b"PGDMP" + data)[:cut]):
         (folder / "toc.dat").write_bytes(content)
         with pytest.raises(Exception) as error:  # noqa: PT011 - which one is looked at
-            list(custom_pieces(folder))
+            list(custom_pieces(FolderFiles(folder)))
         assert type(error.value).__module__ == "strongroom.errors"
 
 

@@ -14,8 +14,8 @@ from strongroom.app.databases import found_programs, scratch_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
 from strongroom.app.owners import owners_of
+from strongroom.app.restorers import client_without_server
 from strongroom.app.targets import examine_target, refuse_in_use
-from strongroom.config.environment import read_environment
 from strongroom.errors import (
     DamageError,
     NotFoundError,
@@ -29,8 +29,8 @@ from strongroom.model.source import Problem
 from strongroom.operations import listing
 from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_plan import restore_totals
+from strongroom.operations.stored_dump import StoredFiles
 from strongroom.postgres.client import Client
-from strongroom.postgres.connection import Connection, client_environment
 from strongroom.postgres.custom import custom_pieces
 from strongroom.postgres.names import RECORD, folder_name, source_path
 from strongroom.postgres.programs import choose
@@ -78,7 +78,7 @@ def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
     for source in sources:
         path = os.fsencode(f"{source_path(source)}/{folder_name(request.database)}")
         with suppress(NotFoundError):
-            found.append((source, path, _record(repository, listed, path)))
+            found.append((source, path, record_of(repository, listed, path)))
     if not found:
         raise NotFoundError(
             f"snapshot {listed.short_id} holds no dump of a database {request.database!r}",
@@ -95,7 +95,8 @@ def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
     return Dump(listed, source, path, record, size)
 
 
-def _record(repository: Repository, listed: ListedSnapshot, path: bytes) -> Record:
+def record_of(repository: Repository, listed: ListedSnapshot, path: bytes) -> Record:
+    """Return the record of the dump at this path; ``NotFoundError``, ``DamageError``."""
     data = bytearray()
     listing.dump(repository, listed, path + b"/" + RECORD.encode(), data.extend)
     return decoded(bytes(data))
@@ -136,22 +137,33 @@ def refuse_without_room(folder: Path, dump: Dump) -> None:
 def dump_sql(run: Run, request: DumpRequest, write: Callable[[memoryview], object]) -> None:
     """Give a dump to ``write`` as SQL that ``psql`` reads."""
     with _written(run, request) as (dump, folder):
-        found = found_programs(run, run.settings.databases.get(dump.source))
-        programs = choose(found, dump.record.major, _named(dump))
-        environment = client_environment(read_environment().variables(), None)
-        client = Client(run.machine.spawn, Connection(), programs, environment)
-        buffer = memoryview(bytearray(_PIECE))
-        with client.attended("pg_restore", ["--file=-", str(folder)]) as child:
-            child.end_input()
-            while count := child.readinto(buffer):
-                write(buffer[:count])
-            client.check("pg_restore", child, f"writing {_named(dump)} as SQL")
+        write_sql(restorer_for(run, dump), dump, folder, write)
+
+
+def restorer_for(run: Run, dump: Dump) -> Client:
+    """Return what runs the ``pg_restore`` for a dump; ``UsageError``, ``SourceError`` for none."""
+    found = found_programs(run, run.settings.databases.get(dump.source))
+    return client_without_server(run, choose(found, dump.record.major, _named(dump)))
+
+
+def write_sql(
+    client: Client, dump: Dump, folder: Path, write: Callable[[memoryview], object]
+) -> None:
+    """Give the files of a dump to ``write`` as SQL that ``psql`` reads."""
+    buffer = memoryview(bytearray(_PIECE))
+    with client.attended("pg_restore", ["--file=-", str(folder)]) as child:
+        child.end_input()
+        while count := child.readinto(buffer):
+            write(buffer[:count])
+        client.check("pg_restore", child, f"writing {_named(dump)} as SQL")
 
 
 def dump_custom(run: Run, request: DumpRequest, write: Callable[[bytes], object]) -> None:
     """Give a dump to ``write`` in pg_dump's custom format, which ``pg_restore`` reads."""
-    with _written(run, request) as (_, folder):
-        for piece in custom_pieces(folder):
+    with opened_repository(run) as opened:
+        reader = opened.repository.reader()
+        dump = find_dump(opened, reader, request)
+        for piece in custom_pieces(StoredFiles(reader, dump.listed, dump.path, run.sink)):
             write(piece)
 
 

@@ -16,6 +16,13 @@ from strongroom.app.archives.place import settle, shelf_at
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
+from strongroom.app.plainfiles import (
+    DatabaseForm,
+    Databases,
+    PlainFiles,
+    Shape,
+    chosen_databases,
+)
 from strongroom.app.selection import Selection
 from strongroom.app.sources import absolute
 from strongroom.archive.codecs import Write, compressing
@@ -48,7 +55,10 @@ _STAMP: Final = "%Y%m%d_%H%M%S"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What the command line says; ``path`` is empty for everything."""
+    """What the command line says; ``path`` is empty for everything.
+
+    ``databases``: what lies beside an archive of them; nothing does beside a stream.
+    """
 
     snapshot: str
     path: str = ""
@@ -58,6 +68,7 @@ class ExportRequest:
     level: int | None = None
     jobs: int | None = None
     keys: GivenKeys = field(default_factory=GivenKeys)
+    databases: DatabaseForm = DatabaseForm.DUMP
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,14 @@ def export_to_folder(run: Run, request: ExportRequest, folder: str) -> ExportRep
     packing = packing_of(run, request.form, request.level, request.jobs)
     with opened_repository(run) as opened:
         one = _Chosen(run, opened, request)
+        shape = Shape(
+            form=request.databases,
+            packing=packing,
+            stated=request.form is not None,
+            seal=keys.seal,
+            unseal=keys.unseal,
+        )
+        beside = one.plain_files(shape)
         shelf = shelf_at(run, place)
         settle(run, shelf)
         with _begun(shelf, one.listed) as new:
@@ -101,6 +120,7 @@ def export_to_folder(run: Run, request: ExportRequest, folder: str) -> ExportRep
                 packing=packing,
                 seal=keys.seal,
                 unseal=keys.unseal,
+                beside=beside,
             )
             metadata = make(shelf, new, recipe, one.source(), Around(clock, run.sink))
         return ExportReport(
@@ -191,12 +211,23 @@ class _Chosen:
 
     def source(self) -> SnapshotSource:
         """Return what takes it from the repository; to be walked once."""
+        return SnapshotSource(self._reader, self.listed, self.top, self._wanted())
+
+    def plain_files(self, shape: Shape) -> PlainFiles:
+        """Return what makes the plain files of the databases in it."""
+        reader = self._reader
+        found = Databases()
+        if shape.form is not DatabaseForm.FILES:
+            found = chosen_databases(self._opened, reader, self.listed, self.top, self._wanted)
+        return PlainFiles(self._run, self._opened, reader, found, shape)
+
+    def _wanted(self) -> Selection | None:
+        """Return what decides about entries, in the order of a tree; None for everything."""
         request = self._request
-        wanted = None
-        if request.include or request.exclude:
-            roots = [self.top] if self.top else [path.strip(b"/") for path in self._paths()]
-            wanted = Selection(roots, request.include, request.exclude)
-        return SnapshotSource(self._reader, self.listed, self.top, wanted)
+        if not request.include and not request.exclude:
+            return None
+        roots = [self.top] if self.top else [path.strip(b"/") for path in self._paths()]
+        return Selection(roots, request.include, request.exclude)
 
     def _paths(self) -> list[bytes]:
         return [path for source in self.listed.snapshot.sources for path in source.paths]

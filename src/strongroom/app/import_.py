@@ -13,28 +13,30 @@ from typing import Final, NamedTuple
 from strongroom import __version__
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.place import access_of, shelf_at
+from strongroom.app.foreign_dumps import dump_folder, dump_stream, is_dump, is_dump_folder
+from strongroom.app.import_parts import ARCHIVE, ROOT, parts_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.sources import absolute
+from strongroom.archive.detecting import tar_in, unsealed
 from strongroom.archive.files import Files
 from strongroom.archive.metadata import ExportedSnapshot, Metadata
 from strongroom.archive.naming import archive_id
 from strongroom.archive.shelf import Shelf, Shelved, State
+from strongroom.archive.tarinput import Readable
 from strongroom.errors import DamageError, KeyRefusedError, NotFoundError, SourceError, UsageError
 from strongroom.model.fs import Fs
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Problem
 from strongroom.operations.archives.contents import Unseal
-from strongroom.operations.archives.incoming import deliver, deliver_stream
+from strongroom.operations.archives.incoming import deliver, deliver_tar
 from strongroom.operations.backup import Circumstances
-from strongroom.operations.import_ import Arrival, import_archive
+from strongroom.operations.import_ import Arrival, Part, import_archive
 from strongroom.system.causes import cause_of
 
 STANDARD_INPUT: Final = "-"
-_ARCHIVE: Final = "archive"
 _LATEST: Final = "latest"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ROOT: Final = (b"/",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class ImportReport:
     data_added_packed: int
     problems: Sequence[Problem]
     verified: bool
+    read_by: str
     seconds: float
     requests: int
 
@@ -72,7 +75,8 @@ class ImportReport:
 class _Coming(NamedTuple):
     """An archive that can be read, and what it says of itself.
 
-    ``verified``: whether what it should hold is known from elsewhere than its own bytes.
+    ``verified``: whether what it should hold is known from elsewhere than its own bytes;
+    ``read_by``: the program that read all of it.
     """
 
     arrival: Arrival
@@ -81,6 +85,7 @@ class _Coming(NamedTuple):
     tags: Sequence[str] = ()
     when: tuple[int, int] | None = None
     verified: bool = False
+    read_by: str = ""
 
 
 def import_one(run: Run, request: ImportRequest) -> ImportReport:
@@ -96,18 +101,19 @@ def import_one(run: Run, request: ImportRequest) -> ImportReport:
             when=coming.when,
         )
         result = import_archive(opened.repository, coming.arrival, circumstances)
-        (tally,) = result.tallies
+        tallies = result.tallies
         return ImportReport(
             snapshot=result.snapshot,
-            entries=tally.entries,
-            files=tally.files,
-            directories=tally.directories,
-            bytes=tally.bytes,
-            bytes_read=tally.bytes_read,
+            entries=sum(tally.entries for tally in tallies),
+            files=sum(tally.files for tally in tallies),
+            directories=sum(tally.directories for tally in tallies),
+            bytes=sum(tally.bytes for tally in tallies),
+            bytes_read=sum(tally.bytes_read for tally in tallies),
             data_added=result.written.plain_bytes,
             data_added_packed=result.written.stored_bytes,
             problems=result.problems,
             verified=coming.verified,
+            read_by=coming.read_by,
             seconds=result.seconds,
             requests=opened.store.traffic().requests,
         )
@@ -118,10 +124,14 @@ def _coming(run: Run, request: ImportRequest, unseal: Unseal | None) -> Iterator
     """Find what is to be imported, and hold it open."""
     if request.what == STANDARD_INPUT:
         stream = _StandardInput(run.machine.fs)
-        members = deliver_stream(stream, unseal, "standard input")
-        yield _Coming(Arrival(request.name or "stdin", _ARCHIVE, _ROOT, members))
+        with _of_anybody(run, stream, request, unseal, ("standard input", "stdin")) as coming:
+            yield coming
         return
     path = Path(os.path.normpath(absolute(run.settings.folder, request.what)))
+    if is_dump_folder(path):
+        with dump_folder(run, path, request.name) as brought:
+            yield _Coming(brought.arrival, when=brought.when, read_by=brought.read_by)
+        return
     found = _shelved(run, path)
     if found is not None:
         yield _of_shelf(*found, request, unseal)
@@ -130,10 +140,31 @@ def _coming(run: Run, request: ImportRequest, unseal: Unseal | None) -> Iterator
     if not real.is_file():
         raise UsageError(f"{path} is no file", hint="Pipe it in: strongroom import - < FILE")
     files = Files(run.machine.fs, os.fsencode(real.parent), access_of(run))
-    with files.reading(real.name) as file:
-        name = request.name or path.name.partition(".")[0] or path.name
-        members = deliver_stream(file, unseal, str(path))
-        yield _Coming(Arrival(name, _ARCHIVE, _ROOT, members))
+    names = str(path), path.name.partition(".")[0] or path.name
+    with (
+        files.reading(real.name) as file,
+        _of_anybody(run, file, request, unseal, names) as coming,
+    ):
+        yield coming
+
+
+@contextmanager
+def _of_anybody(
+    run: Run,
+    stream: Readable,
+    request: ImportRequest,
+    unseal: Unseal | None,
+    names: tuple[str, str],
+) -> Iterator[_Coming]:
+    """Find out what a stream is: a dump of a database, or else a tar; ``names``: it, its source."""
+    shown, name = names
+    with unsealed(stream, unseal, shown) as plain:
+        if is_dump(plain.head):
+            with dump_stream(run, plain.read, shown, request.name) as brought:
+                yield _Coming(brought.arrival, when=brought.when, read_by=brought.read_by)
+            return
+        members = deliver_tar(tar_in(plain, shown))
+        yield _Coming(Arrival([Part(request.name or name, ARCHIVE, ROOT)], members))
 
 
 def _shelved(run: Run, path: Path) -> tuple[Shelf, Shelved] | None:
@@ -160,7 +191,8 @@ def _shelved(run: Run, path: Path) -> tuple[Shelf, Shelved] | None:
 
 def _of_shelf(shelf: Shelf, one: Shelved, request: ImportRequest, unseal: Unseal | None) -> _Coming:
     metadata = one.metadata
-    if one.state is State.DAMAGED or metadata is None:
+    # what a verification noted may be of a plain file; all of the tar is compared here anyway
+    if metadata is None or (one.state is State.DAMAGED and not one.marked):
         raise DamageError(f"the archive {one.id} is damaged: {one.why}", hint="Import another one.")
     if metadata.encrypted and unseal is None:
         raise KeyRefusedError(
@@ -170,37 +202,21 @@ def _of_shelf(shelf: Shelf, one: Shelved, request: ImportRequest, unseal: Unseal
         )
     members = deliver(shelf, one, unseal)
     problems = [Problem(_bytes(found.path), found.cause) for found in metadata.problems]
-    name, kind, paths = _source_of(metadata, str(one.id))
     snapshot = metadata.snapshot
     exported = snapshot if isinstance(snapshot, ExportedSnapshot) else None
+    if exported is None:
+        name = request.name or metadata.project_root or str(one.id)
+        parts, below = [Part(name, ARCHIVE, ROOT)], b""
+    else:
+        parts, below = parts_of(exported, metadata.backup_scope, request.name)
     return _Coming(
-        Arrival(
-            request.name or name,
-            kind,
-            paths,
-            members,
-            problems,
-            metadata.entries,
-            metadata.original_size,
-        ),
+        Arrival(parts, members, problems, metadata.entries, metadata.original_size, below),
         host=exported.host if exported is not None else metadata.system_info.hostname,
         user=exported.user if exported is not None else metadata.system_info.user,
         tags=exported.tags if exported is not None else (),
         when=_when(one, metadata, exported),
         verified=metadata.is_ours or bool(metadata.sha256),
     )
-
-
-def _source_of(metadata: Metadata, name: str) -> tuple[str, str, Sequence[bytes]]:
-    """Return name, kind and paths of the source: those it had, where it is all of one."""
-    snapshot = metadata.snapshot
-    if not isinstance(snapshot, ExportedSnapshot):
-        return metadata.project_root or name, _ARCHIVE, _ROOT
-    if snapshot.is_whole and len(snapshot.sources) == 1:
-        (source,) = snapshot.sources
-        return source.name, source.kind, tuple(map(_bytes, source.paths))
-    names = [source.name for source in snapshot.sources]
-    return " ".join([*names, *([snapshot.path] if snapshot.path != "/" else [])]), _ARCHIVE, _ROOT
 
 
 def _when(

@@ -14,8 +14,8 @@ from strongroom.errors import DamageError, KeyRefusedError
 Unseal = Callable[[Readable], AbstractContextManager[Readable]]
 
 
-class _Peeked:
-    """A ``Readable`` whose first bytes are known."""
+class Peeked:
+    """A ``Readable`` whose first bytes are known: ``head``, 512 of them or all."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -34,12 +34,12 @@ class _Peeked:
 
 
 @contextmanager
-def detected(stream: Readable, unseal: Unseal | None, shown: str) -> Iterator[Readable]:
-    """Give the tar in a stream, opened by ``unseal`` if it is sealed; ``shown`` is what it is.
+def unsealed(stream: Readable, unseal: Unseal | None, shown: str) -> Iterator[Peeked]:
+    """Give what is in a stream, opened by ``unseal`` if it is sealed; ``shown`` is what it is.
 
-    ``DamageError`` for what is no archive, ``KeyRefusedError`` without the key.
+    ``KeyRefusedError`` without the key.
     """
-    outer = _Peeked(stream)
+    outer = Peeked(stream)
     sealed = is_sealed(outer.head)
     if sealed and unseal is None:
         raise KeyRefusedError(
@@ -49,11 +49,15 @@ def detected(stream: Readable, unseal: Unseal | None, shown: str) -> Iterator[Re
         )
     opening = unseal(outer) if sealed and unseal is not None else nullcontext(outer)
     with opening as plain:
-        inner = _Peeked(plain)
-        codec = detect(inner.head)
-        if codec is None:
-            raise DamageError(
-                f"{shown} is no tar, gzip or zstd, or hardly its beginning",
-                hint="Of another compression, unpack it first: xz -dc FILE | strongroom import -",
-            )
-        yield decompressing(codec, inner)
+        yield Peeked(plain)
+
+
+def tar_in(plain: Peeked, shown: str) -> Readable:
+    """Return the tar in what may be compressed; ``DamageError`` for what is no archive."""
+    codec = detect(plain.head)
+    if codec is None:
+        raise DamageError(
+            f"{shown} is no tar, gzip or zstd, or hardly its beginning",
+            hint="Of another compression, unpack it first: xz -dc FILE | strongroom import -",
+        )
+    return decompressing(codec, plain)

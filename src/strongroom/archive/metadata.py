@@ -63,6 +63,30 @@ class ExportedSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         return self.path == "/" and not self.include and not self.exclude
 
 
+class PlainFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file beside the archive, which holds something of it as other programs read it.
+
+    ``form``: ``custom`` (pg_restore), ``sql`` or ``globals`` (psql). ``of``: what of the snapshot.
+    ``size`` and ``sha256`` are those of the file. Of a dump: its database, ``lsn`` and ``time`` of
+    its moment, and the versions that it was made by and of. ``verification``: what read it.
+    """
+
+    file: str
+    form: str
+    of: str
+    size: int
+    sha256: str
+    verification: str
+    source: str = ""
+    database: str = ""
+    time: str = ""
+    lsn: str = ""
+    server: str = ""
+    client: str = ""
+    tables: int = 0
+    rows: int = 0
+
+
 class Missing(msgspec.Struct, frozen=True):
     """Something that is not in the archive, or not as it should be, and why."""
 
@@ -78,7 +102,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     ``base``: the archive that this one holds the changes since; ``chain`` all that are needed, the
     oldest first and this one last. ``verified``: when it was read back; ``verification``:
     ``contents``, or ``checksum`` where it is encrypted for somebody else.
-    ``snapshot`` is there where an archive was made of one.
+    ``snapshot`` is there where an archive was made of one, and ``plain_files`` where some of it
+    lies beside the archive as well.
     """
 
     backup_timestamp: str
@@ -113,11 +138,17 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     deleted: tuple[str, ...] = ()
     problems: tuple[Missing, ...] = ()
     snapshot: ExportedSnapshot | msgspec.UnsetType = msgspec.UNSET
+    plain_files: tuple[PlainFile, ...] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def is_ours(self) -> bool:
         """Whether this program made it, and so whether it comes with a manifest."""
         return self.program.startswith("strongroom ")
+
+    @property
+    def beside(self) -> tuple[PlainFile, ...]:
+        """The plain files; none where nothing is said of them."""
+        return self.plain_files if isinstance(self.plain_files, tuple) else ()
 
     @property
     def sha256(self) -> str:

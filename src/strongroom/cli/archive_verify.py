@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
 from strongroom.app.archives.place import place_or_home
-from strongroom.app.archives.verifying import Verified, verify_archives
+from strongroom.app.archives.verifying import CHECKSUM, STRUCTURE, Verified, verify_archives
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
 from strongroom.cli.quantities import counted, duration, size
 
 DAMAGED = 4
 INCOMPLETE = 3
+_READ: Final = {
+    CHECKSUM: "its checksum was compared",
+    STRUCTURE: "read whole; no pg_restore was needed, or none is here",
+}
 
 
 def run(
@@ -56,6 +61,7 @@ def _tell(one: Job, found: Verified) -> None:
         entries=found.entries,
         bytes=found.size,
         state=found.one.state.name.lower(),
+        plain_files=[f"{name}: {how}" for name, how in found.plain.items()],
         total_duration=round(found.seconds, 6),
     )
     for finding in found.findings:
@@ -67,5 +73,7 @@ def _tell(one: Job, found: Verified) -> None:
             f"Backup verified: {found.one.id} ({counted(found.entries, 'entry', 'entries')}, "
             f"{size(found.size)} read, in {duration(found.seconds)})"
         )
+        for name, how in found.plain.items():
+            output.line(harmless(f"  {name}: {_READ.get(how, f'read whole by {how}')}"))
         if found.one.why:
             output.line(f"  {found.one.state.value}: {harmless(found.one.why)}")

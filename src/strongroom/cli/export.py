@@ -10,6 +10,8 @@ import click
 
 from strongroom.app.archives.keys import GivenKeys
 from strongroom.app.export import ExportReport, ExportRequest, export_stream, export_to_folder
+from strongroom.app.plainfiles import DatabaseForm
+from strongroom.archive.metadata import PlainFile
 from strongroom.cli.arguments import snapshot_and_path
 from strongroom.cli.common import common
 from strongroom.cli.job import Job, job
@@ -34,8 +36,14 @@ def run(  # noqa: PLR0913 - one for each option
     recipients: Sequence[str],
     archive_key_file: str | None,
     archive_passphrase_file: str | None,
+    databases: str | None,
 ) -> int:
     """Export a snapshot into a folder, or to standard output."""
+    if to == _STANDARD_OUTPUT and databases not in {None, DatabaseForm.FILES.value}:
+        raise click.UsageError(
+            f"--databases {databases} lies beside an archive in a folder; a tar has the files of "
+            "dumps, and one dump alone is printed by 'strongroom dump --database NAME'"
+        )
     name, path = snapshot_and_path(snapshot)
     request = ExportRequest(
         snapshot=name,
@@ -50,6 +58,7 @@ def run(  # noqa: PLR0913 - one for each option
             passphrase_file=archive_passphrase_file,
             recipients=recipients,
         ),
+        databases=DatabaseForm(databases or DatabaseForm.DUMP.value),
     )
     return _to_standard_output(request) if to == _STANDARD_OUTPUT else _to_folder(request, to)
 
@@ -102,6 +111,7 @@ def _tell(one: Job, report: ExportReport) -> int:
         checksum=metadata.backup_checksum if metadata is not None else "",
         encrypted=metadata.encrypted if metadata is not None else False,
         verification=metadata.verification if metadata is not None else "",
+        plain_files=[one.file for one in metadata.beside] if metadata is not None else [],
         problems=len(report.problems),
         total_duration=round(report.seconds, 6),
         store_requests=report.requests,
@@ -115,6 +125,8 @@ def _tell(one: Job, report: ExportReport) -> int:
             f"{size(metadata.backup_size)}, in {duration(report.seconds)}"
         )
         output.line(f"  {report.folder}/{report.id}/{metadata.archive}")
+        for plain in metadata.beside:
+            output.line(harmless(f"  {report.folder}/{report.id}/{plain.file}  {_said(plain)}"))
         how = "every byte was read back"
         if metadata.verification == "checksum":
             how = "its checksum was compared; only its recipients can read it"
@@ -123,3 +135,11 @@ def _tell(one: Job, report: ExportReport) -> int:
         output.line(f"incomplete: {counted(len(report.problems), 'problem')}, see its metadata")
         return INCOMPLETE
     return 0
+
+
+def _said(plain: PlainFile) -> str:
+    """Say what a plain file is, and what read it."""
+    what = f"database {plain.database!r}" if plain.database else "roles and tablespaces"
+    if plain.verification.startswith("pg_restore"):
+        return f"{what}, {size(plain.size)}, read whole by {plain.verification}"
+    return f"{what}, {size(plain.size)}"

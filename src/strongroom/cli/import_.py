@@ -76,6 +76,8 @@ def _tell(one: Job, report: ImportReport) -> int:
     )
     if report.verified:
         output.line("verified: the archive is what its manifest and checksum say")
+    elif report.read_by:
+        output.line(f"verified: read whole by {report.read_by}")
     else:
         output.line("the archive states no checksum: what was read is what was saved")
     if report.problems:

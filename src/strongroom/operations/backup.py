@@ -22,6 +22,7 @@ from strongroom.repository.session import BackupSession
 from strongroom.repository.tally import Tally
 from strongroom.repository.writer import Written
 
+_OF_ROWS: Final = frozenset({"postgres"})
 _COMPARED: Final = 60  # snapshots, of all sources and hosts, that a new one is compared with
 
 
@@ -149,6 +150,13 @@ def save_snapshot(
     )
 
 
+def chunking_of(repository: Repository, kind: str) -> ChunkerParameters:
+    """Return how the files of a source of this kind are cut."""
+    if kind in _OF_ROWS:
+        return ROWS
+    return ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
+
+
 def _unusual(
     earlier: Sequence[ListedSnapshot],
     captured: Sequence[Captured],
@@ -185,8 +193,7 @@ def _capture(
 ) -> Captured:
     around = repository.around
     around.sink(PhaseBegan("backup"))
-    parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
-    ingest = Ingest(session, parameters, around)
+    ingest = Ingest(session, chunking_of(repository, planned.source.kind), around)
     name = f"walks/{planned.source.kind}-{planned.source.name}"
     last = LastWalk(walks, name)
     with new_walk(walks, name) as walk:
@@ -202,7 +209,8 @@ def _take_arrivals(
 ) -> Captured:
     around = repository.around
     around.sink(PhaseBegan("backup"))
-    arriving = Arriving(session, ROWS, around.sink)
+    parameters = chunking_of(repository, planned.source.kind)
+    arriving = Arriving(session, parameters, around.sink)
     record = arriving.run(planned.source)
     record = msgspec.structs.replace(record, paths=tuple(planned.paths))
     return Captured(record, arriving.tally)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
 import msgspec
 
 from strongroom.archive.hashing import FileHash
-from strongroom.archive.member import Member
 from strongroom.chunking.cutter import ChunkerParameters
 from strongroom.errors import DamageError
 from strongroom.model.entry import (
@@ -28,14 +28,20 @@ from strongroom.model.entry import (
 )
 from strongroom.model.events import Advanced, PhaseBegan, Sink
 from strongroom.model.source import Loaded, Problem
-from strongroom.operations.archives.incoming import Delivered
-from strongroom.operations.backup import BackupResult, Captured, Circumstances, save_snapshot
+from strongroom.operations.archives.incoming import Delivered, Incoming
+from strongroom.operations.backup import (
+    BackupResult,
+    Captured,
+    Circumstances,
+    chunking_of,
+    save_snapshot,
+)
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.spool import Spool, Spooled
 from strongroom.repository.streaming import Streaming
 from strongroom.repository.tally import Tally, source_record
-from strongroom.repository.tree import Root
+from strongroom.repository.tree import Root, is_below
 
 _WANTED: Final = 1
 _LINKED: Final = 2
@@ -45,19 +51,29 @@ _FLAGS: Final = CHANGED_WHILE_READ | SPARSE
 _Key = tuple[int, bytes]
 
 
-class Arrival(NamedTuple):
-    """What comes in: the source that it is from, its members, and what it lacks.
-
-    ``entries`` and ``size`` are what is to be expected, 0 where that is not known.
-    """
+class Part(NamedTuple):
+    """A source of what comes in: all that is at or below ``top``, a path in the tree."""
 
     name: str
     kind: str
     paths: Sequence[bytes]
+    top: bytes = b""
+
+
+class Arrival(NamedTuple):
+    """What comes in: the sources that it is from, its members, and what it lacks.
+
+    What lies below none of the ``parts`` belongs to the first one. ``below``: the folder of the
+    tree that all names are relative to. ``entries`` and ``size`` are what is to be expected, 0
+    where that is not known.
+    """
+
+    parts: Sequence[Part]
     members: Iterable[Delivered]
     problems: Sequence[Problem] = ()
     entries: int = 0
     size: int = 0
+    below: bytes = b""
 
 
 def import_archive(
@@ -67,23 +83,29 @@ def import_archive(
 
     Nothing is committed unless all of it was read and is what it must be: ``DamageError``.
     """
+    captured: list[Captured] = []
 
-    def capture(session: BackupSession) -> Captured:
-        around = repository.around
-        around.sink(PhaseBegan("import", arrival.entries, arrival.size))
-        parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
-        work = _Import(session, parameters, around.sink)
-        for delivered in arrival.members:
-            work.take(delivered)
-        return work.finish(arrival)
+    def capture(session: BackupSession, number: int) -> Captured:
+        if not captured:
+            around = repository.around
+            around.sink(PhaseBegan("import", arrival.entries, arrival.size))
+            saving = [
+                _Saving(part, chunking_of(repository, part.kind), session) for part in arrival.parts
+            ]
+            work = _Import(session, saving, arrival.below, around.sink)
+            for delivered in arrival.members:
+                work.take(delivered)
+            captured.extend(work.finish(arrival.problems))
+        return captured[number]
 
-    return save_snapshot(repository, [capture], circumstances)
+    captures = [partial(capture, number=number) for number in range(len(arrival.parts))]
+    return save_snapshot(repository, captures, circumstances)
 
 
 class _Content:
     """``Content`` of a member; its bytes come in order, and each once."""
 
-    def __init__(self, member: Member, found: FileHash | None) -> None:
+    def __init__(self, member: Incoming, found: FileHash | None) -> None:
         self._member = member
         self._pieces = member.pieces()
         self._piece = memoryview(b"")
@@ -157,25 +179,48 @@ class _Groups:
         return entry
 
 
+class _Saving:
+    """A part that is being saved."""
+
+    def __init__(self, part: Part, parameters: ChunkerParameters, session: BackupSession) -> None:
+        self.part = part
+        self.whole_below = parameters.whole_below
+        self.streaming = Streaming(session, parameters)
+        self.tally = Tally()
+
+    def count(self, entry: Entry) -> None:
+        """Count an entry of its tree."""
+        self.tally.count(entry)
+        self.tally.new += 1
+
+    def captured(self, root: Root) -> Captured:
+        """Return what came of it."""
+        part = self.part
+        record = source_record(self.tally, (part.name, part.kind), root, self.streaming)
+        record = msgspec.structs.replace(record, paths=tuple(part.paths))
+        return Captured(record, self.tally)
+
+
 class _Import:
     """Saves one archive into a session."""
 
-    def __init__(self, session: BackupSession, parameters: ChunkerParameters, sink: Sink) -> None:
+    def __init__(
+        self, session: BackupSession, saving: Sequence[_Saving], below: bytes, sink: Sink
+    ) -> None:
         self._session = session
         self._writer = session.writer
-        self._whole_below = parameters.whole_below
-        self._streaming = Streaming(session, parameters)
+        self._saving = saving
+        self._below = below + b"/" if below else b""
         self._sink = sink
         self._spool = Spool()
         self._groups = _Groups()
         self._number = 0
-        self._tally = Tally()
 
     # -- while it comes
 
     def take(self, delivered: Delivered) -> None:
         """Save what a member brings; ``DamageError`` if that is not what was said of it."""
-        entry = _named(delivered.member.entry)
+        entry = _named(delivered.member.entry, self._below)
         if not entry.path:
             return  # the top folder itself
         mark = _WANTED if delivered.wanted else 0
@@ -194,30 +239,31 @@ class _Import:
 
     def _with_content(self, entry: Entry, delivered: Delivered) -> Entry:
         expected = delivered.expected
-        is_small = entry.size < self._whole_below
+        saving = self._part_of(entry.path)
+        is_small = entry.size < saving.whole_below
         flags = entry.flags if is_small else 0  # of a large one the holes are extents
         if expected is not None:
             flags = expected.flags & _FLAGS
         has_holes = bool(entry.flags & SPARSE)
         if not is_small or (has_holes and not flags & SPARSE):
-            saved = self._save_large(entry, delivered)
+            saved = self._save_large(entry, delivered, saving)
         else:
-            saved = self._save_small(entry, delivered), 0
+            saved = self._save_small(entry, delivered, saving), 0
         return msgspec.structs.replace(entry, content=saved[0], depth=saved[1], flags=flags)
 
-    def _save_large(self, entry: Entry, delivered: Delivered) -> tuple[bytes, int]:
+    def _save_large(self, entry: Entry, delivered: Delivered, saving: _Saving) -> tuple[bytes, int]:
         found = FileHash() if delivered.expected is not None else None
 
         def tell(length: int) -> None:
-            self._tally.bytes_read += length
+            saving.tally.bytes_read += length
             self._sink(Advanced(0, length, entry.path))
 
-        saved = self._streaming.save(_Content(delivered.member, found), tell)
+        saved = saving.streaming.save(_Content(delivered.member, found), tell)
         if found is not None:
             _check(entry, delivered, found)
         return saved.content, saved.depth
 
-    def _save_small(self, entry: Entry, delivered: Delivered) -> bytes:
+    def _save_small(self, entry: Entry, delivered: Delivered, saving: _Saving) -> bytes:
         data = delivered.member.read()
         if delivered.expected is not None:
             found = FileHash()
@@ -225,30 +271,36 @@ class _Import:
             _check(entry, delivered, found)
         if not data:
             return b""
-        chunk_id = self._streaming.chunks.add(data)
-        self._tally.bytes_read += len(data)
+        chunk_id = saving.streaming.chunks.add(data)
+        saving.tally.bytes_read += len(data)
         self._sink(Advanced(0, len(data), entry.path))
         return EXTENT.pack(chunk_id, len(data))
 
+    def _part_of(self, path: bytes) -> _Saving:
+        for one in self._saving:
+            if one.part.top and is_below(path, one.part.top):
+                return one
+        return self._saving[0]
+
     # -- when all came
 
-    def finish(self, arrival: Arrival) -> Captured:
-        """Save the tree; ``DamageError`` for what no tree can be."""
-        self._streaming.chunks.flush()
-        root = self._save_tree()
-        tally = self._tally
-        tally.problems += arrival.problems
-        record = source_record(tally, (arrival.name, arrival.kind), root, self._streaming)
-        record = msgspec.structs.replace(record, paths=tuple(arrival.paths))
-        return Captured(record, tally)
+    def finish(self, problems: Sequence[Problem]) -> list[Captured]:
+        """Save the trees; ``DamageError`` for what no tree can be."""
+        for one in self._saving:
+            one.streaming.chunks.flush()
+        for problem in problems:
+            placed = problem._replace(path=(self._below + problem.path).rstrip(b"/"))
+            self._part_of(placed.path).tally.problems.append(placed)
+        if self._groups.firsts:
+            self._groups.find_bodies(self._spool.sorted())
+        return [one.captured(self._save_tree(one)) for one in self._saving]
 
-    def _save_tree(self) -> Root:
-        spool, groups = self._spool, self._groups
-        if groups.firsts:
-            groups.find_bodies(spool.sorted())
+    def _save_tree(self, saving: _Saving) -> Root:
         tree = self._writer.new_tree()
         leaf = b""
-        for entry in map(groups.placed, _last_of_each(spool.sorted())):
+        for entry in map(self._groups.placed, _last_of_each(self._spool.sorted())):
+            if self._part_of(entry.path) is not saving:
+                continue
             if leaf and entry.path.startswith(leaf):
                 raise _damaged(f"{_shown(entry.path)} lies below something that is no directory")
             leaf = b"" if entry.kind == EntryKind.DIRECTORY else entry.path + b"/"
@@ -256,8 +308,7 @@ class _Import:
                 tree.add(entry)
             except ValueError as error:
                 raise _damaged(f"{_shown(entry.path)}: {error}") from error
-            self._tally.count(entry)
-            self._tally.new += 1
+            saving.count(entry)
             self._session.beat()
         return tree.finish()
 
@@ -270,15 +321,15 @@ def _last_of_each(spooled: Iterator[Spooled]) -> Iterator[Spooled]:
         yield last
 
 
-def _named(entry: Entry) -> Entry:
+def _named(entry: Entry, below: bytes) -> Entry:
     """Return an entry with names relative to the top, as tar extracts one that begins with ``/``.
 
-    What else a name may not be is refused by the tree.
+    ``below`` stands before each. What else a name may not be is refused by the tree.
     """
-    if not entry.path.startswith(b"/") and not entry.link.startswith(b"/"):
+    if not below and not entry.path.startswith(b"/") and not entry.link.startswith(b"/"):
         return entry
     path, link = entry.path.lstrip(b"/"), entry.link.lstrip(b"/")
-    return msgspec.structs.replace(entry, path=path, link=link)
+    return msgspec.structs.replace(entry, path=path and below + path, link=link and below + link)
 
 
 def _check(entry: Entry, delivered: Delivered, found: FileHash) -> None:

@@ -241,11 +241,13 @@ def _root(source: SourceRecord) -> Root:
 
 
 def kind_of(reader: Reader, listed: ListedSnapshot, path: bytes) -> int:
-    """Return what a path of a snapshot is; ``NotFoundError``."""
+    """Return what a path of a snapshot is; ``NotFoundError``.
+
+    What something lies below is a directory, also where no entry is of it.
+    """
     for batch in _entries(reader, listed, path):
         for entry in batch:
-            if entry.path == path:
-                return entry.kind
+            return entry.kind if entry.path == path else EntryKind.DIRECTORY
     raise _no_path(listed, path)
 
 

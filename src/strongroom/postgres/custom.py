@@ -1,49 +1,97 @@
 """pg_dump's custom format, made of its directory format: one file, for ``pg_restore``.
 
-Both begin with the same table of contents (PostgreSQL's ``pg_backup_archiver.c``, versions 1.14 to
-1.16, those of pg_dump 12 to 18): a head, then entries. Each of them ends with what belongs to the
-format: a file name (``pg_backup_directory.c``), or the place of its data (``pg_backup_custom.c``).
-Data is a block: a type, the number of its entry, pieces with their lengths, and a length of 0;
-large objects have their number before their pieces, and a 0 after the last. Places are known
-before, since sizes are; so the whole is written in one go, and ``pg_restore --jobs`` can seek.
+Behind the table of contents (``toc.py``) stands the data of one entry after the other
+(PostgreSQL's ``pg_backup_custom.c``). Each is a block: a type, the number of its entry, pieces with
+their lengths, and a length of 0; large objects have their number before their pieces, and a 0 after
+the last. Uncompressed, places are known before, since sizes are; so the whole is written in one go,
+and ``pg_restore --jobs`` can seek. Compressed, each table and each large object by itself, it looks
+for them.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from strongroom.errors import DamageError, StrongroomError
+from zlib_ng import zlib_ng
 
-_MAGIC: Final = b"PGDMP"
-_OLDEST: Final = (1, 14)
-_WITH_ALGORITHM: Final = (1, 15)
-_WITH_RELKIND: Final = (1, 16)
-_NEWEST: Final = (1, 16)
-_FORMAT_AT: Final = 10  # behind the magic, three bytes of version, two of sizes
-_CUSTOM: Final = 1
-_TAR: Final = 3  # what a directory calls itself
-_TIMES: Final = 7
-_HEAD_TEXTS: Final = 3
-_TEXTS_TO_SECTION: Final = 4
-_TEXTS_TO_KIND: Final = 6
-_PLACE_SET: Final = 2
-_NO_DATA: Final = 3
-_ROWS: Final = 1
-_LARGE_OBJECTS: Final = 3
+from strongroom.errors import DamageError
+from strongroom.postgres.toc import (
+    CONTENTS,
+    NO_DATA,
+    NUMBER,
+    PLACE,
+    PLACE_SET,
+    PLACE_UNKNOWN,
+    Form,
+    Packed,
+    TocEntry,
+    toc_of,
+)
+
+ROWS: Final = 1
+LARGE_OBJECTS: Final = 3
 _PIECE: Final = 1 << 16
-_INT: Final = struct.Struct("<BI")  # a sign and four bytes
-_PLACE: Final = struct.Struct("<BQ")
+
+
+class DumpFiles(Protocol):
+    """The files of a dump in the directory format, wherever they are."""
+
+    def size(self, name: str) -> int:
+        """Return the bytes in a file; ``DamageError`` if it is not there."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return a small file; ``DamageError``."""
+        ...
+
+    def each(self, names: Sequence[str]) -> Iterator[Iterator[bytes]]:
+        """Yield the bytes of one file after the other, in pieces; each is read before the next."""
+        ...
+
+
+class FolderFiles:
+    """``DumpFiles`` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def size(self, name: str) -> int:
+        """See ``DumpFiles``."""
+        try:
+            return (self._folder / name).stat().st_size
+        except OSError as error:
+            raise _lacking(name, error) from error
+
+    def read(self, name: str) -> bytes:
+        """See ``DumpFiles``."""
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise _lacking(name, error) from error
+
+    def each(self, names: Sequence[str]) -> Iterator[Iterator[bytes]]:
+        """See ``DumpFiles``."""
+        for name in names:
+            try:
+                with (self._folder / name).open("rb") as file:
+                    yield iter(partial(file.read, _PIECE), b"")
+            except OSError as error:
+                raise _lacking(name, error) from error
+
+
+def _lacking(name: str, error: OSError) -> DamageError:
+    return DamageError(f"{name} of the dump cannot be read: {(error.strerror or '').lower()}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
     """A file of the dump; ``oid`` if it is a large object."""
 
-    path: Path
+    name: str
     size: int
     oid: int | None = None
 
@@ -51,155 +99,109 @@ class _Member:
     def length(self) -> int:
         """How long it is in pieces."""
         pieces = -(-self.size // _PIECE)
-        own = _INT.size if self.oid is not None else 0
-        return own + self.size + (pieces + 1) * _INT.size
+        own = NUMBER.size if self.oid is not None else 0
+        return own + self.size + (pieces + 1) * NUMBER.size
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry: its bytes up to what belongs to the format, and its data."""
+class _Block:
+    """The data of an entry."""
 
-    number: int
-    data: bytes
-    file: str
+    entry: TocEntry
     members: Sequence[_Member]
 
     @property
-    def is_large_objects(self) -> bool:
-        """Whether its data is a list of large objects."""
-        return self.file.endswith(".toc")
-
-    @property
     def length(self) -> int:
-        """How long its block is."""
-        end = _INT.size if self.is_large_objects else 0
-        return 1 + _INT.size + sum(member.length for member in self.members) + end
+        """How long it is."""
+        end = NUMBER.size if self.entry.is_large_objects else 0
+        return 1 + NUMBER.size + sum(member.length for member in self.members) + end
 
 
-def custom_pieces(folder: Path) -> Iterator[bytes]:
-    """Yield the custom format of a dump; ``DamageError`` if its contents are not understood."""
-    data = (folder / "toc.dat").read_bytes()
-    try:
-        head, entries = _read(data, folder)
-    except (struct.error, IndexError, ValueError, OSError) as error:
-        raise DamageError(f"the table of contents of the dump cannot be read: {error}") from error
-    place = len(head) + sum(len(one.data) + _PLACE.size for one in entries)
+def custom_pieces(files: DumpFiles, level: int = 0) -> Iterator[bytes]:
+    """Yield the custom format of a dump; ``DamageError`` if its contents are not understood.
+
+    ``level``: how hard to compress it, from 1 to 9; 0: not at all.
+    """
+    toc = toc_of(files.read(CONTENTS))
+    if toc.packed is not Packed.NOT:
+        raise DamageError("the files of the dump are compressed, and no backup makes such")
+    blocks = [
+        _Block(entry, list(_members(files, entry))) if entry.file else None for entry in toc.entries
+    ]
+    head = toc.head(Form.CUSTOM, Packed.GZIP if level else Packed.NOT)
+    place = len(head) + sum(len(one.data) + PLACE.size for one in toc.entries)
     yield head
-    for entry in entries:
-        if not entry.file:
-            yield entry.data + _PLACE.pack(_NO_DATA, 0)
-            continue
-        yield entry.data + _PLACE.pack(_PLACE_SET, place)
-        place += entry.length
-    for entry in entries:
-        if entry.file:
-            yield from _block(entry)
+    for entry, block in zip(toc.entries, blocks, strict=True):
+        if block is None:
+            yield entry.data + PLACE.pack(NO_DATA, 0)
+        elif level:
+            yield entry.data + PLACE.pack(PLACE_UNKNOWN, 0)
+        else:
+            yield entry.data + PLACE.pack(PLACE_SET, place)
+            place += block.length
+    written = [block for block in blocks if block is not None]
+    contents = files.each([member.name for block in written for member in block.members])
+    for block in written:
+        yield from _written(block, contents, level)
 
 
-def _block(entry: _Entry) -> Iterator[bytes]:
-    kind = _LARGE_OBJECTS if entry.is_large_objects else _ROWS
-    yield bytes([kind]) + _INT.pack(0, entry.number)
-    for member in entry.members:
+def _written(block: _Block, contents: Iterator[Iterator[bytes]], level: int) -> Iterator[bytes]:
+    is_list = block.entry.is_large_objects
+    yield bytes([LARGE_OBJECTS if is_list else ROWS]) + NUMBER.pack(0, block.entry.number)
+    for member in block.members:
         if member.oid is not None:
-            yield _INT.pack(0, member.oid)
-        left = member.size
-        with member.path.open("rb") as file:
-            while left:
-                piece = file.read(min(_PIECE, left))
-                if not piece:
-                    raise DamageError(f"{member.path.name} of the dump is shorter than it was")
-                left -= len(piece)
-                yield _INT.pack(0, len(piece)) + piece
-        yield _INT.pack(0, 0)
-    if entry.is_large_objects:
-        yield _INT.pack(0, 0)
+            yield NUMBER.pack(0, member.oid)
+        for piece in _packed(_whole(member, next(contents)), level):
+            if piece:
+                yield NUMBER.pack(0, len(piece)) + piece
+        yield NUMBER.pack(0, 0)
+    if is_list:
+        yield NUMBER.pack(0, 0)
 
 
-class _Cursor:
-    """Reads what pg_dump writes, from the start."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = _FORMAT_AT + 1
-
-    def number(self) -> int:
-        """Read an integer."""
-        negative, value = _INT.unpack_from(self.data, self.at)
-        self.at += _INT.size
-        return -value if negative else int(value)
-
-    def text(self) -> bytes | None:
-        """Read a text; None where there is none."""
-        length = self.number()
-        if length < 0:
-            return None
-        start, self.at = self.at, self.at + length
-        if self.at > len(self.data):
-            msg = "it is cut short"
-            raise ValueError(msg)
-        return self.data[start : self.at]
-
-    def skip(self, numbers: int = 0, texts: int = 0) -> None:
-        """Pass over integers, then texts."""
-        for _ in range(numbers):
-            self.number()
-        for _ in range(texts):
-            self.text()
+class _Packer(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
 
 
-def _read(data: bytes, folder: Path) -> tuple[bytes, list[_Entry]]:
-    version = (data[5], data[6])
-    if not data.startswith(_MAGIC) or not _OLDEST <= version <= _NEWEST:
-        raise StrongroomError(
-            f"the dump is of version {version[0]}.{version[1]}, which is not known here",
-            hint="Take it as a directory: --format directory --to FOLDER.",
-        )
-    if data[8:_FORMAT_AT] != bytes([4, 8]) or data[_FORMAT_AT] != _TAR:
-        msg = "its numbers have other sizes, or it is of another format"
-        raise ValueError(msg)
-    cursor = _Cursor(data)
-    if version >= _WITH_ALGORITHM:
-        cursor.at += 1
-    else:
-        cursor.skip(numbers=1)
-    cursor.skip(_TIMES, _HEAD_TEXTS)
-    count = cursor.number()
-    head = data[:_FORMAT_AT] + bytes([_CUSTOM]) + data[_FORMAT_AT + 1 : cursor.at]
-    entries = [_entry(cursor, version, folder) for _ in range(count)]
-    if cursor.at != len(data):
-        msg = "something follows its last entry"
-        raise ValueError(msg)
-    return head, entries
-
-
-def _entry(cursor: _Cursor, version: tuple[int, int], folder: Path) -> _Entry:
-    start = cursor.at
-    number = cursor.number()
-    cursor.skip(numbers=1)  # whether it has data
-    cursor.skip(texts=_TEXTS_TO_SECTION)
-    cursor.skip(numbers=1)  # section
-    cursor.skip(texts=_TEXTS_TO_KIND)
-    if version >= _WITH_RELKIND:
-        cursor.skip(numbers=1)
-    cursor.skip(texts=2)  # owner, and a word from old times
-    while cursor.text() is not None:
-        pass  # what it depends on
-    data = cursor.data[start : cursor.at]
-    file = (cursor.text() or b"").decode("ascii")
-    return _Entry(number, data, file, list(_members(folder, file)))
-
-
-def _members(folder: Path, file: str) -> Iterator[_Member]:
-    if not file:
+def _packed(pieces: Iterator[bytes], level: int) -> Iterator[bytes]:
+    if not level:
+        yield from pieces
         return
-    if "/" in file:
-        msg = "a file of it has a slash in its name"
-        raise ValueError(msg)
-    path = folder / file
-    if not file.endswith(".toc"):
-        yield _Member(path, path.stat().st_size)
+    packer: _Packer = zlib_ng.compressobj(level)
+    for piece in pieces:
+        yield packer.compress(piece)
+    yield packer.flush()
+
+
+def _whole(member: _Member, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a member cut as its length says; ``DamageError`` if there are others."""
+    held, left = b"", member.size
+    for piece in pieces:
+        left -= len(piece)
+        held = held + piece if held else piece
+        whole = len(held) - len(held) % _PIECE
+        for start in range(0, whole, _PIECE):
+            yield held[start : start + _PIECE]
+        held = held[whole:]
+    if left:
+        raise DamageError(f"{member.name} of the dump has not the size that it had")
+    if held:
+        yield held
+
+
+def _members(files: DumpFiles, entry: TocEntry) -> Iterator[_Member]:
+    if not entry.is_large_objects:
+        yield _Member(entry.file, files.size(entry.file))
         return
-    for line in path.read_text("ascii").splitlines():
+    for oid, name in listed_objects(entry, files.read(entry.file)):
+        yield _Member(name, files.size(name), oid)
+
+
+def listed_objects(entry: TocEntry, data: bytes) -> Iterator[tuple[int, str]]:
+    """Yield number and file of each large object in a list of them; ``DamageError``."""
+    for line in data.decode("ascii", "replace").splitlines():
         oid, _, name = line.partition(" ")
-        blob = folder / Path(name).name
-        yield _Member(blob, blob.stat().st_size, int(oid))
+        if not (oid.isascii() and oid.isdigit()) or name != f"blob_{oid}.dat":
+            raise DamageError(f"{entry.file} of the dump has a line that names no large object")
+        yield int(oid), name

@@ -8,12 +8,14 @@ from strongroom.app.archives.keys import archive_keys
 from strongroom.app.archives.logs import kept_log
 from strongroom.app.archives.place import ArchivePlace, shelf_of
 from strongroom.app.machine import Run
+from strongroom.app.restorers import restorers_of
 from strongroom.archive.files import TROUBLE
 from strongroom.archive.runlog import RunLog
 from strongroom.archive.shelf import Shelf, Shelved
+from strongroom.operations.archives.plainfiles import CHECKSUM, STRUCTURE
 from strongroom.operations.archives.verifying import Verified, note, verify
 
-__all__ = ["Verified", "verify_archives"]
+__all__ = ["CHECKSUM", "STRUCTURE", "Verified", "verify_archives"]
 
 
 def verify_archives(
@@ -22,9 +24,10 @@ def verify_archives(
     """Yield what reading each came to; without names the latest. ``NotFoundError``."""
     shelf = shelf_of(run, place)
     keys = archive_keys(run, ())
+    restorers = restorers_of(run)
     with kept_log(run, shelf.files, "verify") as (heard, log):
         for one in _chosen(shelf, names, all_of_them=all_of_them):
-            found = verify(shelf, one, keys.unseal, run.machine.clock, heard.sink)
+            found = verify(shelf, one, keys.unseal, restorers, run.machine.clock, heard.sink)
             _write_down(log, found)
             _note(heard, shelf, found)
             yield found

@@ -23,6 +23,11 @@ its metadata and a list of all in it. No strongroom is needed to open it;
 'strongroom archive verify --folder FOLDER' and 'archive restore' work on it, and
 'strongroom import' makes a snapshot of it again.
 
+Each database lies beside the tar as well, as a file that 'pg_restore' reads: app.dump;
+with --databases sql as one for 'psql', with both as both, and with files only in the
+tar, as the directory that pg_dump made. globals.sql has the roles. SQL is compressed
+if --format is given. Any of them alone is printed by 'strongroom dump'.
+
 With SNAP:PATH, names are relative to PATH. Patterns are those of .gitignore. With
 --to - a tar is printed, uncompressed unless --format says otherwise; one file alone
 is printed by 'strongroom dump'.
@@ -55,6 +60,11 @@ can hold.
 )
 @click.option("--level", type=click.IntRange(1, 19), metavar="1-19", help="How hard to compress.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Threads (one a processor).")
+@click.option(
+    "--databases",
+    type=click.Choice(["dump", "sql", "both", "files"]),
+    help="What lies beside the tar of each database (dump).",
+)
 @click.option(
     "--recipient",
     "recipients",

@@ -25,6 +25,10 @@ incremental one takes what it needs from those before it. Any other tar is named
 its file, or is piped in (ssh host 'tar -cz /srv' | strongroom import -); it may be
 compressed with gzip or zstd, and sealed with age.
 
+So is a dump of a database that 'pg_dump -Fc' wrote, or 'pg_dump -Fd' by its folder: it
+becomes one of the source that --name says (imported), as a backup would have made it.
+Databases in an archive keep the source that they are from.
+
 Host, time and tags are those that the archive states. If anything is damaged no
 snapshot is made, and the exit code is 4. It is 3 if the archive itself says that
 something is missing in it.

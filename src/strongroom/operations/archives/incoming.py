@@ -7,11 +7,10 @@ only then is it known that nothing is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from strongroom.archive.detecting import Unseal, detected
+from strongroom.archive.detecting import Unseal
 from strongroom.archive.manifest import Row
-from strongroom.archive.member import Member
 from strongroom.archive.shelf import Shelf, Shelved
 from strongroom.archive.tarinput import Readable
 from strongroom.archive.tarreading import read_tar
@@ -29,6 +28,27 @@ class Expected(NamedTuple):
     linked: bool
 
 
+class Incoming(Protocol):
+    """One thing that comes in; a member of a tar is one, see there."""
+
+    @property
+    def entry(self) -> Entry:
+        """What it is, without content."""
+        ...
+
+    def extents(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield (offset, length, is data) from 0 to the end; the rest is holes."""
+        ...
+
+    def pieces(self) -> Iterator[tuple[int, memoryview]]:
+        """Yield (offset, bytes) in ascending order; what is between is holes."""
+        ...
+
+    def read(self) -> bytes:
+        """Return all bytes, zeros of holes too."""
+        ...
+
+
 class Delivered(NamedTuple):
     """A member whose turn it is; whoever takes it compares the hash of its bytes.
 
@@ -36,17 +56,16 @@ class Delivered(NamedTuple):
     names of it are. ``expected`` is None where nothing is known beforehand.
     """
 
-    member: Member
+    member: Incoming
     origin: int = 0
     wanted: bool = True
     expected: Expected | None = None
 
 
-def deliver_stream(stream: Readable, unseal: Unseal | None, shown: str) -> Iterator[Delivered]:
-    """Yield the members of an archive of anybody; ``DamageError``, ``KeyRefusedError``."""
-    with detected(stream, unseal, shown) as tar:
-        for member in read_tar(tar):
-            yield Delivered(member)
+def deliver_tar(tar: Readable) -> Iterator[Delivered]:
+    """Yield the members of a tar of anybody; ``DamageError``."""
+    for member in read_tar(tar):
+        yield Delivered(member)
 
 
 def deliver(shelf: Shelf, one: Shelved, unseal: Unseal | None) -> Iterator[Delivered]:

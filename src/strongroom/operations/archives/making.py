@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from strongroom.archive.codecs import Codec, Write, compressing
 from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingWriter
 from strongroom.archive.manifest import Row
-from strongroom.archive.metadata import Metadata, Missing, checksum, write_metadata
+from strongroom.archive.metadata import Metadata, Missing, PlainFile, checksum, write_metadata
 from strongroom.archive.naming import SEALED, ArchiveId
 from strongroom.archive.runlog import RunLog, failed_line, logged
 from strongroom.archive.shelf import Shelf, Shelved, State
@@ -43,6 +43,9 @@ class Base(NamedTuple):
     rows: Mapping[bytes, Row]
 
 
+Beside = Callable[[Files, Sink], Sequence[PlainFile]]
+
+
 class Packing(NamedTuple):
     """How an archive is compressed, and by how many threads."""
 
@@ -57,6 +60,7 @@ class Recipe:
 
     ``told``: the metadata as far as it is known beforehand. ``rename`` gives what the source has
     its name in the archive. ``seal`` encrypts; ``unseal`` opens that again to read it back.
+    ``beside`` makes the plain files that lie beside it, verified.
     """
 
     told: Metadata
@@ -65,6 +69,7 @@ class Recipe:
     seal: Seal | None = None
     unseal: Unseal | None = None
     base: Base | None = None
+    beside: Beside | None = None
 
 
 class Around(NamedTuple):
@@ -162,6 +167,7 @@ def _make(
 ) -> Metadata:
     clock = around.clock
     began = clock.elapsed()
+    plain = tuple(recipe.beside(inside, around.sink)) if recipe.beside is not None else ()
     tree = _Tree(str(new), recipe.base.rows if recipe.base is not None else {})
     written = _write(inside, new, recipe, source, tree, around.sink)
     rows = tree.sorted()
@@ -176,11 +182,13 @@ def _make(
         verified=rfc3339(clock.now_ns()),
         verification=verification,
         duration_seconds=round(clock.elapsed() - began, 3),
+        plain_files=plain or msgspec.UNSET,
     )
     data = write_metadata(metadata)
     inside.write(new.metadata, data)
     said = hashlib.sha256(data).hexdigest()
     sums = {written.name: written.sha256, listed.name: listed.sha256, new.metadata: said}
+    sums |= {one.file: one.sha256 for one in plain}
     inside.write(new.checksum, write_sums(sums))
     for name in (listed.name, new.metadata):
         if hash_of(inside, name) != sums[name]:

@@ -117,10 +117,11 @@ def _rewrite(
         verified=rfc3339(around.clock.now_ns()) if metadata.is_ours else metadata.verified,
     )
     sums = {name: after.packed}
+    beside = {each.file for each in metadata.beside}
     for other in old.names():
         if other not in {one.name, one.id.checksum, one.id.metadata}:
             sha256 = copy_file(old, new, other, around.sink)
-            if other.startswith(one.id.manifest):
+            if other.startswith(one.id.manifest) or other in beside:
                 sums[other] = sha256
     data = write_metadata(changed)
     new.write(one.id.metadata, data)

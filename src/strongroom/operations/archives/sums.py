@@ -15,8 +15,8 @@ from strongroom.operations.archives.contents import hash_of
 def wrong_beside(files: Files, one: Shelved) -> Iterator[str]:
     """Yield what is wrong with the files beside an archive, the small ones, and with their list.
 
-    The archive itself is not read: that the list and the metadata state the same of it is enough.
-    Without metadata that can be read it is, since nothing else would be.
+    The archive itself is not read, and no plain file: that the list and the metadata state the same
+    of them is enough. Without metadata that can be read they are, since nothing else would be.
     """
     shown = f"{one.id}/{one.id.checksum}"
     ours = one.metadata is None or one.metadata.is_ours
@@ -39,8 +39,12 @@ def wrong_beside(files: Files, one: Shelved) -> Iterator[str]:
         and sums.get(one.name) not in {None, one.metadata.sha256}
     ):
         yield f"{shown} and {one.id.metadata} state different checksums of {one.name}"
+    plain = {each.file: each.sha256 for each in one.metadata.beside} if one.metadata else {}
+    for name, stated in plain.items():
+        if sums.get(name) != stated:
+            yield f"{shown} and {one.id.metadata} state different checksums of {name}"
     for name, stated in sums.items():
-        if name != one.name or one.metadata is None:
+        if (name != one.name and name not in plain) or one.metadata is None:
             yield from _wrong(files, one, name, stated)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from strongroom.archive.files import TROUBLE, Files, FilesError
@@ -17,6 +18,7 @@ from strongroom.model.entry import EntryKind
 from strongroom.model.events import PhaseBegan, Sink
 from strongroom.operations.archives.contents import Thing, Unseal, hash_of, opened, things
 from strongroom.operations.archives.manifests import load_manifest
+from strongroom.operations.archives.plainfiles import Restorers, read_plain
 from strongroom.operations.archives.sums import wrong_beside
 
 _MOST: Final = 100  # findings of one archive; the rest is counted
@@ -25,7 +27,8 @@ _MOST: Final = 100  # findings of one archive; the rest is counted
 class Verified(NamedTuple):
     """What reading an archive came to; sizes in bytes. ``findings`` is empty if all is well.
 
-    ``closed``: why it could not be opened, so that only its checksum was compared.
+    ``closed``: why it could not be opened, so that only its checksum was compared. ``plain``: what
+    read each of its plain files, by their names.
     """
 
     one: Shelved
@@ -34,6 +37,7 @@ class Verified(NamedTuple):
     size: int
     seconds: float
     closed: str = ""
+    plain: Mapping[str, str] = MappingProxyType({})
 
 
 class Stated(NamedTuple):
@@ -52,8 +56,15 @@ class Contents(NamedTuple):
     original: int
 
 
-def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink: Sink) -> Verified:
-    """Read one archive whole, and say everything that is wrong with it.
+def verify(
+    shelf: Shelf,
+    one: Shelved,
+    unseal: Unseal | None,
+    restorers: Restorers,
+    clock: Clock,
+    sink: Sink,
+) -> Verified:
+    """Read one archive whole, with its plain files, and say everything that is wrong with it.
 
     Of one that is encrypted, and that no key opens here, the checksum is compared.
     """
@@ -65,6 +76,11 @@ def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink
     if not one.name or one.metadata is None:
         return Verified(one, _bounded(findings), 0, 0, clock.elapsed() - began)
     findings += _metadata_findings(one.id, one.metadata)
+    plain = {}
+    for each in one.metadata.beside:
+        read = read_plain(files, each, unseal, restorers, sink)
+        plain[each.file] = read.how
+        findings += [f"{one.id}/{finding}" for finding in read.findings]
     try:
         rows = _rows(files, one, unseal, findings)
         found = read_back(files, one, Stated(one.metadata, rows), unseal, sink)
@@ -76,7 +92,8 @@ def verify(shelf: Shelf, one: Shelved, unseal: Unseal | None, clock: Clock, sink
         findings += _compare(one, contents)
     findings += _chain_findings(shelf, one, rows, unseal)
     seconds = clock.elapsed() - began
-    return Verified(one, _bounded(findings), contents.entries, contents.original, seconds)
+    bounded = _bounded(findings)
+    return Verified(one, bounded, contents.entries, contents.original, seconds, plain=plain)
 
 
 def note(shelf: Shelf, found: Verified, clock: Clock) -> None:
