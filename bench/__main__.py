@@ -8,7 +8,17 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import archives, collection, fidelity, files, growth, latency, postgres, startup
+from bench import (
+    archives,
+    collection,
+    fidelity,
+    files,
+    growth,
+    latency,
+    postgres,
+    startup,
+    swap,
+)
 
 _MARK: Final = "<!-- by hand from here on: kept by ./run bench -->"
 
@@ -17,7 +27,7 @@ def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     kinds = ["files", "growth", "latency", "fidelity", "startup", "collection", "archives"]
-    kinds.append("postgres")
+    kinds += ["postgres", "swap"]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
@@ -62,6 +72,8 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
         case "collection":
             page = collection.run(work, chunks=options.chunks, snapshots=options.snapshots)
             found = {"collection.md": page}
+        case "swap":
+            found = {"swap.md": swap.run(work, rounds=options.rounds)}
         case "startup":
             found = {"startup.md": startup.run()}
         case "fidelity":

@@ -59,7 +59,8 @@ def spoiled(server: PostgresServer, folder: Path, mischief: str, program: str = 
     """Return a folder of programs of which one does its work, and then what ``mischief`` says.
 
     What only looks is left alone. ``pg_dump`` dumps into ``$out`` beside the folder that it should;
-    ``put`` moves that into place.
+    ``put`` moves that into place. ``$into`` says how to connect to the database that ``pg_restore``
+    restored into.
     """
     folder.mkdir()
     for name in {"pg_dump", "pg_dumpall", "pg_restore", "psql"} - {program}:
@@ -73,6 +74,7 @@ for word; do
   shift
   case {program}$word in
     pg_dump--file=*) to=${{word#--file=}}; out=$to.made; word=--file=$out;;
+    *dbname=*) into=$word;;
   esac
   set -- "$@" "$word"
 done
@@ -99,6 +101,42 @@ def wrapped(server: PostgresServer, folder: Path, body: str) -> str:
 def _script(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
+
+
+def killed_at(server: PostgresServer, folder: Path, line: int, by: str = "KILL") -> str:
+    """Return a folder of programs; whoever sends the line of that number to psql is killed for it.
+
+    Counted are lines that begin a statement which changes something or ends one that does, in all
+    sessions together, 0: none; ``folder/lines`` has those that were sent.
+    """
+    folder.mkdir()
+    lines, real = folder / "lines", server.programs / "psql"
+    lines.touch()
+    for name in ("pg_dump", "pg_dumpall", "pg_restore"):
+        _script(folder / name, f'exec {server.programs / name} "$@"')
+    _script(
+        folder / "psql",
+        f"""\
+while IFS= read -r line; do
+  case $line in ALTER*|ANALYZE*|BEGIN*|COMMIT*|CREATE*|ROLLBACK*|SELECT\\ 1*|SELECT\\ \\'*)
+    echo "$line" >> {lines}
+    [ $(wc -l < {lines}) -ge {line} ] && [ {line} -gt 0 ] && kill -{by} $PPID && exit;;
+  esac
+  printf '%s\\n' "$line"
+done | {real} "$@\"""",
+    )
+    return str(folder)
+
+
+def databases(server: PostgresServer) -> list[str]:
+    """Return the databases that tests and the program made, sorted."""
+    rows = json.loads(server.sql("SELECT json_agg(datname) FROM pg_database"))
+    return sorted(set(rows) - {"postgres", "template0", "template1"})
+
+
+def beside(server: PostgresServer, name: str, part: str) -> list[str]:
+    """Return the databases beside one: those put aside (``before``), ready, undone."""
+    return [one for one in databases(server) if one.startswith(f"{name}__{part}_")]
 
 
 def started(program: Program, *words: str) -> subprocess.Popen[bytes]:

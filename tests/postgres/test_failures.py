@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,7 @@ def test_a_restore_that_is_not_whole_leaves_no_database(
 ) -> None:
     """Exit code 21 and why; also where pg_restore said that all is well."""
     server.make_app()
-    psql = f"{server.programs}/psql -X -q -h {server.folder} -U postgres -d again"
+    psql = f'{server.programs}/psql -X -q -d "$into"'
     folder = spoiled(
         server, program.folder / "programs", mischief.format(psql=psql), program="pg_restore"
     )
@@ -196,7 +197,39 @@ def test_a_restore_that_is_not_whole_leaves_no_database(
     assert result.code == 21, result
     assert word in result.err
     assert "removed again" in result.err
-    assert "again" not in server.sql("SELECT datname FROM pg_database").splitlines()
+    assert "again" not in server.sql("SELECT datname FROM pg_database")
+
+
+@pytest.mark.spec("C4", "C9")
+def test_a_client_with_a_known_hole_restores_nothing(
+    server_of: Callable[[int], PostgresServer], program: Program
+) -> None:
+    """It saves, but to restore, and to write SQL, it is refused with exit code 6; the files of the
+    dump can be had all the same.
+    """
+    server = server_of(15)
+    server.make_app()
+    folder = program.folder / "old"
+    folder.mkdir()
+    for name in ("pg_dump", "pg_dumpall", "pg_restore", "psql"):
+        says = f'[ "$1" = --version ] && echo "{name} (PostgreSQL) 15.13" && exit'
+        (folder / name).write_text(f'#!/bin/sh\n{says}\nexec {server.programs / name} "$@"\n')
+        (folder / name).chmod(0o755)
+    configure(program, server, programs=str(folder), more=only("app"))
+    program.good("backup", "db")
+    for words in (
+        ("restore", "latest", "--database", "app", "--to-database", "new"),
+        ("dump", "latest", "--database", "app"),
+    ):
+        result = program.run(*words)
+        assert result.code == 6, result
+        assert f"pg_restore 15.13 in {folder} has CVE-2025-8715" in result.err
+        assert "Install 15.14" in result.err
+    to = program.folder / "files"
+    program.good("dump", "latest", "--database", "app", "--format", "directory", "--to", to)
+    assert (to / "toc.dat").exists()
+    assert "new" not in server.sql("SELECT datname FROM pg_database").splitlines()
+    server.clear()
 
 
 @pytest.mark.spec("C4")
@@ -216,7 +249,7 @@ def test_an_interrupted_restore_leaves_no_database(
     finally:
         restore.kill()
     assert restore.returncode == 143, err
-    assert "again" not in server.sql("SELECT datname FROM pg_database").splitlines()
+    assert "again" not in server.sql("SELECT datname FROM pg_database")
 
 
 def test_pg_dump_killed_in_the_middle(server: PostgresServer, program: Program) -> None:

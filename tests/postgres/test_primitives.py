@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.errors import DamageError, SourceError, UsageError
+from strongroom.errors import DamageError, RefusedError, SourceError, UsageError
 from strongroom.model.spawn import Attended
 from strongroom.postgres.catalog import Locale
 from strongroom.postgres.client import Client
 from strongroom.postgres.connection import Connection, client_environment
 from strongroom.postgres.custom import FolderFiles, custom_pieces
 from strongroom.postgres.names import folder_name, identifier, literal
-from strongroom.postgres.programs import Programs, choose, find_programs
+from strongroom.postgres.programs import Programs, choose, choose_sound, find_programs
 from strongroom.postgres.record import Record, Table, decoded, encoded
 from strongroom.system.spawn import SystemSpawn
 from tests.postgres.kit import is_running, wait_for
@@ -116,6 +116,47 @@ def test_the_oldest_version_that_is_new_enough(tmp_path: Path) -> None:
     assert "postgresql-client-19" in error.value.hint
     with pytest.raises(SourceError, match="none are here"):
         choose([], 15, "it")
+
+
+@pytest.mark.spec("C4", "C9")
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        ("13.21", False),
+        ("13.22", True),
+        ("14.18", False),
+        ("15.13", False),
+        ("15.14", True),
+        ("16.9", False),
+        ("16.10", True),
+        ("17.5", False),
+        ("17.6", True),
+        ("17beta1", True),  # of those that build it themselves
+        ("12.22", False),
+        ("18.0", True),
+    ],
+)
+def test_versions_with_known_holes(tmp_path: Path, version: str, sound: bool) -> None:  # noqa: FBT001
+    """Programs before the minor versions of August 2025 restore nothing."""
+    folder = _installed(tmp_path / "x", f"echo 'pg_dump (PostgreSQL) {version}'")
+    (programs,) = find_programs(SystemSpawn(), [folder], "")
+    assert programs.sound == sound
+
+
+@pytest.mark.spec("C4", "C9")
+def test_a_sound_version_is_chosen(tmp_path: Path) -> None:
+    """The oldest that is new enough and sound; else it is refused, with what to install."""
+    folders = [
+        _installed(tmp_path / "15", "echo 'pg_dump (PostgreSQL) 15.13'"),
+        _installed(tmp_path / "16", "echo 'pg_dump (PostgreSQL) 16.10'"),
+    ]
+    found = find_programs(SystemSpawn(), folders, "")
+    assert choose_sound(found, 15, "it").major == 16
+    with pytest.raises(RefusedError, match=r"15\.13 in .*/15 has CVE-2025-8715") as error:
+        choose_sound(found[:1], 15, "it")
+    assert "15.14" in error.value.hint
+    with pytest.raises(SourceError, match="it is of PostgreSQL 17"):
+        choose_sound(found, 17, "it")
 
 
 def test_the_wrapper_of_debian_is_passed_over(tmp_path: Path) -> None:
@@ -235,8 +276,10 @@ class _SpawnOf(SystemSpawn):
     def __init__(self, child: Attended) -> None:
         self._child = child
 
-    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Any:  # noqa: ANN401
-        del command, environment
+    def attend(
+        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
+    ) -> Any:  # noqa: ANN401
+        del command, environment, keep
         return self._child
 
 

@@ -69,8 +69,10 @@ class _Spawn:
     def call(self, command: Sequence[str], *, folder: str) -> int:
         raise OSError(command, folder)
 
-    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Attended:
-        raise OSError(command, environment)
+    def attend(
+        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
+    ) -> Attended:
+        raise OSError(command, environment, keep)
 
     def start(self, command: Sequence[str]) -> _Child:
         del command

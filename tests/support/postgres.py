@@ -29,12 +29,17 @@ fsync = off
 full_page_writes = off
 shared_buffers = 32MB
 max_connections = 40
+max_prepared_transactions = 2
 max_wal_size = 256MB
 autovacuum = off
 logging_collector = off
 """
 KEPT: Final = "app"
 _ALL_DATABASES: Final = "SELECT json_agg(datname) FROM pg_database"
+_PLAIN: Final = f"""
+SELECT count(*) FROM pg_database d WHERE datname = '{KEPT}' AND datdba = 10 AND datacl IS NULL
+AND datconnlimit = -1 AND NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = d.oid)
+AND shobj_description(d.oid, 'pg_database') IS NULL"""
 _ALL_ROLES: Final = """
 SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^(pg_|postgres)'"""
 _EMPTY: Final = (
@@ -89,11 +94,12 @@ class PostgresServer:
 
     def clear(self) -> None:
         """Remove what tests made; the database ``app`` is only emptied, which is faster."""
-        names = json.loads(self.sql(_ALL_DATABASES))
-        if KEPT in names:
+        kept = {"postgres", "template0", "template1"}
+        if self.sql(_PLAIN) == "1":
             self.sql(_EMPTY, KEPT)
-        for name in names:
-            if name not in {KEPT, "postgres", "template0", "template1"}:
+            kept.add(KEPT)
+        for name in json.loads(self.sql(_ALL_DATABASES)):
+            if name not in kept:
                 self.sql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
         for name in json.loads(self.sql(_ALL_ROLES)):
             self.sql(f"DROP ROLE {_quoted(name)}")

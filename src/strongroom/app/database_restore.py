@@ -1,67 +1,100 @@
-"""Restore a database into a new one: plan, decide, make, fill, count; or leave nothing behind."""
+"""Restore a database, or a part of one: plan, decide, fill beside, count, put in place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from strongroom.app.database_feed import Feed, fed, pour, through_pipes
+from strongroom.app.database_fill import Filled, Filling, role_hint
+from strongroom.app.database_swap import (
+    Survey,
+    leftovers,
+    put_in_place,
+    refuse_to_rename,
+    settings_of,
+    survey,
+    warn_of_replication,
+)
 from strongroom.app.databases import client_of, found_programs, scratch_of
-from strongroom.app.dumps import Dump, DumpRequest, find_dump, refuse_without_room, write_out
+from strongroom.app.dumps import (
+    Dump,
+    DumpRequest,
+    contents_of,
+    find_dump,
+)
 from strongroom.app.machine import Run
-from strongroom.app.opening import opened_repository
-from strongroom.config.postgres import PostgresSettings
+from strongroom.app.opening import Opened, opened_repository
 from strongroom.errors import (
     InterruptError,
     RefusedError,
     RestoreError,
     RolledBackError,
     StrongroomError,
-    UsageError,
 )
 from strongroom.model.events import PhaseBegan
-from strongroom.postgres.catalog import (
-    Server,
-    count_rows,
-    create_database,
-    databases_of,
-    extensions_of,
-    has_role,
-    server_of,
-)
+from strongroom.postgres.catalog import relations_of, schemas_of
+from strongroom.postgres.choosing import Choice, choose, table_name
 from strongroom.postgres.client import Client
-from strongroom.postgres.names import identifier
-from strongroom.postgres.programs import choose
+from strongroom.postgres.counting import count_as_dumped
+from strongroom.postgres.programs import choose_sound
+from strongroom.postgres.record import Table
+from strongroom.postgres.standing import Part, beside, free_stamp
+from strongroom.repository.reader import Reader
+
+_NEVER_LEFT_OUT: Final = frozenset({"toc.dat", "backup.json"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseRequest:
-    """What the command line says; ``server``: a source, if another server than it came from."""
+    """What the command line says; ``server``: a source, if another server than it came from.
+
+    ``name``: the database it becomes. ``replace``: that one may exist, and is kept under another
+    name. ``tables`` and ``schemas``: only these; then the database may exist, and they may not.
+    """
 
     dump: DumpRequest
     name: str
     server: str = ""
     no_owner: bool = False
+    replace: bool = False
+    tables: Sequence[str] = ()
+    schemas: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlan:
-    """What a restore would do."""
+    """What a restore would do; ``bytes`` are read. ``choice``: the part of the dump, if not all."""
 
     dump: Dump
     name: str
     place: str
-    server: Server
+    look: Survey
     client: str
+    choice: Choice | None
+    tables: Sequence[Table]
+    bytes: int
+
+    @property
+    def changes(self) -> bool:
+        """Whether a database that exists is changed or replaced."""
+        return self.look.ground.exists
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReport:
-    """What a restore came to: every table has as many rows as its dump."""
+    """What a restore came to: every table has as many rows as its dump.
+
+    ``before``: what the database that was replaced is called now.
+    """
 
     plan: DatabasePlan
-    tables: int
-    rows: int
+    filled: Filled
+    before: str
     seconds: float
 
 
@@ -70,129 +103,166 @@ def restore_database(
 ) -> DatabaseReport | None:
     """Plan, let ``decide`` see the plan, and restore if it says so; None if it does not.
 
-    ``RefusedError`` if the database exists, or its dump has no room. A failure removes what was
-    made (``RolledBackError``).
+    ``RefusedError`` if the database exists and may not be replaced, or its dump has no room. A
+    failure removes what was made (``RolledBackError``).
     """
-    clock = run.machine.clock
-    began = clock.elapsed()
-    with opened_repository(run) as opened:
-        reader = opened.repository.reader()
-        dump = find_dump(opened, reader, request.dump)
-        settings = _settings(run, request.server or dump.source)
-        with scratch_of(run, settings) as scratch:
-            what = f"the dump of {dump.record.database!r}"
-            programs = choose(found_programs(run, settings), dump.record.major, what)
-            client = client_of(run, settings, programs, scratch)
-            server = server_of(client)
-            _refuse(client, request, scratch, dump)
-            place = client.connection.shown
-            plan = DatabasePlan(dump, request.name, place, server, programs.version)
-            if not decide(plan):
-                return None
-            folder = scratch / "dump"
-            write_out(run, opened, reader, dump, folder)
-            filling = _Filling(run, client, request, dump, settings.jobs)
-            rows = filling.run(folder, server.major)
-    return DatabaseReport(plan, len(dump.record.tables), rows, clock.elapsed() - began)
+    began = run.machine.clock.elapsed()
+    with opened_repository(run) as opened, _planned(run, opened, request) as work:
+        if not decide(work.plan):
+            return None
+        filled, before = work.carry_out()
+        return DatabaseReport(work.plan, filled, before, run.machine.clock.elapsed() - began)
 
 
-def _settings(run: Run, name: str) -> PostgresSettings:
-    known = run.settings.databases
-    if name not in known:
-        raise UsageError(
-            f"no source of databases is called '{name}' (known: {', '.join(known) or 'none'})",
-            hint="Say which server to restore to: --server NAME, a source in strongroom.toml.",
-        )
-    return known[name]
+@contextmanager
+def _planned(run: Run, opened: Opened, request: DatabaseRequest) -> Iterator[_Work]:
+    reader = opened.repository.reader()
+    dump = find_dump(opened, reader, request.dump)
+    settings = settings_of(run, request.server or dump.source)
+    with scratch_of(run, settings) as scratch:
+        what = f"the dump of {dump.record.database!r}"
+        programs = choose_sound(found_programs(run, settings), dump.record.major, what)
+        client = client_of(run, settings, programs, scratch)
+        look = survey(client, request.name)
+        partial = bool(request.tables or request.schemas)
+        if partial:
+            choice = _choice(opened, client, request, dump, look)
+        else:
+            choice = None
+            _refuse_existing(client, request, dump, look)
+        wanted = None if choice is None else choice.files
+        size = dump.size if wanted is None else dump.size_of(wanted | _NEVER_LEFT_OUT)
+        through_pipes(dump, wanted, scratch)  # is there room at all?
+        tables = [one for one in dump.record.tables if wanted is None or one.file in wanted]
+        place = client.connection.shown
+        version = programs.version
+        plan = DatabasePlan(dump, request.name, place, look, version, choice, tables, size)
+        yield _Work(run, opened, reader, client, request, settings.jobs, scratch, plan)
 
 
-def _refuse(client: Client, request: DatabaseRequest, scratch: Path, dump: Dump) -> None:
-    if request.name in {one.name for one in databases_of(client)}:
-        other = f"{request.name}_restored"
+def _refuse_existing(client: Client, request: DatabaseRequest, dump: Dump, look: Survey) -> None:
+    name, database = request.name, dump.record.database
+    if look.ground.exists and not request.replace:
+        command = f"strongroom restore {dump.listed.short_id} --database {_word(database)}"
+        server = f" --source {_word(request.dump.source)}" if request.dump.source else ""
+        server += f" --server {_word(request.server)}" if request.server else ""
+        to = f" --to-database {_word(name)}" if name != database else ""
         raise RefusedError(
-            f"database {request.name!r} exists on {client.connection.shown}, and a restore makes "
-            "a new one",
-            hint=f"Give another name: strongroom restore {dump.listed.short_id} --database "
-            f"{dump.record.database} --to-database {other}",
+            f"database {name!r} exists on {client.connection.shown}",
+            hint=f"To put the restored one in its place, and keep it under another name: {command}"
+            f"{to}{server} --replace; to restore beside it: {command} --to-database "
+            f"{_word(name + '_restored')}{server}",
         )
-    refuse_without_room(scratch, dump)
+    refuse_to_rename(name, look.ground)
+
+
+def _word(name: str) -> str:
+    return shlex.quote(name)
+
+
+def _choice(
+    opened: Opened, client: Client, request: DatabaseRequest, dump: Dump, look: Survey
+) -> Choice:
+    here: Sequence[str] = ()
+    if look.ground.exists:
+        with client.session(request.name) as session:
+            here = schemas_of(session)
+    names = [table_name(text) for text in request.tables]
+    choice = choose(contents_of(opened, dump), names, request.schemas, here)
+    if look.ground.exists:
+        with client.session(request.name) as session:
+            there = relations_of(session, choice.relations)
+        if there:
+            shown = ", ".join(f"{schema}.{name}" for schema, name in there)
+            raise RefusedError(
+                f"database {request.name!r} has {shown} already, and nothing that exists is "
+                "replaced",
+                hint="Restore into a new database: --to-database NEW; or rename what is there.",
+            )
+    else:
+        refuse_to_rename(request.name, look.ground)
+    return choice
 
 
 @dataclass(frozen=True, slots=True)
-class _Filling:
-    """Makes a database and fills it."""
+class _Work:
+    """A restore that was planned."""
 
-    run_of: Run
+    run: Run
+    opened: Opened
+    reader: Reader
     client: Client
     request: DatabaseRequest
-    dump: Dump
     jobs: int
+    scratch: Path
+    plan: DatabasePlan
 
-    def run(self, folder: Path, major: int) -> int:
-        """Return the number of rows; whatever goes wrong, the database is gone again."""
-        name = self.request.name
-        self.run_of.sink(PhaseBegan("fill"))
-        with self.client.session() as session:
-            owner = self.dump.record.owner
-            keeps = not self.request.no_owner and has_role(session, owner)
-            locale = self.dump.record.locale
-            create_database(session, name, locale, owner if keeps else "", major)
-            session.finish()
-        try:
-            self._fill(folder)
-            return self._counted()
-        except BaseException as error:
-            self._drop(error)
-            if isinstance(error, InterruptError) or not isinstance(error, StrongroomError):
-                raise
-            raise RolledBackError(
-                f"{error.message}; the new database {name!r} was removed again", hint=_hint(error)
-            ) from error
+    def carry_out(self) -> tuple[Filled, str]:
+        """Return what was restored, and the new name of what was replaced."""
+        plan, look = self.plan, self.plan.look
+        for sentence in leftovers(look, plan.name):
+            self.run.warn(sentence)
+        folder = self.scratch / "dump"
+        wanted = None if plan.choice is None else plan.choice.files | _NEVER_LEFT_OUT
+        chosen = None
+        if plan.choice is not None:
+            chosen = self.scratch / "chosen.list"
+            chosen.write_bytes(plan.choice.list)
+        with fed(self.run, self.opened, self.reader, plan.dump, folder, wanted) as feed:
+            if chosen is not None and look.ground.exists:
+                return self._add(feed, chosen), ""
+            return self._make(feed, chosen)
 
-    def _fill(self, folder: Path) -> None:
-        arguments = ["--exit-on-error", f"--jobs={self.jobs}"]
+    def _make(self, feed: Feed, chosen: Path | None) -> tuple[Filled, str]:
+        plan, look, name = self.plan, self.plan.look, self.plan.name
+        stamp = free_stamp(look.names, name, self.run.machine.clock.now_ns())
+        filling = Filling(
+            run=self.run,
+            client=self.client,
+            at=look.at,
+            dump=plan.dump,
+            target=name,
+            place=beside(name, Part.FILLING, stamp),
+            jobs=self.jobs,
+            major=look.server.major,
+            owners=not self.request.no_owner,
+            chosen=chosen,
+            tables=plan.tables,
+        )
+        filled = filling.fill(feed, beside(name, Part.READY, stamp))
+        if self.request.replace:
+            warn_of_replication(self.run, name, look.ground)
+        before = put_in_place(
+            self.run, self.client, look.at, name, stamp, replaces=self.request.replace
+        )
+        return filled, before
+
+    def _add(self, feed: Feed, chosen: Path) -> Filled:
+        """Restore into a database that exists: all of it in one transaction, or nothing."""
+        name = self.plan.name
+        self.run.sink(PhaseBegan("fill"))
+        clock = self.run.machine.clock
+        began = clock.elapsed()
+        arguments = ["--exit-on-error", "--single-transaction", f"--use-list={chosen}"]
         if self.request.no_owner:
             arguments += ["--no-owner", "--no-privileges"]
-        arguments += [*self.client.connected(self.request.name), str(folder)]
-        self.client.work("pg_restore", arguments, f"restoring {self.request.name!r}")
-
-    def _counted(self) -> int:
-        tables = self.dump.record.tables
-        with self.client.session(self.request.name) as session:
-            session.tell("ANALYZE;\n")
-            counts = count_rows(session, [(one.schema, one.name) for one in tables])
-            here = extensions_of(session)
-            session.finish()
-        for table, count in zip(tables, counts, strict=True):
-            if count != table.rows:
-                raise StrongroomError(
-                    f"{table.schema}.{table.name} has {count:,} rows, and its dump {table.rows:,}"
-                )
-        for extension, version in self.dump.record.extensions.items():
-            if here.get(extension) != version:
-                self.run_of.warn(
-                    f"extension {extension} is {here.get(extension)} here, and was {version}"
-                )
-        return sum(counts)
-
-    def _drop(self, cause: BaseException) -> None:
-        statement = f"DROP DATABASE {identifier(self.request.name)} WITH (FORCE)"
         try:
-            with self.client.session() as session:
-                session.tell(f"{statement};\n")
-                session.finish()
+            pour(self.client, feed, name, arguments, f"restoring into {name!r}")
+        except InterruptError:
+            raise
+        except StrongroomError as error:
+            raise RolledBackError(
+                f"{error.message}; nothing in {name!r} was changed", hint=role_hint(error)
+            ) from error
+        self.run.sink(PhaseBegan("count"))
+        full = clock.elapsed()
+        try:
+            rows = count_as_dumped(self.client, name, self.plan.tables, self.jobs)
+        except InterruptError:
+            raise
         except StrongroomError as error:
             raise RestoreError(
-                f"restoring {self.request.name!r} failed ({cause}), and what was made of it stays: "
-                f"{error.message}",
-                hint=f"Remove it: {statement};",
-            ) from cause
-
-
-def _hint(error: StrongroomError) -> str:
-    if "role " in error.message and "does not exist" in error.message:
-        return (
-            "Make the roles first: they are in globals.sql of the same snapshot (strongroom dump "
-            "SNAP PATH); or restore with --no-owner."
-        )
-    return error.hint
+                f"{error.message}; what was restored is in {name!r}",
+                hint="If nobody wrote to it meanwhile, restore into a new database and compare.",
+            ) from error
+        return Filled(rows, full - began, clock.elapsed() - full)

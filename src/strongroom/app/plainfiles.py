@@ -228,7 +228,7 @@ class PlainFiles:
             yield self._custom(inside, dump, stored, f"{stem}.dump", sink)
             return
         with scratch_of(self._run, self._run.settings.databases.get(dump.source)) as scratch:
-            refuse_without_room(scratch, dump)
+            refuse_without_room(scratch, dump.size)
             folder = scratch / "dump"
             write_out(self._run, self._opened, self._reader, dump, folder)
             if self._shape.form.has_dump:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import click
 
 from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
 from strongroom.cli.arguments import snapshot_and_path
+from strongroom.cli.consent import Consent, agreed
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
-from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, moment, size
-from strongroom.cli.restore_database import refuse_others, run_database
+from strongroom.cli.restore_database import Database, refuse_others, run_database
 from strongroom.errors import RefusedError
 
 INCOMPLETE: Final = 3
@@ -33,7 +33,7 @@ DAMAGED: Final = 4
 
 
 def run(  # noqa: PLR0913 - one for each option
-    snapshot: str,
+    snapshot: str | None,
     *,
     to: str | None,
     include: Sequence[str],
@@ -48,17 +48,22 @@ def run(  # noqa: PLR0913 - one for each option
     group_map: Sequence[str],
     dry_run: bool,
     no_confirm: bool,
-    **database: str | None,
+    confirm: str | None,
+    **database: Any,  # noqa: ANN401 - what is said of one
 ) -> int:
     """Restore, or say what a restore would do; ``database`` is what is said of one."""
+    consent = Consent(name=confirm, unasked=no_confirm)
+    if dry_run and consent:
+        raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
     if any(database.values()):
         others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
         refuse_others(any(others) or bool(owner_map or group_map))
-        return run_database(snapshot, dry_run=dry_run, no_owner=no_owner, **database)
+        said = Database(**database, dry_run=dry_run, no_owner=no_owner, consent=consent)
+        return run_database(snapshot, said)
+    if snapshot is None:
+        raise click.UsageError("Missing argument 'SNAP[:PATH]'.")
     if to is None:
         raise click.UsageError("Missing option '--to'.")
-    if dry_run and no_confirm:
-        raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
     if numeric_owner and no_owner:
         raise click.UsageError("--no-owner sets no owners; give it or --numeric-owner")
     name, path = snapshot_and_path(snapshot)
@@ -75,12 +80,16 @@ def run(  # noqa: PLR0913 - one for each option
         delete=delete,
         verify=verify,
     )
+    return _restore(request, consent, dry_run=dry_run)
+
+
+def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int:
     with job(progress=True) as one:
 
         def decide(plan: RestorePlan) -> bool:
             with one.progress.pause():
                 _tell_plan(one, plan, dry_run=dry_run)
-                return not dry_run and _may_go_on(one, plan, no_confirm=no_confirm)
+                return not dry_run and _may_go_on(one, plan, consent)
 
         with one.progress:
             report = restore(one.run, request, decide)
@@ -144,19 +153,15 @@ def _tell_extras(one: Job, plan: RestorePlan, *, all_of_them: bool) -> None:
         )
 
 
-def _may_go_on(one: Job, plan: RestorePlan, *, no_confirm: bool) -> bool:
+def _may_go_on(one: Job, plan: RestorePlan, consent: Consent) -> bool:
     """Whether to restore; a new or empty folder is never asked about."""
-    if no_confirm or not plan.target.in_use:
+    if not plan.target.in_use:
         return True
-    if not one.on_terminal:
-        raise RefusedError(
-            f"{plan.target.path} is not empty, and there is no terminal to confirm it at",
-            hint="Add --no-confirm to go on without being asked.",
-        )
-    question = _QUESTIONS[plan.overwrite or "always"].format(plan.target.path)
+    path = plan.target.path
+    question = _QUESTIONS[plan.overwrite or "always"].format(path)
     if plan.extras:
         question += f" And remove {counted(len(plan.extras), 'thing')} there?"
-    return confirmed(question)
+    return agreed(one, consent, path, f"{path} is not empty", question)
 
 
 def _tell(one: Job, report: RestoreReport) -> int:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
 import click
 
 from strongroom.app.database_restore import (
@@ -12,68 +17,149 @@ from strongroom.app.database_restore import (
 )
 from strongroom.app.dumps import DumpRequest
 from strongroom.cli.arguments import snapshot_and_path
+from strongroom.cli.consent import Consent, agreed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
+from strongroom.cli.restore_globals import run_globals
+from strongroom.cli.restore_undo import run_swap
+from strongroom.errors import RefusedError
+
+_MOST_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """What the options say of a database."""
+
+    database: str | None
+    to_database: str | None
+    source: str | None
+    server: str | None
+    replace: bool
+    undo: bool
+    resume: bool
+    globals_: bool
+    tables: Sequence[str]
+    schemas: Sequence[str]
+    dry_run: bool
+    no_owner: bool
+    consent: Consent
+
+    @property
+    def partial(self) -> bool:
+        """Whether only some tables or schemas are wanted."""
+        return bool(self.tables or self.schemas)
 
 
 def refuse_others(given: bool) -> None:  # noqa: FBT001 - whether there are any
     """Refuse options that are for files."""
     if given:
         raise click.UsageError(
-            "a database takes --to-database, --source, --server, --no-owner and --dry-run"
+            "a database takes --to-database, --replace, --undo, --resume, --table, --schema, "
+            "--globals, --source, --server, --no-owner, --dry-run and --confirm"
         )
 
 
-def run_database(  # noqa: PLR0913 - one for each option
-    snapshot: str,
-    *,
-    database: str | None,
-    to_database: str | None,
-    source: str | None,
-    server: str | None,
-    dry_run: bool,
-    no_owner: bool,
-) -> int:
-    """Restore a database into a new one, or say what that would do."""
-    name, path = snapshot_and_path(snapshot)
-    if path or not database or not to_database:
+def run_database(snapshot: str | None, said: Database) -> int:
+    """Restore a database, a part of one, or roles; or undo that; or say what would be done."""
+    _refuse_together(snapshot, said)
+    if said.undo or said.resume:
+        return run_swap(
+            said.database or "",
+            said.server or said.source or "",
+            said.consent,
+            back=said.undo,
+            dry_run=said.dry_run,
+        )
+    name, path = snapshot_and_path(snapshot or "")
+    if said.globals_ and not path:
+        return run_globals(
+            name, said.source or "", said.server or "", said.consent, dry_run=said.dry_run
+        )
+    if path or not name or not said.database:
+        raise click.UsageError("say both: strongroom restore SNAP --database NAME")
+    return _restore(name, said.database, said)
+
+
+def _refuse_together(snapshot: str | None, said: Database) -> None:
+    """Refuse what makes no sense together."""
+    alone = [
+        name
+        for name, given in (
+            ("--undo", said.undo),
+            ("--resume", said.resume),
+            ("--globals", said.globals_),
+            ("--replace", said.replace),
+            ("--table and --schema", said.partial),
+        )
+        if given
+    ]
+    if len(alone) > 1:
+        raise click.UsageError(f"{alone[0]} does not go with {alone[1]}")
+    swaps = said.undo or said.resume
+    if swaps and (snapshot or said.to_database or said.no_owner or not said.database):
         raise click.UsageError(
-            "say both: strongroom restore SNAP --database NAME --to-database NEW"
+            f"{alone[0]} takes no snapshot: strongroom restore --database NAME {alone[0]} "
+            "[--server SOURCE]"
         )
+    if said.globals_ and (said.database or said.to_database or said.no_owner):
+        raise click.UsageError("--globals is for roles and tablespaces, and takes no database")
+
+
+def _restore(snapshot: str, database: str, said: Database) -> int:
     request = DatabaseRequest(
-        dump=DumpRequest(snapshot=name, database=database, source=source or ""),
-        name=to_database,
-        server=server or "",
-        no_owner=no_owner,
+        dump=DumpRequest(snapshot=snapshot, database=database, source=said.source or ""),
+        name=said.to_database or database,
+        server=said.server or "",
+        no_owner=said.no_owner,
+        replace=said.replace,
+        tables=said.tables,
+        schemas=said.schemas,
     )
     with job(progress=True) as one:
 
         def decide(plan: DatabasePlan) -> bool:
             with one.progress.pause():
-                _tell_plan(one, plan, dry_run=dry_run)
-            return not dry_run
+                _tell_plan(one, plan, dry_run=said.dry_run)
+                return not said.dry_run and _may_go_on(one, plan, said.consent)
 
         with one.progress:
             report = restore_database(one.run, request, decide)
-        if report is None:
+        if report is not None:
+            _tell(one, report, request)
+        elif said.dry_run:
             one.output.line("dry run: nothing was written")
         else:
-            _tell(one, report)
+            raise RefusedError("nothing was restored: it was not confirmed")
     return 0
 
 
+def _may_go_on(one: Job, plan: DatabasePlan, consent: Consent) -> bool:
+    """Whether to restore; a new database is never asked about."""
+    if not plan.changes:
+        return True
+    name = plan.name
+    why = f"database {name!r} exists on {plan.place}"
+    if plan.choice is not None:
+        return agreed(one, consent, name, why, f"Add to the database {name!r} on {plan.place}?")
+    question = f"Replace the database {name!r} on {plan.place}, and disconnect who uses it?"
+    return agreed(one, consent, name, why, question)
+
+
 def _tell_plan(one: Job, plan: DatabasePlan, *, dry_run: bool) -> None:
-    record = plan.dump.record
+    record, ground = plan.dump.record, plan.look.ground
     one.output.record(
         "plan",
         dry_run=dry_run,
         snapshot_id=plan.dump.listed.id,
         database=record.database,
         to_database=plan.name,
+        exists=ground.exists,
         server=plan.place,
-        server_version=plan.server.version,
-        bytes=plan.dump.size,
-        tables=len(record.tables),
+        server_version=plan.look.server.version,
+        bytes=plan.bytes,
+        tables=len(plan.tables),
+        left_out=list(plan.choice.left_out) if plan.choice is not None else [],
         lsn=record.lsn,
         time=record.time,
     )
@@ -81,25 +167,72 @@ def _tell_plan(one: Job, plan: DatabasePlan, *, dry_run: bool) -> None:
         f"snapshot {plan.dump.listed.short_id}: {record.database!r} as of {record.time} "
         f"(LSN {record.lsn}), from PostgreSQL {record.server}"
     )
+    new = "" if ground.exists else "new "
     one.output.line(
-        f"restores {counted(len(record.tables), 'table')}, {size(plan.dump.size)}, into the new "
-        f"database {plan.name!r} on {plan.place} (PostgreSQL {plan.server.version}), "
+        f"restores {counted(len(plan.tables), 'table')}, {size(plan.bytes)}, into the {new}"
+        f"database {plan.name!r} on {plan.place} (PostgreSQL {plan.look.server.version}), "
         f"by pg_restore {plan.client}"
     )
+    _tell_what_changes(one, plan)
+    _tell_choice(one, plan)
 
 
-def _tell(one: Job, report: DatabaseReport) -> None:
-    plan = report.plan
-    one.output.record(
+def _tell_what_changes(one: Job, plan: DatabasePlan) -> None:
+    ground = plan.look.ground
+    if not ground.exists or plan.choice is not None:
+        return
+    has = f"has {size(ground.size)} and " if ground.size is not None else ""
+    one.output.line(
+        f"warning: {plan.name!r} {has}is in use by {counted(ground.sessions, 'session')}; it is "
+        "kept under another name, and whoever is connected then is disconnected"
+    )
+    if ground.beyond:
+        one.output.line(
+            f"warning: connected to it and not to be disconnected by {ground.role!r}: "
+            f"{', '.join(ground.beyond)}; let them leave before the swap"
+        )
+
+
+def _tell_choice(one: Job, plan: DatabasePlan) -> None:
+    if plan.choice is None:
+        return
+    relations = [str(name) for name in plan.choice.relations]
+    more = f" and {len(relations) - _MOST_SHOWN:,} more" if len(relations) > _MOST_SHOWN else ""
+    one.output.line(f"makes {', '.join(relations[:_MOST_SHOWN])}{more}")
+    for left in plan.choice.left_out:
+        one.output.line(f"left out, because it leads to what is not restored: {left}")
+    if plan.choice.empty:
+        names = ", ".join(map(str, plan.choice.empty))
+        one.output.line(f"made without rows, because others need it: {names}")
+
+
+def _tell(one: Job, report: DatabaseReport, request: DatabaseRequest) -> None:
+    plan, output = report.plan, one.output
+    output.record(
         "summary",
         snapshot_id=plan.dump.listed.id,
         database=plan.dump.record.database,
         to_database=plan.name,
-        tables=report.tables,
-        rows=report.rows,
+        tables=len(plan.tables),
+        rows=report.filled.rows,
+        kept_as=report.before or None,
+        restore_duration=round(report.filled.restoring, 6),
+        count_duration=round(report.filled.counting, 6),
         total_duration=round(report.seconds, 6),
     )
-    one.output.line(
-        f"restored {plan.name!r} in {duration(report.seconds)}: {counted(report.tables, 'table')}, "
-        f"{counted(report.rows, 'row')}, as many in each as in its dump"
+    into = "into " if plan.changes and not report.before else ""
+    tables, rows = counted(len(plan.tables), "table"), counted(report.filled.rows, "row")
+    output.line(
+        f"restored {into}{plan.name!r} in {duration(report.seconds)} "
+        f"(pg_restore {duration(report.filled.restoring)}, counting and statistics "
+        f"{duration(report.filled.counting)}): {tables}, {rows}, as many in each as in its dump"
     )
+    if report.before:
+        server = request.server or plan.dump.source
+        quoted = report.before.replace('"', '""')
+        output.line(f"the database that was there is kept as {report.before!r}")
+        output.line(
+            f"to undo: strongroom restore --database {shlex.quote(plan.name)} --undo "
+            f"--server {shlex.quote(server)}"
+        )
+        output.line(f'when it is not needed any more: DROP DATABASE "{quoted}";')

@@ -95,6 +95,11 @@ class Spawn(Protocol):
         """Start a program without input; its errors go where ours go. ``OSError``."""
         ...
 
-    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Attended:
-        """Start a program that is talked to; ``environment`` is all that it sees. ``OSError``."""
+    def attend(
+        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
+    ) -> Attended:
+        """Start a program that is talked to; ``environment`` is all that it sees. ``OSError``.
+
+        ``keep``: the descriptors that it gets from us, besides the standard ones.
+        """
         ...

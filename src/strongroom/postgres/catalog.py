@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from strongroom.postgres.client import Client, Session
+from strongroom.postgres.client import Session
 from strongroom.postgres.names import identifier, literal
 
 _A_MAJOR: Final = 10_000
@@ -52,6 +52,12 @@ _COUNTS: Final = """\
 SELECT coalesce(json_agg(json_build_array(s, t, n)) FILTER (WHERE s IS NOT NULL), '[]')
 FROM (VALUES {}) AS counts (s, t, n);
 """
+
+
+_RELATIONS: Final = """\
+SELECT coalesce(json_agg(json_build_array(nspname, relname)), '[]')
+FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+WHERE (nspname::text, relname::text) IN (VALUES {})"""
 
 
 class Server(NamedTuple):
@@ -99,19 +105,27 @@ class Moment(NamedTuple):
     large_objects: int
 
 
-def server_of(client: Client) -> Server:
+class Asked(Protocol):
+    """What a query can be put to: a session, or a client that opens one for it."""
+
+    def query(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
+        """Return the one JSON value that a query gives."""
+        ...
+
+
+def server_of(asked: Asked) -> Server:
     """Ask a server what it is."""
-    said = client.query(_SERVER)
+    said = asked.query(_SERVER)
     return Server(
         said["number"] // _A_MAJOR, said["version"], bool(said["superuser"]), said["reads_roles"]
     )
 
 
-def databases_of(client: Client) -> list[Database]:
+def databases_of(asked: Asked) -> list[Database]:
     """Return all databases of a server."""
     return [
         Database(name, template, allowed and limit != _BROKEN)
-        for name, template, allowed, limit in client.query(_DATABASES)
+        for name, template, allowed, limit in asked.query(_DATABASES)
     ]
 
 
@@ -172,6 +186,12 @@ def has_role(session: Session, name: str) -> bool:
     return bool(session.ask(sql.format(literal(name))))
 
 
+def has_tablespace(session: Session, name: str) -> bool:
+    """Whether there is a tablespace of that name."""
+    sql = "SELECT to_json(EXISTS (SELECT FROM pg_tablespace WHERE spcname = {}))"
+    return bool(session.ask(sql.format(literal(name))))
+
+
 def extensions_of(session: Session) -> dict[str, str]:
     """Return the extensions of a database, with their versions."""
     found: dict[str, str] = session.ask(
@@ -180,7 +200,23 @@ def extensions_of(session: Session) -> dict[str, str]:
     return found
 
 
-def create_database(session: Session, name: str, locale: Locale, owner: str, major: int) -> None:
+def schemas_of(session: Session) -> list[str]:
+    """Return the names of the schemas of a database."""
+    found: list[str] = session.ask("SELECT json_agg(nspname) FROM pg_namespace")
+    return found
+
+
+def relations_of(session: Session, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return which of these a database has, by schema and name."""
+    if not names:
+        return []
+    rows = ", ".join(f"({literal(schema)}, {literal(name)})" for schema, name in names)
+    return [(schema, name) for schema, name in session.ask(_RELATIONS.format(rows))]
+
+
+def create_database(
+    session: Session, name: str, locale: Locale, owner: str, major: int, tablespace: str = ""
+) -> None:
     """Make an empty database with this locale; returns when it is there. No owner: it is ours.
 
     ``major`` is the version of the server: a provider can be named since 15.
@@ -199,12 +235,6 @@ def create_database(session: Session, name: str, locale: Locale, owner: str, maj
     elif major >= _WITH_PROVIDERS:
         options.append("LOCALE_PROVIDER libc")
     options += [f"OWNER {identifier(owner)}"] if owner else []
+    options += [f"TABLESPACE {identifier(tablespace)}"] if tablespace else []
     session.tell(f"CREATE DATABASE {identifier(name)} {' '.join(options)};\n")
     session.ask("SELECT 1")
-
-
-def count_rows(session: Session, tables: Sequence[tuple[str, str]]) -> list[int]:
-    """Return how many rows each table has, by schema and name; not those of its partitions."""
-    names = (f"{identifier(schema)}.{identifier(name)}" for schema, name in tables)
-    sql = "SELECT count(*) FROM ONLY {}"
-    return [int(session.ask(sql.format(name))) for name in names]

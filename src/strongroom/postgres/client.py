@@ -39,11 +39,16 @@ class Client:
     environment: Mapping[str, str]
 
     @contextmanager
-    def attended(self, name: str, arguments: Sequence[str]) -> Iterator[Attended]:
-        """Start a program; it does not outlive the block. ``SourceError`` if it does not start."""
+    def attended(
+        self, name: str, arguments: Sequence[str], keep: Sequence[int] = ()
+    ) -> Iterator[Attended]:
+        """Start a program; it does not outlive the block. ``SourceError`` if it does not start.
+
+        ``keep``: descriptors that it gets from us.
+        """
         command = [self.programs.path(name), *arguments]
         try:
-            child = self.spawn.attend(command, environment=self.environment)
+            child = self.spawn.attend(command, environment=self.environment, keep=keep)
         except (OSError, ValueError) as error:
             raise SourceError(f"{command[0]} does not start: {error}") from error
         try:
@@ -72,6 +77,14 @@ class Client:
             while child.ended(_BETWEEN) is None:
                 yield
             self.check(name, child, what)
+
+    def output(self, name: str, arguments: Sequence[str], what: str) -> bytes:
+        """Return what a program prints; an error unless it ends with 0."""
+        with self.attended(name, arguments) as child:
+            child.end_input()
+            printed = b"".join(iter(child.line, b""))
+            self.check(name, child, what)
+        return printed
 
     def check(self, name: str, child: Attended, what: str) -> None:
         """Wait for the end of a child; an error with what it said unless that is 0."""
@@ -134,6 +147,10 @@ class Session:
             raise self._failure()
         return json.loads(line.decode("utf-8", "surrogateescape"))
 
+    def query(self, sql: str) -> Any:  # noqa: ANN401 - what the server says
+        """Return the one JSON value that a query gives, as ``Client.query`` does."""
+        return self.ask(sql)
+
     def finish(self) -> None:
         """End it in order; an error if anything that was told failed."""
         self._child.end_input()
@@ -153,7 +170,9 @@ def _sentence(text: str) -> str:
 
 
 def _hint(text: str) -> str:
-    if "permission denied" in text:
+    if "permission denied to create database" in text:
+        return "Let the user make databases: ALTER ROLE … CREATEDB."
+    if "permission denied for" in text:
         return "Let the user read everything: GRANT pg_read_all_data TO its role (14 and newer)."
     if "row-level security" in text:
         return "Its rows would be left out silently: give the role BYPASSRLS, or own the table."
@@ -161,7 +180,7 @@ def _hint(text: str) -> str:
         return "Name a folder with more room: scratch = '/path', in the source."
     if "version mismatch" in text:
         return "Install client programs as new as the server."
-    return "Nothing was saved; what it says is the server's or the program's own word."
+    return "What it says is the server's or the program's own word."
 
 
 def _signal_name(number: int) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strongroom.errors import SourceError
+from strongroom.errors import RefusedError, SourceError
 from strongroom.model.spawn import Spawn
 
 _PLACES: Final = (
@@ -27,7 +27,10 @@ _VERSIONED: Final = re.compile(r"([0-9]{2,3}|pgsql-[0-9]+|postgresql@[0-9]+)")
 _WRAPPER: Final = "pg_wrapper"  # Debian's, which chooses by the clusters of this machine
 _NEEDED: Final = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
 _VERSION: Final = re.compile(rb"\(PostgreSQL\) ([0-9]+)([^\s]*)")
+_MINOR: Final = re.compile(r"[0-9]+\.([0-9]+)")
 _SECONDS: Final = 30.0
+_MENDED: Final = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+"""The minor versions that mend CVE-2025-8714 and CVE-2025-8715; older majors have no such one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,19 @@ class Programs:
     def path(self, name: str) -> str:
         """Return the path of a program."""
         return str(self.folder / name)
+
+    @property
+    def sound(self) -> bool:
+        """Whether restoring a dump does no more than the dump says (CVE-2025-8714, -8715).
+
+        Older ``pg_restore`` hands on names with line ends as they are, behind ``--``: what follows
+        is run as SQL by the server, with the rights of whoever restores, or as orders by ``psql``.
+        """
+        minor = _MINOR.fullmatch(self.version)
+        least = _MENDED.get(self.major)
+        if least is None:
+            return self.major > max(_MENDED)
+        return minor is None or int(minor[1]) >= least
 
 
 def find_programs(spawn: Spawn, named: Sequence[Path], search_path: str) -> list[Programs]:
@@ -68,6 +84,26 @@ def choose(found: Sequence[Programs], least: int, what: str) -> Programs:
         f"{what} is of PostgreSQL {least}, and {here}",
         hint=f"Install pg_dump {least} or newer: apt-get install postgresql-client-{least}, or "
         "name the folder with its programs: programs = ['/path/to/bin'].",
+    )
+
+
+def choose_sound(found: Sequence[Programs], least: int, what: str) -> Programs:
+    """Return the oldest sound version that is at least ``least``, to restore with.
+
+    ``RefusedError`` names the version to install where only unsound ones are new enough.
+    """
+    sound = [programs for programs in found if programs.sound]
+    if any(programs.major >= least for programs in sound):
+        return choose(sound, least, what)
+    unsound = choose(found, least, what)
+    mended = _MENDED.get(unsound.major)
+    newer = f"{unsound.major}.{mended}" if mended else str(max(_MENDED) + 1)
+    raise RefusedError(
+        f"pg_restore {unsound.version} in {unsound.folder} has CVE-2025-8715: names in a dump can "
+        "make it run anything on the server that the dump goes to",
+        hint=f"Install {newer} or newer: apt-get install --only-upgrade "
+        f"postgresql-client-{unsound.major}; or take the files: strongroom dump SNAP --database "
+        "NAME --format directory --to FOLDER.",
     )
 
 

@@ -56,7 +56,8 @@ class Packed(enum.IntEnum):
 class TocEntry:
     """An entry. ``data``: its bytes up to what belongs to the format; ``copies``: its data is COPY.
 
-    ``file`` is where a directory has its data, empty for none.
+    ``file`` is where a directory has its data, empty for none. ``depends``: numbers of what must be
+    there before.
     """
 
     number: int
@@ -68,6 +69,7 @@ class TocEntry:
     owner: str
     data: bytes
     file: str
+    depends: tuple[int, ...] = ()
 
     @property
     def is_large_objects(self) -> bool:
@@ -243,12 +245,15 @@ def _entry(cursor: Cursor, version: tuple[int, int], form: Form) -> TocEntry:
         cursor.number()
     owner = cursor.word()
     cursor.text()  # a word from old times
-    while cursor.text() is not None:
-        pass  # what it depends on
+    depends = []
+    while (needed := cursor.text()) is not None:
+        depends.append(int(needed))
     data = cursor.cut()
     file = _file_of(cursor, version, form, number, kind)
     cursor.cut()
-    return TocEntry(number, tag, kind, definition, copies, schema, owner, data, file)
+    return TocEntry(
+        number, tag, kind, definition, copies, schema, owner, data, file, tuple(depends)
+    )
 
 
 def _file_of(cursor: Cursor, version: tuple[int, int], form: Form, number: int, kind: str) -> str:

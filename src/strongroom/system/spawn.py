@@ -73,7 +73,9 @@ def _end_with_parent() -> None:
 class AttendedChild:
     """See ``Attended``. Standard error goes to a file without a name, so that it never blocks."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], keep: Sequence[int]
+    ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill
         try:
             self._process = subprocess.Popen(
@@ -82,6 +84,7 @@ class AttendedChild:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env=dict(environment),
+                pass_fds=keep,
                 process_group=0,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call, which takes no lock
             )
@@ -202,6 +205,8 @@ class SystemSpawn:
         """See ``Spawn``."""
         return Child(command)
 
-    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> AttendedChild:
+    def attend(
+        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
+    ) -> AttendedChild:
         """See ``Spawn``."""
-        return AttendedChild(command, environment)
+        return AttendedChild(command, environment, keep)

@@ -29,13 +29,17 @@ snapshot does not have below the restored paths, what a backup left out too; wha
 The exit code is 4 if something was damaged, 3 if something could not be restored
 as it was or differs when read back; everything else is restored all the same.
 
-With --database app --to-database new a database is restored into a new one, whose
-rows are counted; if anything fails, that is removed again, and the exit code is 21.
+With --database app a database is restored beside what is there; its rows are
+counted, and then it gets its name, or the one of --to-database. If anything fails
+it is removed again, and the exit code is 21. With --replace it takes the place of
+the one that has the name, which is kept under another one: --database app --undo
+gives it back. With --table or --schema only these come, also into a database that
+exists. --globals makes the roles and tablespaces that a server lacks.
 """
 
 
 @click.command("restore", help=_HELP, short_help="Bring back a snapshot, or a part of it.")
-@click.argument("snapshot", metavar="SNAP[:PATH]", shell_complete=snapshots)
+@click.argument("snapshot", metavar="[SNAP[:PATH]]", required=False, shell_complete=snapshots)
 @click.option(
     "--to",
     metavar="FOLDER",
@@ -58,12 +62,19 @@ rows are counted; if anything fails, that is removed again, and the exit code is
     "--owner-map", multiple=True, metavar="OLD:NEW|FILE", help="Give things of a user to another."
 )
 @click.option("--group-map", multiple=True, metavar="OLD:NEW|FILE", help="As --owner-map.")
-@click.option("--database", metavar="NAME", help="Restore the dump of this database …")
-@click.option("--to-database", metavar="NEW", help="… into this one, which must not exist.")
+@click.option("--database", metavar="NAME", help="Restore the dump of this database.")
+@click.option("--to-database", metavar="NAME", help="What it is called then (the same).")
+@click.option("--replace", is_flag=True, help="Take the place of a database that exists.")
+@click.option("--undo", is_flag=True, help="Give the database that was replaced its name back.")
+@click.option("--resume", is_flag=True, help="Put in place what a killed restore made ready.")
+@click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table.")
+@click.option("--schema", "schemas", multiple=True, metavar="NAME", help="Only this schema.")
+@click.option("--globals", "globals_", is_flag=True, help="Make the roles that a server lacks.")
 @click.option("--source", metavar="NAME", help="The source, if several have such a database.")
 @click.option("--server", metavar="NAME", help="The source whose server it goes to (its own).")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
+@click.option("--confirm", metavar="NAME", help="Ask nothing if it goes to this one.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Restore, or say what a restore would do."""

@@ -38,11 +38,12 @@ class TargetOptions:
 
     ``always`` and ``if-changed``: what is in the way gives way, but for directories; with the
     latter what is right already is not written again. ``never``: what is there stays as it is.
-    ``owners`` decides who things belong to.
+    ``owners`` decides who things belong to. ``durable``: whether it must survive a power cut.
     """
 
     overwrite: Overwrite | None = None
     owners: Owners | None = None
+    durable: bool = True
 
 
 def begin(
@@ -76,7 +77,8 @@ def begin(
     tools = Tools(fs, directories, names, attributes, shortfalls, report)
     base = Place(directories.top(base_fd), ground)
     places = Places(fs, directories, base, options.overwrite)
-    return FilesTarget(tools, places, Present(tools, options.overwrite))
+    present = Present(tools, options.overwrite)
+    return FilesTarget(tools, places, present, durable=options.durable)
 
 
 @contextmanager

@@ -36,8 +36,11 @@ _APART: Final = "restored as a file of its own: its content is not that of its o
 class FilesTarget:
     """A ``Target``; ``begin`` makes one. ``refused`` counts entries that could not be meant."""
 
-    def __init__(self, tools: Tools, places: Places, present: Present) -> None:
+    def __init__(
+        self, tools: Tools, places: Places, present: Present, *, durable: bool = True
+    ) -> None:
         self._tools = tools
+        self._durable = durable
         self._places = places
         self._present = present
         self._order = Order()
@@ -114,7 +117,8 @@ class FilesTarget:
         for path, cause in tools.shortfalls.lines():
             tools.report(path, cause, missing=False)
         try:
-            self._places.make_durable()
+            if self._durable:
+                self._places.make_durable()
         except OSError as error:
             raise RestoreError(
                 f"what was restored may not survive a power cut: {cause_of(error)}",

@@ -1,0 +1,106 @@
+"""Rows through pipes, where the folder for dumps has no room for them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import pytest
+
+from tests.cli.harness import Program
+from tests.postgres.kit import configure, databases, only, spoiled
+from tests.support.compare_databases import described, differences
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.spec("C4")
+
+WORDS = ("restore", "latest", "--database", "wide", "--to-database", "again")
+TABLE = """
+CREATE TABLE {0} (id int PRIMARY KEY, t text);
+INSERT INTO {0} SELECT g, repeat(md5(g::text || '{0}'), 8) FROM generate_series(1, {1}) g;
+"""
+
+
+def make_wide(server: PostgresServer, program: Program) -> None:
+    """Make a database with large tables and small ones, and save it."""
+    server.sql("CREATE DATABASE wide")
+    rows = {"a": 6000, "b": 20_000, "c": 9000, "d": 10, "e": 12_000}
+    server.sql("".join(TABLE.format(*one) for one in rows.items()), "wide")
+    server.sql("SELECT lo_from_bytea(0, 'large object')", "wide")
+    configure(program, server, more=f"{only('wide')}\njobs = 3")
+    program.good("backup", "db")
+
+
+@contextmanager
+def room(free: int) -> Iterator[None]:
+    """Let every disk have so many bytes free."""
+    usage = shutil.disk_usage("/")._replace(free=free)
+    with mock.patch.object(shutil, "disk_usage", return_value=usage):
+        yield
+
+
+def test_rows_go_through_pipes_where_there_is_no_room(
+    each_server: PostgresServer, program: Program
+) -> None:
+    """What has no room is never on the disk, and comes back whole, by several jobs; one table too.
+
+    Where not even the small files have room, it is refused before anything is made.
+    """
+    server = each_server
+    make_wide(server, program)
+    with room(100_000):
+        done = program.good(*WORDS)
+        part = program.good(*WORDS[:-1], "part", "--table", "b")
+    assert "largest tables (4) go through pipes" in done.err
+    assert "largest tables (1) go through pipes" in part.err
+    assert differences(described(server, "wide"), described(server, "again")) == []
+    count = "SELECT count(*), sum(length(t)) FROM b"
+    assert server.sql(count, "part") == server.sql(count, "wide")
+    server.sql("DROP TABLE b", "part")
+    with room(100_000):
+        program.good(*WORDS[:-1], "part", "--table", "b", "--no-confirm")
+    assert server.sql(count, "part") == server.sql(count, "wide")
+    with room(10):
+        refused = program.run(*WORDS[:-1], "other")
+    assert refused.code == 6
+    assert "10 bytes free" in refused.err
+    assert not list((program.cache / "scratch").iterdir())
+
+
+@pytest.mark.parametrize(
+    "mischief", ["kill -9 $$", "exec sleep 0.1", 'head -c 100000 "$last/"*.dat > /dev/null; exit 1']
+)
+def test_a_reader_that_ends_early(server: PostgresServer, program: Program, mischief: str) -> None:
+    """Nothing waits for a program that reads no more: exit code 21, and no database."""
+    make_wide(server, program)
+    folder = program.folder / "programs"
+    spoiled(server, folder, "true", program="pg_restore")
+    script = f"""\
+#!/bin/sh
+case "$1" in --version) exec {server.programs}/pg_restore "$@";; esac
+for last; do :; done
+{mischief}
+"""
+    (folder / "pg_restore").write_text(script)
+    configure(program, server, programs=str(folder), more=only("wide"))
+    with room(100_000):
+        result = program.run(*WORDS)
+    assert result.code == 21, result
+    assert databases(server)[-1] == "wide"
+
+
+def test_damage_on_the_way(server: PostgresServer, program: Program) -> None:
+    """A chunk that cannot be read back: exit code 21, the file of the table, and no database."""
+    make_wide(server, program)
+    pack = max((program.repository / "packs").rglob("*"), key=lambda one: one.stat().st_size)
+    pack.chmod(0o644)
+    with pack.open("r+b") as file:
+        file.seek(pack.stat().st_size // 2)
+        file.write(bytes(64))
+    with room(100_000):
+        result = program.run(*WORDS)
+    assert result.code == 21, result
+    assert ".dat is damaged" in result.err
+    assert databases(server)[-1] == "wide"
