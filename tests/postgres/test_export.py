@@ -21,7 +21,7 @@ from tests.support.compare_databases import described, differences
 from tests.support.odd_database import ODD_NAME, make_odd_database
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.spec("B9")
+pytestmark = pytest.mark.spec("B9", "C1")
 
 
 def exported(program: Program, *options: str | Path, to: str = "out") -> Path:

@@ -91,7 +91,7 @@ def test_known_holes(major: int, version: str, hole: str) -> None:
 
 
 def test_room_for_the_largest() -> None:
-    """What is larger than what is free is warned of."""
+    """What is larger than what is free is warned of; with nearly none no dump begins."""
     known = [
         KnownDatabase(
             name=str(size),
@@ -104,16 +104,17 @@ def test_room_for_the_largest() -> None:
         )
         for size in (5, 9, 7)
     ]
-    assert of_room(9, known, "/s").level is Level.OK
-    found = of_room(8, [*known, msgspec.structs.replace(known[0], size=None)], "/s")
+    assert of_room(9, 4, known, "/s").level is Level.OK
+    found = of_room(8, 4, [*known, msgspec.structs.replace(known[0], size=None)], "/s")
     assert found.level is Level.WARNING
-    assert "'9' has 9" in found.text
-    assert of_room(0, [], "/s").level is Level.OK
+    assert "has 9 in the server" in found.text
+    assert of_room(4, 4, [], "/s").level is Level.OK
+    assert of_room(3, 4, [], "/s").code == 6
 
 
 @pytest.mark.parametrize(
     ("codes", "code"),
-    [([], 0), ([0, 0], 0), ([3, 0], 3), ([3, 1], 1), ([1, 15], 15), ([15, 14, 3], 14)],
+    [([], 0), ([0, 0], 0), ([3, 0], 3), ([3, 1], 1), ([1, 15], 15), ([15, 14, 3], 14), ([6, 1], 6)],
 )
 def test_the_exit_code(codes: list[int], code: int) -> None:
     """That of what a backup would stumble over first."""

@@ -23,7 +23,13 @@ from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Item, Problem
 from strongroom.operations.anomalies import Anomaly
-from strongroom.operations.backup import Circumstances, PlannedSource, back_up
+from strongroom.operations.backup import (
+    Circumstances,
+    Planned,
+    PlannedArrivals,
+    PlannedSource,
+    back_up,
+)
 from strongroom.operations.estimate import estimate
 from strongroom.repository.repository import Repository
 from strongroom.storage.local import LocalStore
@@ -183,7 +189,7 @@ def estimate_backup(
 
 
 @contextmanager
-def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[list[PlannedSource]]:
+def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[list[Planned]]:
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
         return
@@ -194,7 +200,7 @@ def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[l
     ):
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
-            *(PlannedSource(one, [b"/" + one.top]) for one in servers),
+            *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
         ]
 
 

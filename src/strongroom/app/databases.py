@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +62,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
         client = client_of(run, settings, newest(found), scratch)
         server = server_of(client)
         programs = choose(found, server.major, f"the server of '{settings.name}'")
-        source = PostgresSource(
+        yield PostgresSource(
             settings.name,
             Client(client.spawn, client.connection, programs, client.environment),
             server,
@@ -70,14 +70,13 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
                 databases=settings.databases or tuple(filter(None, [settings.database])),
                 role_passwords=settings.role_passwords,
                 jobs=settings.jobs,
+                row_counts=settings.row_counts,
             ),
             scratch=scratch,
             fs=run.machine.fs,
             clock=run.machine.clock,
             tell=run.tell,
         )
-        with closing(source):
-            yield source
 
 
 @contextmanager

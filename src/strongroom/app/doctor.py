@@ -36,6 +36,7 @@ from strongroom.postgres.findings import (
     warning,
 )
 from strongroom.postgres.programs import Programs, choose
+from strongroom.sources.postgres.room import LEAST_FREE
 
 __all__ = ["Finding", "Level", "check_databases", "exit_code", "sources_to_check"]
 
@@ -90,7 +91,8 @@ def check_databases(run: Run, settings: PostgresSettings) -> Iterator[Finding]:
         yield from closed
         for one in looked:
             yield from _of_database(client, one.name, facts, server.major)
-        yield of_room(shutil.disk_usage(scratch).free, looked, str(scratch.parent))
+        free = shutil.disk_usage(scratch).free
+        yield of_room(free, LEAST_FREE, looked, str(scratch.parent))
 
 
 def _of_server(

@@ -49,6 +49,7 @@ class PostgresSettings:
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
+    row_counts: bool = False
     programs: tuple[Path, ...] = ()
     scratch: Path | None = None
     warnings: tuple[str, ...] = ()
@@ -90,6 +91,7 @@ def _settings(
         databases=table.databases,
         role_passwords=table.role_passwords,
         jobs=table.jobs,
+        row_counts=table.row_counts,
         programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
         scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
     )

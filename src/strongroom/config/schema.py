@@ -76,6 +76,7 @@ class PostgresTable:
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
+    row_counts: bool = False
     programs: tuple[str, ...] = ()
     scratch: str | None = None
 

@@ -1,12 +1,13 @@
 """The ports between what is backed up and what stores it.
 
 A ``Source`` yields items in the order of ``sort_key``; for each item that changed it is asked for
-the entry and its bytes. A ``Target`` is where entries are restored to. Neither knows a repository.
+the entry and its bytes. An ``ArrivingSource`` gives files as they are being made. A ``Target`` is
+where entries are restored to. None of them knows a repository.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -104,6 +105,40 @@ class Source(Protocol):
 
     def open(self, item: Item) -> AbstractContextManager[Content]:
         """Open a large item; OSError if that cannot be done."""
+        ...
+
+
+class Part(NamedTuple):
+    """The next bytes of a file, of which others may be given in between.
+
+    ``data`` is good until the next part is asked for. ``entry`` comes with the last part, which may
+    be without bytes, and states how many there were in all.
+    """
+
+    path: bytes
+    data: Buffer
+    entry: Entry | None = None
+
+
+class ArrivingSource(Protocol):
+    """Something to protect whose files are being made, in any order and several at once."""
+
+    @property
+    def kind(self) -> str:
+        """As of a ``Source``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """As of a ``Source``."""
+        ...
+
+    def arrivals(self, report: Report) -> Generator[Part | None, None, None]:
+        """Yield the parts of every file, those of each in order; each problem is reported.
+
+        None now and then while there is nothing. Whoever closes it before its end ends what makes
+        the files. An error means that nothing of it is good.
+        """
         ...
 
 

@@ -11,13 +11,15 @@ import msgspec
 from strongroom.chunking.cutter import ROWS, ChunkerParameters
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
-from strongroom.model.source import Problem, Source
+from strongroom.model.source import ArrivingSource, Problem, Source
 from strongroom.operations.anomalies import Anomaly, Current, Earlier, anomalies
-from strongroom.repository.ingest import Ingest, Tally
+from strongroom.repository.arriving import Arriving
+from strongroom.repository.ingest import Ingest
 from strongroom.repository.lastwalk import LastWalk, new_walk
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
+from strongroom.repository.tally import Tally
 from strongroom.repository.writer import Written
 
 _OF_ROWS: Final = frozenset({"postgres"})
@@ -61,6 +63,16 @@ class PlannedSource(NamedTuple):
     paths: Sequence[bytes]
 
 
+class PlannedArrivals(NamedTuple):
+    """A source whose files are being made, and the paths that they will have."""
+
+    source: ArrivingSource
+    paths: Sequence[bytes]
+
+
+Planned = PlannedSource | PlannedArrivals
+
+
 @dataclass(frozen=True, slots=True)
 class BackupResult:
     """What a backup came to."""
@@ -80,13 +92,15 @@ class BackupResult:
 
 def back_up(
     repository: Repository,
-    sources: Sequence[PlannedSource],
+    sources: Sequence[Planned],
     circumstances: Circumstances,
     walks: LocalFiles,
 ) -> BackupResult:
     """Capture every source and commit. Any error before the commit leaves nothing committed."""
 
-    def capture(planned: PlannedSource) -> Capture:
+    def capture(planned: Planned) -> Capture:
+        if isinstance(planned, PlannedArrivals):
+            return lambda session: _take_arrivals(repository, session, planned)
         return lambda session: _capture(repository, session, planned, walks)
 
     return save_snapshot(repository, [capture(planned) for planned in sources], circumstances)
@@ -188,3 +202,15 @@ def _capture(
         around.sink(Notice(f"warning: the next backup reads everything again: {walk.failure}"))
     record = msgspec.structs.replace(record, paths=tuple(planned.paths))
     return Captured(record, ingest.tally, last.changed, last.changed_files)
+
+
+def _take_arrivals(
+    repository: Repository, session: BackupSession, planned: PlannedArrivals
+) -> Captured:
+    around = repository.around
+    around.sink(PhaseBegan("backup"))
+    parameters = chunking_of(repository, planned.source.kind)
+    arriving = Arriving(session, parameters, around.sink)
+    record = arriving.run(planned.source)
+    record = msgspec.structs.replace(record, paths=tuple(planned.paths))
+    return Captured(record, arriving.tally)

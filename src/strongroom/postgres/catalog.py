@@ -38,9 +38,20 @@ SELECT json_build_object(
       'owner', pg_get_userbyid(datdba), 'all', to_jsonb(d) - 'datacl')
     FROM pg_database d WHERE datname = current_database()),
   'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_extension),
+  'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
   'tables', (SELECT coalesce(json_agg(json_build_array(c.oid::bigint, nspname, relname)), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r'
-      AND nspname NOT IN ('pg_catalog', 'information_schema')))"""
+      AND relpersistence <> 't' AND nspname NOT IN ('pg_catalog', 'information_schema')))"""
+
+_OF_EXTENSIONS: Final = """\
+SELECT coalesce(json_agg(objid::bigint), '[]') FROM pg_depend
+WHERE classid = 'pg_class'::regclass AND deptype = 'e'"""
+
+_COUNT: Final = "({}, {}, (SELECT count(*) FROM ONLY {}.{}))"
+_COUNTS: Final = """\
+SELECT coalesce(json_agg(json_build_array(s, t, n)) FILTER (WHERE s IS NOT NULL), '[]')
+FROM (VALUES {}) AS counts (s, t, n);
+"""
 
 
 _RELATIONS: Final = """\
@@ -95,6 +106,7 @@ class Moment(NamedTuple):
     locale: Locale
     extensions: dict[str, str]
     tables: dict[int, tuple[str, str]]
+    large_objects: int
 
 
 class Asked(Protocol):
@@ -135,7 +147,28 @@ def begin_moment(session: Session) -> Moment:
         locale=_locale(database),
         extensions=said["extensions"],
         tables={oid: (schema, name) for oid, schema, name in said["tables"]},
+        large_objects=said["large_objects"],
     )
+
+
+def begin_counting(session: Session, moment: Moment) -> None:
+    """Have the rows of each table counted in the snapshot that is held, but for extensions' own.
+
+    Rows that row-level security would hide are an error.
+    """
+    own = session.ask(_OF_EXTENSIONS)
+    session.tell("SET row_security = off;\n")
+    counts = [
+        _COUNT.format(literal(schema), literal(name), identifier(schema), identifier(name))
+        for oid, (schema, name) in moment.tables.items()
+        if oid not in own
+    ]
+    session.tell(_COUNTS.format(",\n".join(["(NULL, NULL, 0)", *counts])))
+
+
+def counted(session: Session) -> dict[tuple[str, str], int]:
+    """Wait for what ``begin_counting`` asked for: the rows of each table."""
+    return {(schema, name): rows for schema, name, rows in session.answer()}
 
 
 def _locale(database: dict[str, Any]) -> Locale:

@@ -1,7 +1,8 @@
 """What is found of a server and its databases: fine, unwise, or a backup that fails. Pure.
 
 The code of a finding is the one that a backup would end with: 14 where the server is not reached,
-1 where a dump fails, 15 for a database that is not there, 3 where something would be missing.
+1 where a dump fails, 15 for a database that is not there, 6 where it has no room, 3 where something
+would be missing.
 """
 
 from __future__ import annotations
@@ -17,9 +18,16 @@ from strongroom.postgres.programs import Programs
 
 FAILS: Final = 1
 INCOMPLETE: Final = 3
+REFUSED: Final = 6
 UNREACHABLE: Final = 14
 NOT_THERE: Final = 15
-_ORDER: Final = (UNREACHABLE, NOT_THERE, FAILS, INCOMPLETE)  # the first that there is, counts
+_ORDER: Final = (
+    UNREACHABLE,
+    NOT_THERE,
+    REFUSED,
+    FAILS,
+    INCOMPLETE,
+)  # the first that there is, counts
 _BESIDES: Final = 2  # connections: the one that holds the snapshot, and the first of pg_dump
 _READ_ALL: Final = 14
 _NO_LIMIT: Final = -1
@@ -306,17 +314,16 @@ def of_prepared(prepared: Sequence[Prepared]) -> Iterator[Finding]:
         )
 
 
-def of_room(free: int, databases: Sequence[KnownDatabase], folder: str) -> Finding:
-    """Judge whether the largest database fits into where dumps stand; bytes."""
-    largest = max(databases, key=lambda one: one.size or 0, default=None)
-    size = 0 if largest is None else largest.size or 0
-    if largest is not None and size > free:
-        return warning(
-            "scratch",
-            f"{folder} has {free:,} bytes free, and {largest.name!r} has {size:,} in the server",
-            'scratch = "/a/folder/with/more/room", in the source',
-        )
-    return ok("scratch", f"{folder} has {free:,} bytes free, the largest database {size:,}")
+def of_room(free: int, least: int, databases: Sequence[KnownDatabase], folder: str) -> Finding:
+    """Judge whether dumps have room, of which ``least`` bytes are needed."""
+    largest = max((one.size or 0 for one in databases), default=0)
+    text = f"{folder} has {free:,} bytes free; the largest database has {largest:,} in the server"
+    fix = 'scratch = "/a/folder/with/more/room", in the source'
+    if free < least:
+        return problem("scratch", f"{text}, and a dump needs {least:,}", fix, REFUSED)
+    if free < largest:
+        return warning("scratch", f"{text}, so that it waits to be saved now and then", fix)
+    return ok("scratch", text)
 
 
 def _listed(some: Some) -> str:

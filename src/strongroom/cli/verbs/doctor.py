@@ -31,8 +31,8 @@ Each line says ok, warning or problem, and of the last two what mends it, as it 
 to be typed. Nothing is changed on the server, and no repository is opened.
 
 The exit code is the one that a backup would end with: 0 if it would be whole (there
-may be warnings), 3 if something would be missing, 1 if a dump would fail, 14 if the
-server or its programs are not there, 15 if a database is not.
+may be warnings), 3 if something would be missing, 1 if a dump would fail, 6 if it has
+no room, 14 if the server or its programs are not there, 15 if a database is not.
 """
 
 
