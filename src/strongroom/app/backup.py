@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from strongroom import __version__
 from strongroom.app.databases import opened_databases, split_names
+from strongroom.app.environments import FILES
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import known_config, opened_repository
@@ -39,6 +40,7 @@ class BackupRequest:
     """What the command line says; ``host`` is empty for this machine's name.
 
     With a ``stream``, that alone is saved, and ``names`` and ``excludes`` are not looked at.
+    ``environment`` and ``type``: what the snapshot says it is of, as ``meant_by`` read the words.
     """
 
     names: Sequence[str] = ()
@@ -47,6 +49,8 @@ class BackupRequest:
     host: str = ""
     stream: StreamRequest | None = None
     compression_level: int | None = None
+    environment: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                     user=run.machine.user,
                     program=f"strongroom {__version__}",
                     tags=request.tags,
+                    environment=request.environment,
+                    type=request.type or FILES,
                     level=request.compression_level,
                 ),
                 walks_of(run, repository.id),

@@ -91,8 +91,9 @@ def scratch_of(run: Run, settings: PostgresSettings | None) -> Iterator[Path]:
 def found_programs(run: Run, settings: PostgresSettings | None) -> list[Programs]:
     """Return the client programs that are there, or that the configuration names."""
     named = settings.programs if settings is not None else ()
-    search_path = read_environment().get("PATH") or ""
-    found = find_programs(run.machine.spawn, named, search_path)
+    ours = read_environment().variables()
+    sees = client_environment(ours, None)  # no password that a variable holds
+    found = find_programs(run.machine.spawn, named, ours.get("PATH", ""), sees)
     if not found:
         places = ", ".join(map(str, named)) or "PATH and the usual folders"
         raise UsageError(

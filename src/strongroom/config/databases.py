@@ -10,9 +10,10 @@ _MOST_JOBS: Final = 64
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-def wrong_in(name: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the keys of a source of databases whose values mean nothing, and why."""
-    top = ("sources", name)
+def wrong_in(
+    top: tuple[str, ...], table: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the keys of a source of databases, which stands at ``top``, that mean nothing."""
     jobs = table.get("jobs")
     if isinstance(jobs, int) and not 1 <= jobs <= _MOST_JOBS:
         yield (*top, "jobs"), f"a number from 1 to {_MOST_JOBS}"

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from strongroom.postgres.client import Session
+from strongroom.postgres.client import Client, Session
 from strongroom.postgres.names import identifier, literal
 
 _A_MAJOR: Final = 10_000
@@ -58,6 +58,10 @@ _RELATIONS: Final = """\
 SELECT coalesce(json_agg(json_build_array(nspname, relname)), '[]')
 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 WHERE (nspname::text, relname::text) IN (VALUES {})"""
+
+_SUBSCRIPTIONS: Final = """\
+SELECT coalesce(json_agg(subname), '[]') FROM pg_subscription s
+JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database()"""
 
 
 class Server(NamedTuple):
@@ -238,3 +242,20 @@ def create_database(
     options += [f"TABLESPACE {identifier(tablespace)}"] if tablespace else []
     session.tell(f"CREATE DATABASE {identifier(name)} {' '.join(options)};\n")
     session.ask("SELECT 1")
+
+
+def drop_database(client: Client, at: str, name: str) -> None:
+    """Remove a database that a restore made, and whoever is connected; ``at``: another database.
+
+    No server removes one with a subscription. What a dump makes is never connected, so that only
+    its name is given up.
+    """
+    with client.session(name) as session:
+        for subscription in session.ask(_SUBSCRIPTIONS):
+            quoted = identifier(subscription)
+            session.tell(f"ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE);\n")
+            session.tell(f"DROP SUBSCRIPTION {quoted};\n")
+        session.finish()
+    with client.session(at) as session:
+        session.tell(f"DROP DATABASE {identifier(name)} WITH (FORCE);\n")
+        session.finish()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,12 +59,20 @@ class Programs:
         return minor is None or int(minor[1]) >= least
 
 
-def find_programs(spawn: Spawn, named: Sequence[Path], search_path: str) -> list[Programs]:
-    """Return every version that is there, oldest first; folders that a person named come alone."""
+def find_programs(
+    spawn: Spawn,
+    named: Sequence[Path],
+    search_path: str,
+    environment: Mapping[str, str] | None = None,
+) -> list[Programs]:
+    """Return every version that is there, oldest first; folders that a person named come alone.
+
+    ``environment`` is all that they see when they are asked what they are; None: what we see.
+    """
     folders: Iterable[Path] = named or [*_usual(), *_of_path(search_path)]
     found: dict[int, Programs] = {}
     for folder in dict.fromkeys(folders):
-        programs = _programs_in(spawn, folder)
+        programs = _programs_in(spawn, folder, environment)
         if programs is not None:
             found.setdefault(programs.major, programs)
     return [found[major] for major in sorted(found)]
@@ -126,11 +134,14 @@ def _of_path(search_path: str) -> Iterator[Path]:
                 yield Path(folder)
 
 
-def _programs_in(spawn: Spawn, folder: Path) -> Programs | None:
+def _programs_in(
+    spawn: Spawn, folder: Path, environment: Mapping[str, str] | None
+) -> Programs | None:
     if not all(os.access(folder / name, os.X_OK) for name in _NEEDED):
         return None
     try:
-        done = spawn.run([str(folder / "pg_dump"), "--version"], seconds=_SECONDS)
+        command = [str(folder / "pg_dump"), "--version"]
+        done = spawn.run(command, seconds=_SECONDS, environment=environment)
     except OSError:  # also TimeoutError: a program that does not say what it is, is none
         return None
     match = _VERSION.search(done.output)

@@ -20,6 +20,7 @@ from strongroom.sources.postgres.following import Follower
 MOST: Final = 1 << 30  # bytes that a dump may take before it is held, however much is free
 LEAST: Final = 4 << 20  # with less a dump does not go on
 _SHARE: Final = 4  # of what is free, a quarter
+LEAST_FREE: Final = LEAST * _SHARE  # with less on the disk no dump begins
 _EVERY: Final = 0.01  # seconds
 
 
