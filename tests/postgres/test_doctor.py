@@ -214,11 +214,12 @@ def test_what_is_only_unwise(server_of: ServerOf, program: Program) -> None:
         server.sql("UPDATE pg_extension SET extversion = '0.1' WHERE extname = 'hstore'", "app")
         subscription = "CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p"
         server.sql(f"{subscription} WITH (connect = false, slot_name = NONE)", "app")
-        found = checked(program, 0)
+        found = checked(program, 3)
         assert found["restore"]["level"] == "ok"
         assert "owners" not in found
         assert "hstore 0.1" in str(found["extensions"]["text"])
-        assert found["subscriptions"]["level"] == "warning"
+        assert "subscription 's' is not saved" in str(found["left out"]["text"])
+        assert program.run("backup", "db").code == 3
     finally:
         server.clear()
 

@@ -71,6 +71,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
                 role_passwords=settings.role_passwords,
                 jobs=settings.jobs,
                 row_counts=settings.row_counts,
+                subscriptions=settings.subscriptions,
             ),
             scratch=scratch,
             fs=run.machine.fs,

@@ -26,6 +26,7 @@ from strongroom.postgres.findings import (
     of_connections,
     of_database,
     of_databases,
+    of_left_out,
     of_owners,
     of_prepared,
     of_programs,
@@ -90,7 +91,7 @@ def check_databases(run: Run, settings: PostgresSettings) -> Iterator[Finding]:
         looked, closed = of_databases(facts, named, settings.jobs)
         yield from closed
         for one in looked:
-            yield from _of_database(client, one.name, facts, server.major)
+            yield from _of_database(client, one.name, settings, facts, server.major)
         free = shutil.disk_usage(scratch).free
         yield of_room(free, LEAST_FREE, looked, str(scratch.parent))
 
@@ -107,7 +108,9 @@ def _of_server(
     yield from of_prepared(facts.prepared)
 
 
-def _of_database(client: Client, name: str, server: ServerFacts, major: int) -> Iterator[Finding]:
+def _of_database(
+    client: Client, name: str, settings: PostgresSettings, server: ServerFacts, major: int
+) -> Iterator[Finding]:
     try:
         facts = database_facts(client, name)
     except StrongroomError as error:
@@ -115,6 +118,7 @@ def _of_database(client: Client, name: str, server: ServerFacts, major: int) -> 
         yield problem("databases", error.message, error.hint, code, name)
         return
     yield from of_database(name, facts, server, major)
+    yield from of_left_out(name, facts, server, subscriptions=settings.subscriptions)
     yield from of_owners(name, facts, server)
 
 

@@ -50,6 +50,7 @@ class PostgresSettings:
     role_passwords: bool | None = None
     jobs: int = 2
     row_counts: bool = False
+    subscriptions: bool = True
     programs: tuple[Path, ...] = ()
     scratch: Path | None = None
     warnings: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ def _settings(
         role_passwords=table.role_passwords,
         jobs=table.jobs,
         row_counts=table.row_counts,
+        subscriptions=table.subscriptions,
         programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
         scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
     )

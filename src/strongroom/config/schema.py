@@ -77,6 +77,7 @@ class PostgresTable:
     role_passwords: bool | None = None
     jobs: int = 2
     row_counts: bool = False
+    subscriptions: bool = True
     programs: tuple[str, ...] = ()
     scratch: str | None = None
 

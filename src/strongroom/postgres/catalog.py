@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from strongroom.postgres.client import Client, Session
+from strongroom.postgres.leftout import LEFT_OUT
 from strongroom.postgres.names import identifier, literal
 
 _A_MAJOR: Final = 10_000
@@ -26,7 +27,7 @@ SELECT coalesce(json_agg(json_build_array(
   datname, datistemplate, datallowconn, datconnlimit) ORDER BY datname), '[]')
 FROM pg_database"""
 
-_MOMENT: Final = """\
+_MOMENT: Final = f"""\
 SELECT json_build_object(
   'snapshot', pg_export_snapshot(),
   'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -37,11 +38,12 @@ SELECT json_build_object(
       'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
       'owner', pg_get_userbyid(datdba), 'all', to_jsonb(d) - 'datacl')
     FROM pg_database d WHERE datname = current_database()),
-  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_extension),
+  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{{}}') FROM pg_extension),
   'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
+  'left_out', {LEFT_OUT},
   'tables', (SELECT coalesce(json_agg(json_build_array(c.oid::bigint, nspname, relname)), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r'
-      AND relpersistence <> 't' AND nspname NOT IN ('pg_catalog', 'information_schema')))"""
+      AND relpersistence <> 't' AND nspname NOT IN ('pg_catalog', 'information_schema')))"""  # noqa: S608 - of constants
 
 _OF_EXTENSIONS: Final = """\
 SELECT coalesce(json_agg(objid::bigint), '[]') FROM pg_depend
@@ -96,6 +98,8 @@ class Moment(NamedTuple):
     """What a dump corresponds to; ``tables`` by object id: schema and name.
 
     ``size`` is that of the whole database in the server, in bytes: sizes of tables wait for locks.
+    ``subscriptions`` are those that ``pg_dump`` leaves out, since we are no superuser; ``mappings``
+    (user, foreign server) those whose options, if they have any, it cannot see.
     """
 
     snapshot: str
@@ -107,6 +111,8 @@ class Moment(NamedTuple):
     extensions: dict[str, str]
     tables: dict[int, tuple[str, str]]
     large_objects: int
+    subscriptions: Sequence[str]
+    mappings: Sequence[tuple[str, str]]
 
 
 class Asked(Protocol):
@@ -148,6 +154,8 @@ def begin_moment(session: Session) -> Moment:
         extensions=said["extensions"],
         tables={oid: (schema, name) for oid, schema, name in said["tables"]},
         large_objects=said["large_objects"],
+        subscriptions=said["left_out"]["subscriptions"],
+        mappings=[(user, to) for user, to in said["left_out"]["mappings"]],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from strongroom.postgres.client import Client
+from strongroom.postgres.leftout import LEFT_OUT
 
 _READ_ONLY: Final = "SET default_transaction_read_only = on;\n"
 _SHOWN: Final = 5
@@ -90,8 +91,7 @@ SELECT json_build_object(
   'locks', (SELECT {{named}} FROM locks),
   'locked_by', (SELECT coalesce(json_agg(DISTINCT pid), '[]') FROM locks),
   'locked_for', (SELECT coalesce(max(seconds), 0) FROM locks),
-  'subscriptions', (SELECT count(*) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
-    WHERE datname = current_database()))"""  # noqa: S608 - of constants
+  'left_out', {LEFT_OUT})"""  # noqa: S608 - of constants
 _NAMED: Final = (
     "json_build_array(count(*), "
     f"coalesce((array_agg(name ORDER BY name))[1:{_SHOWN}], ARRAY[]::text[]))"
@@ -142,6 +142,13 @@ class ServerFacts(msgspec.Struct, frozen=True):
     prepared: tuple[Prepared, ...]
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """What ``pg_dump`` leaves out for us; a mapping is a user and a foreign server."""
+
+    subscriptions: tuple[str, ...] = ()
+    mappings: tuple[tuple[str, str], ...] = ()
+
+
 class DatabaseFacts(msgspec.Struct, frozen=True):
     """What of a database stands in the way; tables are SCHEMA.NAME as SQL has it.
 
@@ -159,7 +166,7 @@ class DatabaseFacts(msgspec.Struct, frozen=True):
     locks: Some = Some()
     locked_by: tuple[int, ...] = ()
     locked_for: int = 0
-    subscriptions: int = 0
+    left_out: LeftOut = LeftOut()
 
 
 def server_facts(client: Client) -> ServerFacts:

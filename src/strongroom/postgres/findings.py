@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from strongroom.postgres.checkup import DatabaseFacts, KnownDatabase, Prepared, ServerFacts, Some
+from strongroom.postgres.leftout import said_of
 from strongroom.postgres.names import identifier, literal
 from strongroom.postgres.programs import Programs
 
@@ -261,13 +262,16 @@ def _unreadable(
         fix = f"SELECT {grant} FROM pg_largeobject_metadata \\gexec"  # noqa: S608 - for a person
         text = f"cannot be read: {_listed(facts.objects)}"
         yield problem("large objects", text, fix, FAILS, name)
-    if facts.subscriptions and not server.superuser:
-        yield warning(
-            "subscriptions",
-            f"{facts.subscriptions} of them: pg_dump leaves them out for who is no superuser",
-            f"ALTER ROLE {role} SUPERUSER; or make them anew after a restore",
-            name,
-        )
+
+
+def of_left_out(
+    name: str, facts: DatabaseFacts, server: ServerFacts, *, subscriptions: bool
+) -> Iterator[Finding]:
+    """Judge what only a superuser dumps; ``subscriptions``: whether they are wanted."""
+    left_out = facts.left_out
+    for text in said_of(left_out.subscriptions, left_out.mappings, wanted=subscriptions):
+        fix = f"ALTER ROLE {identifier(server.name)} SUPERUSER;"
+        yield problem("left out", text, fix, INCOMPLETE, name)
 
 
 def _in_the_way(name: str, facts: DatabaseFacts) -> Iterator[Finding]:

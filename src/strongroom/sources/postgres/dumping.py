@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from strongroom.model.fs import Fs
 from strongroom.model.spawn import Attended
 from strongroom.postgres.catalog import Moment, Server, begin_counting, begin_moment, counted
 from strongroom.postgres.client import Client, Session
+from strongroom.postgres.leftout import said_of
 from strongroom.postgres.record import VERSION, Record, Table
 from strongroom.sources.postgres.following import Follower, Piece
 from strongroom.sources.postgres.room import Room, watched
@@ -75,11 +76,19 @@ class Dump(NamedTuple):
     scratch: Path
     jobs: int
     row_counts: bool
+    subscriptions: bool
     tell: Callable[[str], None]
 
 
-def dump_database(dump: Dump, name: str) -> Generator[Piece | None, None, Record]:
-    """Dump a database: yield the bytes of its files as they come, and return its record.
+class Dumped(NamedTuple):
+    """A dump that is whole; ``left_out`` says what ``pg_dump`` may not dump for us."""
+
+    record: Record
+    left_out: Sequence[str]
+
+
+def dump_database(dump: Dump, name: str) -> Generator[Piece | None, None, Dumped]:
+    """Dump a database: yield the bytes of its files as they come, and return what it came to.
 
     None now and then while nothing comes. An error unless all of it came and is whole.
     ``RefusedError`` where there is no room for it.
@@ -101,7 +110,8 @@ def dump_database(dump: Dump, name: str) -> Generator[Piece | None, None, Record
         session.finish()
     folder.rmdir()
     aside.rmdir()
-    return _record(dump, name, moment, tables)
+    left_out = said_of(moment.subscriptions, moment.mappings, wanted=dump.subscriptions)
+    return Dumped(_record(dump, name, moment, tables), left_out)
 
 
 def _kept() -> tuple[bytes, ...]:
@@ -131,6 +141,7 @@ def _followed(
     client = dump.client
     arguments = ["--format=directory", "--compress=0", f"--jobs={dump.jobs}", "--no-sync"]
     arguments += ["--lock-wait-timeout=60s", f"--snapshot={moment.snapshot}"]
+    arguments += [] if dump.subscriptions else ["--no-subscriptions"]
     arguments += [f"--file={dump.scratch / 'dump'}", *client.connected(name)]
     rows: dict[bytes, int | None] = {}
     open_rows: dict[bytes, _Rows] = {}

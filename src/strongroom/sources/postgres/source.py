@@ -17,7 +17,7 @@ from strongroom.postgres.client import Client
 from strongroom.postgres.names import GLOBALS, RECORD, folder_name, source_path
 from strongroom.postgres.record import encoded
 from strongroom.sources.made import made_file
-from strongroom.sources.postgres.dumping import Dump, dump_database, dump_globals
+from strongroom.sources.postgres.dumping import Dump, Dumped, dump_database, dump_globals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +26,14 @@ class PostgresOptions:
 
     ``role_passwords``: None: where the server lets us read them, and it is said where it does not.
     ``row_counts``: the server counts the rows of each table too, and they are compared.
+    ``subscriptions``: False: they are not wanted.
     """
 
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
     row_counts: bool = False
+    subscriptions: bool = True
 
 
 class PostgresSource:
@@ -57,7 +59,16 @@ class PostgresSource:
         self._options = options
         self._scratch = scratch
         self._clock = clock
-        self._dump = Dump(client, server, fs, scratch, options.jobs, options.row_counts, tell)
+        self._dump = Dump(
+            client,
+            server,
+            fs,
+            scratch,
+            jobs=options.jobs,
+            row_counts=options.row_counts,
+            subscriptions=options.subscriptions,
+            tell=tell,
+        )
 
     @property
     def top(self) -> bytes:
@@ -69,16 +80,19 @@ class PostgresSource:
         chosen = self._chosen(report)
         yield self._globals(report)
         for name in chosen:
-            yield from self._database(name)
+            yield from self._database(name, report)
 
-    def _database(self, name: str) -> Generator[Part | None, None, None]:
+    def _database(self, name: str, report: Report) -> Generator[Part | None, None, None]:
         top = self.top + b"/" + os.fsencode(folder_name(name)) + b"/"
         dumping = dump_database(self._dump, name)
         while True:
             try:
                 piece = next(dumping)
             except StopIteration as ended:
-                yield self._whole(top + RECORD.encode(), encoded(ended.value))
+                dumped: Dumped = ended.value
+                for cause in dumped.left_out:
+                    report(Problem(top[:-1], cause, missing=False))
+                yield self._whole(top + RECORD.encode(), encoded(dumped.record))
                 return
             if piece is None:
                 yield None
