@@ -11,7 +11,7 @@ from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
-from strongroom.config.settings import SecretKind
+from strongroom.config.places import SecretKind
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.model.spawn import Account
 from strongroom.operations.clusters import BaseBackup

@@ -48,6 +48,7 @@ VERBS: Final = {
     "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
     "freshness": ("strongroom.cli.verbs.freshness", "Say whether the last backup is recent."),
+    "doctor": ("strongroom.cli.verbs.doctor", "Say what would keep a backup from working."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",
