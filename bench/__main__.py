@@ -8,7 +8,18 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import archives, clusters, collection, fidelity, files, growth, latency, startup, swap
+from bench import (
+    archives,
+    clusters,
+    collection,
+    fidelity,
+    files,
+    growth,
+    latency,
+    postgres,
+    startup,
+    swap,
+)
 
 _MARK: Final = "<!-- by hand from here on: kept by ./run bench -->"
 
@@ -16,17 +27,8 @@ _MARK: Final = "<!-- by hand from here on: kept by ./run bench -->"
 def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    kinds = [
-        "files",
-        "growth",
-        "latency",
-        "fidelity",
-        "startup",
-        "collection",
-        "archives",
-        "clusters",
-        "swap",
-    ]
+    kinds = ["files", "growth", "latency", "fidelity", "startup", "collection", "archives"]
+    kinds += ["clusters", "postgres", "swap"]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
@@ -63,6 +65,8 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
             found = {"archive-speed.md": archives.run(work, rounds=options.rounds)}
         case "clusters":
             found = {"base-backups.md": clusters.run(rounds=options.rounds)}
+        case "postgres":
+            found = {"postgres-speed.md": postgres.run(work, rounds=options.rounds)}
         case "growth":
             page, chart = growth.run(work, programs=options.programs)
             found = {"growth.md": page, "growth.svg": chart}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from strongroom.chunking.cutter import (
     ChunkerParameters,
     Cutter,
+    Cutting,
     FastCdc,
     Fixed,
     ReadInto,
@@ -201,3 +202,20 @@ def _counting() -> ReadInto:
         return count
 
     return readinto
+
+
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=60), st.integers(0, 200_000))
+def test_a_stream_in_pieces_is_cut_as_one_that_is_read(sizes: list[int], length: int) -> None:
+    """However it comes; and one that is short is not cut at all."""
+    data, whole_below = DATA[:length], 20_000
+    cutting = Cutting(FastCdc(SMALL), whole_below, 8192)
+    chunks: list[bytes] = []
+    place = 0
+    for size in itertools.cycle(sizes):
+        chunks += cutting.put(data[place : place + size])
+        place += size
+        if place >= length:
+            break
+    chunks += cutting.finish()
+    wanted = cut(FastCdc(SMALL), data) if length >= whole_below else [data] if data else []
+    assert chunks == wanted

@@ -64,12 +64,12 @@ def test_arguments_that_cannot_be_meant(program: Program, command: str, said: st
 
 def test_a_configuration_that_does_not_hold(program: Program) -> None:
     """Every error of the file is listed, on the terminal and as JSON, before anything is done."""
-    (program.folder / "strongroom.toml").write_text("version = 1\nproject = 2\n[source]\n")
+    (program.folder / "strongroom.toml").write_text("version = 1\nprojects = 2\n[source]\n")
     result = program.run("snapshots")
     assert result.code == 2
     assert result.err.splitlines() == [
         f"error: {program.folder}/strongroom.toml has 2 errors.",
-        "  line 2: project: not a known key",
+        "  line 2: projects: not a known key; did you mean 'project'?",
         "  line 3: source: not a known key; did you mean 'sources'?",
     ]
     assert len(program.run("snapshots", "--json").exit_error["details"]) == 2

@@ -118,6 +118,16 @@ def test_a_hole_that_was_filled_is_seen(program: Program, documents: Path) -> No
     assert told(program.good("diff", "latest", "--disk"), documents) == {"sparse": "M"}
 
 
+def test_zeros_in_place_of_a_hole_are_no_change(program: Program, documents: Path) -> None:
+    """Between snapshots too: how a file lies on its disk is not what it contains."""
+    keep_times(documents / "sparse", (documents / "sparse").read_bytes())
+    program.good("backup", "./documents")
+    assert told(program.good("diff", "latest~1", "latest"), documents) == {}
+    keep_times(documents / "sparse", b"x" + (documents / "sparse").read_bytes()[1:])
+    program.good("backup", "./documents")
+    assert told(program.good("diff", "latest~1", "latest"), documents) == {"sparse": "M"}
+
+
 def test_what_is_left_out_is_not_removed(program: Program, documents: Path) -> None:
     """With --exclude neither side has what matches; an ignore file is obeyed as by a backup."""
     (documents / "b").unlink()

@@ -23,6 +23,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("entries_new", "entries_changed", "entries_unmodified", "anomalies"),
         *("bytes_read", "data_blobs", "data_added"),
         *("data_added_packed", "problems", "store_requests", "forgotten"),
+        *("environment", "type"),
     },
     ("backup", "error"): {"during", "error", "missing", "item"},
     ("backup", "status"): {
@@ -37,6 +38,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     },
     ("snapshots", "snapshot"): {
         *("id", "short_id", "time", "end", "hostname", "username", "tags", "paths", "sources"),
+        *("environment", "type"),
         *(
             "status",
             "program_version",

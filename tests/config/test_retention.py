@@ -11,9 +11,10 @@ import pytest
 
 from strongroom.config.environment import Environment
 from strongroom.config.file import NAME, ConfigurationError, read_file
+from strongroom.config.places import Flags
 from strongroom.config.retention import RetentionSettings
 from strongroom.config.schema import known_keys
-from strongroom.config.settings import Flags, load_settings
+from strongroom.config.settings import load_settings
 from strongroom.config.values import Level, Value
 from strongroom.config.zones import local_zone, parse_zone
 from strongroom.errors import UsageError

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from strongroom.config.environment import Environment
+from strongroom.config.places import Flags, SecretKind
 from strongroom.config.quantities import parse_size
-from strongroom.config.settings import Flags, SecretKind, Settings, load_settings
+from strongroom.config.settings import Settings, load_settings
 from strongroom.errors import UsageError
 
 NONE = Flags()

@@ -9,13 +9,8 @@ from strongroom.app.backup import BackupReport, BackupRequest
 from strongroom.app.backup import backup as app_backup
 from strongroom.app.machine import Machine, Run
 from strongroom.clock import ManualClock, SystemClock
-from strongroom.config.settings import (
-    Place,
-    SecretKind,
-    SecretSetting,
-    Settings,
-    SourceSettings,
-)
+from strongroom.config.places import Place, SecretKind, SecretSetting
+from strongroom.config.settings import Settings, SourceSettings
 from strongroom.config.values import Level, Value
 from strongroom.crypto.keytext import key_to_text
 from strongroom.model.events import Event

@@ -12,7 +12,8 @@ from strongroom.app.init import init
 from strongroom.app.machine import Run
 from strongroom.app.restore import RestoreRequest, restore
 from strongroom.config.environment import Environment
-from strongroom.config.settings import Flags, Limits, load_settings
+from strongroom.config.places import Flags
+from strongroom.config.settings import Limits, load_settings
 from strongroom.errors import UsageError
 from tests.faults.app_run import Host, write_files
 

@@ -70,6 +70,24 @@ def test_a_snapshot_is_not_found(text: str, error: type[StrongroomError], why: s
         find_snapshot(SNAPSHOTS, text)
 
 
+def test_the_latest_of_an_environment() -> None:
+    """Among the snapshots of that alone; one that has none is said so."""
+    of = [msgspec.structs.replace(SNAPSHOTS[0].snapshot, environment=e) for e in (b"p", b"s", b"p")]
+    found = [
+        msgspec.structs.replace(one, snapshot=snapshot)
+        for one, snapshot in zip([*SNAPSHOTS, listed("ef")], [*of, of[1]], strict=True)
+    ]
+    for text, number in (("latest", 3), ("latest@p", 2), ("latest~1@p", 0), ("latest~0@s", 3)):
+        assert find_snapshot(found, text).id == found[number].id
+    for text, why in (("latest~2@p", "'p' has 2"), ("latest@", "'' has 0"), ("latest@P", "has 0")):
+        with pytest.raises(NotFoundError, match=why):
+            find_snapshot(found, text)
+    with pytest.raises(UsageError, match="with a number"):
+        find_snapshot(found, "latest~x@p")
+    with pytest.raises(NotFoundError, match="no snapshot 'ab12@p'"):
+        find_snapshot(found, "ab12@p")
+
+
 def test_an_empty_repository_has_no_latest() -> None:
     """There is nothing to be found in nothing."""
     with pytest.raises(NotFoundError, match="holds 0"):

@@ -6,12 +6,20 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from strongroom.crypto.keytext import text_to_key
+from strongroom.repository.records import SlotKind
+from strongroom.repository.slots import Secret
+from strongroom.storage.local import LocalStore
+from strongroom.system.posix import PosixFs
+from strongroom.system.randomness import SystemRandomness
 from tests.cli.harness import COMMAND, Program
+from tests.support.invariants import check_invariants
+from tests.support.kit import Kit
 from tests.support.postgres import PostgresServer
 
 
@@ -50,8 +58,9 @@ def snapshots(program: Program) -> int:
 def spoiled(server: PostgresServer, folder: Path, mischief: str, program: str = "pg_dump") -> str:
     """Return a folder of programs of which one does its work, and then what ``mischief`` says.
 
-    In it ``$out`` is what a dump was written to, and ``$into`` says how to connect to the database
-    that it was restored into. What only looks is left alone.
+    What only looks is left alone. ``pg_dump`` dumps into ``$out`` beside the folder that it should;
+    ``put`` moves that into place. ``$into`` says how to connect to the database that ``pg_restore``
+    restored into.
     """
     folder.mkdir()
     for name in {"pg_dump", "pg_dumpall", "pg_restore", "psql"} - {program}:
@@ -61,9 +70,30 @@ def spoiled(server: PostgresServer, folder: Path, mischief: str, program: str = 
         folder / program,
         f"""\
 case "$1" in --version|--list|--file=/dev/null|--file=-) exec {real} "$@";; esac
-for word; do case $word in --file=*) out=${{word#--file=}};; *dbname=*) into=$word;; esac; done
+for word; do
+  shift
+  case {program}$word in
+    pg_dump--file=*) to=${{word#--file=}}; out=$to.made; word=--file=$out;;
+    *dbname=*) into=$word;;
+  esac
+  set -- "$@" "$word"
+done
+put() {{ mv $out/* $to/; }}
 {real} "$@" || exit
 {mischief}""",
+    )
+    return str(folder)
+
+
+def wrapped(server: PostgresServer, folder: Path, body: str) -> str:
+    """Return a folder of programs of which ``pg_dump`` is a script; in it ``$real`` is the one."""
+    folder.mkdir()
+    for name in ("pg_dumpall", "pg_restore", "psql"):
+        _script(folder / name, f'exec {server.programs / name} "$@"')
+    real = server.programs / "pg_dump"
+    _script(
+        folder / "pg_dump",
+        f'real={real}\ncase "$1" in --version) exec $real "$@";; esac\n{body}',
     )
     return str(folder)
 
@@ -123,9 +153,12 @@ def started(program: Program, *words: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def stopped_in_the_middle(
-    program: Program, server: PostgresServer, database: str
+    program: Program, server: PostgresServer, database: str, end: str = ""
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Give a backup at work, and its ``pg_dump``, which waits for a table that somebody locked."""
+    """Give a backup at work, and its ``pg_dump``, which waits for a table that somebody locked.
+
+    Whoever locked it says ``end`` and goes when the block ends; without it, it is killed.
+    """
     lock = subprocess.Popen(
         [server.programs / "psql", "-X", "-h", server.folder, "-U", "postgres", database],
         stdin=subprocess.PIPE,
@@ -141,6 +174,9 @@ def stopped_in_the_middle(
         wait_for(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0")
         (dumping,) = [pid for pid, name in children_of(backup.pid) if name == "pg_dump"]
         yield backup, dumping
+        if end:
+            lock.communicate(end.encode(), timeout=60)
+            backup.communicate(timeout=60)
     finally:
         for one in (backup, lock):
             one.kill()
@@ -173,3 +209,12 @@ def wait_for(happened: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     pytest.fail("it did not happen within a minute")
+
+
+def check_repository(program: Program) -> None:
+    """Call the invariants after a fault that nothing may have been committed by."""
+    store = LocalStore(PosixFs(), str(program.repository), SystemRandomness())
+    with closing(store):
+        kit = Kit(store, program.folder / "invariants")
+        kit.secrets = [Secret(SlotKind.KEY_FILE, text_to_key(program.key_file.read_text()))]
+        check_invariants(kit, {})

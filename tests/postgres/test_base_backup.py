@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.harness import Program
 from tests.postgres.cluster_kit import (
+    IN_TURN,
     backed_up,
     begun,
     cluster_of,
@@ -26,7 +27,6 @@ from tests.postgres.cluster_kit import (
 )
 from tests.postgres.conftest import ServerOf
 from tests.postgres.kit import configure as configure_dumps
-from tests.support.postgres import MAJORS
 from tests.support.wal_server import Place, Server, as_nobody, wait_for
 
 pytestmark = pytest.mark.spec("C5")
@@ -46,7 +46,7 @@ def _beside(place: Place, *words: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", IN_TURN)
 def test_a_backup_under_load_starts_and_is_consistent(major: int) -> None:
     """While pgbench runs nothing is locked, and what comes back is one moment of it."""
     with cluster_of(major) as (place, server):

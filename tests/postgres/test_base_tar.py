@@ -41,9 +41,8 @@ def read(data: bytes, step: int = 700) -> list[tuple[Member, bytes]]:
 
 
 def _content(tar: BaseTar) -> Iterator[bytes]:
-    buffer = bytearray(333)
-    while count := tar.readinto(memoryview(buffer)):
-        yield bytes(buffer[:count])
+    while data := tar.piece():
+        yield bytes(data)
 
 
 @pytest.mark.parametrize("step", [1, 511, 512, 700, 100_000])

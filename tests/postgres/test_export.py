@@ -21,7 +21,7 @@ from tests.support.compare_databases import described, differences
 from tests.support.odd_database import ODD_NAME, make_odd_database
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.spec("B9")
+pytestmark = pytest.mark.spec("B9", "C1")
 
 
 def exported(program: Program, *options: str | Path, to: str = "out") -> Path:
@@ -61,7 +61,7 @@ def test_a_database_as_plain_files(each_server: PostgresServer, program: Program
         server.restore(dump, name, jobs)
         assert differences(before, described(server, name)) == []
     server.sql("CREATE DATABASE by_sql OWNER reader TEMPLATE template0")
-    server.sql(sql.read_text(), "by_sql")
+    server.sql(sql.read_bytes().decode(), "by_sql")  # line ends as they are
     assert differences(before, described(server, "by_sql")) == []
     assert "CREATE ROLE reader" in (made / "globals.sql").read_text()
     assert not list((program.cache / "scratch").iterdir())

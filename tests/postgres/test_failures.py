@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.harness import Program, Result
 from tests.postgres.kit import (
+    check_repository,
     children_of,
     configure,
     is_running,
@@ -37,30 +38,48 @@ def refused(program: Program, code: int, *words: str) -> Result:
     assert snapshots(program) == 0
     assert "Traceback" not in result.err
     assert not list((program.cache / "scratch").iterdir())
+    check_repository(program)
     return result
 
 
+_ROWS = "f=$(ls $out/[0-9]*.dat | head -1)"
+
+
 @pytest.mark.parametrize(
-    ("mischief", "code", "words"),
+    ("mischief", "words"),
     [
-        ('f=$(ls $out/*.dat | head -1); truncate -s -5 "$f"', 1, ["app"]),
-        ('f=$(ls $out/*.dat | head -1); truncate -s -20000 "$f"', 1, ["app"]),
-        ('f=$(ls $out/*.dat | head -1); truncate -s 0 "$f"', 1, ["app"]),
-        ("rm $out/[0-9]*.dat", 1, ["app", "No such file"]),
-        ("truncate -s -100 $out/toc.dat", 1, ["app", "reading it back"]),
-        ("exit 1", 1, ["pg_dump ended with 1"]),
-        ("kill -9 $$", 1, ["pg_dump was killed by SIGKILL"]),
-        ("echo 'pg_dump: error: the last word' >&2; exit 7", 1, ["ended with 7: the last word"]),
+        (f'{_ROWS}; truncate -s -5 "$f"; put', ["dat is cut short"]),
+        (f'{_ROWS}; truncate -s -20000 "$f"; put', ["dat is cut short"]),
+        (f'{_ROWS}; truncate -s 0 "$f"; put', ["dat is cut short"]),
+        (f'{_ROWS}; rm "$f"; put', ["reading it back", "No such file"]),
+        ("truncate -s -100 $out/toc.dat; put", ["reading it back"]),
+        ("truncate -s 0 $out/toc.dat; put", ["reading it back"]),
+        ("rm $out/toc.dat; put", ["reading it back"]),
+        ('rm "$(ls $out/blob_* | head -1)"; put', ["reading it back", "No such file"]),
+        ('f=$(ls $out/*.toc); sed -i "\\$d" "$f"; put', ["2 large objects came"]),
+        (
+            """f=$(ls $out/*.toc); rm $out/blob_$(tail -1 "$f" | cut -d' ' -f1).dat
+            sed -i "\\$d" "$f"; put""",
+            ["2 large objects came, and the database has 3"],
+        ),
+        ("touch $out/7777.dat; put", ["7777.dat came, and nothing names it"]),
+        ("put; exit 1", ["pg_dump ended with 1"]),
+        ("put; kill -9 $$", ["pg_dump was killed by SIGKILL"]),
+        ("put; echo 'pg_dump: error: the last word' >&2; exit 7", ["ended with 7: the last word"]),
     ],
 )
 def test_a_dump_that_is_not_whole_is_never_saved(
-    server: PostgresServer, program: Program, mischief: str, code: int, words: list[str]
+    server: PostgresServer, program: Program, mischief: str, words: list[str]
 ) -> None:
-    """Cut short, a file missing, an exit code after the last byte, killed."""
+    """Cut short, a file missing or too many, an exit code after the last byte, killed."""
     server.make_app()
+    server.sql("SELECT lo_from_bytea(0, 'x') FROM generate_series(1, 3)", "app")
     folder = spoiled(server, program.folder / "programs", mischief)
     configure(program, server, programs=folder, more=only("app"))
-    refused(program, code, *words)
+    try:
+        refused(program, 1, "'app'", *words)
+    finally:
+        server.sql("SELECT lo_unlink(oid) FROM pg_largeobject_metadata", "app")
 
 
 def test_a_wrong_password(server: PostgresServer, program: Program) -> None:
@@ -277,16 +296,16 @@ def test_an_interruption_leaves_no_process_and_no_file(
 def test_what_a_killed_backup_left_goes_with_the_next(
     server: PostgresServer, program: Program
 ) -> None:
-    """Nobody can remove anything when killed; the next backup does."""
+    """Nobody can remove anything when killed; pg_dump ends by itself, the next backup cleans up."""
     server.make_app()
     configure(program, server, more=only("app"))
     with stopped_in_the_middle(program, server, "app") as (backup, dumping):
         backup.kill()
         backup.communicate(timeout=60)
-        os.kill(dumping, signal.SIGTERM)
         wait_for(lambda: not is_running(dumping))
     (left,) = (program.cache / "scratch").iterdir()
     assert snapshots(program) == 0
+    check_repository(program)
     program.good("backup", "db")
     assert not left.exists()
 
@@ -300,7 +319,7 @@ def test_no_argument_and_no_variable_holds_a_password(
     quoted = PASSWORD.replace("'", "''")
     server.sql(f"CREATE ROLE with_password LOGIN SUPERUSER PASSWORD '{quoted}'")
     seen = tmp_path / "seen"
-    mischief = f'(cat /proc/$$/cmdline; env; stat -c "%a %n" "$PGPASSFILE") > {seen}'
+    mischief = f'(cat /proc/$$/cmdline; env; stat -c "%a %n" "$PGPASSFILE") > {seen}; put'
     folder = spoiled(server, program.folder / "programs", mischief)
     command = program.folder / "password"
     command.write_text(PASSWORD)

@@ -260,6 +260,12 @@ class _Slow:
         self.looks += 1
         return 0 if self.looks > 2 else None
 
+    def hold(self) -> None:
+        pass
+
+    def go_on(self) -> None:
+        pass
+
     def said(self) -> bytes:
         return b""
 

@@ -116,3 +116,16 @@ def test_what_was_done_wholly_stays(tmp_path: Path) -> None:
     assert is_half_done(data)
     assert settle(PosixFs(), data) is False
     assert _state(tmp_path) == NEW
+
+
+@pytest.mark.parametrize("name", ["data.before", "s1/PG.before", "s2/PG"])
+def test_a_name_that_is_taken(tmp_path: Path, name: str) -> None:
+    """Nothing is changed, and what has the name is not taken for what was moved aside."""
+    data, moves = _made(tmp_path)
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / name / "what").write_text("somebody else's")
+    before = _state(tmp_path)
+    with pytest.raises(RefusedError, match="exists already"):
+        Swap(PosixFs(), data, moves).carry_out()
+    assert _state(tmp_path) == before
+    assert not is_half_done(data)

@@ -42,8 +42,12 @@ AND datconnlimit = -1 AND NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setda
 AND shobj_description(d.oid, 'pg_database') IS NULL"""
 _ALL_ROLES: Final = """
 SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles WHERE rolname !~ '^(pg_|postgres)'"""
+_SUBSCRIPTIONS: Final = """
+SELECT coalesce(json_agg(json_build_array(datname, subname)), '[]')
+FROM pg_subscription JOIN pg_database d ON d.oid = subdbid"""
 _EMPTY: Final = (
-    "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
+    "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC; "
+    "SELECT lo_unlink(oid) FROM pg_largeobject_metadata"
 )
 _CLUSTER: Final = ("-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync", "--auth=trust")
 _ACCESS: Final = """
@@ -96,14 +100,18 @@ class PostgresServer:
     def clear(self) -> None:
         """Remove what tests made; the database ``app`` is only emptied, which is faster."""
         kept = {"postgres", "template0", "template1"}
+        for database, name in json.loads(self.sql(_SUBSCRIPTIONS)):
+            loose = f"ALTER SUBSCRIPTION {_quoted(name)} SET (slot_name = NONE)"
+            self.sql(f"{loose}; DROP SUBSCRIPTION {_quoted(name)}", database)
+        roles = [_quoted(name) for name in json.loads(self.sql(_ALL_ROLES))]
+        forgotten = f"DROP OWNED BY {', '.join(roles)}" if roles else ""
         if self.sql(_PLAIN) == "1":
-            self.sql(_EMPTY, KEPT)
+            self.sql(f"{_EMPTY}; {forgotten}", KEPT)
             kept.add(KEPT)
         for name in json.loads(self.sql(_ALL_DATABASES)):
             if name not in kept:
                 self.sql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
-        for name in json.loads(self.sql(_ALL_ROLES)):
-            self.sql(f"DROP ROLE {_quoted(name)}")
+        self.sql("; ".join([forgotten, *(f"DROP ROLE {name}" for name in roles)]))
 
     def make_app(self) -> None:
         """Make the database ``app`` with a table of some rows."""

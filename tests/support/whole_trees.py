@@ -16,7 +16,8 @@ import msgspec
 from strongroom.app.machine import Run, this_machine
 from strongroom.app.opening import opened_repository
 from strongroom.config.environment import Environment
-from strongroom.config.settings import Flags, load_settings
+from strongroom.config.places import Flags
+from strongroom.config.settings import load_settings
 from strongroom.model.entry import HOLE, Entry
 from strongroom.model.events import ignore
 from strongroom.model.source import Problem

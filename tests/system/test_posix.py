@@ -6,6 +6,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 import stat
 import threading
 from collections.abc import Iterator
@@ -394,3 +395,64 @@ class TestAttributes:
         ]
         with pytest.raises(OSError, match="nput/output"):
             _pairs(lambda: ["user.d"], value)
+
+
+class TestFollowing:
+    """What is written by others, and the room that it takes."""
+
+    def test_a_file_has_a_writer_until_the_last_one_closed_it(self, fs: Fs, tmp_path: Path) -> None:
+        """Also one that only another process has open."""
+        path = tmp_path / "file"
+        path.write_bytes(b"x")
+        fd = fs.open(bytes(path), os.O_RDONLY)
+        assert fs.has_writer(fd) is False
+        with path.open("ab"):
+            assert fs.has_writer(fd) is True
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.open(path, os.O_WRONLY)
+            os.write(writing, b"open")
+            signal.pause()
+        os.read(reading, 4)
+        assert fs.has_writer(fd) is True
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert fs.has_writer(fd) is False
+        for one in (fd, reading, writing):
+            os.close(one)
+
+    def test_a_writer_that_comes_in_that_moment_does_no_harm(self, fs: Fs, tmp_path: Path) -> None:
+        """It opens the file while the lease is held, of which a signal tells that usually kills."""
+        path = tmp_path / "file"
+        path.write_bytes(b"x")
+        fd = fs.open(bytes(path), os.O_RDONLY)
+        child = os.fork()
+        if child == 0:
+            while True:
+                os.close(os.open(path, os.O_WRONLY))
+        answers = {fs.has_writer(fd) for _ in range(30_000)}
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(fd)
+        assert answers == {True, False}
+
+    def test_where_nobody_can_tell(self, fs: Fs) -> None:
+        """No lease is given on what is no file of a disk."""
+        reading, writing = os.pipe()
+        assert fs.has_writer(reading) is None
+        os.close(reading)
+        os.close(writing)
+
+    def test_a_hole_takes_no_room_and_the_rest_stays(self, fs: Fs, file: int) -> None:
+        """The length too; and False where it cannot be done."""
+        fs.write(file, b"x" * 65536)
+        if fs.punch(file, 0, 32768):
+            assert fs.fstat(file).size == 65536
+            assert fs.fstat(file).blocks * 512 < 65536
+            assert fs.pread(file, 65536, 0) == bytes(32768) + b"x" * 32768
+        reading, writing = os.pipe()
+        with pytest.raises(OSError, match="seek"):
+            fs.punch(writing, 0, 4096)
+        os.close(reading)
+        os.close(writing)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from strongroom import __version__
 from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases, split_names
+from strongroom.app.environments import FILES
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
@@ -26,6 +27,7 @@ from strongroom.model.source import Item, Problem
 from strongroom.operations.anomalies import Anomaly
 from strongroom.operations.backup import (
     Circumstances,
+    Planned,
     PlannedArrivals,
     PlannedSource,
     back_up,
@@ -40,6 +42,7 @@ class BackupRequest:
     """What the command line says; ``host`` is empty for this machine's name.
 
     With a ``stream``, that alone is saved, and ``names`` and ``excludes`` are not looked at.
+    ``environment`` and ``type``: what the snapshot says it is of, as ``meant_by`` read the words.
     """
 
     names: Sequence[str] = ()
@@ -48,6 +51,8 @@ class BackupRequest:
     host: str = ""
     stream: StreamRequest | None = None
     compression_level: int | None = None
+    environment: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                     user=run.machine.user,
                     program=f"strongroom {__version__}",
                     tags=request.tags,
+                    environment=request.environment,
+                    type=request.type or FILES,
                     level=request.compression_level,
                 ),
                 walks_of(run, repository.id),
@@ -186,7 +193,7 @@ def estimate_backup(
 @contextmanager
 def _planned(
     run: Run, request: BackupRequest, folder: str | None, repository: Repository
-) -> Iterator[list[PlannedSource | PlannedArrivals]]:
+) -> Iterator[list[Planned]]:
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
         return
@@ -199,8 +206,8 @@ def _planned(
         clusters = cluster_sources(run, physical, repository) if physical else []
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
-            *(PlannedSource(one, [b"/" + one.top]) for one in servers),
-            *(PlannedArrivals(one, [b"/" + one.top]) for one in clusters),
+            *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
+            *(PlannedArrivals(one, [b"/" + one.top], one.position) for one in clusters),
         ]
 
 

@@ -18,6 +18,8 @@ class Chosen:
     tags: Sequence[str] = ()
     hosts: Sequence[str] = ()
     paths: Sequence[str] = ()
+    environments: Sequence[str] = ()
+    types: Sequence[str] = ()
 
 
 def choice_of(run: Run, chosen: Chosen) -> Choice:
@@ -27,4 +29,6 @@ def choice_of(run: Run, chosen: Chosen) -> Choice:
         tags=[os.fsencode(tag) for tag in chosen.tags],
         hosts=[os.fsencode(host) for host in chosen.hosts],
         paths=[os.fsencode(run.settings.folder / path) for path in chosen.paths],
+        environments=[os.fsencode(name) for name in chosen.environments],
+        types=[os.fsencode(name) for name in chosen.types],
     )

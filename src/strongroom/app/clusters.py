@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from strongroom.app.databases import connection_of
 from strongroom.app.machine import Run
 from strongroom.config.postgres import PostgresSettings
+from strongroom.model.events import PhaseBegan
 from strongroom.operations.clusters import wait_for_segments
 from strongroom.postgres.cluster import Position
 from strongroom.postgres.wal.pages import Cluster
@@ -38,7 +39,11 @@ def _source(run: Run, settings: PostgresSettings, repository: Repository) -> Clu
     return ClusterSource(
         settings.name,
         connection_of(run, settings),
-        ClusterOptions(accept=accept, await_wal=await_wal if waits else None),
+        ClusterOptions(
+            accept=accept,
+            expect=lambda size: run.sink(PhaseBegan("backup", 0, size)),
+            await_wal=await_wal if waits else None,
+        ),
         run.machine.clock,
         run.tell,
     )

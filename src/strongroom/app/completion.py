@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from strongroom.config.environment import Environment
 from strongroom.config.glance import Glance, glance
-from strongroom.config.settings import Flags
+from strongroom.config.places import Flags
 from strongroom.errors import UsageError
 from strongroom.repository.peek import HEAD_SIZE, remembered_name, snapshot_time
 from strongroom.storage.url import parse

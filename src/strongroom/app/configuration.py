@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,7 +14,9 @@ from strongroom.config.archives import ArchiveSettings
 from strongroom.config.effective import Effective, effective
 from strongroom.config.environment import KNOWN, TZ, Environment
 from strongroom.config.file import ConfigurationError, TomlFile, find_file, read_file
-from strongroom.config.settings import Flags, SecretKind, Settings, load_settings
+from strongroom.config.merging import filled, laid_over, words_of
+from strongroom.config.places import Flags, SecretKind
+from strongroom.config.settings import Settings, load_settings
 from strongroom.errors import UsageError
 from strongroom.sources.files.excludes import Line, from_options
 from strongroom.storage.url import parse
@@ -49,7 +51,9 @@ def check(flags: Flags, environment: Environment) -> tuple[Path | None, list[Fin
         found.append(_of(str(path or "configuration"), error))
     else:
         found += _place(settings)
-        found += _secrets(settings)
+        there = [one for name in settings.environments for one in settings.within(name)]
+        for one in [settings, *there]:
+            found += [finding for finding in _secrets(one) if finding not in found]
         found += _retention(settings)
     if file is not None:
         found += _repositories(file, environment)
@@ -77,12 +81,15 @@ def _of(where: str, error: UsageError) -> Finding:
 
 def _place(settings: Settings) -> Iterator[Finding]:
     place = settings.place
-    if place is None and settings.archives == ArchiveSettings():  # archives need none
-        where = str(settings.config_file or "configuration")
+    where = str(settings.config_file or "configuration")
+    for name, one in settings.environments.items():
+        if one.sources and any(there is None for there, _ in one.places):
+            yield Finding(where, f"environments.{name}.repositories: none is named")
+    archives = settings.archives != ArchiveSettings()  # they need none
+    if place is None and not archives and not settings.environments:
         yield Finding(where, "no repository is named: write url below [repositories.main]")
-    elif (
-        place is not None and place.folder == settings.folder
-    ):  # one of the file is looked at with the others there
+    if place is not None and place.folder == settings.folder:
+        # one of the file is looked at with the others there
         yield from _address(place.origin, place.url, place.folder)
 
 
@@ -136,17 +143,33 @@ def _retention(settings: Settings) -> Iterator[Finding]:
 
 def _sources(file: TomlFile, environment: Environment) -> Iterator[Finding]:
     sources = file.named("sources")
+    environments = file.named("environments")
     for name, source in sources.items():
-        for key, look in (("paths", _paths), ("exclude", _excludes), ("exclude_file", _listed)):
-            stated = source.get(key, [])
-            texts = [stated] if isinstance(stated, str) else stated
-            if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
-                where = file.origin("sources", name, key)
-                for found in look(texts, where, file.folder, environment):
-                    yield found._replace(text=f"sources.{name}.{key}: {found.text}")
+        if not environments:
+            yield from _source(file, ("sources", name), source, environment)
+    for one in laid_over(sources, environments):
+        top = ("environments", one.environment, "sources", one.source)
+        for key in _LOOKED_AT:
+            place = top if key in one.own else ("sources", one.source)
+            table = filled({key: one.table.get(key, [])}, words_of(file.read, one.environment))
+            for found in _source(file, place, table, environment):
+                # of other machines, which one file may describe as well
+                yield found._replace(is_error=found.is_error and "does not exist" not in found.text)
     if not sources:
         text = "no source is described, so that a backup needs paths"
         yield Finding(str(file.path), text, is_error=False)
+
+
+def _source(
+    file: TomlFile, top: tuple[str, ...], table: Mapping[str, object], environment: Environment
+) -> Iterator[Finding]:
+    for key, look in _LOOKED_AT.items():
+        stated = table.get(key, [])
+        texts = [stated] if isinstance(stated, str) else stated
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            where = file.origin(*top, key)
+            for found in look(texts, where, file.folder, environment):
+                yield found._replace(text=f"{'.'.join((*top, key))}: {found.text}")
 
 
 def _paths(
@@ -181,3 +204,6 @@ def _patterns(lines: Sequence[Line]) -> Iterator[Finding]:
             from_options([line], b"")
         except UsageError as error:
             yield Finding(line.origin, error.message.removeprefix(f"{line.origin}: "))
+
+
+_LOOKED_AT: Final = {"paths": _paths, "exclude": _excludes, "exclude_file": _listed}

@@ -21,6 +21,7 @@ from strongroom.errors import (
 from strongroom.model.events import PhaseBegan
 from strongroom.postgres.catalog import (
     create_database,
+    drop_database,
     extensions_of,
     has_role,
     has_tablespace,
@@ -171,9 +172,7 @@ class Filling:
         statement = f"DROP DATABASE {identifier(self.place)} WITH (FORCE)"
         for left in reversed(range(_ATTEMPTS)):
             try:
-                with self.client.session(self.at) as session:
-                    session.tell(f"{statement};\n")
-                    session.finish()
+                drop_database(self.client, self.at, self.place)
             except StrongroomError as error:
                 if left and isinstance(error, SourceError):  # it may be starting again
                     self.run.machine.clock.sleep(_PAUSE)

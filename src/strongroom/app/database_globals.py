@@ -11,11 +11,14 @@ from typing import Final
 from strongroom.app.database_swap import settings_of
 from strongroom.app.databases import client_of, found_programs, newest, scratch_of
 from strongroom.app.dumps import only_source, read_file
+from strongroom.app.environments import admitted, target_server
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
+from strongroom.config.environments import environment_of
 from strongroom.errors import InterruptError, RestoreError, RolledBackError, StrongroomError
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations import listing
+from strongroom.policy.landing import Landing
 from strongroom.postgres.client import Client
 from strongroom.postgres.globals import (
     GlobalsPlan,
@@ -33,11 +36,15 @@ _SECRETS: Final = re.compile(r"(PASSWORD|SCRAM-SHA-256\$|\bmd5[0-9a-f]).*", re.D
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlobalsRequest:
-    """What the command line says; ``server``: a source, if another server than it came from."""
+    """What the command line says; ``server``: a source, if another server than it came from.
+
+    ``environment``: instead of that, the environment whose server it is.
+    """
 
     snapshot: str
     source: str = ""
     server: str = ""
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class ServerPlan:
     name: str
     place: str
     plan: GlobalsPlan
+    into: Landing
 
 
 def restore_globals(
@@ -61,12 +69,15 @@ def restore_globals(
         listed = listing.named_snapshots(opened.repository, [request.snapshot])[0]
         source = only_source(listed, request.source, "roles")
         text = _text(opened, listed, source)
-    settings = settings_of(run, request.server or source)
+    server = target_server(run.settings, request.server, request.environment, source)
+    settings = settings_of(run, server)
+    into = admitted(run.settings, environment_of(server), listed)
     with scratch_of(run, settings) as scratch:
         client = client_of(run, settings, newest(found_programs(run, settings)), scratch)
         with somewhere(client) as (session, at):
             here = globals_here(session)
-        plan = ServerPlan(listed, settings.name, client.connection.shown, plan_globals(text, *here))
+        found = plan_globals(text, *here)
+        plan = ServerPlan(listed, settings.name, client.connection.shown, found, into)
         if not decide(plan):
             return None
         _make(client, at, plan.plan)

@@ -27,8 +27,10 @@ from strongroom.app.dumps import (
     contents_of,
     find_dump,
 )
+from strongroom.app.environments import admitted, target_server
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
+from strongroom.config.environments import environment_of
 from strongroom.errors import (
     InterruptError,
     RefusedError,
@@ -37,6 +39,7 @@ from strongroom.errors import (
     StrongroomError,
 )
 from strongroom.model.events import PhaseBegan
+from strongroom.policy.landing import NOWHERE, Landing
 from strongroom.postgres.catalog import relations_of, schemas_of
 from strongroom.postgres.choosing import Choice, choose, table_name
 from strongroom.postgres.client import Client
@@ -53,13 +56,15 @@ _NEVER_LEFT_OUT: Final = frozenset({"toc.dat", "backup.json"})
 class DatabaseRequest:
     """What the command line says; ``server``: a source, if another server than it came from.
 
-    ``name``: the database it becomes. ``replace``: that one may exist, and is kept under another
-    name. ``tables`` and ``schemas``: only these; then the database may exist, and they may not.
+    ``environment``: instead of that, the environment whose server it is. ``name``: the database it
+    becomes. ``replace``: that one may exist, and is kept under another name. ``tables`` and
+    ``schemas``: only these; then the database may exist, and they may not.
     """
 
     dump: DumpRequest
     name: str
     server: str = ""
+    environment: str = ""
     no_owner: bool = False
     replace: bool = False
     tables: Sequence[str] = ()
@@ -68,7 +73,10 @@ class DatabaseRequest:
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlan:
-    """What a restore would do; ``bytes`` are read. ``choice``: the part of the dump, if not all."""
+    """What a restore would do; ``bytes`` are read. ``choice``: the part of the dump, if not all.
+
+    ``into``: the environment that the server is in.
+    """
 
     dump: Dump
     name: str
@@ -78,6 +86,7 @@ class DatabasePlan:
     choice: Choice | None
     tables: Sequence[Table]
     bytes: int
+    into: Landing = NOWHERE
 
     @property
     def changes(self) -> bool:
@@ -118,7 +127,9 @@ def restore_database(
 def _planned(run: Run, opened: Opened, request: DatabaseRequest) -> Iterator[_Work]:
     reader = opened.repository.reader()
     dump = find_dump(opened, reader, request.dump)
-    settings = settings_of(run, request.server or dump.source)
+    server = target_server(run.settings, request.server, request.environment, dump.source)
+    settings = settings_of(run, server)
+    into = admitted(run.settings, environment_of(server), dump.listed)
     with scratch_of(run, settings) as scratch:
         what = f"the dump of {dump.record.database!r}"
         programs = choose_sound(found_programs(run, settings), dump.record.major, what)
@@ -136,7 +147,7 @@ def _planned(run: Run, opened: Opened, request: DatabaseRequest) -> Iterator[_Wo
         tables = [one for one in dump.record.tables if wanted is None or one.file in wanted]
         place = client.connection.shown
         version = programs.version
-        plan = DatabasePlan(dump, request.name, place, look, version, choice, tables, size)
+        plan = DatabasePlan(dump, request.name, place, look, version, choice, tables, size, into)
         yield _Work(run, opened, reader, client, request, settings.jobs, scratch, plan)
 
 

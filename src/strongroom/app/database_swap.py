@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from strongroom.app.databases import client_of, found_programs, newest, scratch_of
+from strongroom.app.environments import landing_on
 from strongroom.app.machine import Run
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import (
@@ -19,6 +20,7 @@ from strongroom.errors import (
     UsageError,
 )
 from strongroom.model.events import PhaseBegan
+from strongroom.policy.landing import Landing
 from strongroom.postgres.catalog import Server, databases_of, server_of
 from strongroom.postgres.client import Client
 from strongroom.postgres.names import identifier
@@ -157,6 +159,7 @@ class SwapPlan:
     comes: Standing
     goes: str
     ground: Ground
+    into: Landing
 
 
 def undo(
@@ -183,7 +186,9 @@ def undo(
                 hint=f"A restore with --replace keeps it as {beside(database, Part.BEFORE, '…')}.",
             )
         goes = beside(database, Part.UNDONE, last[-1].stamp) if look.ground.exists else ""
-        plan = SwapPlan(database, client.connection.shown, last[-1], goes, look.ground)
+        plan = SwapPlan(
+            database, client.connection.shown, last[-1], goes, look.ground, _landing(run, server)
+        )
         return _carry_out(run, client, look, plan, decide)
 
 
@@ -204,7 +209,9 @@ def resume(
                 hint=_what_to_do(database, unfinished[-1]) if unfinished else "Restore it again.",
             )
         goes = beside(database, Part.BEFORE, ready[-1].stamp) if look.ground.exists else ""
-        plan = SwapPlan(database, client.connection.shown, ready[-1], goes, look.ground)
+        plan = SwapPlan(
+            database, client.connection.shown, ready[-1], goes, look.ground, _landing(run, server)
+        )
         return _carry_out(run, client, look, plan, decide)
 
 
@@ -226,6 +233,10 @@ def _carry_out(
     names = [*renames, (plan.comes.name, plan.database)]
     _rename(run, client, look.at, names, "Nothing was changed; run it again.")
     return plan
+
+
+def _landing(run: Run, server: str) -> Landing:
+    return landing_on(run.settings, settings_of(run, server).name)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +62,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
         client = client_of(run, settings, newest(found), scratch)
         server = server_of(client)
         programs = choose(found, server.major, f"the server of '{settings.name}'")
-        source = PostgresSource(
+        yield PostgresSource(
             settings.name,
             Client(client.spawn, client.connection, programs, client.environment),
             server,
@@ -70,14 +70,14 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
                 databases=settings.databases or tuple(filter(None, [settings.database])),
                 role_passwords=settings.role_passwords,
                 jobs=settings.jobs,
+                row_counts=settings.row_counts,
+                subscriptions=settings.subscriptions,
             ),
             scratch=scratch,
             fs=run.machine.fs,
             clock=run.machine.clock,
             tell=run.tell,
         )
-        with closing(source):
-            yield source
 
 
 @contextmanager
@@ -92,8 +92,9 @@ def scratch_of(run: Run, settings: PostgresSettings | None) -> Iterator[Path]:
 def found_programs(run: Run, settings: PostgresSettings | None) -> list[Programs]:
     """Return the client programs that are there, or that the configuration names."""
     named = settings.programs if settings is not None else ()
-    search_path = read_environment().get("PATH") or ""
-    found = find_programs(run.machine.spawn, named, search_path)
+    ours = read_environment().variables()
+    sees = client_environment(ours, None)  # no password that a variable holds
+    found = find_programs(run.machine.spawn, named, ours.get("PATH", ""), sees)
     if not found:
         places = ", ".join(map(str, named)) or "PATH and the usual folders"
         raise UsageError(

@@ -14,7 +14,7 @@ from strongroom.app.init import init
 from strongroom.app.machine import Run
 from strongroom.app.restore import RestoreReport, RestoreRequest, restore
 from strongroom.app.verify import Wanted, verify
-from strongroom.config.settings import Place, SecretKind, SecretSetting
+from strongroom.config.places import Place, SecretKind, SecretSetting
 from strongroom.config.values import Level, Value
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.operations.demo import (

@@ -9,7 +9,7 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.secretfiles import SecretFile
 from strongroom.app.secrets import NewSecret, secret_to_add
-from strongroom.config.settings import SecretKind
+from strongroom.config.places import SecretKind
 from strongroom.crypto.keytext import key_to_text
 from strongroom.operations import keys as operation
 from strongroom.operations.keys import AgentInfo, KeyInfo, KeyList

@@ -16,7 +16,7 @@ from strongroom.app.opening import opened_repository
 from strongroom.app.secretfiles import SecretFile
 from strongroom.app.secrets import given_secrets
 from strongroom.clock import rfc3339
-from strongroom.config.settings import Place
+from strongroom.config.places import Place
 from strongroom.crypto.keytext import KeyTextError, key_to_text, text_to_key
 from strongroom.errors import KeyRefusedError, StrongroomError, UsageError
 from strongroom.operations.keys import add_key, list_keys

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,7 @@ from strongroom.restore.cluster.place import is_half_done, settle
 from strongroom.restore.cluster.present import Present, look, running
 
 _DEFAULT_PORT: Final = 5432
+_SECOND: Final = 1_000_000_000
 __all__ = ["RecoverRequest", "RecoveryPlan", "RecoveryReport", "TargetKind", "recover"]
 
 
@@ -188,7 +189,7 @@ class _Work:
         refuse_place(present, record, side=side)
         self._programs = server_programs(run, self._settings, record)
         places = tablespace_places(present, record, side=side)
-        stamp = _stamp(run.machine.clock.now_ns())
+        stamp = _stamp(run.machine.clock.now_ns(), [present.path, *places.values()])
         space, free = self._room(
             listed,
             {b"data": present.path}
@@ -299,5 +300,12 @@ def _free(place: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _stamp(now_ns: int) -> str:
-    return rfc3339(now_ns)[:19].replace("-", "").replace(":", "") + "Z"
+def _stamp(now_ns: int, places: Sequence[Path]) -> str:
+    """Return a time for names: a second in which nothing else there was named so."""
+    second = now_ns // _SECOND
+    while True:
+        stamp = rfc3339(second * _SECOND)[:19].replace("-", "").replace(":", "") + "Z"
+        folders = {folder for place in places for folder in (place, place.parent)}
+        if not any(stamp in path.name for one in folders if one.is_dir() for path in one.iterdir()):
+            return stamp
+        second += 1

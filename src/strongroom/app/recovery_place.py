@@ -103,7 +103,7 @@ def tablespace_places(present: Present, record: ClusterRecord, *, side: bool) ->
 def server_programs(run: Run, settings: PostgresSettings, record: ClusterRecord) -> Programs:
     """Return the server programs of the backup's major version; ``RefusedError``."""
     search_path = read_environment().get("PATH") or ""
-    found = find_programs(run.machine.spawn, settings.programs, search_path, SERVER)
+    found = find_programs(run.machine.spawn, settings.programs, search_path, needed=SERVER)
     for programs in found:
         if programs.major == record.major:
             return programs

@@ -11,7 +11,7 @@ from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
-from strongroom.config.settings import SecretKind
+from strongroom.config.places import SecretKind
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.model.spawn import Account
 from strongroom.operations.clusters import BaseBackup
@@ -154,7 +154,7 @@ class Salvage:
         """Archive them, and say what became of them. The last one is not full."""
         kept = f"they stay in {self.plan.aside}/pg_wal too"
         if self.plan.restore_command == _NO_ARCHIVE:
-            self.run.tell(f"{len(names)} WAL segments of the old data directory are read; {kept}")
+            self.run.tell(f"WAL of the old data directory is read ({len(names)}); {kept}")
             return
         parsed = [name for name in map(parse_name, names) if name is not None]
         last = max(parsed, key=lambda one: (one.timeline, one.log, one.part), default=None)
@@ -167,7 +167,7 @@ class Salvage:
                 self._put(name._replace(kind=WalKind.PARTIAL), path)
             else:
                 self._put(name, path)
-        self.run.tell(f"{len(names)} WAL segments that were not archived are read too; {kept}")
+        self.run.tell(f"WAL that was not archived is read too ({len(names)}); {kept}")
 
     def _put(self, name: WalName, path: Path) -> None:
         cluster = Cluster(int(self.plan.record.system_id), self.plan.record.segment_size)

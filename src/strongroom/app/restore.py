@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from strongroom.app.environments import admitted
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
@@ -24,6 +25,7 @@ from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_check import Check, Checked
 from strongroom.operations.restore_delete import Extras, extras_of
 from strongroom.operations.restore_plan import restore_totals, stated_totals
+from strongroom.policy.landing import NOWHERE, Landing
 from strongroom.repository.reader import Reader
 from strongroom.restore.files.begin import TargetOptions, begin, begin_comparison, begin_looking
 from strongroom.restore.files.naming import Overwrite
@@ -37,6 +39,7 @@ class RestoreRequest:
 
     ``overwrite``: what happens to what is in the folder; None: nothing may be. ``delete``: what
     only the folder has goes. ``owner_map`` and ``group_map``: pairs or files, see ``owners_of``.
+    ``environment``: the one that the folder belongs to, if that was said.
     """
 
     snapshot: str
@@ -50,6 +53,7 @@ class RestoreRequest:
     overwrite: Overwrite | None = None
     delete: bool = False
     verify: bool = False
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class RestorePlan:
     files: int
     bytes: int
     space: int
+    into: Landing = NOWHERE
 
     @property
     def fits(self) -> bool:
@@ -130,7 +135,8 @@ def restore(
         if request.overwrite is None:
             refuse_in_use(target)
         listed = named_snapshots(opened.repository, [request.snapshot])[0]
-        work = _Restore(run, opened, request, listed, top, target, owners)
+        into = admitted(run.settings, request.environment, listed)
+        work = _Restore(run, opened, request, listed, top, target, owners, into)
         plan = work.plan()
         if not plan.fits and not target.in_use:
             raise RefusedError(
@@ -161,6 +167,7 @@ class _Restore:
     top: bytes
     target: TargetFolder
     owners: Owners
+    into: Landing
     _reader: Reader | None = None
 
     @property
@@ -198,6 +205,7 @@ class _Restore:
             files=totals.files,
             bytes=totals.bytes,
             space=totals.space,
+            into=self.into,
         )
 
     def _extras(self) -> Extras:

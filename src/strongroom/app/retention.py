@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Final
@@ -11,12 +11,21 @@ from strongroom.app.choosing import Chosen, choice_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.clock import rfc3339
+from strongroom.config.settings import Settings
 from strongroom.errors import RefusedError, UsageError
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.choosing import Choice, choose
 from strongroom.operations.forget import allow_empty, forget, forget_by_policy
 from strongroom.operations.listing import refuse_unreadable
-from strongroom.operations.retention import Ruling, Verdict, groups_of, judge, store_time_ns
+from strongroom.operations.retention import (
+    Judged,
+    Ruling,
+    Verdict,
+    groups_of,
+    joined,
+    judge,
+    store_time_ns,
+)
 from strongroom.policy.policy import Policy
 from strongroom.repository.repository import Listing, Repository
 
@@ -74,9 +83,7 @@ def forget_snapshots(run: Run, request: ForgetRequest) -> ForgetReport:
         if request.chosen.names:
             return _forget_named(run, repository, listing, request)
         chosen = choose(listing.found, choice_of(run, request.chosen))
-        policy = request.policy or _configured(run)
-        ruling = _ruling(run, repository, policy, request.zone)
-        judged = judge(repository, listing, chosen, ruling)
+        judged = _judged(run, repository, listing, chosen, request.policy, zone=request.zone)
         typed = request.policy is not None
         stops = [] if request.accept else judged.emptied if typed else judged.brakes
         if stops:
@@ -95,9 +102,7 @@ def explain(
         repository = opened.repository
         listing = repository.list_snapshots()
         snapshots = choose(listing.found, choice_of(run, chosen))
-        wanted = policy or _configured(run)
-        ruling = _ruling(run, repository, wanted, zone, at_ns)
-        judged = judge(repository, listing, snapshots, ruling)
+        judged = _judged(run, repository, listing, snapshots, policy, zone=zone, at_ns=at_ns)
         for sentence in judged.brakes:
             run.tell(f"unattended, this would be refused: {sentence}")
         return ForgetReport(judged.verdicts, by_policy=True)
@@ -171,6 +176,51 @@ def _named(listing: Listing, choice: Choice, *, allow_empty: bool) -> list[Liste
     return sorted(by_id.values(), key=lambda listed: (listed.snapshot.started_ns, listed.id))
 
 
+def _judged(  # noqa: PLR0913 - what a judgment needs
+    run: Run,
+    repository: Repository,
+    listing: Listing,
+    chosen: Sequence[ListedSnapshot],
+    policy: Policy | None,
+    *,
+    zone: tzinfo | None = None,
+    at_ns: int | None = None,
+) -> Judged:
+    """Judge by a policy, or by that of the configuration: of each environment by its own."""
+    if policy is not None:
+        ruling = _ruling(run, repository, policy, zone, at_ns)
+        return judge(repository, listing, chosen, ruling)
+    found: list[Judged] = []
+    for settings, part in _by_policy(run, chosen):
+        there = replace(run, settings=settings)
+        ruling = _ruling(there, repository, settings.retention.policy(), zone, at_ns)
+        found.append(judge(repository, listing, part, ruling))
+    return joined(found)
+
+
+def _by_policy(
+    run: Run, chosen: Sequence[ListedSnapshot]
+) -> Iterator[tuple[Settings, list[ListedSnapshot]]]:
+    """Yield the settings that count for snapshots, and which; ``UsageError`` if none says a rule.
+
+    Without a rule everything is kept.
+    """
+    settings = run.settings
+    of = {name: settings.within(name)[0] for name in settings.environments}
+    if all(one.retention.policy().is_empty for one in [settings, *of.values()]):
+        raise UsageError(
+            "nothing says what to forget",
+            hint="Name snapshots, give a policy such as --keep-daily 14 --keep-monthly 6, or "
+            "write [retention] in strongroom.toml.",
+        )
+    parts: dict[str, list[ListedSnapshot]] = {"": []}
+    for listed in chosen:
+        environment = listed.snapshot.environment.decode("utf-8", "replace")
+        parts.setdefault(environment if environment in of else "", []).append(listed)
+    for environment, part in parts.items():
+        yield of.get(environment, settings), part
+
+
 def _ruling(
     run: Run,
     repository: Repository,
@@ -180,17 +230,6 @@ def _ruling(
 ) -> Ruling:
     now_ns = store_time_ns(repository) if at_ns is None else at_ns
     return Ruling(policy, zone or run.settings.retention.zone(), now_ns, GRACE_NS)
-
-
-def _configured(run: Run) -> Policy:
-    policy = run.settings.retention.policy()
-    if policy.is_empty:
-        raise UsageError(
-            "nothing says what to forget",
-            hint="Name snapshots, give a policy such as --keep-daily 14 --keep-monthly 6, or "
-            "write [retention] in strongroom.toml.",
-        )
-    return policy
 
 
 def _stopped(sentences: Sequence[str]) -> RefusedError:

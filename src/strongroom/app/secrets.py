@@ -14,7 +14,7 @@ from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
 from strongroom.app.secretfiles import SecretFile
 from strongroom.config.environment import KEY_FILE, PASSPHRASE_COMMAND, PASSPHRASE_FILE
-from strongroom.config.settings import SecretKind, SecretSetting
+from strongroom.config.places import SecretKind, SecretSetting
 from strongroom.config.values import Level, Value
 from strongroom.crypto.keytext import KeyTextError, key_to_text, text_to_key
 from strongroom.errors import KeyRefusedError, UsageError

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from strongroom.app.machine import Run
-from strongroom.config.settings import NO_LIMITS, Place
+from strongroom.config.places import Place
+from strongroom.config.settings import NO_LIMITS
 from strongroom.model.store import Store
 from strongroom.storage.local import LocalStore
 from strongroom.storage.memory import MemoryStore

@@ -26,7 +26,8 @@ from strongroom.config.environment import (
     REPOSITORY,
     STATE_DIR,
 )
-from strongroom.config.settings import SecretKind, Settings
+from strongroom.config.places import SecretKind
+from strongroom.config.settings import Settings
 from strongroom.config.values import Level
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.system.causes import cause_of

@@ -13,7 +13,10 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from pyfastcdc import FastCDC
 
+from strongroom.model.fs import Buffer
+
 READ_SIZE: Final = 8 * 1024 * 1024
+PUSHED_SIZE: Final = 1024 * 1024
 
 ReadInto = Callable[[memoryview], int]
 
@@ -78,6 +81,50 @@ class Fixed:
             yield self.maximum
         if rest:
             yield rest
+
+
+class Cutting:
+    """A stream that comes in pieces of any length, cut as ``cut_stream`` cuts it."""
+
+    def __init__(self, cutter: Cutter, whole_below: int, size: int = PUSHED_SIZE) -> None:
+        """Cut no stream of fewer than ``whole_below`` bytes; hold at most about ``size``."""
+        self._cutter = cutter
+        self._whole_below = whole_below
+        self._buffer = bytearray(max(size, 2 * cutter.maximum, whole_below))
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._begun = False
+
+    def put(self, data: Buffer) -> Iterator[bytes]:
+        """Take the next piece; yield chunks whose ends are sure."""
+        rest = memoryview(data)
+        while rest:
+            piece = rest[: len(self._buffer) - self._filled]
+            self._view[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            rest = rest[len(piece) :]
+            if self._filled == len(self._buffer):
+                yield from self._cut(self._cutter.maximum)
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield what is left: the stream has ended."""
+        if not self._begun and self._filled < self._whole_below:
+            if self._filled:
+                yield bytes(self._view[: self._filled])
+        else:
+            yield from self._cut(0)
+
+    def _cut(self, ahead: int) -> Iterator[bytes]:
+        """Yield the chunks that begin at least ``ahead`` bytes before the end of what is there."""
+        self._begun = True
+        view, done = self._view, 0
+        for length in self._cutter.lengths(view[: self._filled]):
+            if self._filled - done < ahead:
+                break
+            yield bytes(view[done : done + length])
+            done += length
+        self._filled -= done
+        view[: self._filled] = bytes(view[done : done + self._filled])
 
 
 def cut_stream(

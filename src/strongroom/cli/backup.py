@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -14,13 +15,16 @@ from strongroom.app.backup import (
     backup,
     estimate_backup,
 )
+from strongroom.app.environments import meant_by, runs_in
+from strongroom.app.machine import Run
 from strongroom.app.sources import Excludes
 from strongroom.app.streams import StreamRequest
 from strongroom.cli.job import Job, job
-from strongroom.cli.names import path_fields, shown
+from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.problems import tell_problems
 from strongroom.cli.quantities import counted, duration, size
 from strongroom.clock import rfc3339
+from strongroom.errors import InterruptError, StrongroomError
 from strongroom.model.source import Item
 
 INCOMPLETE: Final = 3
@@ -67,7 +71,34 @@ def run(  # noqa: PLR0913 - one for each option
         compression_level=compression_level,
     )
     with job(progress=True) as one:
-        return _estimate(one, request) if dry_run else _back_up(one, request)
+        if stream is None:
+            meant = meant_by(one.run.settings, sources)
+            request = replace(
+                request, names=meant.names, environment=meant.environment, type=meant.type
+            )
+        runs = runs_in(one.run, request.environment)
+        return _into_each(one, request, runs, _estimate if dry_run else _back_up)
+
+
+def _into_each(
+    one: Job, request: BackupRequest, runs: Sequence[Run], work: Callable[[Job, BackupRequest], int]
+) -> int:
+    """Do the work for each repository; one that fails does not keep the others from theirs."""
+    code, failure = 0, None
+    for run in runs:
+        if len(runs) > 1 and run.settings.place is not None:
+            one.output.line(f"repository {harmless(run.settings.place.url)}:")
+        try:
+            code = max(code, work(replace(one, run=run), request))
+        except StrongroomError as error:
+            if isinstance(error, InterruptError) or len(runs) == 1:
+                raise
+            if failure is not None:
+                one.output.notice(f"warning: {error.message}")
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return code
 
 
 def _check_stream(words: Sequence[str], *, both: bool, command: bool) -> None:
@@ -122,6 +153,8 @@ def _record(one: Job, report: BackupReport) -> None:
         "summary",
         dry_run=False,
         snapshot_id=report.snapshot.id,
+        environment=snapshot.environment.decode("utf-8", "replace") or None,
+        type=snapshot.type.decode("utf-8", "replace"),
         status=snapshot.status.name.lower(),
         backup_start=rfc3339(snapshot.started_ns),
         backup_end=rfc3339(snapshot.ended_ns),

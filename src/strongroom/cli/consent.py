@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 
 from strongroom.cli.job import Job
-from strongroom.cli.prompts import confirmed
+from strongroom.cli.prompts import confirmed, typed
 from strongroom.errors import RefusedError
+from strongroom.policy.landing import Landing, refuse_unconfirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,21 @@ class Consent:
     def __bool__(self) -> bool:
         """Whether anything was said."""
         return self.unasked or self.name is not None
+
+
+def landed(one: Job, into: Landing, consent: Consent) -> Consent:
+    """Return what is left to agree to; nothing where the name of a protected environment was typed.
+
+    ``RefusedError`` if it was not: to ask nothing is not enough.
+    """
+    if not into.protected:
+        return consent
+    name = consent.name
+    if not consent and one.on_terminal:
+        question = f"Environment '{into.name}' is protected. Type its name to go on"
+        name = typed(question).strip()
+    refuse_unconfirmed(into, name)
+    return Consent(unasked=True)
 
 
 def agreed(one: Job, consent: Consent, name: str, why: str, question: str) -> bool:

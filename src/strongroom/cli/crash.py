@@ -14,7 +14,7 @@ from strongroom.cli.failures import show
 from strongroom.cli.output import say
 from strongroom.clock import SystemClock, as_utc
 from strongroom.config.environment import read_environment
-from strongroom.config.settings import Flags, folders
+from strongroom.config.places import Flags, folders
 from strongroom.errors import StrongroomError
 
 _FAILED: Final = 1

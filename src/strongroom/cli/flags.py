@@ -7,7 +7,8 @@ import click
 from strongroom.cli.common import Common, common
 from strongroom.config.environment import read_environment
 from strongroom.config.other import OtherFlags, other_settings
-from strongroom.config.settings import Flags, Settings
+from strongroom.config.places import Flags
+from strongroom.config.settings import Settings
 
 
 def flags_of(options: Common) -> Flags:

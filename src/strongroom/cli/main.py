@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from strongroom import __version__
-from strongroom.cli import entry, failures
+from strongroom.cli import failures
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import load
 from strongroom.cli.output import discard_stdout
@@ -48,6 +48,7 @@ VERBS: Final = {
     "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
     "freshness": ("strongroom.cli.verbs.freshness", "Say whether the last backup is recent."),
+    "doctor": ("strongroom.cli.verbs.doctor", "Say what would keep a backup from working."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",
@@ -59,6 +60,7 @@ VERBS: Final = {
         "Show a backup, a loss and a restore, in a folder of its own.",
     ),
 }
+_ENTRY: Final = "strongroom.cli.entry"
 _CRASH: Final = "strongroom.cli.crash"
 _COMPLETION: Final = "strongroom.cli.completion"
 _COMPLETE: Final = "_STRONGROOM_COMPLETE"  # set by what 'strongroom completion' prints
@@ -197,4 +199,4 @@ def _open_standard_streams() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(entry.run(lambda: main))
+    sys.exit(load(_ENTRY).run(lambda: main))

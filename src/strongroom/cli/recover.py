@@ -173,6 +173,8 @@ def _tell(one: Job, report: RecoveryReport) -> None:
         line(f"next: psql -h {report.socket} -p {plan.port} -U {plan.record.superuser} postgres")
     if report.paused:
         line("to go on from here: SELECT pg_wal_replay_resume(), which opens it")
+        if not plan.side:
+            line("then restart the server: until then it listens on that socket only")
     if plan.aside:
         data = plan.present.path
         line(f"the old data directory is {plan.aside}; remove it when you are sure")

@@ -9,7 +9,7 @@ import click
 
 from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
 from strongroom.cli.arguments import snapshot_and_path
-from strongroom.cli.consent import Consent, agreed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
@@ -49,6 +49,7 @@ def run(  # noqa: PLR0913 - one for each option
     dry_run: bool,
     no_confirm: bool,
     confirm: str | None,
+    environment: str | None,
     **database: Any,  # noqa: ANN401 - what is said of one
 ) -> int:
     """Restore, or say what a restore would do; ``database`` is what is said of one."""
@@ -58,7 +59,8 @@ def run(  # noqa: PLR0913 - one for each option
     if any(database.values()):
         others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
         refuse_others(any(others) or bool(owner_map or group_map))
-        said = Database(**database, dry_run=dry_run, no_owner=no_owner, consent=consent)
+        database |= {"environment": environment, "consent": consent}
+        said = Database(**database, dry_run=dry_run, no_owner=no_owner)
         return run_database(snapshot, said)
     if snapshot is None:
         raise click.UsageError("Missing argument 'SNAP[:PATH]'.")
@@ -79,6 +81,7 @@ def run(  # noqa: PLR0913 - one for each option
         overwrite=overwrite or ("always" if into_existing else None),
         delete=delete,
         verify=verify,
+        environment=environment or "",
     )
     return _restore(request, consent, dry_run=dry_run)
 
@@ -89,7 +92,7 @@ def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int
         def decide(plan: RestorePlan) -> bool:
             with one.progress.pause():
                 _tell_plan(one, plan, dry_run=dry_run)
-                return not dry_run and _may_go_on(one, plan, consent)
+                return not dry_run and _may_go_on(one, plan, landed(one, plan.into, consent))
 
         with one.progress:
             report = restore(one.run, request, decide)

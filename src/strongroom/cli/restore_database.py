@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from strongroom.app.database_globals import GlobalsRequest
 from strongroom.app.database_restore import (
     DatabasePlan,
     DatabaseReport,
@@ -17,11 +18,11 @@ from strongroom.app.database_restore import (
 )
 from strongroom.app.dumps import DumpRequest
 from strongroom.cli.arguments import snapshot_and_path
-from strongroom.cli.consent import Consent, agreed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
 from strongroom.cli.restore_globals import run_globals
-from strongroom.cli.restore_undo import run_swap
+from strongroom.cli.restore_undo import Where, run_swap
 from strongroom.errors import RefusedError
 
 _MOST_SHOWN: Final = 20
@@ -35,6 +36,7 @@ class Database:
     to_database: str | None
     source: str | None
     server: str | None
+    environment: str | None
     replace: bool
     undo: bool
     resume: bool
@@ -56,7 +58,7 @@ def refuse_others(given: bool) -> None:  # noqa: FBT001 - whether there are any
     if given:
         raise click.UsageError(
             "a database takes --to-database, --replace, --undo, --resume, --table, --schema, "
-            "--globals, --source, --server, --no-owner, --dry-run and --confirm"
+            "--globals, --source, --server, --environment, --no-owner, --dry-run and --confirm"
         )
 
 
@@ -64,18 +66,19 @@ def run_database(snapshot: str | None, said: Database) -> int:
     """Restore a database, a part of one, or roles; or undo that; or say what would be done."""
     _refuse_together(snapshot, said)
     if said.undo or said.resume:
+        where = Where(said.source or "", said.server or "", said.environment or "")
         return run_swap(
-            said.database or "",
-            said.server or said.source or "",
-            said.consent,
-            back=said.undo,
-            dry_run=said.dry_run,
+            said.database or "", where, said.consent, back=said.undo, dry_run=said.dry_run
         )
     name, path = snapshot_and_path(snapshot or "")
     if said.globals_ and not path:
-        return run_globals(
-            name, said.source or "", said.server or "", said.consent, dry_run=said.dry_run
+        request = GlobalsRequest(
+            snapshot=name,
+            source=said.source or "",
+            server=said.server or "",
+            environment=said.environment or "",
         )
+        return run_globals(request, said.consent, dry_run=said.dry_run)
     if path or not name or not said.database:
         raise click.UsageError("say both: strongroom restore SNAP --database NAME")
     return _restore(name, said.database, said)
@@ -96,6 +99,8 @@ def _refuse_together(snapshot: str | None, said: Database) -> None:
     ]
     if len(alone) > 1:
         raise click.UsageError(f"{alone[0]} does not go with {alone[1]}")
+    if said.server and said.environment:
+        raise click.UsageError("give --environment or --server, not both")
     swaps = said.undo or said.resume
     if swaps and (snapshot or said.to_database or said.no_owner or not said.database):
         raise click.UsageError(
@@ -111,6 +116,7 @@ def _restore(snapshot: str, database: str, said: Database) -> int:
         dump=DumpRequest(snapshot=snapshot, database=database, source=said.source or ""),
         name=said.to_database or database,
         server=said.server or "",
+        environment=said.environment or "",
         no_owner=said.no_owner,
         replace=said.replace,
         tables=said.tables,
@@ -121,7 +127,9 @@ def _restore(snapshot: str, database: str, said: Database) -> int:
         def decide(plan: DatabasePlan) -> bool:
             with one.progress.pause():
                 _tell_plan(one, plan, dry_run=said.dry_run)
-                return not said.dry_run and _may_go_on(one, plan, said.consent)
+                if said.dry_run:
+                    return False
+                return _may_go_on(one, plan, landed(one, plan.into, said.consent))
 
         with one.progress:
             report = restore_database(one.run, request, decide)
@@ -156,6 +164,7 @@ def _tell_plan(one: Job, plan: DatabasePlan, *, dry_run: bool) -> None:
         to_database=plan.name,
         exists=ground.exists,
         server=plan.place,
+        environment=plan.into.name or None,
         server_version=plan.look.server.version,
         bytes=plan.bytes,
         tables=len(plan.tables),

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from strongroom.app.database_globals import GlobalsRequest, ServerPlan, restore_globals
-from strongroom.cli.consent import Consent, agreed
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted
 from strongroom.errors import RefusedError
 
 
-def run_globals(snapshot: str, source: str, server: str, consent: Consent, *, dry_run: bool) -> int:
+def run_globals(request: GlobalsRequest, consent: Consent, *, dry_run: bool) -> int:
     """Make the roles and tablespaces that a server lacks, or say which."""
-    request = GlobalsRequest(snapshot=snapshot, source=source, server=server)
     with job() as one:
 
         def decide(plan: ServerPlan) -> bool:
             _tell_plan(one, plan, dry_run=dry_run)
-            return not dry_run and _may_go_on(one, plan, consent)
+            return not dry_run and _may_go_on(one, plan, landed(one, plan.into, consent))
 
         done = restore_globals(one.run, request, decide)
         if done is not None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from strongroom.app.database_swap import SwapPlan, resume, undo
-from strongroom.cli.consent import Consent, agreed
+from strongroom.app.environments import target_server
+from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted
 from strongroom.errors import RefusedError
 
 
-def run_swap(database: str, server: str, consent: Consent, *, back: bool, dry_run: bool) -> int:
+class Where(NamedTuple):
+    """Whose server is meant: of a source, or of its counterpart in an environment."""
+
+    source: str
+    server: str
+    environment: str
+
+
+def run_swap(database: str, where: Where, consent: Consent, *, back: bool, dry_run: bool) -> int:
     """Give a database its name back, or put in place what is ready; or say what that would do."""
     with job() as one:
+        settings = one.run.settings
+        server = target_server(settings, where.server, where.environment, where.source)
 
         def decide(plan: SwapPlan) -> bool:
             _tell_plan(one, plan, dry_run=dry_run)
-            return not dry_run and _may_go_on(one, plan, consent)
+            return not dry_run and _may_go_on(one, plan, landed(one, plan.into, consent))
 
         done = (undo if back else resume)(one.run, database, server, decide)
         if done is not None:

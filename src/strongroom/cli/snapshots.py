@@ -18,10 +18,18 @@ from strongroom.model.snapshot import ListedSnapshot, Status
 _HEAD: Final = ("id", "time", "host", "files", "size", "status", "tags", "paths")
 
 
-def run(*, tags: Sequence[str], hosts: Sequence[str], paths: Sequence[str], forgotten: bool) -> int:
+def run(
+    *,
+    tags: Sequence[str],
+    hosts: Sequence[str],
+    paths: Sequence[str],
+    environments: Sequence[str],
+    types: Sequence[str],
+    forgotten: bool,
+) -> int:
     """List the snapshots."""
     with job(stream=True) as one:
-        chosen = Chosen(tags=tags, hosts=hosts, paths=paths)
+        chosen = Chosen(tags=tags, hosts=hosts, paths=paths, environments=environments, types=types)
         found = snapshots(one.run, chosen, forgotten=forgotten)
         for listed in reversed(found):
             _record(one.output, listed)
@@ -44,6 +52,8 @@ def _record(output: Output, listed: ListedSnapshot) -> None:
         username=_text(snapshot.user),
         tags=[_text(tag) for tag in snapshot.tags],
         paths=[_text(path) for source in snapshot.sources for path in source.paths],
+        environment=_text(snapshot.environment) or None,
+        type=_text(snapshot.type),
         sources=[_text(source.name) for source in snapshot.sources],
         status=snapshot.status.name.lower(),
         program_version=_text(snapshot.program),
@@ -65,6 +75,12 @@ def _table(output: Output, found: Sequence[ListedSnapshot], what: str) -> None:
     if any(listed.agent for listed in found):
         agents = ["agent", *(harmless(_text(listed.agent)) for listed in reversed(found))]
         rows = [(*row[:3], name, *row[3:]) for row, name in zip(rows, agents, strict=True)]
+    if any(listed.snapshot.environment for listed in found):
+        said = [_environment_and_type(listed) for listed in reversed(found)]
+        rows = [
+            (*row[:2], *two, *row[2:])
+            for row, two in zip(rows, [("environment", "type"), *said], strict=True)
+        ]
     for line in table(rows):
         output.wanted(line)
     output.line(counted(len(found), what))
@@ -83,6 +99,11 @@ def _row(listed: ListedSnapshot) -> tuple[str, ...]:
         harmless(",".join(_text(tag) for tag in snapshot.tags)),
         " ".join(shown(path) for source in snapshot.sources for path in source.paths),
     )
+
+
+def _environment_and_type(listed: ListedSnapshot) -> tuple[str, str]:
+    snapshot = listed.snapshot
+    return harmless(_text(snapshot.environment)) or "-", harmless(_text(snapshot.type))
 
 
 def _text(name: bytes) -> str:

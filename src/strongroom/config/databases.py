@@ -9,16 +9,22 @@ from strongroom.config.quantities import parse_seconds
 from strongroom.errors import UsageError
 
 HIGHEST_PORT: Final = 65535
+_OF_DUMPS: Final = (
+    "databases",
+    "role_passwords",
+    "subscriptions",
+    "row_counts",
+    "jobs",
+    "scratch",
+)
 _MOST_JOBS: Final = 64
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-_OF_DUMPS: Final = ("databases", "role_passwords", "jobs", "scratch")
-
-
-def wrong_in(name: str, table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the keys of a source of databases whose values mean nothing, and why."""
-    top = ("sources", name)
+def wrong_in(
+    top: tuple[str, ...], table: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the keys of a source of databases, which stands at ``top``, that mean nothing."""
     jobs = table.get("jobs")
     if isinstance(jobs, int) and not 1 <= jobs <= _MOST_JOBS:
         yield (*top, "jobs"), f"a number from 1 to {_MOST_JOBS}"

@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Final, NamedTuple
 
 from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
-from strongroom.config.file import ConfigurationFile, find_file, read_file
+from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
+from strongroom.config.places import Flags, SecretKind, folder_values
 from strongroom.config.schema import (
     ArchivesTable,
     ConnectionTable,
@@ -15,13 +16,7 @@ from strongroom.config.schema import (
     RetentionTable,
     SourceTable,
 )
-from strongroom.config.settings import (
-    Flags,
-    SecretKind,
-    Settings,
-    folder_values,
-    load_settings,
-)
+from strongroom.config.settings import Settings, load_settings
 from strongroom.config.values import Value
 
 HIDDEN: Final = "(not shown: it may hold a secret)"
@@ -52,7 +47,10 @@ def effective(flags: Flags, environment: Environment) -> list[Effective]:
     found += _retention(settings, file)
     found += _archives(settings, file)
     if file is not None:
+        found += _general(file)
         found += _tables(file)
+        for name in file.tables.environments:
+            found += _environment(file, name)
     return found
 
 
@@ -78,11 +76,14 @@ def _retention(settings: Settings, file: ConfigurationFile | None) -> Iterator[E
         yield Effective("retention", "everything is kept", _DEFAULT)
         return
     settings.retention.zone()  # a zone that is not known does not hold either
-    stated = file.table("retention") if file is not None else {}
+    stated = file.retention() if file is not None else {}
+    top: tuple[str, ...] = ("retention",)
+    if file is not None and file.states("defaults", "retention"):
+        top = ("defaults", "retention")
     for field in fields(RetentionTable):
         value, origin = stated.get(field.name), _DEFAULT
         if file is not None and field.name in stated:
-            origin = file.origin("retention", field.name)
+            origin = file.origin(*top, field.name)
         if field.name == "days" and settings.retention.days is not None:
             value, origin = settings.retention.days.value, RETENTION_DAYS
         shown = tuple(value) if isinstance(value, list) else value
@@ -121,19 +122,62 @@ def _tables(file: ConfigurationFile) -> Iterator[Effective]:
                 stated = file.states(kind, name, field.name)
                 said = getattr(table, field.name)
                 if isinstance(said, ConnectionTable):
-                    yield from _connection(file, f"{kind}.{name}", said, (kind, name))
+                    place = (kind, name, "connection")
+                    yield from _connection(file, f"{kind}.{name}", said, place)
                     continue
                 value: Shown = HIDDEN if stated and field.name in _SECRET_KEYS else said
                 origin = file.origin(kind, name, field.name) if stated else _DEFAULT
                 yield Effective(f"{kind}.{name}.{field.name}", value, origin)
 
 
+def _general(file: ConfigurationFile) -> Iterator[Effective]:
+    if file.states("project"):
+        yield Effective("project", file.tables.project, file.origin("project"))
+    if file.states("defaults", "repositories"):
+        origin = file.origin("defaults", "repositories")
+        yield Effective("defaults.repositories", file.tables.defaults.repositories, origin)
+
+
+def _environment(file: ConfigurationFile, name: str) -> Iterator[Effective]:
+    """Yield what an environment decides, and its sources as far as anything is said of them."""
+    table, top = file.tables.environments[name], ("environments", name)
+    title = ".".join(top)
+    for key in ("repositories", "only", "protected", "restore_from"):
+        place: tuple[str, ...] = (*top, key)
+        if key == "repositories" and not file.states(*place):
+            place = ("defaults", key)
+        if file.states(*place):
+            value = file.at(*place[:-1])[key]
+            shown = tuple(value) if isinstance(value, list) else value
+            yield Effective(f"{title}.{key}", shown, file.origin(*place))
+        elif key == "protected":
+            yield Effective(f"{title}.{key}", table.protected, _DEFAULT)
+    for rule, said in file.at(*top, "retention").items():
+        shown = tuple(said) if isinstance(said, list) else said
+        origin = file.origin(*top, "retention", rule)
+        yield Effective(f"{title}.retention.{rule}", shown, origin)
+    for one in file.sources():
+        if one.environment == name:
+            yield from _in_environment(file, one)
+
+
+def _in_environment(file: ConfigurationFile, one: Described) -> Iterator[Effective]:
+    title = ".".join(one.place)
+    for field in fields(one.table):
+        place = file.key_of(one, field.name)
+        said = getattr(one.table, field.name)
+        if isinstance(said, ConnectionTable):
+            yield from _connection(file, title, said, place)
+        elif file.states(*place) and field.name != "type":
+            yield Effective(f"{title}.{field.name}", said, file.origin(*place))
+
+
 def _connection(
-    file: ConfigurationFile, title: str, table: ConnectionTable, place: tuple[str, str]
+    file: ConfigurationFile, title: str, table: ConnectionTable, place: tuple[str, ...]
 ) -> Iterator[Effective]:
-    """Yield what is said of a connection; where its password comes from is no secret."""
+    """Yield what is said of a connection at ``place``; where its password is, may be secret."""
     for field in fields(table):
-        key = (*place, "connection", field.name)
+        key = (*place, field.name)
         value: Shown = getattr(table, field.name)
         if table.password is not None and field.name == "password":
             value = HIDDEN

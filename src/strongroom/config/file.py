@@ -7,29 +7,36 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strongroom.config.archives import wrong_in as wrong_in_archives
 from strongroom.config.databases import wrong_in as wrong_in_databases
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
+from strongroom.config.merging import filled, laid_over, unfilled, words_of
+from strongroom.config.naming import Wrong, bad_names, unknown_names
 from strongroom.config.quantities import parse_size
 from strongroom.config.retention import wrong_in
-from strongroom.config.schema import SOURCE_TYPES, VERSION, Tables, known_keys, source_table
+from strongroom.config.schema import (
+    SOURCE_TYPES,
+    VERSION,
+    SourceTable,
+    Tables,
+    below_source,
+    known_keys,
+    meant_key,
+    source_table,
+)
 from strongroom.errors import UsageError
 
 NAME: Final = "strongroom.toml"
 _LARGEST: Final = 1 << 20
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_WHERE_NAMES_STAND: Final = ("repositories", "sources")
 _OTHERS_MAY_WRITE: Final = 0o002
-
-Wrong = tuple[tuple[str, ...], str]
-"""A key, and what is wrong with it."""
+_INLINE: Final = re.compile(r"=\s*[{\[]")
 
 
 class TomlFile:
@@ -39,6 +46,11 @@ class TomlFile:
         self.path = path
         self._text = text
         self._read = read
+
+    @property
+    def read(self) -> Mapping[str, Any]:
+        """All that it says."""
+        return self._read
 
     @property
     def folder(self) -> Path:
@@ -61,7 +73,13 @@ class TomlFile:
 
     def table(self, name: str) -> dict[str, Any]:
         """Return a table with anything in it; an empty one if it is not there, or is none."""
-        found = self._read.get(name)
+        return self.at(name)
+
+    def at(self, *key: str) -> dict[str, Any]:
+        """Return the table of a key, as ``table`` does."""
+        found: Any = self._read
+        for name in key:
+            found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else {}
 
     def origin(self, *key: str) -> str:
@@ -83,12 +101,52 @@ class ConfigurationError(UsageError):
         self.file = file
 
 
+class Described(NamedTuple):
+    """A source as it takes effect; in an environment it is called ENVIRONMENT.SOURCE."""
+
+    environment: str
+    source: str
+    table: SourceTable
+
+    @property
+    def name(self) -> str:
+        """What it is called, on the command line and in snapshots."""
+        return f"{self.environment}.{self.source}" if self.environment else self.source
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where an environment states its keys; empty without one."""
+        return ("environments", self.environment, "sources", self.source)
+
+
 class ConfigurationFile(TomlFile):
     """A file that was read and checked."""
 
     def __init__(self, path: Path, text: str, read: dict[str, Any], tables: Tables) -> None:
         super().__init__(path, text, read)
         self.tables = tables
+
+    def sources(self) -> Iterator[Described]:
+        """Yield every source that a backup can name: with environments, each in each of them."""
+        if not self.tables.environments:
+            yield from (Described("", *one) for one in self.tables.sources.items())
+        for environment, table in self.tables.environments.items():
+            yield from (Described(environment, *one) for one in table.sources.items())
+
+    def key_of(self, one: Described, *key: str) -> tuple[str, ...]:
+        """Return where a key of a source stands: what an environment states, it states whole."""
+        if one.environment and self.states(*one.place, key[0]):
+            return (*one.place, *key)
+        return ("sources", one.source, *key)
+
+    def origin_of(self, one: Described, *key: str) -> str:
+        """Return the file and the line of a key of a source."""
+        return self.origin(*self.key_of(one, *key))
+
+    def retention(self) -> dict[str, Any]:
+        """Return the policy that counts where no environment has its own."""
+        stated = self.table("defaults").get("retention")
+        return stated if isinstance(stated, dict) else self.table("retention")
 
 
 def find_file(flag: str | None, environment: Environment) -> Path | None:
@@ -141,25 +199,44 @@ def read_file(path: Path) -> ConfigurationFile:
         raise UsageError(f"{path} is larger than 1 MiB, which no configuration is")
     try:
         text = data.decode("utf-8-sig")
-        read = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(path, [f"line {line}: it is not written in UTF-8"]) from error
+    try:
+        read = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(path, [_syntax(str(error))]) from error
+        raise ConfigurationError(path, [_syntax(str(error), text)]) from error
     return ConfigurationFile(path, text, read, _checked(path, text, read))
 
 
-def _syntax(message: str) -> str:
+def _syntax(message: str, text: str) -> str:
     """Put the place that tomllib names at its end to the beginning."""
-    match = re.fullmatch(r"(.*) \(at (line \d+), (column \d+)\)", message, re.DOTALL)
-    said, place = (match[1], f"{match[2]}, {match[3]}") if match else (message, "at the end")
-    said = re.sub(r"\((?:'[^']*'(?:, )?)+,?\)", lambda m: _dotted_tuple(m[0]), said)
+    match = re.fullmatch(r"(.*) \(at line (\d+), (column \d+)\)", message, re.DOTALL)
+    if match is None:
+        return f"at the end: {message[:1].lower()}{message[1:]}"
+    said, number, column = match[1], int(match[2]), match[3]
+    place = f"line {number}, {column}"
+    if named := re.search(r"\((?:'[^']*'(?:, )?)+,?\)", said):
+        key = tuple(re.findall(r"'([^']*)'", named[0]))
+        if inline := _written_inline(text, key, number):
+            return f"{place}: {inline}"
+        said = said.replace(named[0], f"[{'.'.join(key)}]")
     return f"{place}: {said[:1].lower()}{said[1:]}"
 
 
-def _dotted_tuple(text: str) -> str:
-    return "[" + ".".join(re.findall(r"'([^']*)'", text)) + "]"
+def _written_inline(text: str, key: tuple[str, ...], number: int) -> str:
+    """Say that a table cannot be extended, if its first part is written in braces or brackets."""
+    lines = text.splitlines()
+    before = key_lines("\n".join(lines[: number - 1]))
+    for end in range(len(key), 0, -1):
+        first = before.get(key[:end])
+        if first is not None and _INLINE.search(lines[first - 1]):
+            whole, part = ".".join(key), ".".join(key[:end])
+            return (
+                f"[{part}] is written inline in line {first} and cannot be extended by "
+                f"[{whole}] here: write it in one of the two ways"
+            )
+    return ""
 
 
 def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
@@ -176,19 +253,22 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
             return TypeAdapter(table).validate_json(json.dumps(value, default=str))
         except ValidationError as error:
             for one in error.errors(include_url=False):
-                key = _meant((*top, *map(str, one["loc"])), one["input"])
-                if key:
+                if key := meant_key((*top, *map(str, one["loc"])), one["input"]):
                     problems.append((key, _said(key, one["type"], one["msg"], read)))
 
-    sources = read.get("sources")
-    of_sources = sources if isinstance(sources, dict) else {}
+    of_sources = _table(read, "sources")
     rest = {key: value for key, value in read.items() if key != "sources" or not of_sources}
     tables: Tables | None = checked(Tables, rest)
+    environments = _table(read, "environments")
+    words = {} if environments else words_of(read)
     described = {
-        name: checked(source_table(_type_of(source)), source, "sources", name)
-        for name, source in of_sources.items()
+        name: checked(source_table(_type_of(one)), filled(one, words), "sources", name)
+        for name, one in of_sources.items()
     }
-    problems += _bad_names(read) + _senseless(TomlFile(path, text, read))
+    laid = _laid(read, checked, problems) if environments else {}
+    problems += [*bad_names(read), *unknown_names(read), *_senseless(TomlFile(path, text, read))]
+    if not environments and words:
+        problems += _meaningless({"sources": filled(of_sources, words)}, ())
     if problems or tables is None:
         problems.sort(key=lambda problem: _line(text, problem[0]))
         raise ConfigurationError(
@@ -196,21 +276,44 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
             [f"line {_line(text, key)}: {'.'.join(key)}: {what}" for key, what in problems],
             TomlFile(path, text, read),
         )
-    return replace(tables, sources=described)
+    there = {
+        name: replace(table, sources=laid.get(name, {}))
+        for name, table in tables.environments.items()
+    }
+    return replace(tables, sources=described, environments=there)
 
 
-def _meant(key: tuple[str, ...], given: object) -> tuple[str, ...]:
-    """Return the key that an error is about; none if it is about the other way to write a value.
+def _laid(
+    read: dict[str, Any], checked: Callable[..., Any], problems: list[Wrong]
+) -> dict[str, dict[str, SourceTable]]:
+    """Check each source as it is in each environment; what is wrong with the rest was said."""
+    found: dict[str, dict[str, SourceTable]] = {}
+    named = {name: one for name, one in _table(read, "sources").items() if isinstance(one, dict)}
+    for one in laid_over(named, _table(read, "environments")):
+        top = ("environments", one.environment, "sources", one.source)
+        table = filled(one.table, words_of(read, one.environment))
+        before = len(problems)
+        kind = source_table(_type_of(named[one.source]))
+        value = checked(kind, table, *top)
+        own = [wrong for wrong in problems[before:] if set(wrong[0][4:5]) <= one.own - {"type"}]
+        problems[before:] = own
+        problems += [
+            (key if key[4] in one.own else ("sources", one.source, *key[4:]), what)
+            for key, what in _meaningless(table, top)
+        ]
+        found.setdefault(one.environment, {})[one.source] = value
+    return found
 
-    What may be true or a table is tried as both.
-    """
-    is_other = key[-1] == "bool" and isinstance(given, dict)  # a table was meant
-    if is_other or key[-1] in _EITHER[1:]:  # or none: the error about true and false says enough
-        return ()
-    return tuple(one for one in key if one not in _EITHER)
+
+def _meaningless(value: object, top: tuple[str, ...]) -> Iterator[Wrong]:
+    for key, word in unfilled(value, top):
+        why = "project = '…' is missing" if word == "project" else "no environment is described"
+        yield key, f"{{{word}}} means nothing here: {why}"
 
 
-_EITHER: Final = ("bool", "PhysicalTable")
+def _table(read: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = read.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _type_of(source: object) -> object:
@@ -225,8 +328,7 @@ def _said(key: tuple[str, ...], kind: str, message: str, read: dict[str, Any]) -
     if kind == "missing":
         return "it is missing"
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        stated = read.get("sources")
-        of_type = _type_of(stated.get(key[1])) if isinstance(stated, dict) and key[1:] else None
+        of_type = _type_of(_table(read, "sources").get(_source_in(key)))
         near = difflib.get_close_matches(key[-1], known_keys(key[:-1], of_type), n=1)
         return "not a known key" + (f"; did you mean '{near[0]}'?" if near else "")
     if kind == "literal_error" and key[0] == "sources" and key[-1] == "type":
@@ -243,42 +345,56 @@ _TYPES: Final = {
     "a integer": "a number",
     "a dictionary or an instance of ConnectionTable": "a table",
     "a dictionary or an instance of PasswordTable": "a table",
+    "a dictionary or an instance of RetentionTable": "a table",
     "an object": "a table",
     "a dictionary": "a table",
 }
 
 
-def _bad_names(read: dict[str, Any]) -> list[Wrong]:
-    found: list[Wrong] = []
-    for table in _WHERE_NAMES_STAND:
-        names = read.get(table)
-        found += [
-            ((table, name), "a name has up to 64 small letters, digits and hyphens")
-            for name in (names if isinstance(names, dict) else ())
-            if not _NAME.fullmatch(name)
-        ]
-    return found
+def _source_in(key: tuple[str, ...]) -> str:
+    """Return the source that a key belongs to; empty if it is none of a source."""
+    below = below_source(key)
+    return "" if below is None else key[len(key) - len(below) - 1]
 
 
 def _senseless(file: TomlFile) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
     found: list[Wrong] = []
-    for name, source in file.named("sources").items():
-        found += wrong_in_databases(name, source)
+    for top, source in _all_sources(file):
+        found += wrong_in_databases(top, source)
         paths = source.get("paths")
         if isinstance(paths, list) and (not paths or "" in paths):
-            found.append((("sources", name, "paths"), "at least one path, and none that is empty"))
+            found.append(((*top, "paths"), "at least one path, and none that is empty"))
         size = source.get("exclude_larger_than")
         if isinstance(size, str):
             try:
                 parse_size(size, "")
             except UsageError as error:
-                key = ("sources", name, "exclude_larger_than")
-                found.append((key, f"{size!r} is no size. {error.hint}"))
+                found.append(((*top, "exclude_larger_than"), f"{size!r} is no size. {error.hint}"))
     for name, repository in file.named("repositories").items():
         if repository.get("url") == "":
             found.append((("repositories", name, "url"), "it is empty"))
-    found += [(("retention", key), what) for key, what in wrong_in(file.table("retention"))]
+    for top in _policies(file):
+        found += [((*top, key), what) for key, what in wrong_in(file.at(*top))]
+    if file.states("retention") and file.states("defaults", "retention"):
+        found.append((("defaults", "retention"), "it is said in [retention] already"))
     archives = file.table("archives")
     found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
     return found
+
+
+def _all_sources(file: TomlFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yield every table of a source, an environment's too, and where it stands."""
+    for name, source in file.named("sources").items():
+        yield ("sources", name), source
+    for environment, table in file.named("environments").items():
+        for name, source in _table(table, "sources").items():
+            if isinstance(source, dict):
+                yield ("environments", environment, "sources", name), source
+
+
+def _policies(file: TomlFile) -> Iterator[tuple[str, ...]]:
+    yield ("retention",)
+    yield ("defaults", "retention")
+    for environment in file.named("environments"):
+        yield ("environments", environment, "retention")

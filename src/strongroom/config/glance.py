@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from strongroom.config.environment import Environment
 from strongroom.config.file import ConfigurationFile, TomlFile, find_file
+from strongroom.config.places import Flags, Place, folders, place_of
 from strongroom.config.schema import VERSION, RepositoryTable, Tables
-from strongroom.config.settings import Flags, Place, folders, place_of
 from strongroom.errors import UsageError
 
 
@@ -22,6 +23,7 @@ class Glance(NamedTuple):
     state_dir: Path
     repositories: tuple[str, ...]
     sources: tuple[str, ...]
+    """What ``backup`` takes: sources, or environments and the sources in them."""
 
 
 def glance(flags: Flags, environment: Environment) -> Glance:
@@ -34,7 +36,7 @@ def glance(flags: Flags, environment: Environment) -> Glance:
     place = None
     with suppress(UsageError):
         place, _ = place_of(flags, environment, file)
-    sources = tuple(file.named("sources")) if file is not None else ()
+    sources = tuple(_sources(file)) if file is not None else ()
     names = tuple(file.tables.repositories) if file is not None else ()
     return Glance(place, cache, state, names, sources)
 
@@ -45,4 +47,10 @@ def _unchecked(path: Path) -> ConfigurationFile:
     named = TomlFile(path, text, read).named("repositories")
     urls = {name: table.get("url") for name, table in named.items()}
     tables = {name: RepositoryTable(url) for name, url in urls.items() if isinstance(url, str)}
-    return ConfigurationFile(path, text, read, Tables(VERSION, tables))
+    return ConfigurationFile(path, text, read, Tables(VERSION, repositories=tables))
+
+
+def _sources(file: ConfigurationFile) -> Iterator[str]:
+    environments, sources = file.named("environments"), file.named("sources")
+    yield from environments or sources
+    yield from (f"{one}.{source}" for one in environments for source in sources)

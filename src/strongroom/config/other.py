@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.file import find_file, read_file
-from strongroom.config.settings import Flags, Settings, place_of, secrets_of
+from strongroom.config.places import Flags, place_of, secrets_of
+from strongroom.config.settings import Settings
 
 _KEPT = (CONFIG, "HOME")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from strongroom.config.databases import HIGHEST_PORT
 from strongroom.config.environment import Environment
-from strongroom.config.file import ConfigurationFile
+from strongroom.config.file import ConfigurationFile, Described
 from strongroom.config.quantities import parse_seconds
 from strongroom.config.schema import PasswordTable, PhysicalTable, PostgresTable
 from strongroom.config.values import Level, Value
@@ -64,6 +64,8 @@ class PostgresSettings:
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
+    row_counts: bool = False
+    subscriptions: bool = True
     programs: tuple[Path, ...] = ()
     scratch: Path | None = None
     warnings: tuple[str, ...] = ()
@@ -73,41 +75,42 @@ def postgres_settings(
     file: ConfigurationFile | None, environment: Environment
 ) -> dict[str, PostgresSettings]:
     """Return the sources of databases; the variables complete the only one, or make one."""
-    tables = {
-        name: table
-        for name, table in (file.tables.sources if file is not None else {}).items()
-        if isinstance(table, PostgresTable)
-    }
-    if file is None or not tables:
+    described = list(file.sources()) if file is not None else []
+    ours = [one for one in described if isinstance(one.table, PostgresTable)]
+    if file is None or not ours:
         told = environment.get(DB_NAME) or environment.get(DB_HOST)
-        taken = file is not None and WITHOUT_FILE in file.tables.sources
+        taken = any(one.source == WITHOUT_FILE or one.environment for one in described)
         if not told or taken:
             return {}
         return {WITHOUT_FILE: _with_variables(PostgresSettings(name=WITHOUT_FILE), environment)}
-    found = {name: _settings(name, table, file, environment) for name, table in tables.items()}
-    if len(found) == 1:
+    found = {one.name: _settings(one, file, environment) for one in ours}
+    if len({one.source for one in ours}) == 1:
         return {name: _with_variables(one, environment) for name, one in found.items()}
     return found
 
 
 def _settings(
-    name: str, table: PostgresTable, file: ConfigurationFile, environment: Environment
+    one: Described, file: ConfigurationFile, environment: Environment
 ) -> PostgresSettings:
+    table = one.table
+    assert isinstance(table, PostgresTable)  # noqa: S101 - whoever calls has chosen
     to = table.connection
     return PostgresSettings(
-        name=name,
+        name=one.name,
         host=to.host,
         port=to.port,
         user=to.user,
         database=to.name,
         service=to.service,
         sslmode=to.sslmode,
-        password=_password(name, to.password, file, environment),
+        password=_password(one, to.password, file, environment),
         logical=not table.physical if table.logical is None else table.logical,
         physical=_physical(table.physical),
         databases=table.databases,
         role_passwords=table.role_passwords,
         jobs=table.jobs,
+        row_counts=table.row_counts,
+        subscriptions=table.subscriptions,
         programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
         scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
     )
@@ -120,11 +123,11 @@ def _physical(said: bool | PhysicalTable) -> PhysicalSettings | None:  # noqa: F
 
 
 def _password(
-    name: str, table: PasswordTable | None, file: ConfigurationFile, environment: Environment
+    one: Described, table: PasswordTable | None, file: ConfigurationFile, environment: Environment
 ) -> PasswordSetting | None:
     if table is None:
         return None
-    origin = file.origin("sources", name, "connection", "password")
+    origin = file.origin_of(one, "connection", "password")
     if table.file is not None:
         path = str(environment.expanded(table.file, file.folder))
         return PasswordSetting("file", Value(path, origin, Level.FILE))

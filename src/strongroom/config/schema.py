@@ -88,6 +88,8 @@ class PostgresTable:
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
+    row_counts: bool = False
+    subscriptions: bool = True
     programs: tuple[str, ...] = ()
     scratch: str | None = None
 
@@ -143,16 +145,47 @@ class ArchivesTable:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultsTable:
+    """``[defaults]``: what counts wherever an environment says nothing else."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    repositories: tuple[str, ...] = ()
+    retention: RetentionTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentTable:
+    """``[environments.NAME]``; ``only``: which sources a backup saves, all if it is not there.
+
+    ``sources`` as they are written; once the file was checked: every source of the file, as it is
+    in this environment.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    repositories: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    protected: bool = False
+    restore_from: tuple[str, ...] | None = None
+    retention: RetentionTable | None = None
+    sources: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """The whole file."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
 
     version: Literal[1]
+    project: str = ""
     repositories: dict[str, RepositoryTable] = field(default_factory=dict)
     sources: dict[str, SourceTable] = field(default_factory=dict)
     retention: RetentionTable = field(default_factory=RetentionTable)
     archives: ArchivesTable = field(default_factory=ArchivesTable)
+    defaults: DefaultsTable = field(default_factory=DefaultsTable)
+    environments: dict[str, EnvironmentTable] = field(default_factory=dict)
 
 
 def source_table(kind: object) -> type[SourceTable]:
@@ -160,25 +193,62 @@ def source_table(kind: object) -> type[SourceTable]:
     return SOURCE_TYPES.get(kind, FilesTable) if isinstance(kind, str) else FilesTable
 
 
+_TABLES: Final[Mapping[tuple[str, ...], type[Any]]] = {
+    (): Tables,
+    ("repositories", "*"): RepositoryTable,
+    ("retention",): RetentionTable,
+    ("archives",): ArchivesTable,
+    ("defaults",): DefaultsTable,
+    ("defaults", "retention"): RetentionTable,
+    ("environments", "*"): EnvironmentTable,
+    ("environments", "*", "retention"): RetentionTable,
+}
+_OF_A_SOURCE: Final[Mapping[tuple[str, ...], type[Any]]] = {
+    ("connection",): ConnectionTable,
+    ("connection", "password"): PasswordTable,
+    ("physical",): PhysicalTable,
+}
+
+
+def table_at(path: tuple[str, ...], kind: object = None) -> type[Any] | None:
+    """Return what may stand in the table at ``path``; ``kind`` is the type of a source."""
+    in_source = below_source(path)
+    if in_source is not None:
+        return _OF_A_SOURCE.get(in_source) if in_source else source_table(kind)
+    for pattern, table in _TABLES.items():
+        if len(pattern) == len(path) and _begins(path, pattern):
+            return table
+    return None
+
+
+def below_source(path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return where a key stands in the table of a source, its own or an environment's."""
+    for top in (("sources", "*"), ("environments", "*", "sources", "*")):
+        if _begins(path, top):
+            return path[len(top) :]
+    return None
+
+
 def known_keys(path: tuple[str, ...], kind: object = None) -> list[str]:
     """Return the names that may stand in the table at ``path``; ``kind`` is a source's type."""
-    match path:
-        case ():
-            table: type[Any] = Tables
-        case ("repositories", _):
-            table = RepositoryTable
-        case ("sources", _):
-            table = source_table(kind)
-        case ("sources", _, "connection"):
-            table = ConnectionTable
-        case ("sources", _, "physical"):
-            table = PhysicalTable
-        case ("sources", _, "connection", "password"):
-            table = PasswordTable
-        case ("retention",):
-            table = RetentionTable
-        case ("archives",):
-            table = ArchivesTable
-        case _:
-            return []
-    return [one.name for one in fields(table)]
+    table = table_at(path, kind)
+    return [] if table is None else [one.name for one in fields(table)]
+
+
+def _begins(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a path begins as a pattern says, in which ``*`` is any name."""
+    start = path[: len(pattern)]
+    return len(start) == len(pattern) and all(
+        wanted in {"*", name} for wanted, name in zip(pattern, start, strict=True)
+    )
+
+
+_EITHER: Final = ("bool", PhysicalTable.__name__)  # what may be true, or a table
+
+
+def meant_key(key: tuple[str, ...], given: object) -> tuple[str, ...]:
+    """Return the key that an error is about; none if it is about the other way to write a value."""
+    is_other = key[-1] == "bool" and isinstance(given, dict)  # a table was meant
+    if is_other or key[-1] in _EITHER[1:]:  # or none: the error about true and false says enough
+        return ()
+    return tuple(one for one in key if one not in _EITHER)

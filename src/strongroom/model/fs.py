@@ -125,6 +125,24 @@ class FileWriting(Protocol):
         ...
 
 
+class Following(Protocol):
+    """Files that somebody else writes."""
+
+    def has_writer(self, fd: int) -> bool | None:
+        """Whether anybody has this file open for writing; None where the system does not tell.
+
+        ``fd`` must be open for reading only. A file that is just being made may have none yet.
+        """
+        ...
+
+    def punch(self, fd: int, offset: int, size: int) -> bool:
+        """Give back the room of these bytes, which are zeros then; the file stays as long as it is.
+
+        False where the file system cannot do that.
+        """
+        ...
+
+
 class Naming(Protocol):
     """Give and take names."""
 
@@ -213,5 +231,5 @@ class Attributes(Protocol):
         ...
 
 
-class Fs(FileReading, FileWriting, Naming, Attributes, Protocol):
+class Fs(FileReading, FileWriting, Following, Naming, Attributes, Protocol):
     """The whole port."""

@@ -1,12 +1,13 @@
 """The ports between what is backed up and what stores it.
 
 A ``Source`` yields items in the order of ``sort_key``; for each item that changed it is asked for
-the entry and its bytes. A ``Target`` is where entries are restored to. Neither knows a repository.
+the entry and its bytes. An ``ArrivingSource`` gives files as they are being made. A ``Target`` is
+where entries are restored to. None of them knows a repository.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -107,50 +108,47 @@ class Source(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """The next bytes of a file, of which others may be given in between.
+
+    ``data`` is good until the next part is asked for. ``entry`` comes with the last part, which may
+    be without bytes, and states how many there were in all. ``block``: the file is cut every so
+    many bytes, as is good for what is rewritten in place; 0: as usual.
+    """
+
+    path: bytes
+    data: Buffer
+    entry: Entry | None = None
+    block: int = 0
+
+
+class ArrivingSource(Protocol):
+    """Something to protect whose files are being made, in any order and several at once."""
+
+    @property
+    def kind(self) -> str:
+        """As of a ``Source``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """As of a ``Source``."""
+        ...
+
+    def arrivals(self, report: Report) -> Generator[Part | None, None, None]:
+        """Yield the parts of every file, those of each in order; each problem is reported.
+
+        None now and then while there is nothing. Whoever closes it before its end ends what makes
+        the files. An error means that nothing of it is good.
+        """
+        ...
+
+
 class InspectableSource(Source, Protocol):
     """A source that can say what it holds without reading all of it."""
 
     def look(self, items: Sequence[Item]) -> list[Loaded]:
         """As ``load``, without the bytes; the entry states their number."""
-        ...
-
-
-class Arrived(NamedTuple):
-    """Something that came by itself, to be saved before the next thing is asked for.
-
-    ``content`` is None for what has no bytes; its ``finish`` gives the entry with the size that was
-    read. ``block``: cut every so many bytes, for what is rewritten in place; 0: as usual.
-    """
-
-    entry: Entry
-    content: Content | None
-    block: int = 0
-
-
-class ArrivingSource(Protocol):
-    """Something to protect that comes as a stream, in an order that it does not choose."""
-
-    @property
-    def kind(self) -> str:
-        """See ``Source``."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """See ``Source``."""
-        ...
-
-    @property
-    def expected_bytes(self) -> int:
-        """How many bytes will come, as far as is known when the first thing has come."""
-        ...
-
-    def arrivals(self, report: Report) -> Iterator[Arrived]:
-        """Yield everything, once. A ``StrongroomError`` ends the backup."""
-        ...
-
-    def position(self) -> bytes:
-        """What it says of its moment, when everything has come: MessagePack."""
         ...
 
 

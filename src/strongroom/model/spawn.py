@@ -42,7 +42,8 @@ class Running(Protocol):
 class Attended(Running, Protocol):
     """A child in a process group of its own, with an environment of its own, that is talked to.
 
-    What it writes on standard error is kept. ``kill`` ends all of its group.
+    What it writes on standard error is kept. ``kill`` ends all of its group. It is told to end if
+    the thread that started it does, however that ends.
     """
 
     def send(self, data: bytes) -> None:
@@ -59,6 +60,14 @@ class Attended(Running, Protocol):
 
     def ended(self, seconds: float) -> int | None:
         """Wait so long for the end; the exit code, or None if it still runs."""
+        ...
+
+    def hold(self) -> None:
+        """Stop it and its group where they stand, until ``go_on``."""
+        ...
+
+    def go_on(self) -> None:
+        """Let what was held go on."""
         ...
 
     def said(self) -> bytes:

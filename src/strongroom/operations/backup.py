@@ -13,12 +13,13 @@ from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
 from strongroom.model.source import ArrivingSource, Problem, Source
 from strongroom.operations.anomalies import Anomaly, Current, Earlier, anomalies
-from strongroom.operations.arriving import Arriving
-from strongroom.repository.ingest import Ingest, Tally
+from strongroom.repository.arriving import Arriving
+from strongroom.repository.ingest import Ingest
 from strongroom.repository.lastwalk import LastWalk, new_walk
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
+from strongroom.repository.tally import Tally
 from strongroom.repository.writer import Written
 
 _OF_ROWS: Final = frozenset({"postgres"})
@@ -63,10 +64,17 @@ class PlannedSource(NamedTuple):
 
 
 class PlannedArrivals(NamedTuple):
-    """A source that comes by itself, and the paths that it is shown as."""
+    """A source whose files are being made, and the paths that they will have.
+
+    ``position`` gives, when all came, what it says of its moment.
+    """
 
     source: ArrivingSource
     paths: Sequence[bytes]
+    position: Callable[[], bytes] | None = None
+
+
+Planned = PlannedSource | PlannedArrivals
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +96,15 @@ class BackupResult:
 
 def back_up(
     repository: Repository,
-    sources: Sequence[PlannedSource | PlannedArrivals],
+    sources: Sequence[Planned],
     circumstances: Circumstances,
     walks: LocalFiles,
 ) -> BackupResult:
     """Capture every source and commit. Any error before the commit leaves nothing committed."""
 
-    def capture(planned: PlannedSource | PlannedArrivals) -> Capture:
+    def capture(planned: Planned) -> Capture:
         if isinstance(planned, PlannedArrivals):
-            return lambda session: _capture_arrivals(repository, session, planned)
+            return lambda session: _take_arrivals(repository, session, planned)
         return lambda session: _capture(repository, session, planned, walks)
 
     return save_snapshot(repository, [capture(planned) for planned in sources], circumstances)
@@ -184,18 +192,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _capture_arrivals(
-    repository: Repository, session: BackupSession, planned: PlannedArrivals
-) -> Captured:
-    around = repository.around
-    around.sink(PhaseBegan("backup"))
-    parameters = ChunkerParameters(*msgspec.structs.astuple(repository.config.core.chunking))
-    arriving = Arriving(session, parameters, around.sink)
-    record = arriving.run(planned.source)
-    record = msgspec.structs.replace(record, paths=tuple(planned.paths))
-    return Captured(record, arriving.tally)
-
-
 def _capture(
     repository: Repository, session: BackupSession, planned: PlannedSource, walks: LocalFiles
 ) -> Captured:
@@ -210,3 +206,16 @@ def _capture(
         around.sink(Notice(f"warning: the next backup reads everything again: {walk.failure}"))
     record = msgspec.structs.replace(record, paths=tuple(planned.paths))
     return Captured(record, ingest.tally, last.changed, last.changed_files)
+
+
+def _take_arrivals(
+    repository: Repository, session: BackupSession, planned: PlannedArrivals
+) -> Captured:
+    around = repository.around
+    around.sink(PhaseBegan("backup"))
+    parameters = chunking_of(repository, planned.source.kind)
+    arriving = Arriving(session, parameters, around.sink)
+    record = arriving.run(planned.source)
+    position = planned.position() if planned.position is not None else b""
+    record = msgspec.structs.replace(record, paths=tuple(planned.paths), position=position)
+    return Captured(record, arriving.tally)

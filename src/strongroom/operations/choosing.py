@@ -23,6 +23,8 @@ class Choice:
     tags: Sequence[bytes] = ()
     hosts: Sequence[bytes] = ()
     paths: Sequence[bytes] = ()
+    environments: Sequence[bytes] = ()
+    types: Sequence[bytes] = ()
 
 
 def choose(snapshots: Sequence[ListedSnapshot], choice: Choice) -> list[ListedSnapshot]:
@@ -40,6 +42,8 @@ def refuse_none(found: Sequence[ListedSnapshot], choice: Choice) -> None:
         *_either("with tag", choice.tags),
         *_either("of host", choice.hosts),
         *_either("that saved", choice.paths),
+        *_either("of environment", choice.environments),
+        *_either("of type", choice.types),
     ]
     if said and not found:
         raise NotFoundError(
@@ -59,6 +63,8 @@ def _fits(listed: ListedSnapshot, choice: Choice) -> bool:
     return (
         (not choice.tags or not set(choice.tags).isdisjoint(snapshot.tags))
         and (not choice.hosts or snapshot.host in choice.hosts)
+        and (not choice.environments or snapshot.environment in choice.environments)
+        and (not choice.types or snapshot.type in choice.types)
         and (not choice.paths or any(_holds(saved, path) for path in choice.paths))
     )
 

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Callable
 
 from strongroom.errors import DamageError, NotFoundError
-from strongroom.model.entry import Entry
+from strongroom.model.entry import HOLE, Entry
 from strongroom.model.snapshot import ListedSnapshot, Order
 from strongroom.operations.changes import Change, DiffResult, change_of
 from strongroom.operations.comparing import TreeSide, above, overlap, pairs, path_of
 from strongroom.operations.listing import dump_entry
 from strongroom.operations.restore import cursor_of, tree_of
+from strongroom.repository.content import flatten
 from strongroom.repository.findings import Finding, Severity
 from strongroom.repository.reader import Reader
 from strongroom.repository.repository import Repository
@@ -35,9 +36,9 @@ def diff(
             hint=f"See what they hold with 'strongroom ls {new.short_id}'.",
         )
     result = DiffResult()
-    same_content: Callable[[Entry, Entry], bool] = _same_chunks
-    if old.domain != new.domain:  # their ids have nothing to do with each other
-        same_content = _SameBytes(reader, old, new)
+    same_content: Callable[[Entry, Entry], bool] = _SameBytes(reader, old, new)
+    if old.domain == new.domain:  # else their ids have nothing to do with each other
+        same_content = _SameChunks(reader, same_content)
     sharing = not any(overlap(listed.snapshot.sources) for listed in (old, new))
     for order in Order:
         sides = [_side(reader, listed, order, top, result) for listed in (old, new)]
@@ -53,8 +54,28 @@ def diff(
     return result
 
 
-def _same_chunks(before: Entry, after: Entry) -> bool:
-    return (before.content, before.depth) == (after.content, after.depth)
+class _SameChunks:
+    """Whether two files contain the same, by the ids of their chunks.
+
+    Only where a hole was filled with zeros, or made of them, the bytes have to be asked.
+    """
+
+    def __init__(self, reader: Reader, same_bytes: Callable[[Entry, Entry], bool]) -> None:
+        self._fetch = reader.fetch
+        self._same_bytes = same_bytes
+
+    def __call__(self, before: Entry, after: Entry) -> bool:
+        if (before.content, before.depth) == (after.content, after.depth):
+            return True
+        return self._holes_of(before) != self._holes_of(after) and self._same_bytes(before, after)
+
+    def _holes_of(self, entry: Entry) -> list[tuple[int, int]]:
+        found, offset = [], 0
+        for piece in flatten("a file", entry.content, entry.depth, self._fetch):
+            if piece.chunk_id == HOLE:
+                found.append((offset, piece.length))
+            offset += piece.length
+        return found
 
 
 class _SameBytes:

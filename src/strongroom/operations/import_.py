@@ -27,7 +27,6 @@ from strongroom.model.entry import (
     sort_key,
 )
 from strongroom.model.events import Advanced, PhaseBegan, Sink
-from strongroom.model.snapshot import Counts, Order, SourceRecord, Status
 from strongroom.model.source import Loaded, Problem
 from strongroom.operations.archives.incoming import Delivered, Incoming
 from strongroom.operations.backup import (
@@ -37,12 +36,11 @@ from strongroom.operations.backup import (
     chunking_of,
     save_snapshot,
 )
-from strongroom.repository.ingest import Tally
-from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.spool import Spool, Spooled
 from strongroom.repository.streaming import Streaming
+from strongroom.repository.tally import Tally, source_record
 from strongroom.repository.tree import Root, is_below
 
 _WANTED: Final = 1
@@ -192,37 +190,15 @@ class _Saving:
 
     def count(self, entry: Entry) -> None:
         """Count an entry of its tree."""
-        tally = self.tally
-        tally.entries += 1
-        tally.new += 1
-        if entry.kind == EntryKind.FILE:
-            tally.files += 1
-            tally.bytes += entry.size
-        elif entry.kind == EntryKind.DIRECTORY:
-            tally.directories += 1
+        self.tally.count(entry)
+        self.tally.new += 1
 
     def captured(self, root: Root) -> Captured:
         """Return what came of it."""
-        tally, part = self.tally, self.part
-        record = SourceRecord(
-            name=part.name.encode("utf-8", "surrogateescape"),
-            kind=part.kind.encode("utf-8", "surrogateescape"),
-            order=Order.COMPONENTS,
-            paths=tuple(part.paths),
-            root=root.chunk_id,
-            levels=root.levels,
-            status=Status.INCOMPLETE if tally.problems else Status.COMPLETE,
-            position=b"",
-            counts=Counts(
-                entries=tally.entries,
-                files=tally.files,
-                directories=tally.directories,
-                bytes=tally.bytes,
-                problems=len(tally.problems),
-            ),
-            problems=self.streaming.save_problems(tally.problems),
-        )
-        return Captured(record, tally)
+        part = self.part
+        record = source_record(self.tally, (part.name, part.kind), root, self.streaming)
+        record = msgspec.structs.replace(record, paths=tuple(part.paths))
+        return Captured(record, self.tally)
 
 
 class _Import:
@@ -233,14 +209,11 @@ class _Import:
     ) -> None:
         self._session = session
         self._writer = session.writer
-        self._hash = session.writer.hash_data
         self._saving = saving
         self._below = below + b"/" if below else b""
         self._sink = sink
         self._spool = Spool()
         self._groups = _Groups()
-        self._waiting: list[tuple[bytes, bytes]] = []
-        self._held = 0
         self._number = 0
 
     # -- while it comes
@@ -275,7 +248,7 @@ class _Import:
         if not is_small or (has_holes and not flags & SPARSE):
             saved = self._save_large(entry, delivered, saving)
         else:
-            saved = self._save_small(entry, delivered, saving.tally), 0
+            saved = self._save_small(entry, delivered, saving), 0
         return msgspec.structs.replace(entry, content=saved[0], depth=saved[1], flags=flags)
 
     def _save_large(self, entry: Entry, delivered: Delivered, saving: _Saving) -> tuple[bytes, int]:
@@ -285,13 +258,12 @@ class _Import:
             saving.tally.bytes_read += length
             self._sink(Advanced(0, length, entry.path))
 
-        self._flush()
         saved = saving.streaming.save(_Content(delivered.member, found), tell)
         if found is not None:
             _check(entry, delivered, found)
         return saved.content, saved.depth
 
-    def _save_small(self, entry: Entry, delivered: Delivered, tally: Tally) -> bytes:
+    def _save_small(self, entry: Entry, delivered: Delivered, saving: _Saving) -> bytes:
         data = delivered.member.read()
         if delivered.expected is not None:
             found = FileHash()
@@ -299,13 +271,9 @@ class _Import:
             _check(entry, delivered, found)
         if not data:
             return b""
-        chunk_id = self._hash(data)
-        self._waiting.append((chunk_id, data))
-        self._held += len(data)
-        tally.bytes_read += len(data)
+        chunk_id = saving.streaming.chunks.add(data)
+        saving.tally.bytes_read += len(data)
         self._sink(Advanced(0, len(data), entry.path))
-        if self._held >= BATCH_BYTES or len(self._waiting) >= BATCH_ITEMS:
-            self._flush()
         return EXTENT.pack(chunk_id, len(data))
 
     def _part_of(self, path: bytes) -> _Saving:
@@ -314,15 +282,12 @@ class _Import:
                 return one
         return self._saving[0]
 
-    def _flush(self) -> None:
-        self._writer.save_data(self._waiting)
-        self._waiting, self._held = [], 0
-
     # -- when all came
 
     def finish(self, problems: Sequence[Problem]) -> list[Captured]:
         """Save the trees; ``DamageError`` for what no tree can be."""
-        self._flush()
+        for one in self._saving:
+            one.streaming.chunks.flush()
         for problem in problems:
             placed = problem._replace(path=(self._below + problem.path).rstrip(b"/"))
             self._part_of(placed.path).tally.problems.append(placed)

@@ -56,15 +56,21 @@ def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
 def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
     """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, or the start of an id.
 
-    ``snapshots`` is sorted, oldest first. ``NotFoundError``.
+    ``latest@ENV`` and ``latest~N@ENV`` are among those of an environment. ``snapshots`` is sorted,
+    oldest first. ``NotFoundError``.
     """
-    if text == "latest" or text.startswith("latest~"):
-        back = text[len("latest~") :] or "0"
+    latest, at, environment = text.partition("@")
+    if latest == "latest" or latest.startswith("latest~"):
+        back = latest[len("latest~") :] or "0"
         if not _NUMBER.fullmatch(back):
             raise UsageError(f"'{text}' is not latest~N with a number N")
+        if at:
+            of = environment.encode("utf-8", "surrogateescape")
+            snapshots = [one for one in snapshots if one.snapshot.environment == of]
         if int(back) >= len(snapshots):
+            where = f"environment '{environment}' has" if at else "the repository holds"
             raise NotFoundError(
-                f"no snapshot '{text}': the repository holds {len(snapshots)}",
+                f"no snapshot '{text}': {where} {len(snapshots)}",
                 hint="See them with 'strongroom snapshots'.",
             )
         return snapshots[-1 - int(back)]

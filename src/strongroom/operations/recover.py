@@ -24,6 +24,7 @@ from strongroom.operations.recovery import (
     RecoveryReport,
     SpacePlan,
     Tools,
+    refuse_running,
     target_settings,
 )
 from strongroom.operations.recovery_plan import TargetKind
@@ -36,6 +37,7 @@ from strongroom.restore.cluster.place import (
     sync_all,
     write_file,
 )
+from strongroom.restore.cluster.present import running
 from strongroom.restore.cluster.settings import (
     after_recovery,
     tablespace_map,
@@ -71,20 +73,22 @@ class Recovery:
         self._data = plan.present.path
         self._staged = staged_beside(self._data)
         self._made: list[Path] = []
+        self._started = False
         log = self._data.with_name(f"{self._data.name}.recover-{plan.stamp}.log")
         self._server = tools.server(self._data, log)
 
     def run(self) -> RecoveryReport:
         """Recover; ``RolledBackError`` if that failed and everything is as it was."""
         began = self._tools.clock.elapsed()
-        try:
-            swap = self._stage()
-        except BaseException:
-            self._discard()
-            raise
         sockets = self._data if self._plan.side else self._tools.sockets()
         try:
-            swap.carry_out()
+            try:
+                swap = self._stage()
+                refuse_running(running(self._data), self._data)  # somebody may have started one
+                swap.carry_out()
+            except BaseException:
+                self._discard()
+                raise
             try:
                 report = self._recover(sockets, began)
             except BaseException as error:
@@ -221,6 +225,7 @@ class Recovery:
         plan, tools = self._plan, self._tools
         tools.sink(PhaseBegan("recover"))
         write_file(tools.fs, self._server.log, b"", tools.owner)
+        self._started = True
         options = dict(_QUIET_LOG) if plan.side else self._isolated(sockets)
         if plan.way.before_hole:  # reading ahead would ask for what is missing, and fail
             options["recovery_prefetch"] = "off"
@@ -302,7 +307,15 @@ class Recovery:
 
     def _roll_back(self, swap: Swap, cause: BaseException) -> None:
         """Stop it, and put back what was there."""
-        self._server.stop("immediate")
+        try:
+            if self._started:
+                self._server.stop("immediate")
+        except StrongroomError as error:
+            raise RestoreError(
+                f"the recovery failed ({cause}), and its server does not stop: {error.message}",
+                hint=f"Stop it: pg_ctl -D {self._data} -m immediate stop. What was there before "
+                f"is in {self._plan.aside or 'no place: there was nothing'}.",
+            ) from cause
         swap.take_back()
         self._discard()
         if isinstance(cause, InterruptError) or not isinstance(cause, StrongroomError):

@@ -51,6 +51,17 @@ class Judged:
     unsigned: Sequence[Origin]
 
 
+def joined(parts: Sequence[Judged]) -> Judged:
+    """Return as one what was judged in parts of which no two have a snapshot in common."""
+    verdicts = [verdict for one in parts for verdict in one.verdicts]
+    return Judged(
+        verdicts=sorted(verdicts, key=lambda one: (one.listed.snapshot.started_ns, one.listed.id)),
+        brakes=[sentence for one in parts for sentence in one.brakes],
+        emptied=[sentence for one in parts for sentence in one.emptied],
+        unsigned=sorted((origin for one in parts for origin in one.unsigned), key=lambda o: o.key),
+    )
+
+
 def store_time_ns(repository: Repository) -> int:
     """What time it is by the store's clock, or by that of this host where the store has none."""
     store_ns = repository.store.time_ns()

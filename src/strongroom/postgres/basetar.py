@@ -51,7 +51,7 @@ class BaseTar:
         self._offset = 0
 
     def members(self) -> Iterator[Member]:
-        """Yield each member; its bytes are had by ``readinto`` until the next is asked for."""
+        """Yield each member; its bytes are had by ``piece`` until the next is asked for."""
         seen_end = False
         while True:
             at = self._offset
@@ -73,18 +73,17 @@ class BaseTar:
             self._skip(self._left)
             self._skip(-member.size % _BLOCK)
 
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill a part of ``buffer`` with bytes of the member; 0 at its end."""
+    def piece(self) -> memoryview:
+        """Return the next bytes of the member, none at its end."""
         if not self._left:
-            return 0
+            return memoryview(b"")
         if not self._piece:
             self._more()
-        count = min(len(self._piece), len(buffer), self._left)
-        buffer[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
-        self._left -= count
-        self._offset += count
-        return count
+        data = self._piece[: self._left]
+        self._piece = self._piece[len(data) :]
+        self._left -= len(data)
+        self._offset += len(data)
+        return data
 
     def _more(self) -> None:
         self._piece = memoryview(self._read())

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from strongroom.postgres.client import Session
+from strongroom.postgres.client import Client, Session
+from strongroom.postgres.leftout import LEFT_OUT
 from strongroom.postgres.names import identifier, literal
 
 _A_MAJOR: Final = 10_000
@@ -26,7 +27,7 @@ SELECT coalesce(json_agg(json_build_array(
   datname, datistemplate, datallowconn, datconnlimit) ORDER BY datname), '[]')
 FROM pg_database"""
 
-_MOMENT: Final = """\
+_MOMENT: Final = f"""\
 SELECT json_build_object(
   'snapshot', pg_export_snapshot(),
   'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -37,16 +38,32 @@ SELECT json_build_object(
       'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
       'owner', pg_get_userbyid(datdba), 'all', to_jsonb(d) - 'datacl')
     FROM pg_database d WHERE datname = current_database()),
-  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{}') FROM pg_extension),
+  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{{}}') FROM pg_extension),
+  'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
+  'left_out', {LEFT_OUT},
   'tables', (SELECT coalesce(json_agg(json_build_array(c.oid::bigint, nspname, relname)), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r'
-      AND nspname NOT IN ('pg_catalog', 'information_schema')))"""
+      AND relpersistence <> 't' AND nspname NOT IN ('pg_catalog', 'information_schema')))"""  # noqa: S608 - of constants
+
+_OF_EXTENSIONS: Final = """\
+SELECT coalesce(json_agg(objid::bigint), '[]') FROM pg_depend
+WHERE classid = 'pg_class'::regclass AND deptype = 'e'"""
+
+_COUNT: Final = "({}, {}, (SELECT count(*) FROM ONLY {}.{}))"
+_COUNTS: Final = """\
+SELECT coalesce(json_agg(json_build_array(s, t, n)) FILTER (WHERE s IS NOT NULL), '[]')
+FROM (VALUES {}) AS counts (s, t, n);
+"""
 
 
 _RELATIONS: Final = """\
 SELECT coalesce(json_agg(json_build_array(nspname, relname)), '[]')
 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 WHERE (nspname::text, relname::text) IN (VALUES {})"""
+
+_SUBSCRIPTIONS: Final = """\
+SELECT coalesce(json_agg(subname), '[]') FROM pg_subscription s
+JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database()"""
 
 
 class Server(NamedTuple):
@@ -81,6 +98,8 @@ class Moment(NamedTuple):
     """What a dump corresponds to; ``tables`` by object id: schema and name.
 
     ``size`` is that of the whole database in the server, in bytes: sizes of tables wait for locks.
+    ``subscriptions`` are those that ``pg_dump`` leaves out, since we are no superuser; ``mappings``
+    (user, foreign server) those whose options, if they have any, it cannot see.
     """
 
     snapshot: str
@@ -91,6 +110,9 @@ class Moment(NamedTuple):
     locale: Locale
     extensions: dict[str, str]
     tables: dict[int, tuple[str, str]]
+    large_objects: int
+    subscriptions: Sequence[str]
+    mappings: Sequence[tuple[str, str]]
 
 
 class Asked(Protocol):
@@ -131,7 +153,30 @@ def begin_moment(session: Session) -> Moment:
         locale=_locale(database),
         extensions=said["extensions"],
         tables={oid: (schema, name) for oid, schema, name in said["tables"]},
+        large_objects=said["large_objects"],
+        subscriptions=said["left_out"]["subscriptions"],
+        mappings=[(user, to) for user, to in said["left_out"]["mappings"]],
     )
+
+
+def begin_counting(session: Session, moment: Moment) -> None:
+    """Have the rows of each table counted in the snapshot that is held, but for extensions' own.
+
+    Rows that row-level security would hide are an error.
+    """
+    own = session.ask(_OF_EXTENSIONS)
+    session.tell("SET row_security = off;\n")
+    counts = [
+        _COUNT.format(literal(schema), literal(name), identifier(schema), identifier(name))
+        for oid, (schema, name) in moment.tables.items()
+        if oid not in own
+    ]
+    session.tell(_COUNTS.format(",\n".join(["(NULL, NULL, 0)", *counts])))
+
+
+def counted(session: Session) -> dict[tuple[str, str], int]:
+    """Wait for what ``begin_counting`` asked for: the rows of each table."""
+    return {(schema, name): rows for schema, name, rows in session.answer()}
 
 
 def _locale(database: dict[str, Any]) -> Locale:
@@ -205,3 +250,20 @@ def create_database(
     options += [f"TABLESPACE {identifier(tablespace)}"] if tablespace else []
     session.tell(f"CREATE DATABASE {identifier(name)} {' '.join(options)};\n")
     session.ask("SELECT 1")
+
+
+def drop_database(client: Client, at: str, name: str) -> None:
+    """Remove a database that a restore made, and whoever is connected; ``at``: another database.
+
+    No server removes one with a subscription. What a dump makes is never connected, so that only
+    its name is given up.
+    """
+    with client.session(name) as session:
+        for subscription in session.ask(_SUBSCRIPTIONS):
+            quoted = identifier(subscription)
+            session.tell(f"ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE);\n")
+            session.tell(f"DROP SUBSCRIPTION {quoted};\n")
+        session.finish()
+    with client.session(at) as session:
+        session.tell(f"DROP DATABASE {identifier(name)} WITH (FORCE);\n")
+        session.finish()

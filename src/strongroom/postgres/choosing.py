@@ -161,10 +161,14 @@ class _Choosing:
             size = len(self.taken)
             for number in sorted(self.taken):
                 one = self.known[number]
-                away = any(n in self.known and n not in self.taken for n in one.depends)
-                if one.kind in _WITH_BOTH and away:
+                away = [n for n in one.depends if n in self.known and n not in self.taken]
+                if (one.kind in _WITH_BOTH and away) or self._of_whole(one, away):
                     self.taken.remove(number)
                     self.left_out.append(one)
+
+    def _of_whole(self, one: TocEntry, away: Iterable[int]) -> bool:
+        """Whether it is a trigger that a partition only has with its whole, which is away."""
+        return one.kind == "TRIGGER" and any(self.known[n].kind == "TRIGGER" for n in away)
 
     def take_what_is_needed(self, here: Collection[str]) -> None:
         """Take schemas that are not there, and into a new database all that must be before."""

@@ -33,6 +33,7 @@ from strongroom.postgres.toc import (
 )
 
 ROWS: Final = 1
+_OIDS: Final = 1 << 32
 LARGE_OBJECTS: Final = 3
 _PIECE: Final = 1 << 16
 
@@ -150,7 +151,8 @@ def _written(block: _Block, contents: Iterator[Iterator[bytes]], level: int) -> 
     yield bytes([LARGE_OBJECTS if is_list else ROWS]) + NUMBER.pack(0, block.entry.number)
     for member in block.members:
         if member.oid is not None:
-            yield NUMBER.pack(0, member.oid)
+            negative = member.oid >= _OIDS // 2  # as pg_dump has it, for which it is an int
+            yield NUMBER.pack(negative, _OIDS - member.oid if negative else member.oid)
         for piece in _packed(_whole(member, next(contents)), level):
             if piece:
                 yield NUMBER.pack(0, len(piece)) + piece

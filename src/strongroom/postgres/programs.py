@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,16 +61,22 @@ class Programs:
 
 
 def find_programs(
-    spawn: Spawn, named: Sequence[Path], search_path: str, needed: Sequence[str] = CLIENT
+    spawn: Spawn,
+    named: Sequence[Path],
+    search_path: str,
+    environment: Mapping[str, str] | None = None,
+    *,
+    needed: Sequence[str] = CLIENT,
 ) -> list[Programs]:
     """Return every version that is there, oldest first; folders that a person named come alone.
 
-    One is there if all that are ``needed`` are; the first says which version it is.
+    ``environment`` is all that they see when they are asked what they are; None: what we see. A
+    version is there if all that are ``needed`` are; the first says which it is.
     """
     folders: Iterable[Path] = named or [*_usual(), *_of_path(search_path)]
     found: dict[int, Programs] = {}
     for folder in dict.fromkeys(folders):
-        programs = _programs_in(spawn, folder, needed)
+        programs = _programs_in(spawn, folder, environment, needed)
         if programs is not None:
             found.setdefault(programs.major, programs)
     return [found[major] for major in sorted(found)]
@@ -132,11 +138,14 @@ def _of_path(search_path: str) -> Iterator[Path]:
                 yield Path(folder)
 
 
-def _programs_in(spawn: Spawn, folder: Path, needed: Sequence[str]) -> Programs | None:
+def _programs_in(
+    spawn: Spawn, folder: Path, environment: Mapping[str, str] | None, needed: Sequence[str]
+) -> Programs | None:
     if not all(os.access(folder / name, os.X_OK) for name in needed):
         return None
     try:
-        done = spawn.run([str(folder / needed[0]), "--version"], seconds=_SECONDS)
+        command = [str(folder / needed[0]), "--version"]
+        done = spawn.run(command, seconds=_SECONDS, environment=environment)
     except OSError:  # also TimeoutError: a program that does not say what it is, is none
         return None
     match = _VERSION.search(done.output)

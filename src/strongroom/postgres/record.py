@@ -14,12 +14,16 @@ VERSION: Final = 1
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table whose rows are in ``file``; ``rows`` as they stand in it."""
+    """A table whose rows are in ``file``; ``rows`` as they stand in it.
+
+    ``counted``: what the server counted in the same snapshot, if it was asked.
+    """
 
     schema: str
     name: str
     file: str
     rows: int
+    counted: int | None = None
 
 
 class Record(msgspec.Struct, frozen=True):

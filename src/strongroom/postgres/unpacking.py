@@ -34,6 +34,7 @@ from strongroom.postgres.toc import (
 )
 
 END: Final = b"\\.\n\n\n"  # of the rows of a table, as COPY has it
+_OIDS: Final = 1 << 32
 _PIECE: Final = 1 << 20
 _LONGEST_PIECE: Final = 256 << 20
 _MOST_WINDOW: Final = 1 << 27
@@ -133,7 +134,8 @@ def _receive_entry(cursor: Cursor, entry: TocEntry, found: Unpacked, receive: Re
         lines.note(found)
         return
     listed = []
-    while oid := cursor.number():
+    while number := cursor.number():
+        oid = number % _OIDS  # pg_dump writes one beyond 2^31 as a negative number
         cursor.cut()
         name = f"blob_{oid}.dat"
         listed.append(f"{oid} {name}\n")

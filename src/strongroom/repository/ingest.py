@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
 
 from strongroom.chunking.cutter import ChunkerParameters
 from strongroom.clock import Clock
-from strongroom.model.entry import EXTENT, Entry, EntryKind
+from strongroom.model.entry import EXTENT, Entry
 from strongroom.model.events import Advanced, ProblemFound
-from strongroom.model.snapshot import Counts, Order, SourceRecord, Status
+from strongroom.model.snapshot import SourceRecord
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
 from strongroom.repository.columns import MAX_CHUNK
 from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, WalkWriter
@@ -26,6 +25,7 @@ from strongroom.repository.planning import Planner, Small, Step
 from strongroom.repository.repository import Surroundings
 from strongroom.repository.session import BackupSession
 from strongroom.repository.streaming import Streaming
+from strongroom.repository.tally import Tally, source_record
 
 BYTES_AHEAD: Final = 64 << 20
 BATCHES_AHEAD: Final = 24
@@ -58,20 +58,6 @@ class _Streamed(NamedTuple):
 
 
 _Begun = _Batch | Item | WalkRecord | WalkBlock
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one source came to; sizes in bytes. ``unchanged`` entries were not read again."""
-
-    entries: int = 0
-    files: int = 0
-    directories: int = 0
-    bytes: int = 0
-    new: int = 0
-    unchanged: int = 0
-    bytes_read: int = 0
-    problems: list[Problem] = field(default_factory=list)
 
 
 class _Pace:
@@ -140,25 +126,7 @@ class Ingest:
         self._begin(source, planner.finish())
         self._drain(source, walk, all_of_it=True)
         root = self._tree.finish()
-        problems = self.tally.problems
-        return SourceRecord(
-            name=source.name.encode(),
-            kind=source.kind.encode(),
-            order=Order.COMPONENTS,
-            paths=(),
-            root=root.chunk_id,
-            levels=root.levels,
-            status=Status.INCOMPLETE if problems else Status.COMPLETE,
-            position=b"",
-            counts=Counts(
-                entries=self.tally.entries,
-                files=self.tally.files,
-                directories=self.tally.directories,
-                bytes=self.tally.bytes,
-                problems=len(problems),
-            ),
-            problems=self._streaming.save_problems(problems),
-        )
+        return source_record(self.tally, (source.name, source.kind), root, self._streaming)
 
     def _begin(self, source: Source, plan: Iterable[Step]) -> None:
         for step in plan:
@@ -210,7 +178,7 @@ class Ingest:
             self._session.beat()
 
     def _keep(self, record: WalkRecord, walk: WalkWriter) -> None:
-        self._count(record.entry)
+        self.tally.count(record.entry)
         self.tally.unchanged += 1
         leaf = self._tree.add(record.entry)
         walk.add(record)
@@ -262,7 +230,7 @@ class Ingest:
         except ValueError as error:
             self.report(Problem(entry.path, str(error)))
             return
-        self._count(entry)
+        self.tally.count(entry)
         self.tally.new += 1
         if token:
             walk.add(WalkRecord(token, entry, chunks))
@@ -270,14 +238,6 @@ class Ingest:
             walk.leave_out()
         if leaf:
             walk.end_leaf(leaf)
-
-    def _count(self, entry: Entry) -> None:
-        self.tally.entries += 1
-        if entry.kind == EntryKind.FILE:
-            self.tally.files += 1
-            self.tally.bytes += entry.size
-        elif entry.kind == EntryKind.DIRECTORY:
-            self.tally.directories += 1
 
     # -- large items
 

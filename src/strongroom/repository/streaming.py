@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from strongroom.chunking.cutter import ChunkerParameters, Cutter, FastCdc, cut_stream
+from strongroom.chunking.cutter import ChunkerParameters, Cutting, FastCdc, Fixed, cut_stream
 from strongroom.model.entry import HOLE
 from strongroom.model.fs import Buffer
 from strongroom.model.snapshot import Stream
 from strongroom.model.source import Content, Problem
 from strongroom.repository.columns import MAX_CHUNK
+from strongroom.repository.content import ContentBuilder
 from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
 from strongroom.repository.problems import pack_problems
 from strongroom.repository.session import BackupSession
@@ -30,43 +31,84 @@ class Saved:
     list_ids: list[bytes]
 
 
+class Chunks:
+    """Chunks of data on their way to a session, handed on in batches; used by one thread."""
+
+    def __init__(self, session: BackupSession) -> None:
+        self._writer = session.writer
+        self._hash = session.writer.hash_data
+        self._waiting: list[tuple[bytes, Buffer]] = []
+        self._size = 0
+
+    def add(self, chunk: Buffer) -> bytes:
+        """Take a chunk, which must stay as it is; its id."""
+        chunk_id = self._hash(chunk)
+        self._waiting.append((chunk_id, chunk))
+        self._size += len(chunk)
+        if self._size >= BATCH_BYTES or len(self._waiting) >= BATCH_ITEMS:
+            self.flush()
+        return chunk_id
+
+    def flush(self) -> None:
+        """Hand on what is waiting."""
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        self._writer.save_data(waiting)
+
+
+class InPieces:
+    """A file that is saved as its bytes come, while others are; made by ``Streaming.begin``."""
+
+    def __init__(self, chunks: Chunks, builder: ContentBuilder, cutting: Cutting) -> None:
+        self._chunks = chunks
+        self._builder = builder
+        self._cutting = cutting
+
+    def add(self, data: Buffer) -> None:
+        """Take the next bytes of it."""
+        self._save(self._cutting.put(data))
+
+    def finish(self) -> tuple[bytes, int]:
+        """Return content and depth of its entry; its last chunks may still wait for their batch."""
+        self._save(self._cutting.finish())
+        return self._builder.finish()
+
+    def _save(self, chunks: Iterator[bytes]) -> None:
+        for chunk in chunks:
+            self._builder.add(self._chunks.add(chunk), len(chunk))
+
+
 class Streaming:
     """Saves large files of one session; used by one thread."""
 
     def __init__(self, session: BackupSession, parameters: ChunkerParameters) -> None:
         self._session = session
         self._writer = session.writer
-        self._hash = session.writer.hash_data
         self._parameters = parameters
+        self.chunks = Chunks(session)
 
-    def save(
-        self, content: Content, tell: Callable[[int], object], cutter: Cutter | None = None
-    ) -> Saved:
-        """Save all of it; ``tell`` gets the length of each chunk.
+    def begin(self, block: int = 0) -> InPieces:
+        """Begin a file whose bytes come in pieces; with a ``block`` it is cut every so many."""
+        if block:
+            cutting = Cutting(Fixed(block), block, 4 * block)
+        else:
+            cutting = Cutting(FastCdc(self._parameters), self._parameters.whole_below)
+        return InPieces(self.chunks, self._writer.new_content(), cutting)
 
-        ``cutter``: where to cut; None: as large files are cut.
-        """
+    def save(self, content: Content, tell: Callable[[int], object]) -> Saved:
+        """Save all of it; ``tell`` gets the length of each chunk."""
         builder = self._writer.new_content()
         ids: list[bytes] = []
-        waiting: list[tuple[bytes, Buffer]] = []
-        size = 0
         for offset, length, is_data in content.extents():
             if not is_data:
                 builder.add(HOLE, length)
                 continue
-            cuts = cutter or FastCdc(self._parameters)
-            for chunk in self._chunks(content, offset, length, cuts):
-                chunk_id = self._hash(chunk)
+            for chunk in self._chunks(content, offset, length):
+                chunk_id = self.chunks.add(chunk)
                 builder.add(chunk_id, len(chunk))
                 ids.append(chunk_id)
-                waiting.append((chunk_id, chunk))
-                size += len(chunk)
-                if size >= BATCH_BYTES or len(waiting) >= BATCH_ITEMS:
-                    self._writer.save_data(waiting)
-                    waiting, size = [], 0
                 tell(len(chunk))
                 self._session.beat()
-        self._writer.save_data(waiting)
+        self.chunks.flush()
         references, depth = builder.finish()
         return Saved(references, depth, builder.size, ids, builder.list_ids)
 
@@ -79,14 +121,12 @@ class Streaming:
         step = self._parameters.whole_below or MAX_CHUNK
         for start in range(0, len(data), step):
             piece = data[start : start + step]
-            chunk_id = self._hash(piece)
-            self._writer.save_data([(chunk_id, piece)])
-            builder.add(chunk_id, len(piece))
+            builder.add(self.chunks.add(piece), len(piece))
+        self.chunks.flush()
         content, depth = builder.finish()
         return Stream(content, depth)
 
-    @staticmethod
-    def _chunks(content: Content, offset: int, length: int, cutter: Cutter) -> Iterator[bytes]:
+    def _chunks(self, content: Content, offset: int, length: int) -> Iterator[bytes]:
         place, end = offset, offset + length
 
         def readinto(view: memoryview) -> int:
@@ -95,4 +135,4 @@ class Streaming:
             place += count
             return count
 
-        yield from cut_stream(cutter, readinto, most=length)
+        yield from cut_stream(FastCdc(self._parameters), readinto, most=length)

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
@@ -20,6 +21,10 @@ from strongroom.model.fs import Buffer, Stat
 
 _OPEN_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 _RENAME_NOREPLACE: Final = 1
+_PUNCH_HOLE: Final = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE: the file stays as long as it is
+_NO_HOLES: Final = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENODEV})
+_SET_SIGNAL: Final = 10  # F_SETSIG
+_NO_LEASES: Final = frozenset({errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOLCK})
 _NO_ATTRIBUTES: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
@@ -37,6 +42,7 @@ def _libc_function(libc: object, name: str) -> Callable[..., int]:
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _syncfs: Final = _libc_function(_LIBC, "syncfs")
 _renameat2: Final = _libc_function(_LIBC, "renameat2")
+_fallocate: Final = _libc_function(_LIBC, "fallocate64")
 
 _stat_fields = attrgetter(
     "st_mode",
@@ -157,6 +163,36 @@ class PosixWriting:
             raise _last_error(b"/proc/self/fd/%d" % fd)
 
 
+class PosixFollowing:
+    """See ``Following``."""
+
+    def has_writer(self, fd: int) -> bool | None:
+        """See ``Following``; by a lease (fcntl(2)), which the kernel refuses while there is one.
+
+        It is given back at once. Whoever opens the file for writing in this very moment waits so
+        long, and the signal that says so to us is one that is ignored; the usual one kills.
+        """
+        try:
+            fcntl.fcntl(fd, _SET_SIGNAL, signal.SIGURG)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno in _NO_LEASES:
+                return None
+            raise
+        return False
+
+    def punch(self, fd: int, offset: int, size: int) -> bool:
+        """See ``Following``."""
+        if _fallocate(fd, _PUNCH_HOLE, ctypes.c_int64(offset), ctypes.c_int64(size)) == 0:
+            return True
+        if ctypes.get_errno() in _NO_HOLES:
+            return False
+        raise _last_error(b"/proc/self/fd/%d" % fd)
+
+
 class PosixNaming:
     """See ``Naming``."""
 
@@ -254,7 +290,7 @@ class PosixAttributes:
         os.removexattr(b"/proc/self/fd/%d/%s" % (dir_fd, name), key, follow_symlinks=False)
 
 
-class PosixFs(PosixReading, PosixWriting, PosixNaming, PosixAttributes):
+class PosixFs(PosixReading, PosixWriting, PosixFollowing, PosixNaming, PosixAttributes):
     """The file system of this machine; an ``Fs`` without state, safe in any thread."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ _AT_LEAST: Final = 5.0  # seconds; what a machine does not bury is there for eve
 _PAUSE: Final = 0.02
 _GRACE: Final = 5.0  # as above, of a group that is told to
 _MOST_SAID: Final = 64 << 10
+_PR_SET_PDEATHSIG: Final = 1
+_prctl: Final = ctypes.CDLL(None).prctl
 
 
 class Child:
@@ -59,6 +62,14 @@ def _end(process: subprocess.Popen[bytes], *, is_group: bool) -> None:
     process.wait()
 
 
+def _end_with_parent() -> None:
+    """In a child: have the kernel send SIGTERM when the thread that started it is gone (prctl(2)).
+
+    A program that writes files would go on without whoever reads and removes them.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class AttendedChild:
     """See ``Attended``. Standard error goes to a file without a name, so that it never blocks."""
 
@@ -75,6 +86,7 @@ class AttendedChild:
                 env=dict(environment),
                 pass_fds=keep,
                 process_group=0,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call, which takes no lock
             )
         except BaseException:
             self._errors.close()
@@ -119,11 +131,22 @@ class AttendedChild:
         size = os.fstat(fd).st_size
         return os.pread(fd, _MOST_SAID, max(size - _MOST_SAID, 0))
 
+    def hold(self) -> None:
+        """See ``Attended``."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """See ``Attended``."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """See ``Running``; the group is told to end first, so that servers hear of it."""
         self.end_input()
         if self._process.poll() is None:
             self._signal(signal.SIGTERM)
+            self._signal(signal.SIGCONT)  # what is held does not hear
             if self.ended(_GRACE) is None:
                 self._signal(signal.SIGKILL)
         self._process.wait()

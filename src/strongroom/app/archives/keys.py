@@ -16,7 +16,7 @@ from strongroom.archive.codecs import Write
 from strongroom.archive.keyfile import SealingKey, key_of, warning_of
 from strongroom.archive.sealing import sealing, unsealing
 from strongroom.archive.tarinput import Readable
-from strongroom.config.settings import SecretKind, SecretSetting
+from strongroom.config.places import SecretKind, SecretSetting
 from strongroom.config.values import Level, Value
 from strongroom.errors import UsageError
 from strongroom.operations.archives.contents import Seal, Unseal

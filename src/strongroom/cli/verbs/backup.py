@@ -23,6 +23,10 @@ An argument with a slash is a path, and so are . and ..; a bare word is the name
 of a source in strongroom.toml. What did not change since the last backup is not
 read again.
 
+Where strongroom.toml describes environments, the first word is one of them, and
+the second, if there is one, a type (full, database, files):
+  backup production database
+
 With --stdin-from-command what a command prints is saved as one file, and only if
 it ends with exit code 0:
   backup --stdin-from-command --stdin-filename db.sql -- pg_dump app
@@ -33,7 +37,9 @@ The exit code is 3 if the snapshot was made and something could not be saved.
 
 
 @click.command("backup", help=_HELP, short_help="Save files into a new snapshot.")
-@click.argument("sources", nargs=-1, metavar="[PATH|SOURCE]…", shell_complete=completing.sources)
+@click.argument(
+    "sources", nargs=-1, metavar="[PATH|SOURCE]… | ENV [TYPE]", shell_complete=completing.sources
+)
 @click.option("--tag", "tags", multiple=True, metavar="T", callback=checked_texts, help="Tag it.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
 @click.option(

@@ -35,6 +35,9 @@ it is removed again, and the exit code is 21. With --replace it takes the place 
 the one that has the name, which is kept under another one: --database app --undo
 gives it back. With --table or --schema only these come, also into a database that
 exists. --globals makes the roles and tablespaces that a server lacks.
+
+An environment may refuse the data of others (restore_from), and one that is
+protected is restored into only when its name is typed, or given with --confirm.
 """
 
 
@@ -72,6 +75,7 @@ exists. --globals makes the roles and tablespaces that a server lacks.
 @click.option("--globals", "globals_", is_flag=True, help="Make the roles that a server lacks.")
 @click.option("--source", metavar="NAME", help="The source, if several have such a database.")
 @click.option("--server", metavar="NAME", help="The source whose server it goes to (its own).")
+@click.option("--environment", metavar="ENV", help="The environment that it goes into.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
 @click.option("--confirm", metavar="NAME", help="Ask nothing if it goes to this one.")

@@ -16,7 +16,7 @@ List the snapshots, the newest first.
 \b
 Examples:
   strongroom -r /backup/app snapshots
-  strongroom snapshots --tag nightly --json
+  strongroom snapshots --environment production --tag nightly
 
 'latest' is the newest snapshot, 'latest~1' the one before it; the first digits
 of an id will do as well.
@@ -25,6 +25,12 @@ of an id will do as well.
 
 @click.command("snapshots", help=_HELP, short_help="List the snapshots.")
 @choice_options
+@click.option(
+    "--environment", "environments", multiple=True, metavar="ENV", help="Only those of it."
+)
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", help="Only full, database or files."
+)
 @click.option("--forgotten", is_flag=True, help="List what 'undelete' can bring back.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

@@ -46,6 +46,10 @@ class Swap:
 
     def carry_out(self) -> None:
         """Put everything in place; whatever fails, all is as it was before (``RefusedError``)."""
+        for move in self.moves:
+            taken = move.aside or move.place
+            if os.path.lexists(taken):  # what is there later has been moved by us
+                raise RefusedError(f"{taken} exists already; nothing was changed")
         journal = _journal(self._data)
         text = json.dumps([list(move) for move in self.moves]).encode()
         try:
@@ -55,8 +59,10 @@ class Swap:
                     self._rename(move.place, move.aside)
             for move in self.moves:
                 self._rename(move.staged, move.place)
-        except OSError as error:
+        except BaseException as error:  # an interruption too: between two renames nothing may stay
             self.take_back()
+            if not isinstance(error, OSError):
+                raise
             raise RefusedError(
                 f"{self._data} cannot be put in place: {cause_of(error)}; everything is as it was"
             ) from error
@@ -64,6 +70,7 @@ class Swap:
     def take_back(self) -> None:
         """Put back what was moved aside; what was restored is removed. Where it got to is seen."""
         try:
+            _sync(self._fs, self._data.parent)
             for move in reversed(self.moves):
                 staged_is_there = os.path.lexists(move.staged)
                 if not move.aside:

@@ -26,6 +26,7 @@ _STOP_SECONDS: Final = 120.0
 _NORMAL_SECONDS: Final = 600.0
 _PAUSE: Final = 0.1
 _TO_APPEAR: Final = 10.0  # seconds until a server has written its postmaster.pid
+_JUST_NOW: Final = 2.0
 _TOLD: Final = 600
 _LEVELS: Final = re.compile(r"(?:^|: |\] )(FATAL|PANIC|HINT|DETAIL|LOG|ERROR|WARNING): +(.*)")
 _CONSISTENT: Final = "consistent recovery state reached"
@@ -88,7 +89,13 @@ class RecoveringServer:
         self._done(self._pg_ctl(words, _NORMAL_SECONDS + _START_SECONDS), "starting")
 
     def stop(self, how: str) -> None:
-        """Stop it if it runs: ``fast``, or ``immediate`` if nothing of it is wanted any more."""
+        """Stop it if it runs: ``fast``, or ``immediate`` if nothing of it is wanted any more.
+
+        One that was started just now may not have said yet that it runs.
+        """
+        began = self.clock.elapsed()
+        while running(self.data) is None and self.clock.elapsed() - began < _JUST_NOW:
+            self.clock.sleep(_PAUSE)
         if running(self.data) is not None:
             words = ["-w", "-m", how, "stop"]
             self._done(self._pg_ctl(words, _STOP_SECONDS), "stopping")

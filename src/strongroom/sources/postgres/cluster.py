@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ import msgspec
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import SourceError, StrongroomError
 from strongroom.model.entry import Entry, EntryKind
-from strongroom.model.source import Arrived, Item, Loaded, Problem, Report
+from strongroom.model.source import Part, Problem, Report
 from strongroom.postgres import cluster
 from strongroom.postgres.basebackup import BackupStream, Began, Ended
 from strongroom.postgres.basetar import BaseTar, Member
@@ -66,10 +66,12 @@ class ClusterOptions:
     """``accept`` takes the system id and the size of a WAL segment of the cluster that was found.
 
     It raises ``RefusedError`` if the source is another cluster. ``await_wal`` returns when all WAL
-    that a backup needs is archived; None: the backup carries it.
+    that a backup needs is archived; None: the backup carries it. ``expect`` takes how many bytes
+    will come, about, when that is known.
     """
 
     accept: Callable[[int, int], None]
+    expect: Callable[[int], None]
     await_wal: Callable[[Position], None] | None = None
 
     @property
@@ -92,7 +94,6 @@ class ClusterSource:
         tell: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.expected_bytes = 0
         self._connection = connection
         self._options = options
         self._clock = clock
@@ -112,10 +113,10 @@ class ClusterSource:
         return self._position
 
     def position(self) -> bytes:
-        """See ``ArrivingSource``."""
+        """Return what a snapshot says of its moment, when it has ended."""
         return self.made.encoded()
 
-    def arrivals(self, report: Report) -> Iterator[Arrived]:
+    def arrivals(self, report: Report) -> Generator[Part | None, None, None]:
         """See ``ArrivingSource``; ``RefusedError`` if it is another cluster than before."""
         with connected(self._connection, replication=True) as wire:
             known = self._ask(wire)
@@ -124,7 +125,7 @@ class ClusterSource:
             stream = BackupStream(wire)
             try:
                 began = stream.begin(f"strongroom {self.name}", with_wal=self._options.with_wal)
-                self.expected_bytes = sum(one.size for one in began.tablespaces)
+                self._options.expect(sum(one.size for one in began.tablespaces))
                 yield from self._members(stream, known)
                 ended = stream.end()
             except ServerError as error:
@@ -185,12 +186,12 @@ class ClusterSource:
 
     # -- while it comes
 
-    def _members(self, stream: BackupStream, known: _Known) -> Iterator[Arrived]:
+    def _members(self, stream: BackupStream, known: _Known) -> Iterator[Part]:
         came: dict[bytes, int] = {}
         manifest = b""
         mode = int(known.settings.get("data_directory_mode") or "0700", 8)
-        yield Arrived(self._directory(self.top, _PRIVATE), None)
-        yield Arrived(self._directory(self.top + b"/data", mode), None)
+        yield self._directory(self.top, _PRIVATE)
+        yield self._directory(self.top + b"/data", mode)
         for part in stream.parts():
             if part.is_manifest:
                 manifest = b"".join(iter(stream.read, b""))
@@ -202,16 +203,16 @@ class ClusterSource:
             for member in tar.members():
                 if not member.is_directory:
                     came[below + member.name] = member.size
-                yield _arrived(top + member.name, member, tar)
+                yield from _parts(top + member.name, member, tar)
         cluster.check_manifest(manifest, came)
 
-    def _directory(self, path: bytes, mode: int) -> Entry:
+    def _directory(self, path: bytes, mode: int) -> Part:
         entry = made_file(path, 0, self._clock.now_ns())
-        return msgspec.structs.replace(entry, kind=EntryKind.DIRECTORY, mode=mode)
+        return Part(path, b"", msgspec.structs.replace(entry, kind=EntryKind.DIRECTORY, mode=mode))
 
-    def _made(self, name: bytes, data: bytes) -> Arrived:
+    def _made(self, name: bytes, data: bytes) -> Part:
         entry = made_file(self.top + b"/" + name, len(data), self._clock.now_ns())
-        return Arrived(entry, _Bytes(data, entry))
+        return Part(entry.path, data, entry)
 
     # -- when all came
 
@@ -235,7 +236,7 @@ class ClusterSource:
         below = f"tablespaces/{inside[1]}/{inside[2]}" if inside else f"data/{path}"
         return self.top + b"/" + below.encode("utf-8", "surrogateescape")
 
-    def _record(self, known: _Known, began: Began, ended: Ended, failures: list[str]) -> Arrived:
+    def _record(self, known: _Known, began: Began, ended: Ended, failures: list[str]) -> Part:
         with connected(self._connection) as sql:
             stopped_ns = int(sql.value(_NOW))
             restore_point = self._name_moment(sql, known, stopped_ns)
@@ -301,56 +302,8 @@ class ClusterSource:
         return StrongroomError(text, hint=hint)
 
 
-class _Bytes:
-    """``Content`` of something that is in memory."""
-
-    def __init__(self, data: bytes, entry: Entry) -> None:
-        self._data = data
-        self._entry = entry
-
-    def extents(self) -> list[tuple[int, int, bool]]:
-        """See ``Content``."""
-        return [(0, len(self._data), True)]
-
-    def readinto(self, offset: int, buffer: memoryview) -> int:
-        """See ``Content``."""
-        piece = self._data[offset : offset + len(buffer)]
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def finish(self, size_read: int) -> Loaded:
-        """See ``Content``."""
-        return _loaded(self._entry, size_read)
-
-
-class _MemberContent:
-    """``Content`` of a member of an archive: its bytes come in order, and once."""
-
-    def __init__(self, tar: BaseTar, entry: Entry) -> None:
-        self._tar = tar
-        self._entry = entry
-
-    def extents(self) -> list[tuple[int, int, bool]]:
-        """See ``Content``."""
-        return [(0, self._entry.size, True)]
-
-    def readinto(self, offset: int, buffer: memoryview) -> int:
-        """See ``Content``."""
-        del offset
-        return self._tar.readinto(buffer)
-
-    def finish(self, size_read: int) -> Loaded:
-        """See ``Content``."""
-        return _loaded(self._entry, size_read)
-
-
-def _loaded(entry: Entry, size_read: int) -> Loaded:
-    if size_read != entry.size:
-        raise SourceError(f"{entry.path!r} came with {size_read} bytes and not {entry.size}")
-    return Loaded(Item(entry.path, b"", entry.size, None), entry, b"", b"")
-
-
-def _arrived(path: bytes, member: Member, tar: BaseTar) -> Arrived:
+def _parts(path: bytes, member: Member, tar: BaseTar) -> Iterator[Part]:
+    """Yield what a member brings."""
     entry = Entry(
         path=path,
         kind=EntryKind.DIRECTORY if member.is_directory else EntryKind.FILE,
@@ -362,10 +315,14 @@ def _arrived(path: bytes, member: Member, tar: BaseTar) -> Arrived:
         mtime_ns=member.mtime * _SECOND,
         size=member.size,
     )
-    if member.is_directory:
-        return Arrived(entry, None)
-    block = BLOCK if _RELATION.fullmatch(member.name) else 0
-    return Arrived(entry, _MemberContent(tar, entry), block)
+    is_relation = not member.is_directory and _RELATION.fullmatch(member.name) is not None
+    block = BLOCK if is_relation else 0
+    left = member.size
+    while data := tar.piece():
+        left -= len(data)
+        yield Part(path, data, None if left else entry, block)
+    if not member.size:
+        yield Part(path, b"", entry)
 
 
 def _outside(known: _Known) -> dict[str, str]:

@@ -1,0 +1,265 @@
+"""Databases: backup and restore beside pg_dump and pg_restore, and what each day costs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.chunk_sizes import compared
+from bench.files import Run, head, timed
+from bench.peers import STRONGROOM
+from tests.support.postgres import PostgresServer, running_server
+
+SCALE = 50
+MAJOR = 15
+_TITLE = """# PostgreSQL: speed, size, memory and scratch
+
+Made by `./run bench postgres`: `pgbench -i -s {scale}` on a server of PostgreSQL {major} with its
+own programs, `fsync` off, a key file, everything on one machine and one disk. Medians of {rounds}
+rounds, the programs in turn within each, `sync` before each command. Seconds are wall time; peak
+memory is that of the largest process (the server is not counted); scratch is what stood in the
+scratch folder at most, looked at every 10 ms. What a backup does beyond dumping is in both figures:
+it encrypts, verifies each pack, reads the lists of the dump back, and commits.
+"""
+_DAYS = (
+    ("nothing", "SELECT 1"),
+    ("50,000 rows in a stretch", "UPDATE {0} SET {1} WHERE aid BETWEEN 2500001 AND 2550000"),
+    (
+        "50,000 rows more",
+        "INSERT INTO {0} SELECT aid + 5000000, bid, 0, filler FROM {0} WHERE aid <= 50000",
+    ),
+    ("50,000 rows, one in a hundred", "UPDATE {0} SET {1} WHERE aid % 100 = 7"),
+)
+_CHANGED = ("pgbench_accounts", "abalance = abalance + 7")
+_TRANSACTIONS = 50_000
+_LOAD = f"{_TRANSACTIONS:,} transactions of pgbench"
+
+
+@dataclass
+class _Peak:
+    """The most that a folder held, in bytes."""
+
+    bytes: int = 0
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[_Peak]:
+    peak, ended = _Peak(), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            peak.bytes = max(peak.bytes, _held(folder))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _held(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_blocks * 512
+        except OSError:  # it went meanwhile
+            continue
+    return total
+
+
+class _Bench:
+    """A server with the database ``bench``, and a folder for everything else."""
+
+    def __init__(self, server: PostgresServer, work: Path) -> None:
+        self.server = server
+        self.work = work
+        self.names = {"work": work, "programs": server.programs, "host": server.folder}
+        (work / "strongroom.toml").write_text(
+            f"""\
+version = 1
+[repositories.main]
+url = "{work}/repo"
+[sources.db]
+type = "postgres"
+connection = {{ {server.connection()} }}
+programs = ["{server.programs}"]
+databases = ["bench"]
+scratch = "{work}/scratch"
+"""
+        )
+        self.ours = (
+            "cd {work} && env STRONGROOM_CACHE_DIR={work}/cache HOME={work} "
+            f"STRONGROOM_KEY_FILE={{work}}/key {STRONGROOM}"
+        )
+
+    def new_repository(self) -> None:
+        """Begin anew."""
+        for name in ("repo", "cache", ".local", "scratch"):
+            shutil.rmtree(self.work / name, ignore_errors=True)
+        (self.work / "key").unlink(missing_ok=True)
+        (self.work / "scratch").mkdir()
+        timed(f"{self.ours} init", self.names)
+
+    def backup(self) -> tuple[Run, int]:
+        """Back up: how long, and the most that scratch held."""
+        with _watched(self.work / "scratch") as peak:
+            run = timed(f"{self.ours} backup -q db", self.names)
+        return run, peak.bytes
+
+    def summary(self) -> dict[str, Any]:
+        """Back up, and return what strongroom says of it."""
+        command = f"{self.ours} backup --json db".format(**self.names)
+        done = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        (summary,) = [one for one in records if one["message_type"] == "summary"]
+        return dict(summary)
+
+    def restore(self, command: str) -> Run:
+        """Restore into the database ``again``, which is not there before and after."""
+        run = timed(command, self.names)
+        self.server.sql("DROP DATABASE again")
+        return run
+
+
+def run(work: Path, *, rounds: int) -> str:
+    """Measure and return the page."""
+    with running_server(MAJOR) as server:
+        server.sql("CREATE DATABASE bench")
+        server.pgbench("--initialize", f"--scale={SCALE}", "--quiet", "bench")
+        server.sql("CHECKPOINT")
+        bench = _Bench(server, work)
+        parts = [_TITLE.format(scale=SCALE, major=MAJOR, rounds=rounds), head([])]
+        size = int(server.sql("SELECT pg_database_size('bench')"))
+        parts.append(f"The database has {size / 1e6:.0f} MB in the server.\n")
+        parts += [_speed(bench, rounds), _days(bench), compared(server, work)]
+    return "\n".join(parts)
+
+
+def _speed(bench: _Bench, rounds: int) -> str:
+    to = "-h {host} -U postgres"
+    commands = {
+        "pg_dump -Fc": f"{{programs}}/pg_dump -Fc {to} -f {{work}}/fc.dump bench",
+        "pg_dump -Fd -j2": f"{{programs}}/pg_dump -Fd -j2 {to} -f {{work}}/fd.dump bench",
+    }
+    pg_restore = (
+        f"{{programs}}/createdb {to} again && "
+        f"{{programs}}/pg_restore -j2 {to} -d again {{work}}/fc.dump"
+    )
+    ours = f"{bench.ours} restore -q latest --database bench --to-database again"
+    backups: dict[str, list[Run]] = {name: [] for name in ("strongroom", *commands)}
+    restores: dict[str, list[Run]] = {"strongroom": [], "pg_restore -j2": []}
+    scratch = 0
+    for number in range(rounds):
+        bench.new_repository()
+        run, held = bench.backup()
+        backups["strongroom"].append(run)
+        scratch = max(scratch, held)
+        for name, command in commands.items():
+            shutil.rmtree(bench.work / "fd.dump", ignore_errors=True)
+            backups[name].append(timed(command, bench.names))
+        restores["strongroom"].append(bench.restore(ours))
+        restores["pg_restore -j2"].append(bench.restore(pg_restore))
+        walls = ", ".join(f"{name} {runs[-1].wall:.2f}" for name, runs in backups.items())
+        print(f"round {number + 1}: {walls}", flush=True)
+    return "\n".join(
+        [
+            "## Backup and restore",
+            "",
+            "| backup | seconds | fastest | of processor | peak MB | stored MB | scratch MB |",
+            "|---|---|---|---|---|---|---|",
+            _row("strongroom", backups, _size(bench.work / "repo"), f"{scratch / 1e6:.0f}"),
+            _row("pg_dump -Fc", backups, _size(bench.work / "fc.dump"), "-"),
+            _row("pg_dump -Fd -j2", backups, _size(bench.work / "fd.dump"), "-"),
+            "",
+            _verdict(backups),
+            "",
+            "| restore into a new database | seconds | fastest | of processor |",
+            "|---|---|---|---|",
+            *(
+                f"| {name} | {_wall(runs):.2f} | {_fastest(runs):.2f} | {_cpu(runs):.2f} |"
+                for name, runs in restores.items()
+            ),
+            "",
+        ]
+    )
+
+
+def _verdict(backups: dict[str, list[Run]]) -> str:
+    ours, theirs = backups["strongroom"], backups["pg_dump -Fc"]
+    return (
+        f"strongroom took {_wall(ours) / _wall(theirs):.2f} times the wall time of `pg_dump -Fc`, "
+        f"{_fastest(ours) / _fastest(theirs):.2f} times in the fastest\nrounds (aim: at most 1)."
+    )
+
+
+def _row(name: str, found: dict[str, list[Run]], stored: int, scratch: str) -> str:
+    runs = found[name]
+    peak = max(one.peak for one in runs)
+    times = f"{_wall(runs):.2f} | {_fastest(runs):.2f} | {_cpu(runs):.2f}"
+    return f"| {name} | {times} | {peak:.0f} | {stored / 1e6:.1f} | {scratch} |"
+
+
+def _wall(runs: list[Run]) -> float:
+    return statistics.median(one.wall for one in runs)
+
+
+def _fastest(runs: list[Run]) -> float:
+    return min(one.wall for one in runs)
+
+
+def _cpu(runs: list[Run]) -> float:
+    return statistics.median(one.cpu for one in runs)
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+
+
+def _days(bench: _Bench) -> str:
+    bench.new_repository()
+    first = bench.summary()
+    lines = [
+        "## What a day costs",
+        "",
+        "Each after the one before, in one repository. *New* is what was not there of the rows,",
+        "before it is compressed; *stored* are the packs that were put; *repository* is by how",
+        "much all of it grew, with index and snapshot.",
+        "",
+        "| changed since the last backup | new MB | of the first | stored MB | repository MB |",
+        "|---|---|---|---|---|",
+    ]
+    before = _size(bench.work / "repo")
+    lines.append(_day("first backup", first, first, before))
+    for name, sql in _DAYS:
+        bench.server.sql(sql.format(*_CHANGED), "bench")
+        before = _add_day(bench, lines, name, first, before)
+    bench.server.pgbench("-n", "-c", "2", "-t", str(_TRANSACTIONS // 2), "bench")
+    _add_day(bench, lines, _LOAD, first, before)
+    return "\n".join([*lines, ""])
+
+
+def _add_day(bench: _Bench, lines: list[str], name: str, first: dict[str, Any], before: int) -> int:
+    summary = bench.summary()
+    after = _size(bench.work / "repo")
+    lines.append(_day(name, summary, first, after - before))
+    print(lines[-1], flush=True)
+    return after
+
+
+def _day(name: str, summary: dict[str, Any], first: dict[str, Any], grew: int) -> str:
+    added = summary["data_added"]
+    share = added / first["data_added"]
+    packed = summary["data_added_packed"]
+    return f"| {name} | {added / 1e6:.2f} | {share:.2%} | {packed / 1e6:.2f} | {grew / 1e6:.2f} |"

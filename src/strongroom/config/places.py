@@ -1,0 +1,231 @@
+"""Where a repository is and how its key is to be had: from flags, the environment and the file."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from strongroom.config.environment import (
+    CACHE_DIR,
+    KEY_FILE,
+    PASSPHRASE_COMMAND,
+    PASSPHRASE_FILE,
+    REPOSITORY,
+    STATE_DIR,
+    Environment,
+)
+from strongroom.config.file import ConfigurationFile
+from strongroom.config.schema import RepositoryTable
+from strongroom.config.values import Level, Value, first
+from strongroom.errors import UsageError
+
+DEFAULT_REPOSITORY: Final = "main"
+
+
+class SecretKind(enum.Enum):
+    """The ways to give a secret."""
+
+    PASSPHRASE_FILE = "passphrase file"  # noqa: S105 - a kind of secret
+    PASSPHRASE_COMMAND = "passphrase command"  # noqa: S105 - as above
+    KEY_FILE = "key file"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSetting:
+    """Where a secret is to be had: the path of a file, or a command."""
+
+    kind: SecretKind
+    setting: Value[str]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the setting is the path of a file."""
+        return self.kind is not SecretKind.PASSPHRASE_COMMAND
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The repository as a person gave it, and the folder that a relative path starts from."""
+
+    url: str
+    folder: Path
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command line says; None where it says nothing."""
+
+    repository: str | None = None
+    passphrase_file: str | None = None
+    passphrase_command: str | None = None
+    key_file: str | None = None
+    cache_dir: str | None = None
+    config: str | None = None
+    limit_upload: str | None = None
+    limit_download: str | None = None
+
+
+def place_of(
+    flags: Flags, environment: Environment, file: ConfigurationFile | None
+) -> tuple[Place | None, str | None]:
+    """Return the place, and the name of its table if the configuration has it.
+
+    Of several repositories the first of ``[defaults]``, else that called main. None where only
+    environments say which, which are asked with ``places_of``.
+    """
+    given = _given(flags, environment)
+    tables = file.tables.repositories if file is not None else {}
+    stated = file.tables.defaults.repositories if file is not None else ()
+    if given is None and (stated or tables):
+        name = stated[0] if stated else DEFAULT_REPOSITORY
+        name = name if name in tables else min(tables)
+        if not stated and name != DEFAULT_REPOSITORY and len(tables) > 1:
+            if file is not None and file.tables.environments:
+                return None, None
+            raise UsageError(
+                f"the configuration has several repositories and none called {DEFAULT_REPOSITORY}",
+                hint=f"Name one with -r: {', '.join(tables)}.",
+            )
+        given = Value(name, name, Level.FILE)
+    return (None, None) if given is None else _found(given, environment, file)
+
+
+def places_of(
+    flags: Flags, environment: Environment, file: ConfigurationFile, names: Sequence[str]
+) -> list[tuple[Place | None, tuple[SecretSetting, ...]]]:
+    """Return the repositories of an environment, with their secrets: ``names``, if any are given.
+
+    A flag or a variable that names a repository counts more than those of the configuration.
+    """
+    given = _given(flags, environment)
+    found: list[tuple[Place | None, str | None]]
+    if given is None and names:
+        found = [_found(Value(name, name, Level.FILE), environment, file) for name in names]
+    else:
+        found = [place_of(flags, environment, file)]
+    return [(place, secrets_of(flags, environment, file, table)) for place, table in found]
+
+
+def _given(flags: Flags, environment: Environment) -> Value[str] | None:
+    flag = None if flags.repository is None else flag_value(flags.repository, "--repository")
+    return first(flag, environment.value(REPOSITORY))
+
+
+def _found(
+    given: Value[str], environment: Environment, file: ConfigurationFile | None
+) -> tuple[Place, str | None]:
+    tables = file.tables.repositories if file is not None else {}
+    if given.value in tables and file is not None:
+        origin = file.origin("repositories", given.value, "url")
+        url = _expanded_url(tables[given.value].url, environment)
+        return Place(url, file.folder, origin), given.value
+    return Place(_expanded_url(given.value, environment), environment.folder, given.origin), None
+
+
+def _expanded_url(url: str, environment: Environment) -> str:
+    return str(environment.expanded(url, Path("/"))) if url.startswith("~") else url
+
+
+def flag_value(text: str, name: str) -> Value[str]:
+    """Return what an option says as a setting."""
+    return Value(text, name, Level.FLAG)
+
+
+def secrets_of(
+    flags: Flags,
+    environment: Environment,
+    file: ConfigurationFile | None,
+    table: str | None,
+    option: str = "-",
+) -> tuple[SecretSetting, ...]:
+    """Return what was given; of flags, environment and file, the first that gives anything.
+
+    What a flag gives, the environment may give as well: it must then be the same secret.
+    ``option``: what the names of the flags begin with.
+    """
+    found = []
+    for kind, flag, flag_name, variable in (
+        (
+            SecretKind.PASSPHRASE_FILE,
+            flags.passphrase_file,
+            f"{option}-passphrase-file",
+            PASSPHRASE_FILE,
+        ),
+        (
+            SecretKind.PASSPHRASE_COMMAND,
+            flags.passphrase_command,
+            f"{option}-passphrase-command",
+            PASSPHRASE_COMMAND,
+        ),
+        (SecretKind.KEY_FILE, flags.key_file, f"{option}-key-file", KEY_FILE),
+    ):
+        values = [
+            None if flag is None else flag_value(flag, flag_name),
+            environment.value(variable),
+        ]
+        found += [_secret(kind, v, environment, environment.folder) for v in values if v]
+    flags_give = {_is_key(one) for one in found if one.setting.level is Level.FLAG}
+    if flags_give:
+        found = [one for one in found if _is_key(one) in flags_give]
+    if found or file is None or table is None:
+        return tuple(found)
+    return tuple(_secrets_of_file(file, table, environment))
+
+
+def _is_key(secret: SecretSetting) -> bool:
+    return secret.kind is SecretKind.KEY_FILE
+
+
+def _secrets_of_file(
+    file: ConfigurationFile, table: str, environment: Environment
+) -> list[SecretSetting]:
+    row: RepositoryTable = file.tables.repositories[table]
+    found = []
+    for kind, key, text in (
+        (SecretKind.PASSPHRASE_FILE, "passphrase_file", row.passphrase_file),
+        (SecretKind.PASSPHRASE_COMMAND, "passphrase_command", row.passphrase_command),
+        (SecretKind.KEY_FILE, "key_file", row.key_file),
+    ):
+        if text is not None:
+            value = Value(text, file.origin("repositories", table, key), Level.FILE)
+            found.append(_secret(kind, value, environment, file.folder))
+    return found
+
+
+def _secret(
+    kind: SecretKind, value: Value[str], environment: Environment, folder: Path
+) -> SecretSetting:
+    if kind is SecretKind.PASSPHRASE_COMMAND:
+        return SecretSetting(kind, value)
+    path = str(environment.expanded(value.value, folder))
+    return SecretSetting(kind, Value(path, value.origin, value.level))
+
+
+def folders(flags: Flags, environment: Environment) -> tuple[Path, Path]:
+    """Return the folders of caches and of state."""
+    cache, state = folder_values(flags, environment)
+    return cache.value, state.value
+
+
+def folder_values(flags: Flags, environment: Environment) -> tuple[Value[Path], Value[Path]]:
+    """Return the folders of caches and of state, and where they come from."""
+    flag = None if flags.cache_dir is None else flag_value(flags.cache_dir, "--cache-dir")
+    given = first(flag, environment.value(CACHE_DIR))
+    state = environment.value(STATE_DIR)
+    if given is not None:
+        path = environment.expanded(given.value, environment.folder)
+        cache = Value(path, given.origin, given.level)
+    else:
+        path = environment.base_folder("XDG_CACHE_HOME", ".cache") / "strongroom"
+        cache = Value(path, "default", Level.DEFAULT)
+    if state is not None:
+        path = environment.expanded(state.value, environment.folder)
+        return cache, Value(path, state.origin, state.level)
+    if given is not None:
+        return cache, Value(cache.value / "state", given.origin, given.level)
+    path = environment.base_folder("XDG_STATE_HOME", ".local/state") / "strongroom"
+    return cache, Value(path, "default", Level.DEFAULT)
