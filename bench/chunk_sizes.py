@@ -21,7 +21,8 @@ _TRIED = (
 )
 _FRAME = 4 << 20
 _INDEX = 52  # bytes of an index for a chunk
-_SHOP = """
+SHOP_ROWS = "1,200,000"
+SHOP = """
 CREATE TABLE orders AS SELECT g AS id, (g::bigint * 7919 % 100003)::int AS customer,
   (g::bigint * 104729 % 9999991)::numeric / 100 AS amount,
   (ARRAY['new', 'paid', 'sent', 'done'])[1 + g % 4] AS state,
@@ -69,7 +70,7 @@ def compared(server: PostgresServer, work: Path) -> str:
 
 def _dumps(server: PostgresServer, work: Path) -> list[list[Path]]:
     server.sql("CREATE DATABASE shop")
-    server.sql(_SHOP, "shop")
+    server.sql(SHOP, "shop")
     server.sql("CREATE DATABASE shop_2 TEMPLATE shop")
     found = [[_dump(server, work, "bench", "1")], [_dump(server, work, "shop", "1")]]
     for name, sql, which in (("bench", _EVENLY_HERE, 0), ("shop", _EVENLY, 1)):
