@@ -1805,6 +1805,115 @@ class Missing:
             raise Damage(f"its content has {self.size:,} bytes, and should have {size:,}")
 
 
+# --- 17. Write-ahead log --------------------------------------------------------------------------
+
+_WAL_KEY: Final = re.compile(
+    r"wal/([0-9a-f]{32})/([1-9][0-9]{0,19})/([0-9a-f]{8})/"
+    r"(\3(?:[0-9a-f]{16})?)(\.history|\.partial\.[1-9][0-9]*|\.[0-9a-f]{8}\.backup)?"
+)
+_WAL_HEAD: Final = struct.Struct(">4sHBB16s16sI80s32s32sQ32sQ")
+_WAL_FRAME: Final = MIB
+_WAL_FILE: Final = 1 << 30  # and of a history or label 1 MiB
+_WAL_OBJECT: Final = _WAL_FILE + (_WAL_FILE >> 4)
+_PAGE: Final = "HHIQI4xQII"  # PostgreSQL's long page header
+_IN_LIST: Final = 2
+_WAL_KIND: Final = b"\3"
+
+
+class WalFile(NamedTuple):
+    """A file of PostgreSQL's write-ahead log, by the name that PostgreSQL gave it."""
+
+    key: str
+    domain: bytes
+    system: int
+    timeline: int
+    name: str
+    whole: bool  # a segment, or a partial one: it begins with a page header
+
+
+def wal_files(repository: Repository) -> list[WalFile]:
+    """Return the WAL files, by cluster and name."""
+    found = []
+    for key in repository.folder.keys("wal"):
+        match = _WAL_KEY.fullmatch(key)
+        if match is None or int(match[2]) >= 1 << 64 or not int(match[3], 16):
+            continue
+        stem, suffix = match[4], match[5] or ""
+        if (len(stem) == 8) != (suffix == ".history"):
+            continue
+        tail = f".{suffix[1:9].upper()}.backup" if suffix.endswith("backup") else suffix
+        whole = suffix == "" or suffix.startswith(".partial")
+        ids = bytes.fromhex(match[1]), int(match[2]), int(match[3], 16)
+        found.append(WalFile(key, *ids, stem.upper() + tail, whole))
+    return sorted(found, key=lambda one: (one.system, one.name, one.domain))
+
+
+def read_wal(repository: Repository, one: WalFile) -> bytes:
+    """Return the bytes of a WAL file, compared with everything that says something of them."""
+    blob = repository.folder.read(one.key, _WAL_OBJECT)
+    if len(blob) < _WAL_HEAD.size + 16 + 80:
+        raise Damage("ends too early")
+    magic, version, suite, flags, home, *sealing, length, digest, lsn = _WAL_HEAD.unpack_from(blob)
+    how = Sealing(*sealing)
+    if (magic, suite, flags, version, home) != (b"SRMW", SUITE, 0, *repository.config.home):
+        raise Damage("its head is not that of a WAL file of this repository")
+    if how.domain != one.domain or length > (_WAL_FILE if one.whole else MIB):
+        raise Damage("its head does not fit its key")
+    writer = repository.writers.get(blob[-80:-64])
+    message = label("wal", one.key.encode()) + hashlib.sha256(blob[:-64]).digest()
+    if writer is None or writer.domain != one.domain:
+        raise Damage("is signed by nobody who may write there")
+    if not signed_by(writer.public, blob[-64:], message):
+        raise Damage("is not signed by its writer: its bytes were changed")
+    key = repository.keys.opening(how, "wal", blob[:44], one.key.encode())
+    content = _wal_frames(blob, key, length)
+    secret = derive(repository.keys.domain(one.domain), "wal", one.system.to_bytes(8, "big"))
+    if blake3(content, key=secret).digest() != digest:
+        raise Damage("does not hold the bytes that its head says")
+    if one.whole:
+        _check_page(one, content, lsn)
+    return content
+
+
+def _wal_frames(blob: bytes, key: bytes, length: int) -> bytes:
+    count = -(-length // _WAL_FRAME)
+    at, end = _WAL_HEAD.size + 4 * count + 16, len(blob) - 80
+
+    def opened(what: int, offset: int, until: int, bound: bytes) -> bytes:
+        nonce = bytes([what, 0, 0, 0]) + offset.to_bytes(8, "big")
+        return aes_open(key, nonce, blob[offset:until], bound)
+
+    listed = opened(_IN_LIST, _WAL_HEAD.size, at, b"")
+    parts = []
+    for number, (sealed,) in enumerate(struct.iter_unpack(">I", listed)):
+        size = min(_WAL_FRAME, length - number * _WAL_FRAME)
+        plain = opened(_IN_FRAME, at, min(at + sealed, end), _WAL_KIND)
+        payload = inflate(plain[5:], size) if plain[:1] == _ZSTD else plain[5:]
+        stated = int.from_bytes(plain[1:5], "big")
+        if plain[:1] not in {_STORED, _ZSTD} or not len(payload) == stated == size:
+            raise Damage(f"the frame at {at} does not hold what it should")
+        parts.append(payload)
+        at += sealed
+    if blob[at:end].strip(b"\0") or padme(at + 80) != len(blob):
+        raise Damage("its padding is not what it must be")
+    return b"".join(parts)
+
+
+def _check_page(one: WalFile, content: bytes, lsn: int) -> None:
+    """Check that a segment is the one that its name says."""
+    order = "<" if content[1:2] in {b"\xd0", b"\xd1"} else ">"
+    try:
+        _, _, timeline, at, _, system, size, _ = struct.unpack_from(order + _PAGE, content)
+    except struct.error as error:
+        raise Damage("is too short for a segment") from error
+    log, part = int(one.name[8:16], 16), int(one.name[16:24], 16)
+    place = (log << 32) + part * size
+    if (system, size, at, lsn) != (one.system, len(content), place, place):
+        raise Damage("begins as another segment does")
+    if not 0 < timeline <= one.timeline:
+        raise Damage("begins on a timeline that came later")
+
+
 # --- Restoring ------------------------------------------------------------------------------------
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -2087,6 +2196,7 @@ Linux and three libraries are needed: pip install cryptography blake3 zstandard
   python recover.py list    REPO --passphrase-file F              what snapshots there are
   python recover.py verify  REPO --passphrase-file F              read everything, name all damage
   python recover.py restore REPO latest DIR --passphrase-file F   bring the newest back
+  python recover.py wal     REPO DIR --passphrase-file F          PostgreSQL's write-ahead log
 
 REPO is the folder that holds 'config'. F is a file with the passphrase. With --key-file, it is a
 key file, or a file into which the recovery key was typed."""
@@ -2129,7 +2239,7 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument(
         "--key-file", type=Path, metavar="F", help="a key file, or a file with the recovery key"
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|verify|restore")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|verify|restore|wal")
     listing = verbs.add_parser("list", parents=[common], help="list snapshots, oldest first")
     listing.add_argument("--all", action="store_true", help="forgotten ones too, marked")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -2142,6 +2252,10 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("dir", metavar="DIR", type=Path, help="a folder that is new or empty")
     restore.add_argument(
         "--path", metavar="P", help="only this path and what is below it; it keeps its whole path"
+    )
+    wal = verbs.add_parser("wal", parents=[common], help="list or extract write-ahead log")
+    wal.add_argument(
+        "dir", metavar="DIR", nargs="?", type=Path, help="a folder that is new or empty"
     )
     return parser
 
@@ -2206,8 +2320,15 @@ def run_verify(repository: Repository, name: str | None) -> int:
     if name is not None:
         snapshots = [find_snapshot(snapshots, name, repository.report)]
     packs = Verification(repository, snapshots).run(everything=name is None)
-    progress("")
     looked_at = f"{counted(len(snapshots), 'snapshot')}, {counted(packs, 'pack')}"
+    wal = wal_files(repository) if name is None else []
+    for one in wal:
+        progress(one.name)
+        with repository.report.telling_of(one.key):
+            read_wal(repository, one)
+    progress("")
+    if wal:
+        looked_at += f", {counted(len(wal), 'WAL file')}"
     done = f"{looked_at}, every byte of them read"
     if repository.report.damaged:
         print(f"damage found in {counted(len(repository.report.damaged), 'place')}: {done}")
@@ -2248,6 +2369,44 @@ def run_restore(repository: Repository, name: str, target: Path, path: str | Non
     return DONE
 
 
+def run_wal(repository: Repository, target: Path | None) -> int:
+    """List the WAL files, or write them into a folder for each cluster."""
+    report, found = repository.report, wal_files(repository)
+    if target is None:
+        for one in found:
+            with report.telling_of(one.key):
+                size = repository.folder.size(one.key)
+                print(f"{one.system}  {one.name}  {size:,} bytes stored")
+        return DAMAGED if report.damaged else DONE
+    top = open_target(target, repository.folder.path)
+    try:
+        written: dict[tuple[int, str], bytes] = {}
+        for number, one in enumerate(found):
+            progress(f"{number:,} of {len(found):,} files")
+            with report.telling_of(one.key):
+                content = read_wal(repository, one)
+                digest = hashlib.sha256(content).digest()
+                before = written.setdefault((one.system, one.name), digest)
+                if before != digest:
+                    os.unlink(f"{one.system}/{one.name}", dir_fd=top)
+                    raise Damage(f"holds another {one.name} than another writer archived")
+                _write_wal(top, one, content)
+    finally:
+        os.close(top)
+    progress("")
+    print(f"extracted {counted(len(written), 'file')} of write-ahead log into {target}")
+    return DAMAGED if report.damaged else DONE
+
+
+def _write_wal(top: int, one: WalFile, content: bytes) -> None:
+    name = f"{one.system}/{one.name}"
+    with suppress(FileExistsError):
+        os.mkdir(str(one.system), 0o700, dir_fd=top)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=top)
+    with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
+        file.write(content)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line says."""
     report = Report(sys.stdout if arguments.verb == "verify" else sys.stderr)
@@ -2259,6 +2418,8 @@ def run(arguments: argparse.Namespace) -> int:
         return run_list(repository, everything=arguments.all, as_json=arguments.json)
     if arguments.verb == "verify":
         return run_verify(repository, arguments.snap)
+    if arguments.verb == "wal":
+        return run_wal(repository, arguments.dir)
     return run_restore(repository, arguments.snap, arguments.dir, arguments.path)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from bench import (
     archives,
+    clusters,
     collection,
     fidelity,
     files,
@@ -27,7 +28,7 @@ def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     kinds = ["files", "growth", "latency", "fidelity", "startup", "collection", "archives"]
-    kinds += ["postgres", "swap"]
+    kinds += ["clusters", "postgres", "swap"]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
@@ -62,6 +63,8 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
     match options.name:
         case "archives":
             found = {"archive-speed.md": archives.run(work, rounds=options.rounds)}
+        case "clusters":
+            found = {"base-backups.md": clusters.run(rounds=options.rounds)}
         case "postgres":
             found = {"postgres-speed.md": postgres.run(work, rounds=options.rounds)}
         case "growth":

@@ -107,7 +107,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     ("verify", "summary"): {
         *("num_errors", "snapshots", "packs", "packs_read", "bytes_read", "chunks"),
         *("unreferenced_packs", "total_duration", "store_requests"),
-        *("packs_overdue", "bytes_overdue"),
+        *("packs_overdue", "bytes_overdue", "wal_files", "wal_files_read"),
     },
     ("forget", "snapshot"): {"id", "time", "hostname", "paths", "keep", "reasons"},
     ("forget", "forgotten"): {"dry_run", "snapshots", "forgotten"},

@@ -100,6 +100,34 @@ paths = ["/a"]
     ]
 
 
+def test_errors_about_base_backups(tmp_path: Path) -> None:
+    """What may be true or a table is told of once; keys that are for dumps mean nothing without."""
+    text = """\
+version = 1
+[sources.a]
+type = "postgres"
+physical = { wal = "elsewhere", wait = "10x", wall = 1 }
+[sources.b]
+type = "postgres"
+physical = "yes"
+[sources.c]
+type = "postgres"
+logical = false
+[sources.d]
+type = "postgres"
+physical = true
+jobs = 3
+"""
+    assert errors(tmp_path, text) == [
+        "line 4: sources.a.physical.wal: it should be 'included' or 'archive'",
+        "line 4: sources.a.physical.wall: not a known key; did you mean 'wal'?",
+        "line 4: sources.a.physical.wait: a time such as 10m",
+        "line 7: sources.b.physical: it should be true or false",
+        "line 10: sources.c.logical: then nothing is saved: physical = true makes base backups",
+        "line 14: sources.d.jobs: is for dumps: logical = true makes them too",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -12,7 +12,7 @@ import pytest
 
 from strongroom.clock import ManualClock
 from strongroom.errors import SourceError, StrongroomError
-from strongroom.model.spawn import Attended, Finished
+from strongroom.model.spawn import Account, Attended, Finished
 from strongroom.sources.stream.source import CommandOutput, StandardInput, Stream, StreamSource
 from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
@@ -63,8 +63,9 @@ class _Spawn:
         *,
         seconds: float,
         environment: Mapping[str, str] | None = None,
+        account: Account | None = None,
     ) -> Finished:
-        raise OSError(command, seconds, environment)
+        raise OSError(command, seconds, environment, account)
 
     def call(self, command: Sequence[str], *, folder: str) -> int:
         raise OSError(command, folder)

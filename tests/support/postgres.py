@@ -51,7 +51,8 @@ _EMPTY: Final = (
 )
 _CLUSTER: Final = ("-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync", "--auth=trust")
 _ACCESS: Final = """
-local all with_password scram-sha-256
+local all,replication with_password scram-sha-256
+local replication all trust
 local all all trust
 """
 

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
+from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases, split_names
 from strongroom.app.environments import FILES
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
-from strongroom.app.opening import known_config, opened_repository
+from strongroom.app.opening import opened_repository
 from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
 from strongroom.app.streams import StreamRequest, stream_source
+from strongroom.app.unlocking import known_config
 from strongroom.errors import StoreError, StrongroomError, UsageError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
@@ -109,7 +111,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         if folder is not None:
             _sweep(run, folder)
         with (
-            _planned(run, request, inside) as planned,
+            _planned(run, request, inside, repository) as planned,
             _totals(run, request, inside, wanted=totals and request.stream is None),
         ):
             result = back_up(
@@ -172,7 +174,7 @@ def estimate_backup(
         files, databases = split_names(run, request.names)
         if databases:
             raise UsageError(
-                f"a dry run cannot say what a dump of '{databases[0].name}' will be",
+                f"a dry run cannot say what a backup of '{databases[0].name}' will be",
                 hint="Name the other sources: strongroom backup NAME --dry-run.",
             )
         with opened_sources(run, files, request.excludes, folder) as sources:
@@ -189,18 +191,23 @@ def estimate_backup(
 
 
 @contextmanager
-def _planned(run: Run, request: BackupRequest, folder: str | None) -> Iterator[list[Planned]]:
+def _planned(
+    run: Run, request: BackupRequest, folder: str | None, repository: Repository
+) -> Iterator[list[Planned]]:
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
         return
     files, databases = split_names(run, request.names)
     with (
         opened_sources(run, files, request.excludes, folder) as sources,
-        opened_databases(run, databases) as servers,
+        opened_databases(run, [one for one in databases if one.logical]) as servers,
     ):
+        physical = [one for one in databases if one.physical]
+        clusters = cluster_sources(run, physical, repository) if physical else []
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
+            *(PlannedArrivals(one, [b"/" + one.top], one.position) for one in clusters),
         ]
 
 

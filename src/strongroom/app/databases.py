@@ -111,18 +111,7 @@ def newest(found: Sequence[Programs]) -> Programs:
 
 def client_of(run: Run, settings: PostgresSettings, programs: Programs, scratch: Path) -> Client:
     """Return what runs programs against the server of a source."""
-    for warning in settings.warnings:
-        run.warn(warning)
-    database = settings.database or ("" if settings.service else _FIRST)
-    connection = Connection(
-        host=settings.host,
-        port=settings.port,
-        user=settings.user,
-        database=database,
-        service=settings.service,
-        sslmode=settings.sslmode,
-        password=None if settings.password is None else _password(run, settings.password),
-    )
+    connection = connection_of(run, settings)
     environment = read_environment()
     ours = environment.variables()
     return Client(
@@ -130,6 +119,21 @@ def client_of(run: Run, settings: PostgresSettings, programs: Programs, scratch:
         connection,
         programs,
         client_environment(ours, _password_file(connection, scratch)),
+    )
+
+
+def connection_of(run: Run, settings: PostgresSettings) -> Connection:
+    """Return how the server of a source is reached; its password is read now."""
+    for warning in settings.warnings:
+        run.warn(warning)
+    return Connection(
+        host=settings.host,
+        port=settings.port,
+        user=settings.user,
+        database=settings.database or ("" if settings.service else _FIRST),
+        service=settings.service,
+        sslmode=settings.sslmode,
+        password=None if settings.password is None else _password(run, settings.password),
     )
 
 

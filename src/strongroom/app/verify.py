@@ -41,6 +41,8 @@ class VerifyReport:
     bytes_read: int
     chunks: int
     unreferenced_packs: int
+    wal_files: int
+    wal_read: int
     findings: Sequence[Finding]
     damaged: int
     by_age: bool
@@ -76,6 +78,8 @@ def verify(run: Run, snapshot: str | None, wanted: Wanted) -> VerifyReport:
             bytes_read=result.bytes_read,
             chunks=result.chunks,
             unreferenced_packs=result.unreferenced_packs,
+            wal_files=result.wal_files,
+            wal_read=result.wal_read,
             findings=result.findings,
             damaged=len(result.damage),
             by_age=late is not None,

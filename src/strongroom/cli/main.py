@@ -30,6 +30,7 @@ VERBS: Final = {
     "diff": ("strongroom.cli.verbs.diff", "Compare two snapshots, or one with the disk."),
     "dump": ("strongroom.cli.verbs.dump", "Print one file of a snapshot."),
     "restore": ("strongroom.cli.verbs.restore", "Bring back a snapshot, or a part of it."),
+    "recover": ("strongroom.cli.verbs.recover", "Bring a PostgreSQL cluster to a moment."),
     "verify": ("strongroom.cli.verbs.verify", "Check that everything can be read back."),
     "stats": ("strongroom.cli.verbs.stats", "Say how much room the snapshots take."),
     "tag": ("strongroom.cli.verbs.tag", "Change the tags of snapshots."),
@@ -42,6 +43,7 @@ VERBS: Final = {
     "repair": ("strongroom.cli.verbs.repair", "Make good what is damaged."),
     "export": ("strongroom.cli.verbs.export", "Write a snapshot into a portable archive."),
     "import": ("strongroom.cli.verbs.import_", "Make a snapshot of a portable archive."),
+    "wal": ("strongroom.cli.verbs.wal", "Archive and hand out PostgreSQL's write-ahead log."),
     "archive": ("strongroom.cli.verbs.archive", "Make and restore portable archives."),
     "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
@@ -58,6 +60,7 @@ VERBS: Final = {
         "Show a backup, a loss and a restore, in a folder of its own.",
     ),
 }
+_ENTRY: Final = "strongroom.cli.entry"
 _CRASH: Final = "strongroom.cli.crash"
 _COMPLETION: Final = "strongroom.cli.completion"
 _COMPLETE: Final = "_STRONGROOM_COMPLETE"  # set by what 'strongroom completion' prints
@@ -132,12 +135,15 @@ def strongroom() -> None:
     """Run a verb."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; never raises."""
+def main(arguments: Sequence[str] | None = None, *, stopped: int | None = None) -> int:
+    """Run the command line and return its exit code; never raises.
+
+    ``stopped``: the exit code when somebody asks twice to stop; None: that of the signal.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     _open_standard_streams()
     quiet_libraries()
-    stopping = Stopping()
+    stopping = Stopping(stopped)
     failure: BaseException | None = None
     code = 0
     try:
@@ -160,7 +166,8 @@ def _run(arguments: list[str]) -> int:
     if instruction is not None:
         return cast(int, load(_COMPLETION).complete(strongroom, instruction))
     with strongroom.make_context("strongroom", arguments.copy()) as context:
-        return strongroom.invoke(context) or 0
+        code = strongroom.invoke(context)
+        return 0 if code is None else code
 
 
 def _told(error: BaseException, arguments: Sequence[str]) -> int:
@@ -192,4 +199,4 @@ def _open_standard_streams() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(load(_ENTRY).run(lambda: main))

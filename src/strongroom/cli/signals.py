@@ -19,15 +19,17 @@ class Stopping:
     that was ignored from the beginning (``nohup``) stays ignored.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, exit_code: int | None = None) -> None:
+        """Take the exit code of the second signal; None: that of a process that it ended."""
         self._asked = False
+        self._exit_code = exit_code
         for number in _WATCHED:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._asked_to)
 
     def _asked_to(self, number: int, _frame: FrameType | None) -> NoReturn:
         if self._asked:
-            os._exit(128 + number)
+            os._exit(128 + number if self._exit_code is None else self._exit_code)
         self._asked = True
         if os.isatty(2):
             os.write(2, b"\nstopping; press again to stop at once\n")

@@ -73,6 +73,8 @@ def _summarise(output: Output, report: VerifyReport) -> None:
         bytes_read=report.bytes_read,
         chunks=report.chunks,
         unreferenced_packs=report.unreferenced_packs,
+        wal_files=report.wal_files,
+        wal_files_read=report.wal_read,
         packs_overdue=report.packs_overdue,
         bytes_overdue=report.bytes_overdue,
         total_duration=round(report.seconds, 6),
@@ -83,9 +85,12 @@ def _summarise(output: Output, report: VerifyReport) -> None:
         if report.packs_read
         else "none of them read"
     )
+    wal = ""
+    if report.wal_files:
+        wal = f"{counted(report.wal_files, 'WAL file')}{' read' if report.wal_read else ''}, "
     checked = (
         f"{counted(report.snapshots, 'snapshot')}, {counted(report.packs, 'pack')}, {read}, "
-        f"in {duration(report.seconds)}"
+        f"{wal}in {duration(report.seconds)}"
     )
     if report.damaged:
         output.wanted(f"{counted(report.damaged, 'damage', 'damages')} found: {checked}")

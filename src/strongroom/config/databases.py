@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from strongroom.config.quantities import parse_seconds
+from strongroom.errors import UsageError
+
 HIGHEST_PORT: Final = 65535
+_OF_DUMPS: Final = (
+    "databases",
+    "role_passwords",
+    "subscriptions",
+    "row_counts",
+    "jobs",
+    "scratch",
+)
 _MOST_JOBS: Final = 64
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -20,6 +31,7 @@ def wrong_in(
     databases = table.get("databases")
     if isinstance(databases, list) and "" in databases:
         yield (*top, "databases"), "none that is empty"
+    yield from _wrong_kinds(top, table)
     connection = table.get("connection")
     if not isinstance(connection, dict):
         return
@@ -32,3 +44,22 @@ def wrong_in(
     password = connection.get("password")
     if isinstance(password, dict) and len(password) != 1:
         yield (*top, "connection", "password"), "give one of file, env and command"
+
+
+def _wrong_kinds(
+    top: tuple[str, ...], table: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    physical, logical = table.get("physical"), table.get("logical")
+    wait = physical.get("wait") if isinstance(physical, dict) else None
+    if isinstance(wait, str):
+        try:
+            parse_seconds(wait, "wait")
+        except UsageError:
+            yield (*top, "physical", "wait"), "a time such as 10m"
+    is_physical = physical is True or isinstance(physical, dict)
+    if logical is False and not is_physical:
+        yield (*top, "logical"), "then nothing is saved: physical = true makes base backups"
+    if is_physical and logical is not True:
+        for key in _OF_DUMPS:
+            if key in table:
+                yield (*top, key), "is for dumps: logical = true makes them too"

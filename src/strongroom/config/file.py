@@ -28,6 +28,7 @@ from strongroom.config.schema import (
     Tables,
     below_source,
     known_keys,
+    meant_key,
     source_table,
 )
 from strongroom.errors import UsageError
@@ -252,8 +253,8 @@ def _checked(path: Path, text: str, read: dict[str, Any]) -> Tables:
             return TypeAdapter(table).validate_json(json.dumps(value, default=str))
         except ValidationError as error:
             for one in error.errors(include_url=False):
-                key = (*top, *map(str, one["loc"]))
-                problems.append((key, _said(key, one["type"], one["msg"], read)))
+                if key := meant_key((*top, *map(str, one["loc"])), one["input"]):
+                    problems.append((key, _said(key, one["type"], one["msg"], read)))
 
     of_sources = _table(read, "sources")
     rest = {key: value for key, value in read.items() if key != "sources" or not of_sources}
@@ -330,7 +331,7 @@ def _said(key: tuple[str, ...], kind: str, message: str, read: dict[str, Any]) -
         of_type = _type_of(_table(read, "sources").get(_source_in(key)))
         near = difflib.get_close_matches(key[-1], known_keys(key[:-1], of_type), n=1)
         return "not a known key" + (f"; did you mean '{near[0]}'?" if near else "")
-    if kind == "literal_error" and key[0] == "sources":
+    if kind == "literal_error" and key[0] == "sources" and key[-1] == "type":
         return f"it should be {' or '.join(map(repr, SOURCE_TYPES))}"
     said = message.removeprefix("Input should be ").replace("a valid ", "a ")
     return f"it should be {_TYPES.get(said, said)}"

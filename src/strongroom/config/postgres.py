@@ -9,7 +9,8 @@ from typing import Any, Final
 from strongroom.config.databases import HIGHEST_PORT
 from strongroom.config.environment import Environment
 from strongroom.config.file import ConfigurationFile, Described
-from strongroom.config.schema import PasswordTable, PostgresTable
+from strongroom.config.quantities import parse_seconds
+from strongroom.config.schema import PasswordTable, PhysicalTable, PostgresTable
 from strongroom.config.values import Level, Value
 from strongroom.errors import UsageError
 
@@ -30,12 +31,24 @@ class PasswordSetting:
     setting: Value[str]
 
 
+@dataclass(frozen=True, slots=True)
+class PhysicalSettings:
+    """How base backups are made. ``with_wal``: with the WAL that they need in them.
+
+    Else it must come into the archive, for which a backup waits so many seconds.
+    """
+
+    with_wal: bool = True
+    wait: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresSettings:
     """A source of databases; empty is what libpq or the service file says.
 
-    ``databases``: those that are saved; empty: ``database`` if that is named, else all.
-    ``warnings``: what to tell whoever uses it.
+    ``logical``: dumps are made; ``physical``: how base backups are, if they are. ``databases``:
+    those that are dumped; empty: ``database`` if that is named, else all. ``warnings``: what to
+    tell whoever uses it.
     """
 
     name: str
@@ -46,6 +59,8 @@ class PostgresSettings:
     service: str = ""
     sslmode: str = ""
     password: PasswordSetting | None = None
+    logical: bool = True
+    physical: PhysicalSettings | None = None
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
@@ -89,6 +104,8 @@ def _settings(
         service=to.service,
         sslmode=to.sslmode,
         password=_password(one, to.password, file, environment),
+        logical=not table.physical if table.logical is None else table.logical,
+        physical=_physical(table.physical),
         databases=table.databases,
         role_passwords=table.role_passwords,
         jobs=table.jobs,
@@ -97,6 +114,12 @@ def _settings(
         programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
         scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
     )
+
+
+def _physical(said: bool | PhysicalTable) -> PhysicalSettings | None:  # noqa: FBT001 - a setting
+    if isinstance(said, PhysicalTable):
+        return PhysicalSettings(said.wal == "included", parse_seconds(said.wait, "wait"))
+    return PhysicalSettings() if said else None
 
 
 def _password(

@@ -66,6 +66,16 @@ class ConnectionTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PhysicalTable:
+    """``physical`` of a source of databases, where ``true`` does not say enough."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    wal: Literal["included", "archive"] = "included"
+    wait: str = "10m"
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresTable:
     """``[sources.NAME]`` with ``type = "postgres"``."""
 
@@ -73,6 +83,8 @@ class PostgresTable:
 
     type: Literal["postgres"]
     connection: ConnectionTable = field(default_factory=ConnectionTable)
+    logical: bool | None = None
+    physical: bool | PhysicalTable = False
     databases: tuple[str, ...] = ()
     role_passwords: bool | None = None
     jobs: int = 2
@@ -194,6 +206,7 @@ _TABLES: Final[Mapping[tuple[str, ...], type[Any]]] = {
 _OF_A_SOURCE: Final[Mapping[tuple[str, ...], type[Any]]] = {
     ("connection",): ConnectionTable,
     ("connection", "password"): PasswordTable,
+    ("physical",): PhysicalTable,
 }
 
 
@@ -228,3 +241,14 @@ def _begins(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return len(start) == len(pattern) and all(
         wanted in {"*", name} for wanted, name in zip(pattern, start, strict=True)
     )
+
+
+_EITHER: Final = ("bool", PhysicalTable.__name__)  # what may be true, or a table
+
+
+def meant_key(key: tuple[str, ...], given: object) -> tuple[str, ...]:
+    """Return the key that an error is about; none if it is about the other way to write a value."""
+    is_other = key[-1] == "bool" and isinstance(given, dict)  # a table was meant
+    if is_other or key[-1] in _EITHER[1:]:  # or none: the error about true and false says enough
+        return ()
+    return tuple(one for one in key if one not in _EITHER)

@@ -112,12 +112,14 @@ class Part(NamedTuple):
     """The next bytes of a file, of which others may be given in between.
 
     ``data`` is good until the next part is asked for. ``entry`` comes with the last part, which may
-    be without bytes, and states how many there were in all.
+    be without bytes, and states how many there were in all. ``block``: the file is cut every so
+    many bytes, as is good for what is rewritten in place; 0: as usual.
     """
 
     path: bytes
     data: Buffer
     entry: Entry | None = None
+    block: int = 0
 
 
 class ArrivingSource(Protocol):

@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
+class Account(NamedTuple):
+    """Whom a child runs as, in which groups; only root can give it another one."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+
 class Finished(NamedTuple):
     """A child that ended: its exit code (negative: the signal), and what it wrote."""
 
@@ -75,10 +84,12 @@ class Spawn(Protocol):
         *,
         seconds: float,
         environment: Mapping[str, str] | None = None,
+        account: Account | None = None,
     ) -> Finished:
         """Run a program without input until it ends, and return what it wrote.
 
-        ``environment`` is all that it sees; None: what we see. ``TimeoutError`` after ``seconds``,
+        ``environment`` is all that it sees; None: what we see. ``account``: whose process it is;
+        None: ours. ``TimeoutError`` after ``seconds``,
         when it has been killed; ``OSError`` if it does not start.
         """
         ...

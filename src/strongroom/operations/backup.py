@@ -64,10 +64,14 @@ class PlannedSource(NamedTuple):
 
 
 class PlannedArrivals(NamedTuple):
-    """A source whose files are being made, and the paths that they will have."""
+    """A source whose files are being made, and the paths that they will have.
+
+    ``position`` gives, when all came, what it says of its moment.
+    """
 
     source: ArrivingSource
     paths: Sequence[bytes]
+    position: Callable[[], bytes] | None = None
 
 
 Planned = PlannedSource | PlannedArrivals
@@ -212,5 +216,6 @@ def _take_arrivals(
     parameters = chunking_of(repository, planned.source.kind)
     arriving = Arriving(session, parameters, around.sink)
     record = arriving.run(planned.source)
-    record = msgspec.structs.replace(record, paths=tuple(planned.paths))
+    position = planned.position() if planned.position is not None else b""
+    record = msgspec.structs.replace(record, paths=tuple(planned.paths), position=position)
     return Captured(record, arriving.tally)

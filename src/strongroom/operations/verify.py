@@ -134,7 +134,8 @@ def verify_and_note(
     read_data: bool,
 ) -> Verified:
     """As ``verify``; with a full key it is noted in the repository which packs were read."""
-    check = _checked(repository, choice or (all_packs if read_data else no_packs), only)
+    packs = choice or (all_packs if read_data else no_packs)
+    check = _checked(repository, packs, only, read_wal=read_data and choice is None)
     if not repository.keyring.is_full:
         return Verified(check.result, "the key only reads")
     if not check.read:
@@ -146,7 +147,9 @@ def verify_and_note(
     return Verified(check.result, "")
 
 
-def _checked(repository: Repository, packs: PackChoice, only: ListedSnapshot | None) -> Check:
+def _checked(
+    repository: Repository, packs: PackChoice, only: ListedSnapshot | None, *, read_wal: bool
+) -> Check:
     """Check; what is missing because a collector removed it meanwhile is no damage.
 
     Then all is looked at again.
@@ -154,13 +157,13 @@ def _checked(repository: Repository, packs: PackChoice, only: ListedSnapshot | N
     killed = _killed(repository)
     for _ in range(_TRIES):
         check, before = Check(repository), killed
-        result = check.run(packs, only)
+        result = check.run(packs, only, read_wal=read_wal)
         killed = _killed(repository) if result.damage else before
         if killed == before:
             return check
         repository.around.sink(Notice("a collector removed something meanwhile: looking again"))
     check = Check(repository)
-    check.run(packs, only)
+    check.run(packs, only, read_wal=read_wal)
     return check
 
 

@@ -59,7 +59,7 @@ class Connection:
             "connect_timeout": str(_SECONDS_TO_CONNECT),
             "application_name": "strongroom",
         }
-        return " ".join(f"{key}={_quoted(value)}" for key, value in said.items() if value)
+        return key_values({key: value for key, value in said.items() if value})
 
     def password_file(self) -> bytes | None:
         """Return what a password file for this connection holds; None without a password."""
@@ -89,6 +89,11 @@ def client_environment(ours: Mapping[str, str], password_file: str | None) -> di
     if password_file is not None:
         environment["PGPASSFILE"] = password_file
     return environment
+
+
+def key_values(said: Mapping[str, str]) -> str:
+    """Return a connection string, whatever characters are in the values."""
+    return " ".join(f"{key}={_quoted(value)}" for key, value in said.items())
 
 
 def _quoted(value: str) -> str:

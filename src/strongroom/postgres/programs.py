@@ -25,7 +25,8 @@ _PLACES: Final = (
 )
 _VERSIONED: Final = re.compile(r"([0-9]{2,3}|pgsql-[0-9]+|postgresql@[0-9]+)")
 _WRAPPER: Final = "pg_wrapper"  # Debian's, which chooses by the clusters of this machine
-_NEEDED: Final = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+CLIENT: Final = ("pg_dump", "pg_dumpall", "pg_restore", "psql")
+SERVER: Final = ("postgres", "pg_ctl", "psql")
 _VERSION: Final = re.compile(rb"\(PostgreSQL\) ([0-9]+)([^\s]*)")
 _MINOR: Final = re.compile(r"[0-9]+\.([0-9]+)")
 _SECONDS: Final = 30.0
@@ -64,15 +65,18 @@ def find_programs(
     named: Sequence[Path],
     search_path: str,
     environment: Mapping[str, str] | None = None,
+    *,
+    needed: Sequence[str] = CLIENT,
 ) -> list[Programs]:
     """Return every version that is there, oldest first; folders that a person named come alone.
 
-    ``environment`` is all that they see when they are asked what they are; None: what we see.
+    ``environment`` is all that they see when they are asked what they are; None: what we see. A
+    version is there if all that are ``needed`` are; the first says which it is.
     """
     folders: Iterable[Path] = named or [*_usual(), *_of_path(search_path)]
     found: dict[int, Programs] = {}
     for folder in dict.fromkeys(folders):
-        programs = _programs_in(spawn, folder, environment)
+        programs = _programs_in(spawn, folder, environment, needed)
         if programs is not None:
             found.setdefault(programs.major, programs)
     return [found[major] for major in sorted(found)]
@@ -135,12 +139,12 @@ def _of_path(search_path: str) -> Iterator[Path]:
 
 
 def _programs_in(
-    spawn: Spawn, folder: Path, environment: Mapping[str, str] | None
+    spawn: Spawn, folder: Path, environment: Mapping[str, str] | None, needed: Sequence[str]
 ) -> Programs | None:
-    if not all(os.access(folder / name, os.X_OK) for name in _NEEDED):
+    if not all(os.access(folder / name, os.X_OK) for name in needed):
         return None
     try:
-        command = [str(folder / "pg_dump"), "--version"]
+        command = [str(folder / needed[0]), "--version"]
         done = spawn.run(command, seconds=_SECONDS, environment=environment)
     except OSError:  # also TimeoutError: a program that does not say what it is, is none
         return None

@@ -21,6 +21,7 @@ from strongroom.repository.session import BackupSession
 from strongroom.repository.spool import Spool, Spooled
 from strongroom.repository.streaming import InPieces, Streaming
 from strongroom.repository.tally import Tally, source_record
+from strongroom.repository.tree import TreeWriter
 
 
 class Arriving:
@@ -54,19 +55,27 @@ class Arriving:
         self._streaming.chunks.flush()
         tree = self._session.writer.new_tree()
         for spooled in self._spool.sorted():
-            tree.add(spooled.entry)
+            self._add(tree, spooled.entry)
             self._session.beat()
         names = (source.name, source.kind)
         return source_record(self.tally, names, tree.finish(), self._streaming)
 
+    @staticmethod
+    def _add(tree: TreeWriter, entry: Entry) -> None:
+        try:
+            tree.add(entry)
+        except ValueError as error:  # what came twice, or has a name that no file has
+            shown = entry.path.decode("utf-8", "backslashreplace")
+            raise StrongroomError(f"{shown} cannot be saved: {error}") from error
+
     def _take(self, part: Part) -> None:
-        path, data, entry = part
+        path, data, entry, block = part
         saving = self._open.get(path)
         if saving is None:
-            if entry is not None and len(data) < self._whole_below:
+            if entry is not None and len(data) < (block or self._whole_below):
                 self._end(self._whole(entry, bytes(data)), len(data))
                 return
-            saving = self._open[path] = self._streaming.begin()
+            saving = self._open[path] = self._streaming.begin(block)
         saving.add(data)
         if entry is None:
             self._advance(0, len(data), path)

@@ -41,6 +41,7 @@ from strongroom.repository.standing import voids_of
 from strongroom.repository.tags import additions
 from strongroom.repository.treecheck import TreeCheck
 from strongroom.repository.voids import void_segments
+from strongroom.repository.walcheck import check_wal_objects
 
 _BYTES_AHEAD: Final = 128 << 20  # of packs
 _KNOWN: Final = (
@@ -53,6 +54,7 @@ _KNOWN: Final = (
     layout.ORDERS,
     layout.GC,
     layout.LEDGER,
+    layout.WAL,
 )
 
 
@@ -75,8 +77,14 @@ class Check:
         self._void: frozenset[bytes] = frozenset()
         self._decompressor = Decompressor()
 
-    def run(self, choose: PackChoice, only: ListedSnapshot | None = None) -> CheckResult:
-        """Check everything; of the packs, read those that ``choose`` names.
+    def run(
+        self,
+        choose: PackChoice,
+        only: ListedSnapshot | None = None,
+        *,
+        read_wal: bool = False,
+    ) -> CheckResult:
+        """Check everything; of the packs, read those that ``choose`` names, and WAL if asked to.
 
         With ``only``, trees of that one snapshot.
         """
@@ -91,6 +99,7 @@ class Check:
         chosen = choose(sorted(self._listed.items()))
         sink(PhaseBegan("read data", len(chosen), sum(self._listed[pack] for pack in chosen)))
         self._read_packs(chosen)
+        self._wal(read_data=read_wal)
         wanted = [only] if only is not None else snapshots
         sink(PhaseBegan("check snapshots", len(wanted)))
         self._trees(wanted)
@@ -331,6 +340,20 @@ class Check:
         if listed != frames:
             msg = f"{key} holds other chunks than the index lists"
             raise DamageError(msg)
+
+    # -- write-ahead log
+
+    def _wal(self, *, read_data: bool) -> None:
+        self._repository.around.sink(PhaseBegan("check WAL"))
+        counts = check_wal_objects(
+            self._repository,
+            lambda one: self.result.damaged(one.key, one.text, missing=one.missing),
+            lambda key: self.result.note(key, "no WAL file; ignored"),
+            read_data=read_data,
+        )
+        self.result.wal_files = counts.files
+        self.result.wal_read = counts.read
+        self.result.bytes_read += counts.bytes_read
 
     # -- trees
 

@@ -41,6 +41,7 @@ class Kind(enum.IntEnum):
     LEDGER = 12
     UNIT = 13
     AGENT = 14
+    WAL_SOURCE = 15
 
 
 MAX_OBJECT: Final = padme(_HEADER.size + MAX_BODY + SIGNATURE_SIZE)

@@ -42,6 +42,8 @@ class CheckResult:
     bytes_read: int = 0
     chunks: int = 0
     unreferenced_packs: int = 0
+    wal_files: int = 0
+    wal_read: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     @property

@@ -68,6 +68,26 @@ class DomainKeys:
         self.data_hasher: Hasher = chunk_hasher(derive(secret, "chunk ids data"))
         self.tree_hasher: Hasher = chunk_hasher(derive(secret, "chunk ids tree"))
 
+    def wal_hasher(self, system_id: int) -> Hasher:
+        """Return what tells the WAL files of a cluster from each other."""
+        return chunk_hasher(derive(self.secret, "wal", system_id.to_bytes(8)))
+
+    def wal_source_id(self, name: bytes) -> bytes:
+        """Return the id that a source has in keys: who lists a store learns no names."""
+        return derive(self.secret, "wal source", name, length=ID_SIZE)
+
+    def wal_source_key(self, key: str, salt: bytes) -> tuple[bytes, bytes]:
+        """Key and commitment of the name of a source in the object at ``key``."""
+        okm = derive(
+            self.secret,
+            "wal source name",
+            self.repository_id,
+            key.encode(),
+            salt,
+            length=2 * KEY_SIZE,
+        )
+        return okm[:KEY_SIZE], okm[KEY_SIZE:]
+
     def __repr__(self) -> str:
         """Show no secret."""
         return f"<DomainKeys {self.domain_id.hex()}>"
@@ -83,6 +103,11 @@ class SessionSecret:
     def pack_key(self, header: bytes, salt: bytes) -> tuple[bytes, bytes]:
         """Key and commitment of a pack whose header begins with these 44 bytes."""
         okm = derive(self._secret, "pack", header, salt, length=2 * KEY_SIZE)
+        return okm[:KEY_SIZE], okm[KEY_SIZE:]
+
+    def wal_key(self, header: bytes, key: str, salt: bytes) -> tuple[bytes, bytes]:
+        """Key and commitment of the WAL object at ``key`` whose header begins with these bytes."""
+        okm = derive(self._secret, "wal", header, key.encode(), salt, length=2 * KEY_SIZE)
         return okm[:KEY_SIZE], okm[KEY_SIZE:]
 
     def commit_key(self, key: str, salt: bytes) -> tuple[bytes, bytes]:

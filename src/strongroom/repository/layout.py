@@ -15,6 +15,7 @@ COMMITS: Final = "commits/"
 ORDERS: Final = "orders/"
 GC: Final = "gc/"
 LEDGER: Final = "ledger/"
+WAL: Final = "wal/"
 
 ID_SIZE: Final = 16
 HASH_SIZE: Final = 32
@@ -24,6 +25,12 @@ _SESSION = re.compile(r"sessions/([0-9a-f]{32})/([0-9a-f]{32})(?:\.([1-9][0-9]*)
 _PACK = re.compile(r"packs/([0-9a-f]{2})/([0-9a-f]{64})")
 _INDEX = re.compile(r"index/([0-9a-f]{64})")
 _RUN = re.compile(r"gc/([0-9]{8})/(tombs|waits|kills|done)")
+_WAL = re.compile(
+    r"wal/([0-9a-f]{32})/([1-9][0-9]{0,19})/([0-9a-f]{8})/"
+    r"(\3(?:\.history|[0-9a-f]{16}(?:\.partial\.[1-9][0-9]{0,8}|\.[0-9a-f]{8}\.backup)?))"
+)
+_WAL_SOURCE = re.compile(r"wal/([0-9a-f]{32})/sources/([0-9a-f]{32})\.([1-9][0-9]{0,8})")
+_MAX_SYSTEM_ID: Final = (1 << 64) - 1
 _ID = re.compile(r"(?:slots|writers|orders|ledger)/([0-9a-f]{32})")
 
 
@@ -71,6 +78,50 @@ def ledger(ledger_id: bytes) -> str:
 def run_object(number: int, part: str) -> str:
     """Key of one object of a collector run."""
     return f"{GC}{number:08d}/{part}"
+
+
+def wal_folder(domain_id: bytes, system_id: int, timeline: int | None = None) -> str:
+    """Prefix of the WAL files of a cluster, or of one of its timelines."""
+    prefix = f"{WAL}{domain_id.hex()}/{system_id}/"
+    return prefix if timeline is None else f"{prefix}{timeline:08x}/"
+
+
+def wal_file(domain_id: bytes, system_id: int, name: str, generation: int = 0) -> str:
+    """Key of the WAL file that PostgreSQL calls so; ``generation``: of a partial one, from 1."""
+    suffix = f".{generation}" if generation else ""
+    return f"{WAL}{domain_id.hex()}/{system_id}/{name[:8].lower()}/{name.lower()}{suffix}"
+
+
+def wal_source(domain_id: bytes, source_id: bytes, number: int) -> str:
+    """Key of what says which cluster a source is."""
+    return f"{WAL}{domain_id.hex()}/sources/{source_id.hex()}.{number}"
+
+
+def wal_sources(domain_id: bytes) -> str:
+    """Prefix of what says which cluster a source is."""
+    return f"{WAL}{domain_id.hex()}/sources/"
+
+
+def wal_ids(key: str) -> tuple[bytes, int, str, int] | None:
+    """(domain id, system id, PostgreSQL's name, generation or 0) of a WAL file; None: not one."""
+    match = _WAL.fullmatch(key)
+    if match is None or int(match[2]) > _MAX_SYSTEM_ID:
+        return None
+    name, _, generation = match[4].partition(".partial.")
+    stem, dot, suffix = name.partition(".")
+    if generation:
+        text = f"{name.upper()}.partial"
+    elif suffix.endswith("backup"):
+        text = f"{stem.upper()}.{suffix[:8].upper()}.backup"
+    else:
+        text = stem.upper() + dot + suffix
+    return bytes.fromhex(match[1]), int(match[2]), text, int(generation or 0)
+
+
+def wal_source_ids(key: str) -> tuple[bytes, bytes, int] | None:
+    """(domain id, source id, number) of what says which cluster a source is; None: not one."""
+    match = _WAL_SOURCE.fullmatch(key)
+    return (bytes.fromhex(match[1]), bytes.fromhex(match[2]), int(match[3])) if match else None
 
 
 def commit_ids(key: str) -> tuple[bytes, bytes] | None:

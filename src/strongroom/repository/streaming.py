@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from strongroom.chunking.cutter import ChunkerParameters, Cutting, FastCdc, cut_stream
+from strongroom.chunking.cutter import ChunkerParameters, Cutting, FastCdc, Fixed, cut_stream
 from strongroom.model.entry import HOLE
 from strongroom.model.fs import Buffer
 from strongroom.model.snapshot import Stream
@@ -86,9 +86,12 @@ class Streaming:
         self._parameters = parameters
         self.chunks = Chunks(session)
 
-    def begin(self) -> InPieces:
-        """Begin a file whose bytes come in pieces."""
-        cutting = Cutting(FastCdc(self._parameters), self._parameters.whole_below)
+    def begin(self, block: int = 0) -> InPieces:
+        """Begin a file whose bytes come in pieces; with a ``block`` it is cut every so many."""
+        if block:
+            cutting = Cutting(Fixed(block), block, 4 * block)
+        else:
+            cutting = Cutting(FastCdc(self._parameters), self._parameters.whole_below)
         return InPieces(self.chunks, self._writer.new_content(), cutting)
 
     def save(self, content: Content, tell: Callable[[int], object]) -> Saved:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from strongroom.clock import SystemClock
-from strongroom.model.spawn import Finished
+from strongroom.model.spawn import Account, Finished
 
 _PATIENCE: Final = 60.0  # seconds to end in order
 _AT_LEAST: Final = 5.0  # seconds; what a machine does not bury is there for ever
@@ -168,8 +168,10 @@ class SystemSpawn:
         *,
         seconds: float,
         environment: Mapping[str, str] | None = None,
+        account: Account | None = None,
     ) -> Finished:
         """See ``Spawn``."""
+        uid, gid, groups, home = account or (None, None, None, None)
         try:
             done = subprocess.run(
                 list(command),
@@ -178,6 +180,10 @@ class SystemSpawn:
                 check=False,
                 timeout=seconds,
                 env=None if environment is None else dict(environment),
+                user=uid,
+                group=gid,
+                extra_groups=groups,
+                cwd=home and "/",
             )
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"did not end within {seconds:.0f} seconds") from error

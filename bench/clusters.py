@@ -1,0 +1,157 @@
+"""Base backups beside those of pgBackRest: one server, the same days, in turn."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bench.files import Run, head, timed
+from tests.postgres.cluster_kit import cluster_of, configure, port_of
+from tests.support.other_user import NOBODY
+from tests.support.wal_server import Place, Server, as_nobody
+
+_SCALE: Final = 60
+_STEPS: Final = ("first", "at once again", "after 1 %", "after 1 % spread", "restore")
+_TITLE: Final = """# Base backups: speed and size
+
+Made by `./run bench clusters`: medians of {rounds} rounds, the programs in turn within each round,
+on one PostgreSQL 15 server with pgbench's tables ({size} MB) that does nothing else. pgBackRest
+makes a full backup and then differential ones, with its defaults (gzip 6, one process) and as its
+documentation recommends (zstd 3, two processes). Every backup of strongroom is a full one that
+stands alone. Before the third backup the balances of one percent of the accounts are changed in a
+stretch, before the fourth those of every hundredth account, each followed by a checkpoint. What is
+restored is the last backup, into a new folder. Seconds are wall time; `stored` is what the
+repository grew by, in MB; peak memory is that of the largest process.
+"""
+
+
+class _Maker(NamedTuple):
+    """A way to make base backups: commands, with ``{top}`` and ``{out}``; ``stores``: where."""
+
+    name: str
+    prepare: str
+    first: str
+    later: str
+    restore: str
+    stores: str
+
+
+def _pgbackrest(name: str, options: str) -> _Maker:
+    processes = " ".join(word for word in options.split() if "process-max" in word)
+    run = f"pgbackrest --config={{top}}/pgbackrest.conf --stanza=x --repo1-path={{top}}/{name}"
+    return _Maker(
+        f"pgBackRest, {name}",
+        f"{run} stanza-create",
+        f"{run} {options} --type=full --start-fast --no-archive-check backup",
+        f"{run} {options} --type=diff --start-fast --no-archive-check backup",
+        f"mkdir -m 700 {{out}} && {run} {processes} --pg1-path={{out}} --type=none restore",
+        f"{name}/backup",
+    )
+
+
+_MAKERS: Final = (
+    _Maker(
+        "strongroom",
+        "true",
+        "{top}/strongroom -q backup db",
+        "{top}/strongroom -q backup db",
+        "{top}/strongroom -q restore latest:/cluster/db/data --to {out} --no-owner",
+        "repository",
+    ),
+    _pgbackrest("defaults", ""),
+    _pgbackrest("zstd", "--compress-type=zst --compress-level=3 --process-max=2"),
+)
+_AS_SERVER: Final = (
+    f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups" if os.geteuid() == 0 else ""
+)
+_CHANGES: Final = {
+    "after 1 %": "aid BETWEEN 1000000 AND 1060000",
+    "after 1 % spread": "aid % 100 = 7",
+}
+
+
+def run(*, rounds: int) -> str:
+    """Measure and return the page."""
+    found: dict[str, list[dict[str, tuple[Run, int]]]] = {maker.name: [] for maker in _MAKERS}
+    size = 0
+    for _ in range(rounds):
+        settings = "shared_buffers = 128MB\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n"
+        with cluster_of(15, settings) as (place, server):
+            size = _begin(place, server)
+            done: dict[str, dict[str, tuple[Run, int]]] = {maker.name: {} for maker in _MAKERS}
+            for step in _STEPS:
+                if step in _CHANGES:
+                    where = _CHANGES[step]
+                    server.sql(f"UPDATE pgbench_accounts SET abalance = aid % 1000 WHERE {where}")  # noqa: S608 - ours
+                    server.sql("CHECKPOINT")
+                for maker in _MAKERS:
+                    done[maker.name][step] = _timed(place, maker, step)
+            for name, one in done.items():
+                found[name].append(one)
+    return _page(found, size, rounds)
+
+
+def _begin(place: Place, server: Server) -> int:
+    """Fill the server and prepare the programs; its size in MB."""
+    server.pgbench("-i", "-s", str(_SCALE), "-q")
+    server.sql("VACUUM FREEZE; CHECKPOINT")
+    (place.top / "pgbackrest.conf").write_text(
+        f"[global]\nlog-path={place.top}/log\nlock-path={place.top}/lock\n"
+        f"spool-path={place.top}/spool\nlog-level-console=error\nlog-level-file=off\n"
+        f"[x]\npg1-path={server.data}\npg1-port={port_of(server)}\n"
+        f"pg1-socket-path={place.top}\npg1-user=postgres\n"
+    )
+    configure(place, server)
+    for maker in _MAKERS:
+        _shell(place, maker.prepare)
+    return (_size(server.data) - _size(server.wal)) // 1_000_000
+
+
+def _timed(place: Place, maker: _Maker, step: str) -> tuple[Run, int]:
+    out = place.top / "out"
+    command = {"first": maker.first, "restore": maker.restore}.get(step, maker.later)
+    before = _size(place.top / maker.stores)
+    words = f"cd {{top}} && HOME={{top}} {_AS_SERVER} /bin/sh -c '{command}'"
+    measured = timed(words, {"top": place.top, "out": out})
+    shutil.rmtree(out, ignore_errors=True)
+    return measured, _size(place.top / maker.stores) - before
+
+
+def _shell(place: Place, command: str) -> None:
+    subprocess.run(
+        ["/bin/sh", "-c", command.format(top=place.top, out="")],
+        check=True,
+        **as_nobody(place.top),
+    )
+
+
+def _versions() -> str:
+    done = subprocess.run(["pgbackrest", "version"], capture_output=True, text=True, check=True)
+    return f"- {done.stdout.strip()}"
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _page(found: dict[str, list[dict[str, tuple[Run, int]]]], size: int, rounds: int) -> str:
+    lines = [_TITLE.format(rounds=rounds, size=size), head([]), _versions(), ""]
+    lines.append(
+        "| program | "
+        + " | ".join(f"{s}: s | stored" for s in _STEPS[:-1])
+        + " | restore: s | peak MB |"
+    )
+    lines.append("|---" * (2 * len(_STEPS) + 1) + "|")
+    for name, done in found.items():
+        cells = [name]
+        for step in _STEPS:
+            cells.append(f"{statistics.median(one[step][0].wall for one in done):.1f}")
+            if step != "restore":
+                cells.append(f"{statistics.median(one[step][1] for one in done) / 1e6:.1f}")
+        peak = max(one[step][0].peak for one in done for step in _STEPS)
+        lines.append("| " + " | ".join([*cells, f"{peak:.0f}"]) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,96 @@
+"""Look at the WAL of the repository that the settings name, as a person or a monitor does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from strongroom.app.machine import Run
+from strongroom.app.opening import opened_repository
+from strongroom.app.wal import source_of
+from strongroom.errors import StoreError, UsageError
+from strongroom.operations.clusters import base_backups
+from strongroom.operations.retention import store_time_ns
+from strongroom.operations.wal.reach import Reach, reach_of
+from strongroom.operations.wal.survey import Checked, ClusterWal, check, survey
+from strongroom.postgres.wal.names import is_segment_size
+from strongroom.postgres.wal.pages import Cluster
+from strongroom.repository.repository import Repository
+from strongroom.repository.wal import archive_of
+from strongroom.repository.walsources import WalSource, WalSources
+
+__all__ = ["Checked", "ClusterWal", "Reach", "StatusReport", "VerifyReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The clusters, and what time it is by the store's clock.
+
+    ``reaches``: of each system id the base backups, and how far they can be recovered; an agent
+    sees none.
+    """
+
+    clusters: Sequence[ClusterWal]
+    now_ns: int
+    reaches: Mapping[int, Sequence[Reach]]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was read of each cluster."""
+
+    checked: Sequence[tuple[ClusterWal, Checked]]
+    seconds: float
+
+
+def wal_status(run: Run, source: str | None) -> StatusReport:
+    """Look at the WAL of all clusters, or of one source."""
+    with opened_repository(run) as opened:
+        repository = opened.repository
+        found = survey(archive_of(repository), WalSources(repository), source)
+        try:
+            now_ns = store_time_ns(repository)
+        except StoreError:  # a store that may only be read need not tell its time
+            now_ns = run.machine.clock.now_ns()
+        return StatusReport(found, now_ns, _reaches(repository, found))
+
+
+def _reaches(repository: Repository, found: Sequence[ClusterWal]) -> dict[int, list[Reach]]:
+    if repository.keyring.only_domain is not None:
+        return {}
+    snapshots = repository.snapshots()
+    return {
+        one.cluster.system_id: [
+            reach
+            for name in one.sources
+            for reach in reach_of(one.extent, base_backups(snapshots, name), one.cluster.system_id)
+        ]
+        for one in found
+    }
+
+
+def wal_verify(run: Run, source: str | None, first: str | None, last: str | None) -> VerifyReport:
+    """Read the WAL of all clusters, or of one source, or of it what lies between two names."""
+    if (first or last) and source is None:
+        raise UsageError(
+            "--from and --to are of one source", hint="Name it: wal verify db --from …"
+        )
+    began = run.machine.clock.elapsed()
+    with opened_repository(run) as opened:
+        repository = opened.repository
+        repository.keyring.require_reader()
+        found = survey(archive_of(repository), WalSources(repository), source)
+        checked = [(one, check(repository, one, first, last)) for one in found]
+    return VerifyReport(checked, run.machine.clock.elapsed() - began)
+
+
+def accept_cluster(run: Run, source: str | None, system_id: int, segment_size: int) -> WalSource:
+    """Say that a source is another cluster from now on."""
+    if not is_segment_size(segment_size):
+        raise UsageError(
+            f"segments have no {segment_size} bytes",
+            hint="'SHOW wal_segment_size' says how many: a power of two from 1M to 1G.",
+        )
+    name = source_of(run, source)
+    with opened_repository(run) as opened:
+        return WalSources(opened.repository).replace(name, Cluster(system_id, segment_size))

@@ -1,0 +1,1 @@
+"""Archiving write-ahead log, and handing it out again."""

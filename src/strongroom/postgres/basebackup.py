@@ -1,0 +1,136 @@
+"""``BASE_BACKUP`` as it comes over the wire, in the form that PostgreSQL 15 and newer send.
+
+Protocol: PostgreSQL manual, "Streaming Replication Protocol". First where it begins and timeline;
+then a row for each tablespace (object id, folder, KiB), the data directory itself last and without
+an id; then one COPY whose messages begin with a letter: ``n`` a new archive (name and folder, each
+ended by NUL), ``m`` the manifest, ``d`` bytes of what began last, ``p`` progress; then where it
+ends. Pages whose checksum is wrong are warnings on the way, and an error after all of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from strongroom.errors import SourceError, StrongroomError
+from strongroom.postgres.names import literal
+from strongroom.postgres.wal.names import parse_lsn
+from strongroom.postgres.wire import Row, ServerError, Wire, rows_of
+
+_CORRUPTED: Final = "XX001"
+_A_KIB: Final = 1024
+
+
+class Tablespace(NamedTuple):
+    """A tablespace; the data directory itself has the id 0. ``size`` in bytes, estimated."""
+
+    oid: int
+    location: str
+    size: int
+
+
+class Began(NamedTuple):
+    """Where a backup begins, and what it consists of."""
+
+    lsn: int
+    timeline: int
+    tablespaces: tuple[Tablespace, ...]
+
+
+class Part(NamedTuple):
+    """An archive of a tablespace, or the manifest; ``oid`` as above."""
+
+    oid: int
+    is_manifest: bool
+
+
+class Ended(NamedTuple):
+    """Where a backup ends. ``corrupt``: what the server said of damaged pages, if it did."""
+
+    lsn: int
+    timeline: int
+    corrupt: str
+
+
+class BackupStream:
+    """One base backup on a replication connection; used from the beginning to the end, once."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._next: bytes | None = None
+        self._oids: dict[str, int] = {}
+
+    def begin(self, label: str, *, with_wal: bool) -> Began:
+        """Ask for the backup, and wait until the server has begun it."""
+        wal = "true" if with_wal else "false"
+        self._wire.send(
+            f"BASE_BACKUP (LABEL {literal(label)}, CHECKPOINT 'fast', TABLESPACE_MAP true, "
+            f"WAL {wal}, WAIT false, PROGRESS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'SHA256')"
+        )
+        ((lsn, timeline),) = self._rows()
+        tablespaces = tuple(
+            Tablespace(int(oid or 0), location or "", int(size or 0) * _A_KIB)
+            for oid, location, size in self._rows()
+        )
+        self._oids = {one.location: one.oid for one in tablespaces}
+        result = self._wire.result()
+        error = None if result is None else self._wire.error_of(result)
+        if error is not None:
+            raise error
+        self._next = self._wire.copied()
+        return Began(_lsn(lsn), int(timeline or 0), tablespaces)
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what comes, each to be read before the next one."""
+        while (message := self._next) is not None:
+            kind = message[:1]
+            self._next = self._wire.copied()
+            if kind == b"m":
+                yield Part(0, is_manifest=True)
+            elif kind == b"n":
+                _, location, _ = message[1:].split(b"\0", 2)
+                shown = location.decode("utf-8", "surrogateescape")
+                if shown not in self._oids:
+                    raise SourceError(f"the server sent a tablespace in {shown!r} that it has not")
+                yield Part(self._oids[shown], is_manifest=False)
+            elif kind != b"p":
+                raise SourceError(f"the server sent a message that makes no sense here: {kind!r}")
+
+    def read(self) -> bytes:
+        """Return the next bytes of the part that came last, none at its end."""
+        while (message := self._next) is not None and message[:1] in b"dp":
+            self._next = self._wire.copied()
+            if message[:1] == b"d" and len(message) > 1:
+                return message[1:]
+        return b""
+
+    def end(self) -> Ended:
+        """Return where it ends; a ``StrongroomError`` if it failed."""
+        rows: list[Row] = []
+        failure: ServerError | None = None
+        while (result := self._wire.result()) is not None:
+            failure = self._wire.error_of(result) or failure
+            rows += rows_of(result)
+        is_whole = len(rows) == 1 and len(rows[0]) == 2  # noqa: PLR2004 - place and timeline
+        if failure is not None and not (is_whole and failure.state == _CORRUPTED):
+            raise failure
+        if not is_whole:
+            raise StrongroomError("the server ended the backup without saying where it ends")
+        corrupt = failure.message if failure is not None else ""
+        return Ended(_lsn(rows[0][0]), int(rows[0][1] or 0), corrupt)
+
+    def _rows(self) -> list[Row]:
+        result = self._wire.result()
+        if result is None:
+            raise self._wire.lost()
+        error = self._wire.error_of(result)
+        if error is not None:
+            raise error
+        return list(rows_of(result))
+
+
+def _lsn(text: str | None) -> int:
+    lsn = parse_lsn(text or "")
+    if lsn is None:
+        raise SourceError(f"the server says that its WAL stands at {text!r}")
+    return lsn

@@ -1,0 +1,1 @@
+"""A data directory of PostgreSQL as the place of a restore."""
