@@ -1,6 +1,6 @@
 """Compression of archives: gzip and zstd on all cores, and what public programs read.
 
-gzip: the stream is cut into blocks of 1 MiB, and each becomes a gzip member of its own, with its
+gzip: the stream is cut into blocks of 2 MiB, and each becomes a gzip member of its own, with its
 own checksum; members one behind the other are one gzip file (RFC 1952, 2.2). The bytes do not
 depend on the number of threads. Each block is opened again and compared before it is handed on.
 zstd: one frame, with a checksum.
@@ -28,7 +28,8 @@ Write = Callable[[Buffer], object]
 
 MOST_JOBS: Final = 64
 HEAD: Final = BLOCK  # bytes that ``detect`` needs
-_GZIP_BLOCK: Final = 1 << 20
+_GZIP_BLOCK: Final = 1 << 21
+_IN_RESERVE: Final = 4  # blocks: who compresses goes on while many small files are read
 _GZIP_HEAD: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # no name, no time, no system: same bytes
 _GZIP_TAIL: Final = struct.Struct("<II")
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -54,11 +55,11 @@ class _Levels(NamedTuple):
     default: int
 
 
-# A Python installation of 0.9 GB: level 3 of libdeflate gives as much as 'gzip -6' in a fifth of
-# its time; level 1 takes three quarters of that and gives 5 % more, level 6 half as much again and
-# 4 % less. The levels of zlib-ng and ISA-L took longer, or gave more (ISA-L: at least 8 %).
+# A Python installation of 0.9 GB: level 2 of libdeflate gives 2 % more than 'gzip -6' in a sixth of
+# its time, level 3 as much and takes a little longer; level 1 takes three quarters of the time and
+# gives 5 % more. The levels of zlib-ng and ISA-L took longer, or gave more (ISA-L: at least 8 %).
 _LEVELS: Final = {
-    Codec.GZIP: _Levels(12, 3),
+    Codec.GZIP: _Levels(12, 2),
     Codec.ZSTD: _Levels(19, 3),
     Codec.NONE: _Levels(19, 0),
 }
@@ -125,11 +126,18 @@ def _give(out: Write, data: bytes) -> None:
         out(data)
 
 
-def _member(block: bytes, level: int) -> bytes:
+class _Member(NamedTuple):
+    """A gzip member, in two parts."""
+
+    data: bytes
+    tail: bytes
+
+
+def _member(block: bytes, level: int) -> _Member:
     """Compress a block into a gzip member."""
     data = deflate.deflate_compress(block, level)
     _compare(block, data)
-    return b"".join((_GZIP_HEAD, data, _GZIP_TAIL.pack(deflate.crc32(block), len(block))))
+    return _Member(_GZIP_HEAD + data, _GZIP_TAIL.pack(deflate.crc32(block), len(block)))
 
 
 def _compare(block: bytes, data: Buffer) -> None:
@@ -152,11 +160,12 @@ class _Gzip:
         self._out = out
         self._level = level
         self._workers = ThreadPoolExecutor(jobs, thread_name_prefix="gzip")
-        self._most_ahead = 2 * jobs
-        self._ahead: deque[Future[bytes]] = deque()
+        self._most_ahead = 2 * jobs + _IN_RESERVE
+        self._ahead: deque[Future[_Member]] = deque()
         self._parts: list[Buffer] = []
         self._held = 0
         self._begun = False
+        self._tail = b""  # of the last member: what is not finished must not look whole
 
     def write(self, data: Buffer) -> None:
         view = memoryview(data)
@@ -179,13 +188,16 @@ class _Gzip:
             self._end()
 
     def _end(self) -> None:
-        self._out(self._ahead.popleft().result())
+        member = self._ahead.popleft().result()
+        self._out(self._tail + member.data)
+        self._tail = member.tail
 
     def _finish(self) -> None:
         if self._parts or not self._begun:  # of nothing there is one member too
             self._begin()
         while self._ahead:
             self._end()
+        self._out(self._tail)
 
     def __enter__(self) -> Self:
         return self
