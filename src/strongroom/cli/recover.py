@@ -16,7 +16,7 @@ from strongroom.app.recover import (
 )
 from strongroom.cli.job import Job, job
 from strongroom.cli.prompts import confirmed
-from strongroom.cli.quantities import duration, moment, size
+from strongroom.cli.quantities import counted, duration, moment, size
 from strongroom.errors import RefusedError
 
 _TARGETS: Final = {
@@ -108,7 +108,8 @@ def _tell_plan(one: Job, plan: RecoveryPlan, *, dry_run: bool) -> None:
     line(f"recovers to {_target(plan)}, on timeline {plan.way.timeline}")
     line(f"reads WAL from {first} to {last}")
     if plan.salvage:
-        line(f"with {len(plan.salvage)} segments that only the old data directory has")
+        salvaged = counted(len(plan.salvage), "segment")
+        line(f"with {salvaged} that only the old data directory has")
     where = "beside the cluster, in" if plan.side else "into"
     line(f"{where} {plan.present.path}: {size(plan.space)}, {size(plan.free)} free")
     for space in plan.spaces:
