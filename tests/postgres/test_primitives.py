@@ -21,7 +21,8 @@ from strongroom.postgres.connection import Connection, client_environment
 from strongroom.postgres.custom import FolderFiles, custom_pieces
 from strongroom.postgres.names import folder_name, identifier, literal
 from strongroom.postgres.programs import Programs, choose, choose_sound, find_programs
-from strongroom.postgres.record import Record, Table, decoded, encoded
+from strongroom.postgres.record import Record, Table, decoded
+from strongroom.postgres.recordtext import encoded
 from strongroom.system.spawn import SystemSpawn
 from tests.postgres.kit import is_running, wait_for
 

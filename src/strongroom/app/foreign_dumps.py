@@ -25,7 +25,8 @@ from strongroom.operations.archives.incoming import Delivered
 from strongroom.operations.import_ import Arrival, Part
 from strongroom.postgres.catalog import Locale
 from strongroom.postgres.names import RECORD, folder_name, source_path
-from strongroom.postgres.record import VERSION, Record, Table, encoded
+from strongroom.postgres.record import VERSION, Record, Table
+from strongroom.postgres.recordtext import encoded
 from strongroom.postgres.toc import CONTENTS, MAGIC, Form, Read, Toc
 from strongroom.postgres.unpacking import (
     Receive,

@@ -12,21 +12,7 @@ from strongroom.repository import layout
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _WHERE_NAMES_STAND: Final = ("repositories", "sources", "environments")
 _TAKEN: Final = frozenset(
-    prefix.rstrip("/")
-    for prefix in (
-        layout.CONFIG,
-        layout.SLOTS,
-        layout.WRITERS,
-        layout.SESSIONS,
-        layout.PACKS,
-        layout.INDEX,
-        layout.COMMITS,
-        layout.ORDERS,
-        layout.GC,
-        layout.LEDGER,
-        "wal/",
-        "units/",
-    )
+    prefix.rstrip("/") for prefix in (layout.CONFIG, *layout.PREFIXES, layout.RESERVED)
 )
 """What stands at the top of a repository, where an environment may one day stand beside it."""
 

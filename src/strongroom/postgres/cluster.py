@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from strongroom.errors import DamageError, StrongroomError
+from strongroom.errors import StrongroomError
+from strongroom.postgres import recordtext
 from strongroom.postgres.wal.names import format_lsn, segment_name
 
 KIND: Final = "postgres-cluster"
@@ -126,20 +126,9 @@ def wal_range(position: Position) -> dict[str, str]:
     }
 
 
-def encoded(record: ClusterRecord) -> bytes:
-    """Return a record as text, a line a value; names of any bytes are kept by escapes."""
-    return json.dumps(msgspec.to_builtins(record), indent=1).encode("ascii") + b"\n"
-
-
 def decoded(data: bytes) -> ClusterRecord:
     """Read a record; ``DamageError`` if it is none, or from a later release."""
-    try:
-        record = msgspec.convert(json.loads(data), ClusterRecord)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise DamageError(f"the record of the base backup cannot be read: {error}") from error
-    if record.version != VERSION:
-        raise DamageError(f"the record of the base backup is of version {record.version}")
-    return record
+    return recordtext.decoded(data, ClusterRecord, VERSION, "the base backup")
 
 
 # -- the server's manifest

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 import msgspec
 
-from strongroom.errors import DamageError
+from strongroom.postgres import recordtext
 from strongroom.postgres.catalog import Locale
 
 VERSION: Final = 1
@@ -42,17 +41,6 @@ class Record(msgspec.Struct, frozen=True):
     tables: tuple[Table, ...]
 
 
-def encoded(record: Record) -> bytes:
-    """Return a record as text, a line a value; names of any bytes are kept by escapes."""
-    return json.dumps(msgspec.to_builtins(record), indent=1).encode("ascii") + b"\n"
-
-
 def decoded(data: bytes) -> Record:
     """Read a record; ``DamageError`` if it is none, or from a later release."""
-    try:
-        record = msgspec.convert(json.loads(data), Record)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise DamageError(f"the record of the dump cannot be read: {error}") from error
-    if record.version != VERSION:
-        raise DamageError(f"the record of the dump is of version {record.version}, not {VERSION}")
-    return record
+    return recordtext.decoded(data, Record, VERSION, "the dump")

@@ -44,18 +44,6 @@ from strongroom.repository.voids import void_segments
 from strongroom.repository.walcheck import check_wal_objects
 
 _BYTES_AHEAD: Final = 128 << 20  # of packs
-_KNOWN: Final = (
-    layout.SLOTS,
-    layout.WRITERS,
-    layout.SESSIONS,
-    layout.PACKS,
-    layout.INDEX,
-    layout.COMMITS,
-    layout.ORDERS,
-    layout.GC,
-    layout.LEDGER,
-    layout.WAL,
-)
 
 
 PackChoice = Callable[[Sequence[tuple[bytes, int]]], Sequence[bytes]]
@@ -115,7 +103,7 @@ class Check:
         for key in self._absent().unreadable:
             self.result.damaged(key, "cannot be read")
         for info in store.list(""):
-            if info.key != layout.CONFIG and not info.key.startswith(_KNOWN):
+            if info.key != layout.CONFIG and not info.key.startswith(layout.PREFIXES):
                 self.result.note(info.key, "no object of this repository; ignored")
 
     def _slots(self) -> None:

@@ -16,6 +16,8 @@ ORDERS: Final = "orders/"
 GC: Final = "gc/"
 LEDGER: Final = "ledger/"
 WAL: Final = "wal/"
+PREFIXES: Final = (SLOTS, WRITERS, SESSIONS, PACKS, INDEX, COMMITS, ORDERS, GC, LEDGER, WAL)
+RESERVED: Final = "units/"  # format.md 10; nothing writes it yet
 
 ID_SIZE: Final = 16
 HASH_SIZE: Final = 32

@@ -13,7 +13,7 @@ from strongroom.clock import Clock, rfc3339
 from strongroom.errors import SourceError, StrongroomError
 from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.source import Part, Problem, Report
-from strongroom.postgres import cluster
+from strongroom.postgres import cluster, recordtext
 from strongroom.postgres.basebackup import BackupStream, Began, Ended
 from strongroom.postgres.basetar import BaseTar, Member
 from strongroom.postgres.cluster import ClusterRecord, Position, Space, cluster_path, wal_range
@@ -279,7 +279,7 @@ class ClusterSource:
             restore_point=restore_point,
             **wal_range(position),
         )
-        return self._made(RECORD.encode(), cluster.encoded(record))
+        return self._made(RECORD.encode(), recordtext.encoded(record))
 
     def _name_moment(self, sql: Wire, known: _Known, now_ns: int) -> str:
         """Make a restore point, to which a recovery can go by name."""

@@ -15,7 +15,7 @@ from strongroom.model.source import Part, Problem, Report
 from strongroom.postgres.catalog import Server, databases_of
 from strongroom.postgres.client import Client
 from strongroom.postgres.names import GLOBALS, RECORD, folder_name, source_path
-from strongroom.postgres.record import encoded
+from strongroom.postgres.recordtext import encoded
 from strongroom.sources.made import made_file
 from strongroom.sources.postgres.dumping import Dump, Dumped, dump_database, dump_globals
 
