@@ -23,7 +23,7 @@ from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.problems import tell_problems
 from strongroom.cli.quantities import counted, duration, size
-from strongroom.clock import rfc3339
+from strongroom.cli.summaries import saved
 from strongroom.errors import InterruptError, StrongroomError
 from strongroom.model.source import Item
 
@@ -151,29 +151,16 @@ def _record(one: Job, report: BackupReport) -> None:
     snapshot = report.snapshot.snapshot
     one.output.record(
         "summary",
+        **saved(report),
         dry_run=False,
-        snapshot_id=report.snapshot.id,
         environment=snapshot.environment.decode("utf-8", "replace") or None,
         type=snapshot.type.decode("utf-8", "replace"),
-        status=snapshot.status.name.lower(),
-        backup_start=rfc3339(snapshot.started_ns),
-        backup_end=rfc3339(snapshot.ended_ns),
-        total_duration=round(report.seconds, 6),
-        total_files_processed=report.files,
-        total_bytes_processed=report.bytes,
-        directories=report.directories,
-        entries=report.entries,
         entries_new=report.new,
         entries_changed=report.changed,
         entries_unmodified=report.unchanged,
-        bytes_read=report.bytes_read,
         data_blobs=report.chunks_added,
-        data_added=report.data_added,
-        data_added_packed=report.data_added_packed,
-        problems=len(report.problems),
         forgotten=report.forgotten,
         anomalies=[one.kind for one in report.anomalies],
-        store_requests=report.requests,
     )
 
 

@@ -14,7 +14,7 @@ from strongroom.cli.job import Job, job
 from strongroom.cli.names import shown
 from strongroom.cli.problems import tell_problems
 from strongroom.cli.quantities import counted, duration, moment, size
-from strongroom.clock import rfc3339
+from strongroom.cli.summaries import saved
 
 INCOMPLETE: Final = 3
 
@@ -52,21 +52,8 @@ def _tell(one: Job, report: ImportReport) -> int:
     tell_problems(output, report.problems, "import")
     output.record(
         "summary",
-        snapshot_id=listed.id,
-        status=snapshot.status.name.lower(),
-        backup_start=rfc3339(snapshot.started_ns),
-        backup_end=rfc3339(snapshot.ended_ns),
-        total_duration=round(report.seconds, 6),
-        total_files_processed=report.files,
-        total_bytes_processed=report.bytes,
-        directories=report.directories,
-        entries=report.entries,
-        bytes_read=report.bytes_read,
-        data_added=report.data_added,
-        data_added_packed=report.data_added_packed,
+        **saved(report),
         verified=report.verified,
-        problems=len(report.problems),
-        store_requests=report.requests,
     )
     when, host = moment(snapshot.started_ns), shown(snapshot.host)
     output.line(f"snapshot {listed.short_id} saved: of {when} from {host}")
