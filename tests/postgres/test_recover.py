@@ -277,6 +277,26 @@ def test_an_interruption_is_rolled_back() -> None:
             assert left_over(place) == []
 
 
+def test_an_interruption_at_the_last_start_says_that_it_is_recovered() -> None:
+    """Then nothing is taken back: exit code 130, and where both clusters are."""
+    with cluster_of(16) as (place, server):
+        server.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) n")
+        backed_up(place)
+        server.stop()
+        text = 'case "$*" in *"-w -t "*) kill -INT $PPID; sleep 30;; esac; exec "$real/pg_ctl" "$@"'
+        folder = _spoiled_programs(place, "pg_ctl", text)
+        file = place.top / "strongroom.toml"
+        file.write_text(file.read_text().replace(str(place.programs), str(folder)))
+        work = begun(place, "recover", "db", "--latest", "--no-confirm")
+        said = "".join(work.communicate(timeout=60))
+        assert work.returncode == 130
+        assert f"The cluster is recovered in {server.data}" in said
+        (aside,) = server.data.parent.glob("main.before-recover-*Z")
+        assert f"The old one is in {aside}" in said
+        server.start()
+        assert server.sql("SELECT count(*) FROM t") == "1000"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
 def test_no_room_is_said_before_anything() -> None:
     """On the disk of the data directory as well as on that of a tablespace."""
