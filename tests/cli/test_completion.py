@@ -109,15 +109,16 @@ def test_only_snapshots_are_completed(program: Program) -> None:
     (commit,) = [path for path in (program.cache).rglob("commits/*/*") if path.is_file()]
     data = commit.read_bytes()
     body = read_body("a test", unwrap(data, Kind.COMMIT, "a test").body, Commit)
+    other_name = ("ab" if commit.name.startswith("cd") else "cd") * 16  # no prefix of the real id
     assert snapshot_time(data[:HEAD_SIZE]) == body.committed_ns
     assert snapshot_time(data[: HEAD_SIZE - 1]) is None
     for at, value in ((29, 2), (30, 3)):  # an ABORT, a hold
         other = bytearray(data)
         other[at] = value
         assert snapshot_time(bytes(other)) is None
-        commit.with_name("ab" * 16).write_bytes(other)
-        assert values(program, "ls ab") == []
-    commit.with_name("ab" * 16).write_bytes(b"")
+        commit.with_name(other_name).write_bytes(other)
+        assert values(program, "ls " + other_name[:2]) == []
+    commit.with_name(other_name).write_bytes(b"")
     commit.with_name("zz").write_bytes(data)
     assert len(values(program, "ls ")) == 2
 
