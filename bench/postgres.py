@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,10 @@ def _watched(folder: Path) -> Iterator[_Peak]:
 
 def _held(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_blocks * 512
-        except OSError:  # it went meanwhile
-            continue
+    for held, _, names in os.walk(folder):  # which passes over a folder that went meanwhile
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(held, name).lstat().st_blocks * 512
     return total
 
 
