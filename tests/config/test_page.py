@@ -12,6 +12,7 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsTable,
     ConnectionTable,
     DefaultsTable,
     EnvironmentTable,
@@ -35,6 +36,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`password`": PasswordTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
+    "`[aws]`": AwsTable,
     "`[defaults]`": DefaultsTable,
     "`[environments.NAME]`": EnvironmentTable,
 }

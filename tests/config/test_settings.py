@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from strongroom.aws.account import Account
 from strongroom.config.environment import Environment
 from strongroom.config.places import Flags, SecretKind
 from strongroom.config.quantities import parse_size
@@ -152,3 +154,33 @@ def test_no_sizes(text: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_size(text, "the size")
     assert "1.5G" in error.value.hint
+
+
+def test_who_we_are_to_aws(tmp_path: Path) -> None:
+    """Each key by itself: the repository's own first, then variables, environment, [aws]."""
+    (tmp_path / "strongroom.toml").write_text(
+        """\
+version = 1
+[aws]
+region = "eu-west-2"
+profile = "all"
+[repositories.main]
+url = "/backup"
+aws = { region = "us-west-2" }
+[sources.app]
+type = "files"
+paths = ["/srv"]
+[environments.production]
+aws = { region = "us-east-1", role = "arn:aws:iam::1:role/p", endpoint = "http://[::1]:1" }
+"""
+    )
+    told = load_settings(Flags(), Environment({"HOME": "/h"}, tmp_path))
+    assert told.account == Account(region="eu-west-2", profile="all")
+    assert told.require_place().account == Account(region="us-west-2", profile="all")
+    assert told.account_in("") == told.account
+    production = Account("us-east-1", "all", "arn:aws:iam::1:role/p", "http://[::1]:1")
+    assert told.account_in("production") == production
+    variables = {"HOME": "/h", "AWS_DEFAULT_REGION": "a", "AWS_REGION": "b", "AWS_PROFILE": "p"}
+    told = load_settings(Flags(), Environment(variables, tmp_path))
+    assert told.account_in("production") == replace(production, region="b", profile="p")
+    assert told.require_place().account == Account(region="us-west-2", profile="p")

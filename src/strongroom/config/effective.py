@@ -11,6 +11,7 @@ from strongroom.config.file import ConfigurationFile, Described, find_file, read
 from strongroom.config.places import Flags, SecretKind, folder_values
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsTable,
     ConnectionTable,
     RepositoryTable,
     RetentionTable,
@@ -21,6 +22,7 @@ from strongroom.config.values import Value
 
 HIDDEN: Final = "(not shown: it may hold a secret)"
 _DEFAULT: Final = "default"
+_AWS: Final = "aws"
 _SECRET_KEYS: Final = frozenset({"passphrase_command"})
 
 Shown = str | bool | int | tuple[str, ...] | None
@@ -121,16 +123,29 @@ def _tables(file: ConfigurationFile) -> Iterator[Effective]:
             for field in fields(table):
                 stated = file.states(kind, name, field.name)
                 said = getattr(table, field.name)
+                place = (kind, name, field.name)
                 if isinstance(said, ConnectionTable):
-                    place = (kind, name, "connection")
                     yield from _connection(file, f"{kind}.{name}", said, place)
+                    continue
+                if field.name == _AWS:
+                    yield from _aws(file, said, place)
                     continue
                 value: Shown = HIDDEN if stated and field.name in _SECRET_KEYS else said
                 origin = file.origin(kind, name, field.name) if stated else _DEFAULT
                 yield Effective(f"{kind}.{name}.{field.name}", value, origin)
 
 
+def _aws(
+    file: ConfigurationFile, said: AwsTable | None, place: tuple[str, ...]
+) -> Iterator[Effective]:
+    for field in fields(AwsTable) if said is not None else ():
+        if file.states(*place, field.name):
+            origin = file.origin(*place, field.name)
+            yield Effective(f"{'.'.join(place)}.{field.name}", getattr(said, field.name), origin)
+
+
 def _general(file: ConfigurationFile) -> Iterator[Effective]:
+    yield from _aws(file, file.tables.aws, (_AWS,))
     if file.states("project"):
         yield Effective("project", file.tables.project, file.origin("project"))
     if file.states("defaults", "repositories"):
@@ -152,6 +167,7 @@ def _environment(file: ConfigurationFile, name: str) -> Iterator[Effective]:
             yield Effective(f"{title}.{key}", shown, file.origin(*place))
         elif key == "protected":
             yield Effective(f"{title}.{key}", table.protected, _DEFAULT)
+    yield from _aws(file, table.aws, (*top, _AWS))
     for rule, said in file.at(*top, "retention").items():
         shown = tuple(said) if isinstance(said, list) else said
         origin = file.origin(*top, "retention", rule)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from strongroom.aws.account import ANY_ACCOUNT, Account
+from strongroom.config.aws import account_of
 from strongroom.config.environment import Environment
 from strongroom.config.file import ConfigurationFile
 from strongroom.config.places import Flags, Place, SecretSetting, places_of
@@ -29,6 +31,7 @@ class EnvironmentSettings:
     retention: RetentionSettings
     protected: bool = False
     restore_from: tuple[str, ...] | None = None
+    account: Account = ANY_ACCOUNT
 
 
 def environment_settings(
@@ -61,6 +64,7 @@ def environment_settings(
             retention=retention_settings(retention_of(file, name), days, machine_zone),
             protected=table.protected,
             restore_from=table.restore_from,
+            account=account_of(environment, table.aws, file.tables.aws),
         )
     return found
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from strongroom.aws.account import ANY_ACCOUNT, Account
+from strongroom.config.aws import account_of
 from strongroom.config.environment import (
     CACHE_DIR,
     KEY_FILE,
@@ -48,11 +50,15 @@ class SecretSetting:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The repository as a person gave it, and the folder that a relative path starts from."""
+    """The repository as a person gave it, and the folder that a relative path starts from.
+
+    ``account``: who we are to the store, where that is AWS or speaks like it.
+    """
 
     url: str
     folder: Path
     origin: str
+    account: Account = ANY_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +128,11 @@ def _found(
     if given.value in tables and file is not None:
         origin = file.origin("repositories", given.value, "url")
         url = _expanded_url(tables[given.value].url, environment)
-        return Place(url, file.folder, origin), given.value
-    return Place(_expanded_url(given.value, environment), environment.folder, given.origin), None
+        account = account_of(environment, file.tables.aws, own=tables[given.value].aws)
+        return Place(url, file.folder, origin, account), given.value
+    url = _expanded_url(given.value, environment)
+    account = account_of(environment, file.tables.aws if file is not None else None)
+    return Place(url, environment.folder, given.origin, account), None
 
 
 def _expanded_url(url: str, environment: Environment) -> str:

@@ -13,6 +13,18 @@ _STRICT: Final[Mapping[str, Any]] = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True, slots=True)
+class AwsTable:
+    """``[aws]``, and ``aws`` of a repository or an environment; all of it names, no secret."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    region: str = ""
+    profile: str = ""
+    role: str = ""
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryTable:
     """``[repositories.NAME]``."""
 
@@ -22,6 +34,7 @@ class RepositoryTable:
     passphrase_file: str | None = None
     passphrase_command: str | None = None
     key_file: str | None = None
+    aws: AwsTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +182,7 @@ class EnvironmentTable:
     protected: bool = False
     restore_from: tuple[str, ...] | None = None
     retention: RetentionTable | None = None
+    aws: AwsTable | None = None
     sources: dict[str, Any] = field(default_factory=dict)
 
 
@@ -184,6 +198,7 @@ class Tables:
     sources: dict[str, SourceTable] = field(default_factory=dict)
     retention: RetentionTable = field(default_factory=RetentionTable)
     archives: ArchivesTable = field(default_factory=ArchivesTable)
+    aws: AwsTable | None = None
     defaults: DefaultsTable = field(default_factory=DefaultsTable)
     environments: dict[str, EnvironmentTable] = field(default_factory=dict)
 
@@ -196,12 +211,15 @@ def source_table(kind: object) -> type[SourceTable]:
 _TABLES: Final[Mapping[tuple[str, ...], type[Any]]] = {
     (): Tables,
     ("repositories", "*"): RepositoryTable,
+    ("repositories", "*", "aws"): AwsTable,
+    ("aws",): AwsTable,
     ("retention",): RetentionTable,
     ("archives",): ArchivesTable,
     ("defaults",): DefaultsTable,
     ("defaults", "retention"): RetentionTable,
     ("environments", "*"): EnvironmentTable,
     ("environments", "*", "retention"): RetentionTable,
+    ("environments", "*", "aws"): AwsTable,
 }
 _OF_A_SOURCE: Final[Mapping[tuple[str, ...], type[Any]]] = {
     ("connection",): ConnectionTable,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from strongroom.aws.account import ANY_ACCOUNT, Account
 from strongroom.config.archives import ArchiveSettings, archive_settings
+from strongroom.config.aws import account_of
 from strongroom.config.environment import (
     BACKUP_SCOPE,
     COMPRESSION_LEVEL,
@@ -70,6 +72,12 @@ class Settings:
     archives: ArchiveSettings = field(default_factory=ArchiveSettings)
     databases: dict[str, PostgresSettings] = field(default_factory=dict)
     environments: dict[str, EnvironmentSettings] = field(default_factory=dict)
+    account: Account = ANY_ACCOUNT
+
+    def account_in(self, environment: str) -> Account:
+        """Return who we are to AWS in an environment; an empty name is where there is none."""
+        stated = self.environments.get(environment)
+        return self.account if stated is None else stated.account
 
     def within(self, environment: str) -> list[Settings]:
         """Return the settings of an environment: for each of its repositories those that count."""
@@ -131,6 +139,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
         archives=_archives(file, environment),
         databases=postgres_settings(file, environment),
         environments=environment_settings(flags, environment, file, days, zone),
+        account=account_of(environment, file.tables.aws if file is not None else None),
     )
 
 

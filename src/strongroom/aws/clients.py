@@ -1,0 +1,116 @@
+"""Clients of AWS services, made in one place: time limits, retries, TLS, and the role to assume.
+
+boto3 is loaded with the first client, and needed for nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from strongroom.aws.account import Account
+from strongroom.aws.errors import refusals
+from strongroom.errors import UsageError
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 60
+_ATTEMPTS: Final = 6
+_SESSION: Final = "strongroom"  # how the sessions of a role are called in CloudTrail
+
+
+class Clients:
+    """Clients of one account, each made once; several threads may use all of it."""
+
+    def __init__(self, account: Account, *, connections: int = 16) -> None:
+        """Take a recipe; nothing is asked of anybody before a client is."""
+        self.account = account
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str = "") -> Any:  # noqa: ANN401 - boto3 makes its types when it runs
+        """Return the client of a service, such as ``ssm``, of the account's region or another.
+
+        UsageError where boto3 is missing, or no region is named; SourceError where the role cannot
+        be assumed.
+        """
+        with self._lock:
+            key = service, region
+            if key not in self._made:
+                self._made[key] = self._new(service, region)
+            return self._made[key]
+
+    def region(self) -> str:
+        """Return the region that requests go to; empty if nobody named one."""
+        with self._lock:
+            return self.account.region or self._opened().region_name or ""
+
+    def credentials(self) -> Any:  # noqa: ANN401 - as above
+        """Return botocore's credentials, which renew themselves; None if there are none."""
+        with self._lock:
+            return self._opened().get_credentials()
+
+    def _new(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
+        from botocore.config import Config  # noqa: PLC0415 - loaded for whoever uses AWS only
+
+        settings = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            max_pool_connections=self._connections,
+            user_agent_extra="strongroom",
+            s3={"addressing_style": "path"} if self.account.endpoint else {},
+        )
+        session = self._opened()
+        with refusals(f"using {service}", str(self.account)):
+            return session.client(
+                service,
+                region_name=region or self.account.region or None,
+                endpoint_url=self.account.endpoint or None,
+                config=settings,
+            )
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            self._session = _session(self.account)
+        return self._session
+
+
+def _session(account: Account) -> Session:
+    try:
+        import boto3  # noqa: PLC0415 - it takes a tenth of a second, and most commands need it not
+        import botocore.session  # noqa: PLC0415
+        from botocore.credentials import (  # noqa: PLC0415
+            AssumeRoleCredentialFetcher,
+            DeferredRefreshableCredentials,
+        )
+    except ImportError as error:
+        raise UsageError(
+            f"AWS needs a library that is not here: {error.name}",
+            hint="Install it: pip install 'strongroom[aws]'.",
+        ) from error
+    where = str(account)
+    with refusals("finding credentials", where):
+        session = boto3.Session(
+            profile_name=account.profile or None, region_name=account.region or None
+        )
+        if not account.role:
+            return session
+        source = session.get_credentials()
+        inner = botocore.session.get_session()
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=lambda service, **more: session.client(
+                service, endpoint_url=account.endpoint or None, **more
+            ),
+            source_credentials=source,
+            role_arn=account.role,
+            extra_args={"RoleSessionName": _SESSION},
+        )
+        inner._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore has no other door for it
+            method="assume-role", refresh_using=fetcher.fetch_credentials
+        )
+        return boto3.Session(botocore_session=inner, region_name=session.region_name)

@@ -1,0 +1,115 @@
+"""What the errors of AWS mean for a person: what failed, where, and what to do next.
+
+botocore's errors are known by their shape, so that this module loads nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from strongroom.errors import SourceError, StrongroomError, UsageError
+
+# Said the same by every service, see "Common Errors" of their API references.
+_DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "AuthorizationError",
+        "AllAccessDisabled",
+    }
+)
+_BAD_CREDENTIALS: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+        "InvalidToken",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+    }
+)
+_SKEWED: Final = frozenset({"RequestTimeTooSkewed"})
+_MISSING: Final = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404", "NotFound"})
+
+
+class AwsError(SourceError):
+    """A request was answered with no; ``said`` is AWS's own name of the reason.
+
+    Whoever asked may know better what that means, and catch it by the name.
+    """
+
+    def __init__(self, message: str, *, said: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.said = said
+
+
+@contextmanager
+def refusals(doing: str, where: str) -> Iterator[None]:
+    """Turn botocore's errors into ours; ``doing`` as in "reading /app/db", ``where`` the account.
+
+    UsageError for what the configuration must name and does not, AwsError for a no, SourceError
+    where nobody answers. Errors of ours go through.
+    """
+    try:
+        yield
+    except StrongroomError:
+        raise
+    except Exception as error:
+        told = _told(error, doing, where)
+        if told is None:
+            raise
+        raise told from error
+
+
+def code_of(error: BaseException) -> str:
+    """Return AWS's name of the reason in an error of botocore's, empty if it is none."""
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return ""
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _told(error: Exception, doing: str, where: str) -> StrongroomError | None:
+    if not type(error).__module__.startswith(("botocore.", "boto3.")):
+        return None
+    said = code_of(error)
+    text = f"{doing} failed ({where}): {error}"
+    if said:
+        return AwsError(text, said=said, hint=_hint(said, error))
+    name = type(error).__name__
+    if name in {"NoRegionError", "ProfileNotFound", "InvalidRegionError", "UnknownServiceError"}:
+        return UsageError(text, hint="Name it: region and profile below [aws], or AWS_REGION.")
+    if name in {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}:
+        return AwsError(
+            text,
+            said=name,
+            hint="Give credentials the way the AWS command line takes them: a profile, variables, "
+            "or the role of the machine.",
+        )
+    if name == "ParamValidationError":
+        return UsageError(text)
+    return SourceError(text, hint="Look at the network and the endpoint, then run it again.")
+
+
+def _hint(said: str, error: Exception) -> str:
+    response: Any = getattr(error, "response", {})
+    request = response.get("ResponseMetadata", {}).get("RequestId", "")
+    asked = f" The request was {request}." if request else ""
+    if said in _DENIED:
+        return (
+            f"Give the role the permission that is named: strongroom aws policy prints it.{asked}"
+        )
+    if said in _BAD_CREDENTIALS:
+        return f"The credentials are not, or no longer, good: renew them.{asked}"
+    if said in _SKEWED:
+        return f"Set the clock of this machine.{asked}"
+    if said in _MISSING:
+        return f"Look at its name and its region.{asked}"
+    return asked.strip()
