@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from strongroom.config.archives import wrong_in as wrong_in_archives
 from strongroom.config.databases import wrong_in as wrong_in_databases
+from strongroom.config.documents import wrong_in as wrong_in_documents
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.merging import filled, laid_over, unfilled, words_of
@@ -361,7 +362,7 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
     found: list[Wrong] = []
     for top, source in _all_sources(file):
-        found += wrong_in_databases(top, source)
+        found += [*wrong_in_databases(top, source), *wrong_in_documents(top, source)]
         paths = source.get("paths")
         if isinstance(paths, list) and (not paths or "" in paths):
             found.append(((*top, "paths"), "at least one path, and none that is empty"))

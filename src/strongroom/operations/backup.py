@@ -57,11 +57,10 @@ Capture = Callable[[BackupSession], Captured]
 
 
 class Seen(NamedTuple):
-    """Entries of a source: how many the last backup had, how many of those are gone, and now."""
+    """Entries of a source: how many the last backup had, and how many of those are gone."""
 
     before: int
     gone: int
-    now: int
 
 
 class PlannedSource(NamedTuple):
@@ -228,9 +227,9 @@ def _seen(
     repository: Repository, session: BackupSession, record: SourceRecord, last: LastWalk
 ) -> Seen:
     """Compare with what this host remembers, else with what the last snapshot says."""
-    gone, now = last.gone(), record.counts.entries
+    gone = last.gone()
     if last.known:
-        return Seen(last.known, gone, now)
+        return Seen(last.known, gone)
     earlier = [
         source.counts.entries
         for listed in repository.recent_snapshots(session.history, _COMPARED)
@@ -238,7 +237,7 @@ def _seen(
         if (source.name, source.kind) == (record.name, record.kind)
     ]
     before = earlier[-1] if earlier else 0
-    return Seen(before, max(before - now, 0), now)
+    return Seen(before, max(before - record.counts.entries, 0))
 
 
 def _take_arrivals(
