@@ -9,6 +9,7 @@ from strongroom.app.machine import Run
 from strongroom.aws.buckets import find_bucket
 from strongroom.aws.clients import Clients
 from strongroom.aws.keys import source_path
+from strongroom.aws.record import BucketRecord, packed_record
 from strongroom.config.documents import DocumentsSettings
 from strongroom.model.snapshot import Order
 from strongroom.operations.backup import PlannedSource, Seen
@@ -38,9 +39,9 @@ def opened_documents(
             source = S3Source(settings.name, bucket, options, run.machine.clock)
             stack.enter_context(source)
             top = b"/" + source_path(settings.name)
-            planned.append(
-                PlannedSource(source, [top], Order.RAW, _guard(settings, allow=allow_vanished))
-            )
+            guard = _guard(settings, allow=allow_vanished)
+            record = BucketRecord(1, bucket.name, bucket.region, options.prefix, bucket.versioned)
+            planned.append(PlannedSource(source, [top], Order.RAW, guard, packed_record(record)))
         yield planned
 
 

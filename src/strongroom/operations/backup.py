@@ -67,13 +67,14 @@ class PlannedSource(NamedTuple):
     """A source, and the paths a person named.
 
     ``order``: how its items are sorted. ``accept``: is told what the source came to before it is
-    committed, and raises what speaks against that.
+    committed, and raises what speaks against that. ``position``: what it says in the record.
     """
 
     source: Source
     paths: Sequence[bytes]
     order: Order = Order.COMPONENTS
     accept: Callable[[Seen], None] | None = None
+    position: bytes = b""
 
 
 class PlannedArrivals(NamedTuple):
@@ -219,7 +220,8 @@ def _capture(
             planned.accept(_seen(repository, session, record, last))
     if walk.failure is not None:
         around.sink(Notice(f"warning: the next backup reads everything again: {walk.failure}"))
-    record = msgspec.structs.replace(record, paths=tuple(planned.paths))
+    paths = tuple(planned.paths)
+    record = msgspec.structs.replace(record, paths=paths, position=planned.position)
     return Captured(record, ingest.tally, last.changed, last.changed_files)
 
 

@@ -73,10 +73,10 @@ class Pair(NamedTuple):
 
 @dataclass(slots=True)
 class BucketPlan:
-    """What a restore would do; sizes in bytes. ``extras``: keys that only the bucket has."""
+    """What a restore would do; ``size`` in bytes. ``extras``: keys that only the bucket has."""
 
     puts: int = 0
-    bytes: int = 0
+    size: int = 0
     replaced: int = 0
     same: int = 0
     extras: list[bytes] = field(default_factory=list)
@@ -121,7 +121,7 @@ class BucketRestore:
                 plan.same += 1
             else:
                 plan.puts += 1
-                plan.bytes += pair.entry.size
+                plan.size += pair.entry.size
                 plan.replaced += pair.present is not None
         if not found and self._chosen.key:
             shown = self._chosen.key.decode("utf-8", "backslashreplace")
@@ -173,9 +173,7 @@ class BucketRestore:
                 self._problem(pair.key, f"differs: {what}")
             self._sink(Advanced(1, pair.entry.size))
 
-    def _difference(
-        self, entry: Entry, present: Listed, hashed: Callable[[bytes], bytes]
-    ) -> str:
+    def _difference(self, entry: Entry, present: Listed, hashed: Callable[[bytes], bytes]) -> str:
         if Stated(entry.xattrs).lasting() != self._target.stated(present).lasting():
             return "its headers, metadata or tags"
         where = repr(entry.path)
@@ -193,9 +191,7 @@ class BucketRestore:
         tree = tree_of(self._reader, chosen.listed, chosen.source).entries(chosen.top + chosen.key)
         entries = chain.from_iterable(tree)
         present = (
-            one
-            for one in chain.from_iterable(self._listing(chosen.scope))
-            if chosen.has(one.key)
+            one for one in chain.from_iterable(self._listing(chosen.scope)) if chosen.has(one.key)
         )
         cut = len(chosen.top)
         entry, there = next(entries, None), next(present, None)
@@ -231,7 +227,9 @@ class BucketRestore:
         threads: Executor,
         journal: Journal | None,
     ) -> None:
-        ready = [(key, entry, data) for key, entry in batch if (data := self._bytes(entry)) is not None]
+        ready = [
+            (key, entry, data) for key, entry in batch if (data := self._bytes(entry)) is not None
+        ]
         if journal is not None:
             journal.will([key for key, _, _ in ready])
 

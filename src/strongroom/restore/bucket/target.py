@@ -183,5 +183,3 @@ def _tagging(stated: Stated) -> dict[str, str]:
 def _made(key: bytes, answer: dict[str, Any]) -> Made:
     version = str(answer.get("VersionId", ""))
     return Made(key, "" if version == "null" else version, str(answer.get("ETag", "")))
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -18,7 +19,6 @@ from strongroom.aws.keys import configuration_path, objects_path
 from strongroom.aws.listing import Pager
 from strongroom.aws.listxml import Listed
 from strongroom.clock import Clock
-from strongroom.crypto.primitives import sha256
 from strongroom.model.entry import CHANGED_WHILE_READ, Entry
 from strongroom.model.source import Content, Item, Loaded, Problem, Report
 from strongroom.sources.made import made_file
@@ -74,7 +74,7 @@ class S3Source:
             if found.denied:
                 cause = f"of how the bucket is set up we may not read {', '.join(found.denied)}"
                 report(Problem(self._configuration, cause, missing=False))
-            token = sha256(found.document)
+            token = hashlib.sha256(found.document).digest()
             yield [Item(self._configuration, token, len(found.document), found.document)]
         for listed in Pager(self._bucket, self._clock).objects(self._options.prefix):
             yield [Item(self._top + one.key, self._token(one), one.size, one) for one in listed]
