@@ -22,6 +22,7 @@ from strongroom.config.schema import (
     PostgresTable,
     RepositoryTable,
     RetentionTable,
+    S3Table,
     Tables,
 )
 
@@ -31,6 +32,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`[repositories.NAME]`": RepositoryTable,
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
+    '`[sources.NAME]` with `type = "s3"`': S3Table,
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,

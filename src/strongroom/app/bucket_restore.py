@@ -19,7 +19,7 @@ from strongroom.aws.listing import Pager
 from strongroom.aws.record import BucketRecord, read_record
 from strongroom.clock import rfc3339
 from strongroom.config.moments import parse_moment
-from strongroom.errors import NotFoundError, RefusedError, RestoreError, UsageError
+from strongroom.errors import NotFoundError, RefusedError, RestoreError, SourceError, UsageError
 from strongroom.model.events import PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, SourceRecord, Status
 from strongroom.operations.bucket_restore import (
@@ -42,6 +42,7 @@ from strongroom.system.causes import cause_of
 
 _KIND = b"s3"
 _THREADS = 16
+_UNDO = "Or undo it: strongroom restore --to-bucket {} --undo."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,14 @@ def _carry_out(run: Run, plan: BucketRestorePlan, work: BucketRestore) -> Path |
                     f"{cause_of(error)}; nothing was changed",
                     hint="Set STRONGROOM_STATE_DIR to a folder that this user can write.",
                 ) from error
-        work.carry_out(threads, journal, totals.extras if plan.delete else ())
+        try:
+            work.carry_out(threads, journal, totals.extras if plan.delete else ())
+        except SourceError as error:
+            raise RestoreError(
+                f"the restore ended in the middle: {error.message}",
+                hint="Run it again: what is right by then is not written again. "
+                + (_UNDO.format(bucket.name) if journal is not None else ""),
+            ) from error
     return journal.path if journal is not None else None
 
 
