@@ -61,7 +61,7 @@ def _by_hand(path: Path) -> str:
     return f"\n{mark}{text}" if mark else ""
 
 
-def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
+def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:  # noqa: C901, PLR0912 - one each
     match options.name:
         case "archives":
             found = {"archive-speed.md": archives.run(work, rounds=options.rounds)}

@@ -1,4 +1,4 @@
-"""Documents: many small objects of one bucket, saved beside ``rclone sync`` from the same server."""
+"""Documents: many small objects of one bucket, saved beside ``rclone sync``, from one server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ENVIRONMENT: Final = (
     "STRONGROOM_CONFIG={{home}}/strongroom.toml"
 )
 _RCLONE: Final = (
-    "rclone --config /dev/null --s3-provider Other --s3-access-key-id a --s3-secret-access-key b "
+    "env -u AWS_CA_BUNDLE rclone --config /dev/null --s3-provider Other --s3-access-key-id a --s3-secret-access-key b "
     "--s3-endpoint {endpoint} --transfers 16 --checkers 16 --checksum --use-server-modtime -q "
     "sync :s3:docs {{out}}"
 )

@@ -63,6 +63,8 @@ class Objects:
         """Return status line, more headers, and body."""
         parts = urlsplit(target)
         found = _KEY.fullmatch(parts.path)
+        if "tagging" in parts.query:
+            return "200 OK", "", b"<Tagging><TagSet></TagSet></Tagging>"
         if found is not None:
             number = int(found[2])
             if method == "PUT":

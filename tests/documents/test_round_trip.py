@@ -8,6 +8,7 @@ import pytest
 
 from strongroom.operations.objects_as_files import key_of
 from tests.cli.harness import Program
+from tests.recover.harness import run as recover
 from tests.support.buckets import ODD_KEYS, Client, fill, held, make_bucket
 from tests.support.s3_proxy import Proxy
 
@@ -143,3 +144,22 @@ def test_thousands_of_odd_keys(program: Program, s3: Client) -> None:
     program.good("backup", "documents")
     program.good("restore", "latest", "--to-bucket", "copy")
     assert held(s3, "copy") == held(s3, "docs")
+
+
+@pytest.mark.spec("B10")
+def test_the_independent_reader_gives_the_same_names(program: Program, s3: Client) -> None:
+    """It lists, verifies and restores objects of any key."""
+    fill(s3, "docs", ODD_KEYS)
+    program.good("backup", "documents")
+    program.good("restore", "latest", "--to", program.folder / "ours")
+    key = ("--key-file", program.key_file)
+    found = recover("verify", program.repository, *key)
+    assert found.code == 0, found.err
+    theirs = program.folder / "theirs"
+    assert recover("restore", program.repository, "latest", theirs, *key).code == 0
+    both = [
+        {path.relative_to(top): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+        for top in (program.folder / "ours", theirs)
+    ]
+    assert both[0] == both[1]
+    assert len(both[0]) == len(ODD_KEYS) + 1

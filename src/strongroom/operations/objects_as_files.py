@@ -85,7 +85,8 @@ def as_files(batches: Iterable[Sequence[Entry]], top: bytes, below: bytes) -> It
             path = below + b"/" + name if below else name
         file = msgspec.structs.replace(entry, path=path, xattrs=())
         spool.add(Spooled(file, number))
-    made: list[bytes] = []
+    pieces = below.split(b"/")
+    made = [b"/".join(pieces[:count]) for count in range(1, len(pieces) + 1)] if below else []
     for one in spool.sorted():
         yield from _folders(one.entry, made)
         yield one.entry
