@@ -40,7 +40,8 @@ _ENVIRONMENT: Final = (
     "STRONGROOM_CONFIG={{home}}/strongroom.toml"
 )
 _RCLONE: Final = (
-    "env -u AWS_CA_BUNDLE rclone --config /dev/null --s3-provider Other --s3-access-key-id a --s3-secret-access-key b "
+    "env -u AWS_CA_BUNDLE rclone --config /dev/null --s3-provider Other "
+    "--s3-access-key-id a --s3-secret-access-key b "
     "--s3-endpoint {endpoint} --transfers 16 --checkers 16 --checksum --use-server-modtime -q "
     "sync :s3:docs {{out}}"
 )

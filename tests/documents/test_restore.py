@@ -117,3 +117,19 @@ def test_a_server_that_goes_away(program: Program, s3: Client, proxy: Proxy) -> 
     proxy.meddle = lambda _method, _path: None
     program.good("restore", "latest", "--to-bucket", "copy")
     assert held(s3, "copy") == held(s3, "docs")
+
+
+def test_a_protected_environment_wants_its_name(program: Program, s3: Client) -> None:
+    """Its bucket is known by the configuration, also if nobody says the environment."""
+    (program.folder / "strongroom.toml").write_text(
+        'version = 1\n[sources.documents]\ntype = "s3"\nbucket = "docs"\n'
+        "[environments.production]\nprotected = true\n"
+    )
+    fill(s3, "docs", KEYS)
+    program.good("backup", "production")
+    s3.put_object(Bucket="docs", Key="a", Body=b"bad")
+    for where in (("--in-place",), ("--to-bucket", "docs")):
+        assert program.run("restore", "latest", *where, "--no-confirm").code == 6
+    assert s3.get_object(Bucket="docs", Key="a")["Body"].read() == b"bad"
+    program.good("restore", "latest", "--in-place", "--confirm", "production")
+    assert held(s3, "docs")["a"].data != b"bad"

@@ -80,6 +80,13 @@ class BucketRestorePlan:
         """Whether anything that is in the bucket would be another, or gone."""
         return self.totals.replaced > 0 or (self.delete and bool(self.totals.extras))
 
+    @property
+    def asks(self) -> bool:
+        """Whether it has to be agreed to: something is written, and the place is not empty."""
+        totals = self.totals
+        is_empty = not (totals.replaced or totals.same or totals.extras)
+        return self.changes or (totals.puts > 0 and not is_empty)
+
 
 @dataclass(frozen=True, slots=True)
 class BucketReport:
@@ -115,9 +122,10 @@ def restore_bucket(
         listed = _snapshot(run, opened, request)
         source = _source(listed, request)
         record = _record(listed, source)
-        into = admitted(run.settings, request.environment, listed)
-        environment = request.environment or _known(run, listed)
-        bucket = find_bucket(clients_in(run, environment), request.bucket or record.bucket)
+        name = request.bucket or record.bucket
+        environment = request.environment or _environment_of(run, name)
+        into = admitted(run.settings, environment, listed)
+        bucket = find_bucket(clients_in(run, environment or _known(run, listed)), name)
         chosen = _chosen(request, listed, source, record, bucket)
         if request.delete and listed.snapshot.status != Status.COMPLETE:
             raise RefusedError(
@@ -146,7 +154,7 @@ def _carry_out(run: Run, plan: BucketRestorePlan, work: BucketRestore) -> Path |
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="put"))
         journal = None
-        if bucket.versioned:
+        if bucket.versioned and (totals.puts or plan.changes):
             moment = rfc3339(run.machine.clock.now_ns())
             path = journal_path(run.settings.state_dir, bucket.name, moment)
             header = {"bucket": bucket.name, "snapshot": plan.snapshot.id, "began": moment}
@@ -187,6 +195,7 @@ def undo_bucket(
         made, unknown = made_in(path)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise RestoreError(f"the journal {path} cannot be read: {error}") from error
+    environment = environment or _environment_of(run, name)
     bucket = find_bucket(clients_in(run, environment), name)
     plan = UndoPlan(bucket, path, made, sorted(unknown), landing_of(run.settings, environment))
     if not decide(plan):
@@ -251,6 +260,19 @@ def _record(listed: ListedSnapshot, source: SourceRecord) -> BucketRecord:
         raise NotFoundError(
             f"snapshot {listed.short_id} does not say which bucket it is of"
         ) from error
+
+
+def _environment_of(run: Run, bucket: str) -> str:
+    """Return the environment whose documents are in a bucket; empty without one. UsageError."""
+    found = {one.environment for one in run.settings.documents.values() if one.bucket == bucket} - {
+        ""
+    }
+    if len(found) > 1:
+        raise UsageError(
+            f"bucket '{bucket}' is in several environments: {', '.join(sorted(found))}",
+            hint="Say which is meant: --environment NAME.",
+        )
+    return found.pop() if found else ""
 
 
 def _known(run: Run, listed: ListedSnapshot) -> str:

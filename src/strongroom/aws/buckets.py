@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from strongroom.aws.clients import Clients
@@ -31,7 +31,8 @@ class Bucket:
     @property
     def client(self) -> Any:  # noqa: ANN401 - boto3 makes its types when it runs
         """Return a client of S3 for the bucket's region."""
-        return self.clients.client("s3", self.region)
+        near = self.region == self.clients.region()
+        return self.clients.client("s3", "" if near else self.region)
 
     @property
     def url(self) -> str:
@@ -77,7 +78,7 @@ def find_bucket(clients: Clients, name: str) -> Bucket:
     region = str(head.get("BucketRegion") or clients.region() or _DEFAULT_REGION)
     if clients.account.endpoint:
         region = clients.region() or region
-    client = clients.client("s3", region)
+    found = Bucket(clients, name, region, versioned=False)
     with refusals(f"asking whether bucket '{name}' keeps versions", where):
-        status = client.get_bucket_versioning(Bucket=name).get("Status", "")
-    return Bucket(clients, name, region, versioned=bool(status))
+        status = found.client.get_bucket_versioning(Bucket=name).get("Status", "")
+    return replace(found, versioned=bool(status))

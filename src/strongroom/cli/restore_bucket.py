@@ -147,10 +147,11 @@ def _tell_plan(one: Job, plan: BucketRestorePlan, *, dry_run: bool) -> None:
 
 
 def _may_go_on(one: Job, plan: BucketRestorePlan, consent: Consent) -> bool:
-    if not plan.changes:
+    if not plan.asks:
         return True
     name = plan.bucket.name
-    question = f"Change {counted(plan.totals.replaced, 'object')} in bucket {name!r}"
+    writes, replaced = counted(plan.totals.puts, "object"), plan.totals.replaced
+    question = f"Write {writes} into bucket {name!r}, {replaced:,} in the place of others"
     if plan.delete and plan.totals.extras:
         question += f", and delete {counted(len(plan.totals.extras), 'object')}"
     return agreed(one, consent, name, f"bucket {name!r} is not empty", question + "?")
