@@ -38,6 +38,12 @@ class Objects(NamedTuple):
     at: str
 
 
+def taken_from(given: dict[str, Any]) -> Objects:
+    """Take the options of objects out of all that were given."""
+    texts = [given.pop(name) or "" for name in ("to_bucket", "prefix", "at")]
+    return Objects(texts[0], given.pop("in_place"), *texts[1:])
+
+
 class ToBucket(NamedTuple):
     """What the options say of a restore into a bucket."""
 
