@@ -99,6 +99,9 @@ def test_ls_find_diff_and_dump_take_keys_as_they_are(program: Program, s3: Clien
     nodes = program.good("ls", "latest", f"{top}z/", "--json").records
     shown = {one["path"] for one in nodes if one["message_type"] == "node"}
     assert shown == {f"{top}z/", f"{top}z//", f"{top}z///"}
+    said = {one["path"]: one["object"] for one in nodes if "object" in one}[f"{top}z//"]
+    assert (said["meta.note"], said["content-type"][:2]) == ("a b", "im")
+    assert said["etag"] == s3.head_object(Bucket="docs", Key="z//")["ETag"]
     assert program.good("verify", "--read-data").code == 0
 
 
