@@ -15,7 +15,7 @@ from strongroom.aws.attributes import Stated
 from strongroom.aws.errors import AwsError
 from strongroom.aws.listxml import Listed
 from strongroom.clock import rfc3339
-from strongroom.errors import DamageError, NotFoundError
+from strongroom.errors import DamageError, NotFoundError, StrongroomError, UsageError
 from strongroom.model.entry import HOLE, Entry
 from strongroom.model.events import Advanced, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, SourceRecord
@@ -30,7 +30,7 @@ from strongroom.restore.bucket.target import BucketTarget, Made, in_parts
 
 _BATCH_ITEMS: Final = 256
 _BATCH_BYTES: Final = 32 << 20
-_SECOND: Final = 1_000_000_000
+_OF_ONE: Final = (AwsError, UsageError)  # S3, or boto3 before it asks, does not take one object
 
 List = Callable[[bytes], Iterable[Sequence[Listed]]]
 
@@ -233,10 +233,10 @@ class BucketRestore:
         if journal is not None:
             journal.will([key for key, _, _ in ready])
 
-        def put(one: tuple[bytes, Entry, bytes]) -> Made | AwsError:
+        def put(one: tuple[bytes, Entry, bytes]) -> Made | StrongroomError:
             try:
                 return self._target.put(one[0], Stated(one[1].xattrs), one[2])
-            except AwsError as error:
+            except _OF_ONE as error:
                 return error
 
         done = list(threads.map(put, ready))
@@ -244,7 +244,7 @@ class BucketRestore:
         if journal is not None:
             journal.did([(one.key, one.version) for one in made])
         for (key, entry, _), one in zip(ready, done, strict=True):
-            if isinstance(one, AwsError):
+            if isinstance(one, StrongroomError):
                 self._problem(key, one.message)
             else:
                 self._count(entry)
@@ -273,7 +273,7 @@ class BucketRestore:
             )
         except DamageError as error:
             self._damaged(entry, error)
-        except AwsError as error:
+        except _OF_ONE as error:
             self._problem(key, error.message)
         else:
             if journal is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 
 from strongroom.aws.attributes import Stated, attributes_of
 from strongroom.aws.buckets import Bucket
-from strongroom.aws.errors import refusals
+from strongroom.aws.errors import AwsError, refusals
 from strongroom.aws.listxml import Listed
 from strongroom.errors import StrongroomError
 
@@ -20,6 +21,8 @@ _LEAST_PART: Final = 5 << 20
 _MOST_PARTS: Final = 9_000  # S3 takes 10,000
 _AT_ONCE: Final = 4
 _MOST_DELETED: Final = 1000
+_SUMS: Final = ("ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME")
+_NOT_IN_XML: Final = re.compile(rb"[\x00-\x1f]")
 
 
 class Made(NamedTuple):
@@ -77,11 +80,15 @@ class BucketTarget:
         What could not be deleted is not in it.
         """
         made: list[Made] = []
-        for start in range(0, len(keys), _MOST_DELETED):
-            part = keys[start : start + _MOST_DELETED]
-            objects = [{"Key": key.decode()} for key in part]
-            for one, version in zip(objects, versions[start : start + _MOST_DELETED], strict=False):
-                one["VersionId"] = version
+        together: list[dict[str, str]] = []
+        for number, key in enumerate(keys):
+            one = {"Key": key.decode()} | ({"VersionId": versions[number]} if versions else {})
+            if _NOT_IN_XML.search(key):  # which is how several are named in one request
+                made += self._delete_one(key, one)
+            else:
+                together.append(one)
+        for start in range(0, len(together), _MOST_DELETED):
+            objects = together[start : start + _MOST_DELETED]
             with self._errors("deleting"):
                 answer = self._client.delete_objects(
                     Bucket=self.bucket.name, Delete={"Objects": objects}
@@ -91,6 +98,14 @@ class BucketTarget:
                 for one in answer.get("Deleted", ())
             ]
         return made
+
+    def _delete_one(self, key: bytes, named: dict[str, str]) -> list[Made]:
+        try:
+            with self._errors(f"deleting {key!r}"):
+                answer = self._client.delete_object(Bucket=self.bucket.name, **named)
+        except AwsError:
+            return []  # whoever asked sees that it is not among what was deleted
+        return [Made(key, str(answer.get("VersionId", "")))]
 
     def stated(self, listed: Listed) -> Stated:
         """Return what S3 says of an object that is there."""
@@ -125,8 +140,8 @@ class _Upload:
         self._named = named
         self._threads = threads
         self._buffer = bytearray()
-        self._running: deque[Future[str]] = deque()
-        self._etags: list[str] = []
+        self._running: deque[Future[dict[str, Any]]] = deque()
+        self._parts: list[dict[str, Any]] = []
         self._begun = 0
 
     def write(self, data: bytes | memoryview) -> None:
@@ -139,10 +154,9 @@ class _Upload:
         if self._buffer or not self._begun:
             self._send(bytes(self._buffer))
         while self._running:
-            self._etags.append(self._running.popleft().result())
-        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(self._etags, 1)]
+            self._parts.append(self._running.popleft().result())
         answer = self._client.complete_multipart_upload(
-            **self._named, MultipartUpload={"Parts": parts}
+            **self._named, MultipartUpload={"Parts": self._parts}
         )
         return dict(answer)
 
@@ -157,11 +171,13 @@ class _Upload:
         self._begun += 1
         self._running.append(self._threads.submit(self._part, self._begun, data))
         if len(self._running) >= _AT_ONCE:
-            self._etags.append(self._running.popleft().result())
+            self._parts.append(self._running.popleft().result())
 
-    def _part(self, number: int, data: bytes) -> str:
+    def _part(self, number: int, data: bytes) -> dict[str, Any]:
+        """Send a part; what S3 is told of it at the end: its ETag, and the sum it was sent with."""
         answer = self._client.upload_part(**self._named, PartNumber=number, Body=data)
-        return str(answer["ETag"])
+        sums = {name: answer[name] for name in _SUMS if answer.get(name)}
+        return {"PartNumber": number, "ETag": answer["ETag"], **sums}
 
 
 def in_parts(stated: Stated, size: int) -> bool:
