@@ -18,7 +18,7 @@ from strongroom.clock import rfc3339
 from strongroom.errors import DamageError, NotFoundError, StrongroomError, UsageError
 from strongroom.model.entry import HOLE, Entry
 from strongroom.model.events import Advanced, ProblemFound, Sink
-from strongroom.model.snapshot import ListedSnapshot, SourceRecord
+from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import Problem
 from strongroom.operations.listing import dump_entry
 from strongroom.operations.restore import tree_of
@@ -60,7 +60,7 @@ class Chosen:
 
     def has(self, key: bytes) -> bool:
         """Whether a key of the bucket is one that the snapshot would have."""
-        return is_below(key, self.scope) if self.key else key.startswith(self.scope)
+        return is_below(key, self.scope, Order.RAW) if self.key else key.startswith(self.scope)
 
 
 class Pair(NamedTuple):

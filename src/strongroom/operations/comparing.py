@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from strongroom.errors import DamageError
 from strongroom.model.entry import Entry
-from strongroom.model.snapshot import SourceRecord
+from strongroom.model.snapshot import Order, SourceRecord
 from strongroom.repository.tree import SortKey, is_below
 from strongroom.repository.treecursor import Part, TreeCursor
 
@@ -83,6 +83,7 @@ class TreeSide:
     ) -> None:
         self._streams = [_Stream(cursor) for cursor in cursors]
         self._key = key
+        self._order = Order.RAW if key is bytes else Order.COMPONENTS
         self._on_damage = on_damage
         self._tops = tops
         self._held = sorted(key(path) for path in held)
@@ -131,7 +132,9 @@ class TreeSide:
             self._on_damage(first, error)
             return
         if self._tops:
-            entries = tuple(e for e in entries if any(is_below(e.path, top) for top in self._tops))
+            entries = tuple(
+                e for e in entries if any(is_below(e.path, top, self._order) for top in self._tops)
+            )
         stream.entries, stream.at = entries, 0
 
     def _later(self, end: bytes | None) -> bytes | None:

@@ -205,7 +205,7 @@ class TreeReader:
                     raise self._damage("its entries are out of order")
                 last = key
             total += len(leaf)
-            yield tuple(e for e in leaf if is_below(e.path, below)) if below else leaf
+            yield tuple(e for e in leaf if is_below(e.path, below, self._order)) if below else leaf
         if not below and total != self._root.count:
             raise self._damage(f"it holds {total} entries and states {self._root.count}")
 
@@ -280,14 +280,15 @@ def are_paths(paths: Sequence[bytes], order: Order) -> bool:
     )
 
 
-def is_below(path: bytes, top: bytes) -> bool:
+def is_below(path: bytes, top: bytes, order: Order = Order.COMPONENTS) -> bool:
     """Whether ``path`` is ``top`` or lies below it; everything lies below an empty path.
 
-    Below a top that ends in a slash, as the key of an object may, is what begins with it.
+    Among keys of objects what begins with a top that ends in a slash is below it.
     """
     if not top or path == top:
         return True
-    return path.startswith(top if top.endswith(b"/") else top + b"/")
+    cut = order is Order.RAW and top.endswith(b"/")
+    return path.startswith(top if cut else top + b"/")
 
 
 def read_leaf(where: str, data: bytes, order: Order = Order.COMPONENTS) -> Leaf:
