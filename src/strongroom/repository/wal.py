@@ -156,8 +156,12 @@ class WalArchive:
         own = wal_digest(self._keys.own_domain, file.key, file.content)
         if (header.length, header.digest) != (len(file.content), own):
             return False
-        self._store.sync([file.key.rpartition("/")[0] + "/"])  # its name may be of another process
+        self._store.sync([file.key.rpartition("/")[0] + "/"])  # as of ``sync``
         return True
+
+    def sync(self, stored: Iterable[StoredWal]) -> None:
+        """Return when the names of files are durable, which other processes may have put."""
+        self._store.sync(sorted({one.key.rpartition("/")[0] + "/" for one in stored}))
 
     # -- listing
 
