@@ -138,8 +138,9 @@ def _wal_line(judged: Judged, would: str) -> str:
     begin = f"cluster {judged.system}: "
     if judged.why:
         return f"{begin}all WAL stays ({size(judged.kept_size)}): {judged.why}"
+    goes = "would go" if would else "go"
     return (
-        f"{begin}{counted(judged.files, 'WAL file')} that nothing needs{' would go' if would else ''}: "
+        f"{begin}{counted(judged.files, 'WAL file')} that nothing needs {goes}: "
         f"base backup {judged.base}, the oldest, needs it from {judged.needed} on; "
         f"{counted(judged.kept_files, 'file')} stay ({size(judged.kept_size)})"
     )

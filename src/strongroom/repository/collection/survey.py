@@ -6,7 +6,7 @@ seen what it had. What cannot be read stops the collector: unreadable is not abs
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 from strongroom.errors import DamageError
 from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.collection.census import Bools, Census
 from strongroom.repository.collection.liveness import GraceTime, Liveness, liveness
@@ -22,7 +23,7 @@ from strongroom.repository.collection.marking import Marker
 from strongroom.repository.collection.proving import Prover
 from strongroom.repository.collection.shrinking import PackUse
 from strongroom.repository.collection.verdict import Expired, Listed
-from strongroom.repository.collection.walneeds import WalSurvey, WalWindow, survey_wal
+from strongroom.repository.collection.walneeds import Counting, WalSurvey, survey_wal
 from strongroom.repository.commits import oldest_first, open_snapshot
 from strongroom.repository.heads import lost_heads
 from strongroom.repository.loading import Choice
@@ -178,11 +179,16 @@ def survey(
             raise MovedOnError("another collector went on") from None
         raise
     since_ns = now_ns - keep.wal_ns if keep.wal_ns is not None else None
-    seen_ns = {i.key: i.stored_ns for i in listed_commits if i.stored_ns is not None}
+    wal = survey_wal(repository, roots.values(), _counting(history, listed_commits, since_ns))
+    return Survey(history, listed, census, alive, frozenset(roots), weak, wal)
+
+
+def _counting(history: History, commits: Iterable[ObjectInfo], since_ns: int | None) -> Counting:
+    seen_ns = {info.key: info.stored_ns for info in commits if info.stored_ns is not None}
     for key, first_ns in history.standing.first_seen.items():
         seen_ns[key] = min(first_ns, seen_ns.get(key, first_ns))
-    wal = survey_wal(repository, roots.values(), WalWindow(seen_ns, since_ns))
-    return Survey(history, listed, census, alive, frozenset(roots), weak, wal)
+    agents = frozenset(one.key for one in history.decisions if one.by_agent)
+    return Counting(agents, seen_ns, since_ns)
 
 
 def _opened(repository: Repository, history: History) -> list[ListedSnapshot]:

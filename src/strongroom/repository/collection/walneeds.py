@@ -18,12 +18,14 @@ from strongroom.repository.wal import StoredWal, archive_of, stored_wal
 _KIND: Final = KIND.encode()
 
 
-class WalWindow(NamedTuple):
-    """Which base backups are old. ``seen_ns``: when the store first showed each COMMIT, by key.
+class Counting(NamedTuple):
+    """How base backups count. ``agents``: keys of the COMMITs that agents signed.
 
-    ``since_ns``: what was seen before is older than the window; None: nothing is.
+    ``seen_ns``: when the store first showed each COMMIT, by key. ``since_ns``: what was seen before
+    is older than the window; None: nothing is.
     """
 
+    agents: Collection[str]
     seen_ns: Mapping[str, int]
     since_ns: int | None
 
@@ -51,7 +53,7 @@ class WalSurvey(NamedTuple):
 
 
 def survey_wal(
-    repository: Repository, roots: Iterable[ListedSnapshot], window: WalWindow
+    repository: Repository, roots: Iterable[ListedSnapshot], counting: Counting
 ) -> WalSurvey:
     """List WAL, and find out what base backups among ``roots`` need of it."""
     listed: list[WalObject] = []
@@ -72,7 +74,7 @@ def survey_wal(
         for source in root.snapshot.sources:
             if source.kind != _KIND or source.status == Status.FAILED:
                 continue
-            base = _base(root, source, is_old=window.is_old(root.key))
+            base = _base(root, source, counting)
             is_blind |= base is None
             bases += [base] if base is not None else []
     needed = {base.system for base in bases}
@@ -84,7 +86,7 @@ def survey_wal(
     return WalSurvey(listed, WalNeeds(bases, read, is_blind))
 
 
-def _base(root: ListedSnapshot, source: SourceRecord, *, is_old: bool) -> Base | None:
+def _base(root: ListedSnapshot, source: SourceRecord, counting: Counting) -> Base | None:
     """Return a base backup; None if it is one, and cannot be read."""
     position = read_position(source.position)
     if position is None or not is_segment_size(position.segment_size):
@@ -92,9 +94,9 @@ def _base(root: ListedSnapshot, source: SourceRecord, *, is_old: bool) -> Base |
     return Base(
         id=root.id,
         domain=root.domain,
-        by_admin=not root.agent,
+        by_admin=root.key not in counting.agents,
         complete=source.status == Status.COMPLETE,
-        old=is_old,
+        old=counting.is_old(root.key),
         system=position.system,
         timeline=position.timeline,
         numbers=(position.first_segment, position.last_segment),
