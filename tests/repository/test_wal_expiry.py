@@ -155,7 +155,7 @@ def test_segments_of_two_sizes_stay(host: Kit) -> None:
     archive(host, range(1, 5))
     base_backup(host, position_of(3, 3))
     other = position_of(3, 3)
-    _commit_without_wal(host, Position(*_with_size(other, 2 * SIZE)))
+    _commit_without_wal(host, msgspec.structs.replace(other, segment_size=2 * SIZE))
     done = host.prune()
     assert (done.wal_files, [one.why for one in done.wal]) == (0, [SIZES])
 
@@ -164,17 +164,9 @@ def test_a_base_backup_of_a_later_release_keeps_everything(host: Kit) -> None:
     """What it needs cannot be read here."""
     archive(host, range(1, 5))
     base_backup(host, position_of(3, 3))
-    values = list(_with_size(position_of(1, 1), SIZE))
-    values[0] = 99
-    _commit_without_wal(host, Position(*values))
+    _commit_without_wal(host, msgspec.structs.replace(position_of(1, 1), version=99))
     done = host.prune()
     assert (done.wal_files, [one.why for one in done.wal]) == (0, [LATER])
-
-
-def _with_size(position: Position, size: int) -> list[int]:
-    fields = list(msgspec.structs.astuple(position))
-    fields[8] = size
-    return fields
 
 
 def _commit_without_wal(host: Kit, position: Position) -> None:

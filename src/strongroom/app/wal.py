@@ -11,6 +11,7 @@ from strongroom.errors import DamageError, UsageError
 from strongroom.operations.wal.fetch import Fetcher, Wanted
 from strongroom.operations.wal.push import Pusher
 from strongroom.repository.wal import Put, archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSources
 
@@ -65,7 +66,8 @@ def fetch_file(run: Run, request: FetchRequest) -> FetchReport:
             domains_of(repository, request.writer),
             request.past_holes,
         )
-        done = Fetcher(archive_of(repository), run.machine.fs, run.sink).fetch(wanted)
+        fetcher = Fetcher(archive_of(repository), WalGaps(repository), run.machine.fs, run.sink)
+        done = fetcher.fetch(wanted)
     return FetchReport(done.name.text, done.delivered, done.partial)
 
 

@@ -105,6 +105,12 @@ Say what there is of each cluster's WAL: timelines, gaps, what can be reached.
 Examples:
   strongroom wal status
   strongroom wal status db --json
+  strongroom wal status db --record-gaps
+
+A gap on record is one for every recovery, also where nothing follows it, and
+no damage any more for 'wal verify' once a base backup began after it. If the
+segment is archived all the same, it counts. The agent and 'wal receive' put
+gaps on record themselves, where the server has the segments no more.
 """
 _VERIFY_HELP: Final = """\
 Read WAL as a recovery would, and name what is damaged or missing.
@@ -114,7 +120,8 @@ Examples:
   strongroom wal verify db
   strongroom wal verify db --from 000000010000000000000010
 
-The exit code is 4 if something is damaged, or missing in the middle.
+The exit code is 4 if something is damaged, or missing in the middle; 3 if what
+is missing is on record as a gap, and no base backup began after it.
 """
 _ACCEPT_HELP: Final = """\
 Say that a source is another cluster from now on, as after pg_upgrade.
@@ -130,6 +137,9 @@ Of the cluster that it was before everything stays, and can be recovered.
 
 @command.command("status", help=_STATUS_HELP, short_help="Say what there is.")
 @click.argument("source", metavar="[SOURCE]", required=False)
+@click.option(
+    "--record-gaps", is_flag=True, help="Put on record that what is missing now never comes."
+)
 @common_options
 def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Say what there is."""
