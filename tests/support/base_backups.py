@@ -30,6 +30,11 @@ def archive(kit: Kit, numbers: Iterable[int], timeline: int = 1) -> None:
         wal.put(CLUSTER, name, segment(name, filled=50))
 
 
+def content_of(position: Position) -> bytes:
+    """Return the bytes of the one file that is in a base backup."""
+    return b"%d of %d\n" % (position.start, position.timeline)
+
+
 class Taken:
     """An arriving source: one file, then the WAL is waited for as a real one does.
 
@@ -55,7 +60,7 @@ class Taken:
         one = self._position
         if self._wal is not None:
             self._wal.began(one.system, one.timeline, one.start)
-        data = b"%d of %d\n" % (one.start, one.timeline)
+        data = content_of(one)
         yield Part(DATA, data, made_file(DATA, len(data), 0))
         if self.broken:
             report(Problem(DATA, "a page is damaged", missing=False))
