@@ -105,6 +105,11 @@ Say what there is of each cluster's WAL: timelines, gaps, what can be reached.
 Examples:
   strongroom wal status
   strongroom wal status db --json
+  strongroom wal status --servers
+
+With --servers the servers of the configuration are asked as well: how far the
+archive is behind, what waits, what failed, and what their slots keep. The exit code
+is 3 if one of them cannot be asked.
 """
 _VERIFY_HELP: Final = """\
 Read WAL as a recovery would, and name what is damaged or missing.
@@ -130,6 +135,7 @@ Of the cluster that it was before everything stays, and can be recovered.
 
 @command.command("status", help=_STATUS_HELP, short_help="Say what there is.")
 @click.argument("source", metavar="[SOURCE]", required=False)
+@click.option("--servers", is_flag=True, help="Ask the servers of the configuration as well.")
 @common_options
 def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Say what there is."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from strongroom.errors import NotFoundError, UsageError
 from strongroom.model.events import Advanced, PhaseBegan
-from strongroom.postgres.wal.names import WalKind, format_lsn, parse_name, segment_name
+from strongroom.postgres.wal.names import WalKind, WalName, format_lsn, parse_name, segment_name
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import Missing, TimelineExtent, WalExtent
 from strongroom.repository.repository import Repository
@@ -31,7 +31,8 @@ class Window(NamedTuple):
 class ClusterWal(NamedTuple):
     """The WAL of one cluster; ``damaged``: histories that cannot be read, by key.
 
-    ``newest``: the segment that was stored last, as far as the store says when.
+    ``newest``: the segment that was stored last, as far as the store says when; ``stored``: when
+    each one was, in nanoseconds.
     """
 
     cluster: Cluster
@@ -43,6 +44,7 @@ class ClusterWal(NamedTuple):
     files: int
     stored_bytes: int
     damaged: dict[str, str]
+    stored: dict[WalName, int]
 
     @property
     def timelines(self) -> list[TimelineExtent]:
@@ -121,6 +123,7 @@ def _surveyed(archive: WalArchive, known: Sequence[WalSource], system_id: int) -
         files=len(listed),
         stored_bytes=sum(one.size for one in listed),
         damaged=damaged,
+        stored={one.name: one.stored_ns for one in segments if one.stored_ns is not None},
     )
 
 
