@@ -71,6 +71,7 @@ def test_push_and_fetch(cluster: Program) -> None:
     assert not list(cluster.folder.glob("pg_wal/*.strongroom"))
 
 
+@pytest.mark.trial(14)
 def test_other_bytes_under_the_name_are_refused(cluster: Program) -> None:
     """Nothing is overwritten, and the server keeps its file."""
     _archive(cluster, 1)
@@ -82,6 +83,7 @@ def test_other_bytes_under_the_name_are_refused(cluster: Program) -> None:
     assert (cluster.folder / "out").read_bytes() == segment(numbered(1))
 
 
+@pytest.mark.trial(16)
 def test_two_clusters_under_one_name_are_refused(cluster: Program) -> None:
     """Both ids are named, and what to do if it is meant; then it is done."""
     _archive(cluster, 1)
@@ -311,6 +313,7 @@ def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
             folder.chmod(0o755)
 
 
+@pytest.mark.trial(25)
 def test_verify_names_damage(cluster: Program) -> None:
     """A changed byte is found, and a gap; the code is 4 for either."""
     _archive(cluster, 1, 2)

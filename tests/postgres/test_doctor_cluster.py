@@ -107,6 +107,7 @@ def test_from_nothing_to_a_whole_backup(major: int) -> None:
     assert time.monotonic() - began < 120
 
 
+@pytest.mark.trial(12)
 def test_an_archiver_that_fails() -> None:
     """Whether it counts as failed or, as a command that cannot be started, does not: what waits is
     seen. A backup that waits for its WAL fails, one that carries it does not.

@@ -69,6 +69,7 @@ def _rows_at(place: Place, *target: str) -> set[int]:
     return {int(line) for line in text.split()}
 
 
+@pytest.mark.trial(6)
 @pytest.mark.parametrize(
     ("major", "moments"), [(15, 1), pytest.param(18, 4, marks=pytest.mark.slow)]
 )

@@ -79,6 +79,7 @@ def _drained(server: Server) -> bool:
     return not server.ready()
 
 
+@pytest.mark.trial(15)
 def test_killed_at_random(tmp_path: Path) -> None:
     """The agent and the commands of the server are killed again and again under load; the archiver
     goes on by itself, and in the end every segment is there as it was.
@@ -141,6 +142,7 @@ def _kill_commands(place: Place) -> None:
                 os.kill(int(folder.name), signal.SIGKILL)
 
 
+@pytest.mark.trial(12)
 def test_an_archive_that_breaks_is_no_harm_and_drains(tmp_path: Path) -> None:
     """While the repository is away the server keeps its segments and counts failures; when it is
     back, everything is archived in parallel. The disk of the repository being full is the same.
@@ -173,6 +175,7 @@ def test_an_archive_that_breaks_is_no_harm_and_drains(tmp_path: Path) -> None:
         assert not [one for one in place.repository.rglob("*") if ".tmp" in one.name]
 
 
+@pytest.mark.trial(17)
 @pytest.mark.spec("C7")
 def test_a_promoted_standby_goes_on_in_the_same_archive() -> None:
     """Two timelines in one archive: the newest is what a recovery follows, the old one can be asked

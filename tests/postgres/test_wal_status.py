@@ -18,7 +18,7 @@ def of_server(found: list[dict[str, Any]]) -> dict[str, Any]:
     return said
 
 
-@pytest.mark.trial(4, 27)
+@pytest.mark.trial(4, 12, 27)
 @pytest.mark.spec("C5")
 def test_what_a_monitor_asks_for() -> None:
     """The base backup with age, size and duration, how far and until when it can be recovered; of
