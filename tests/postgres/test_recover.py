@@ -605,6 +605,7 @@ def test_again_and_again_along_the_timelines() -> None:
         assert found == "1 2"
         assert (server.wal / "00000003.history").exists()
         assert len(list(place.top.glob("main.before-recover-*"))) == 2
+        assert not list(place.top.rglob("strongroom_wal_ahead"))
 
 
 def end_of(server: Server) -> None:

@@ -36,16 +36,23 @@ def fetch(  # noqa: PLR0913 - one for each option
     standby: bool,
     past_holes: bool,
     absent_code: int,
+    ahead: str | None,
     timeout: int,
 ) -> int:
     """Hand out one file."""
     failed = absent_code if standby else NOT_FETCHED
     late = f"{name} is not handed out: no answer within {timeout} seconds"
-    request = FetchRequest(name, os.fsencode(destination), system_id, writer, past_holes)
+    request = FetchRequest(
+        name, os.fsencode(destination), system_id, writer, past_holes, os.fsencode(ahead or "")
+    )
     with deadline(timeout, failed, late), job() as one:
         done = fetch_file(one.run, request)
         one.output.record(
-            "wal_fetched", name=done.name, delivered=done.delivered, partial=done.partial
+            "wal_fetched",
+            name=done.name,
+            delivered=done.delivered,
+            partial=done.partial,
+            ahead=done.ahead,
         )
         if not done.delivered:
             one.output.notice(f"{done.name} is not in the archive, and nothing that comes after it")

@@ -89,6 +89,7 @@ def _push(**given: Any) -> int:  # noqa: ANN401 - what the options say
     metavar="N",
     help="The code that says that there is no such file (1).",
 )
+@click.option("--ahead", metavar="FOLDER", help="Put the segments that follow into this folder.")
 @click.option(
     "--timeout", type=SPAN, default=300, metavar="TIME", help="Give up after so long (5m)."
 )
