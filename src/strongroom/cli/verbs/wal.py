@@ -49,6 +49,9 @@ The exit code is 0 if the file is there, verified and written; 1 only if it is
 proven that there is no such file and none that comes after it; and 200, at
 which PostgreSQL stops, for everything else. So no recovery ends early because
 something was unreachable, damaged or missing in the middle.
+
+With --ahead the 16 segments that follow are fetched as well, verified in the same
+way; a command that finds the file that it is asked for in that folder moves it.
 """
 
 
