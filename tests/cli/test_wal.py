@@ -114,6 +114,20 @@ def test_absent_is_said_only_of_the_end(cluster: Program) -> None:
     assert code.returncode == 44
 
 
+def test_what_follows_is_handed_out_ahead(cluster: Program) -> None:
+    """Into the folder that is named, by the names of the segments; nothing where nothing follows."""
+    _archive(cluster, 1, 2, 4)
+    words = ("wal", "fetch", "--ahead", "ahead", "--json")
+    done = _run(cluster, *words, numbered(1).text, "out")
+    assert done.returncode == 0, done
+    assert '"ahead":2' in done.stdout
+    for number in (2, 4):
+        name = numbered(number).text
+        kept = (cluster.folder / "pg_wal" / name).read_bytes()
+        assert (cluster.folder / "ahead" / name).read_bytes() == kept
+    assert _run(cluster, *words, numbered(5).text, "out").returncode == 1
+
+
 def test_a_partial_segment_is_handed_out_at_the_end(cluster: Program) -> None:
     """The last content of what was archived in part is better than nothing, if nothing follows."""
     _archive(cluster, 1, 2)

@@ -53,13 +53,22 @@ def test_what_follows_is_there(kit: Kit, tmp_path: Path, threads: ThreadPoolExec
     """Sixteen at most, byte for byte, without what the archive lacks; and once."""
     folder = tmp_path / "ahead"
     fetched = _fetched(kit, numbered(2), tmp_path)
-    assert _ahead(kit, folder).follow(fetched, threads) == AHEAD - 1
+    assert _ahead(kit, folder).follow(fetched, threads, 0.01) == AHEAD - 1
     wanted = [numbered(number) for number in range(3, 3 + AHEAD) if number != 5]
     assert {path.name for path in folder.iterdir()} == {name.text for name in wanted}
     for name in wanted:
         assert (folder / name.text).read_bytes() == segment(name)
-    assert _ahead(kit, folder).follow(fetched, threads) == 0
+    assert _ahead(kit, folder).follow(fetched, threads, 0.01) == 0
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_slow_store_is_asked_for_less(
+    kit: Kit, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    """As much as twenty seconds are thought to be enough for; of a very slow one nothing."""
+    fetched = _fetched(kit, numbered(6), tmp_path)
+    assert _ahead(kit, tmp_path / "slow").follow(fetched, threads, 5.0) == 4
+    assert _ahead(kit, tmp_path / "slower").follow(fetched, threads, 21.0) == 0
 
 
 def test_what_is_damaged_is_left_to_who_asks(
@@ -73,7 +82,7 @@ def test_what_is_damaged_is_left_to_who_asks(
     kit.store.put(key, bytes(data))
     folder = tmp_path / "ahead"
     fetched = _fetched(kit, numbered(2), tmp_path)
-    assert _ahead(kit, folder).follow(fetched, threads) == AHEAD - 2
+    assert _ahead(kit, folder).follow(fetched, threads, 0.01) == AHEAD - 2
     assert not (folder / numbered(3).text).exists()
     assert (folder / numbered(4).text).exists()
 
@@ -85,8 +94,8 @@ def test_nothing_is_ahead_of_what_is_no_segment(
     folder = tmp_path / "ahead"
     ahead = _ahead(kit, folder)
     history = Fetched(WalName(WalKind.HISTORY, 2), delivered=True, system_id=SYSTEM, size=40)
-    assert ahead.follow(history, threads) == 0
-    assert ahead.follow(_fetched(kit, numbered(23), tmp_path), threads) == 0
+    assert ahead.follow(history, threads, 0.01) == 0
+    assert ahead.follow(_fetched(kit, numbered(23), tmp_path), threads, 0.01) == 0
     part = Fetched(numbered(2), delivered=True, partial=True, system_id=SYSTEM, size=1 << 20)
-    assert ahead.follow(part, threads) == 0
+    assert ahead.follow(part, threads, 0.01) == 0
     assert not folder.exists()

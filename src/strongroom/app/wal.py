@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -67,8 +67,9 @@ def push_file(run: Run, path: bytes, source: str | None) -> PushReport:
     return PushReport(done.name.text, done.cluster.system_id, done.size, done.put is Put.SAME)
 
 
-def fetch_file(run: Run, request: FetchRequest) -> FetchReport:
-    """Hand out a WAL file."""
+def fetch_file(run: Run, request: FetchRequest, delivered: Callable[[], None]) -> FetchReport:
+    """Hand out a WAL file; ``delivered`` is called when that is decided, before any ahead."""
+    began = run.machine.clock.elapsed()
     with opened_wal(run) as repository:
         repository.keyring.require_reader()
         domains, archive, fs = (
@@ -80,10 +81,11 @@ def fetch_file(run: Run, request: FetchRequest) -> FetchReport:
             request.name, request.destination, request.system_id, domains, request.past_holes
         )
         done = Fetcher(archive, fs, run.sink).fetch(wanted)
-        ahead = 0
+        delivered()
+        took, ahead = run.machine.clock.elapsed() - began, 0
         if request.ahead:
             with ThreadPoolExecutor(_AHEAD_THREADS) as threads:
-                ahead = FetchAhead(archive, fs, request.ahead, domains).follow(done, threads)
+                ahead = FetchAhead(archive, fs, request.ahead, domains).follow(done, threads, took)
     return FetchReport(done.name.text, done.delivered, done.partial, ahead)
 
 

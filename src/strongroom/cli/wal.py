@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from typing import Final
 
 from strongroom.app.wal import FetchRequest, fetch_file, push_file
 from strongroom.cli.codes import NOT_FETCHED, NOT_STORED, Verdict
 from strongroom.cli.deadline import deadline
 from strongroom.cli.job import job
+
+DELIVERED: Final = 0
+_AHEAD_SECONDS: Final = 60.0
 
 
 def push(path: str, *, source: str | None, timeout: int) -> int:
@@ -45,8 +50,14 @@ def fetch(  # noqa: PLR0913 - one for each option
     request = FetchRequest(
         name, os.fsencode(destination), system_id, writer, past_holes, os.fsencode(ahead or "")
     )
-    with deadline(timeout, failed, late), job() as one:
-        done = fetch_file(one.run, request)
+    with deadline(timeout, failed, late) as met, ExitStack() as stack, job() as one:
+
+        def delivered() -> None:
+            met()
+            if ahead:  # the file is there, and what is not yet fetched ahead is fetched later
+                stack.enter_context(deadline(_AHEAD_SECONDS, DELIVERED, ""))
+
+        done = fetch_file(one.run, request, delivered)
         one.output.record(
             "wal_fetched",
             name=done.name,

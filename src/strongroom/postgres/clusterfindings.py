@@ -6,6 +6,7 @@ replicate, 1 where a backup waits in vain for its WAL.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -134,7 +135,7 @@ def _turn_on(facts: ClusterFacts, source: str) -> str:
 
 
 def _push(source: str) -> str:
-    return literal(f"strongroom wal push --source {source} %p")
+    return literal(f"strongroom wal push --source {shlex.quote(source)} %p")
 
 
 def _of_archiver(facts: ClusterFacts, *, needed: bool) -> Iterator[Finding]:

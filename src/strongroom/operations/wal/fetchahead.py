@@ -22,7 +22,8 @@ from strongroom.postgres.wal.names import WalKind, WalName, segment_name
 from strongroom.repository.wal import WalArchive
 
 AHEAD: Final = 16  # segments
-_MOST_BYTES: Final = 512 << 20
+_MOST_BYTES: Final = 256 << 20  # some of which are in memory at once
+_SECONDS: Final = 20.0  # that all of it may take, judged by the one that was asked for
 _PRIVATE: Final = 0o700
 
 
@@ -37,12 +38,15 @@ class FetchAhead:
         self._folder = folder
         self._domains = domains
 
-    def follow(self, fetched: Fetched, executor: Executor) -> int:
+    def follow(self, fetched: Fetched, executor: Executor, seconds: float) -> int:
         """Fetch what follows a segment, as far as it is there; how many were.
 
-        Whatever goes wrong is no error here: who asks for that segment is told.
+        ``seconds``: how long that one took; where a store is slow it is fewer, or none. Whatever
+        goes wrong is no error here: who asks for that segment is told.
         """
         names = list(self._following(fetched))
+        if seconds * len(names) > _SECONDS:
+            del names[int(_SECONDS / seconds) :]
         with suppress(OSError):
             if names:
                 self._fs.mkdir(self._folder, _PRIVATE)
@@ -53,7 +57,7 @@ class FetchAhead:
         if name.kind is not WalKind.SEGMENT or not fetched.delivered or fetched.partial or not size:
             return
         number = name.number(size)
-        for ahead in range(1, max(1, min(AHEAD, _MOST_BYTES // size)) + 1):
+        for ahead in range(1, min(AHEAD, _MOST_BYTES // size) + 1):
             following = segment_name(name.timeline, number + ahead, size)
             if not self._is_there(following):
                 yield following
