@@ -115,7 +115,7 @@ def test_absent_is_said_only_of_the_end(cluster: Program) -> None:
 
 
 def test_what_follows_is_handed_out_ahead(cluster: Program) -> None:
-    """Into the folder that is named, by the names of the segments; nothing where nothing follows."""
+    """Into the folder that is named, by the names of segments; nothing where nothing follows."""
     _archive(cluster, 1, 2, 4)
     words = ("wal", "fetch", "--ahead", "ahead", "--json")
     done = _run(cluster, *words, numbered(1).text, "out")

@@ -266,6 +266,15 @@ def test_when_an_archiver_fails(archiver: Archiver, waiting: Waiting, level: Lev
     assert found.level is level, found
 
 
+def test_a_standby_leaves_archiving_to_its_primary() -> None:
+    """Unless it archives always; a mode that is on says nothing there."""
+    for mode, check in (("off", "archiving"), ("on", "archiving"), ("always", "archiver")):
+        settings = {**FACTS.settings, "archive_mode": mode, "archive_timeout": "60"}
+        facts = msgspec.structs.replace(FACTS, standby=True, settings=settings)
+        (found,) = of_archiving(facts, "db", needed=True)
+        assert (found.check, found.level) == (check, Level.OK)
+
+
 def test_a_slot_that_nobody_reads() -> None:
     """It is unwise if nothing bounds it, or if it keeps a gigabyte; not while it is read."""
     settings = {"max_replication_slots": "4", "max_slot_wal_keep_size": "1000"}

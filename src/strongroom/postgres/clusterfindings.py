@@ -97,7 +97,8 @@ def of_archiving(facts: ClusterFacts, source: str, *, needed: bool) -> Iterator[
     """Judge whether WAL goes anywhere; ``needed``: a backup waits for it (``wal = "archive"``)."""
     streams = any(slot.physical and slot.active for slot in facts.slots)
     command = facts.setting("archive_command")
-    archives = facts.setting("archive_mode") in {"on", "always"} and bool(
+    modes = {"always"} if facts.standby else {"on", "always"}
+    archives = facts.setting("archive_mode") in modes and bool(
         command or facts.setting("archive_library")
     )
     if archives:
@@ -116,6 +117,8 @@ def of_archiving(facts: ClusterFacts, source: str, *, needed: bool) -> Iterator[
             )
     elif streams:
         yield ok("archiving", "WAL is streamed by a slot")
+    elif facts.standby:
+        yield ok("archiving", "it is a standby, whose primary archives: look at that one too")
     elif needed:
         yield problem(
             "archiving",
