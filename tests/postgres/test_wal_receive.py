@@ -105,6 +105,7 @@ def test_segments_are_those_of_the_server(major: int, tmp_path: Path) -> None:
         assert "asked to stop" in _log(place)
 
 
+@pytest.mark.trial(15)
 def test_killed_at_random_nothing_is_missing(tmp_path: Path) -> None:
     """The server lets go only of what is in the repository: killed again and again under load, the
     receiver goes on where the slot is, and there is no gap.
@@ -205,6 +206,7 @@ def test_what_was_received_in_part_is_recovered(tmp_path: Path) -> None:
         copy.stop()
 
 
+@pytest.mark.trial(17)
 def test_a_timeline_that_ends_is_followed(tmp_path: Path) -> None:
     """Received from a standby that is promoted: the old line, the history, and the new line."""
     with place_of(18) as place:

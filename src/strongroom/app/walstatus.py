@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.wal import source_of
+from strongroom.app.walservers import ServerWal, ask_servers
 from strongroom.errors import StoreError, UsageError
 from strongroom.operations.clusters import base_backups
 from strongroom.operations.retention import store_time_ns
@@ -20,7 +21,7 @@ from strongroom.repository.repository import Repository
 from strongroom.repository.walgaps import GapReason, WalGaps
 from strongroom.repository.walsources import WalSource, WalSources
 
-__all__ = ["Checked", "ClusterWal", "Missing", "Reach", "StatusReport", "VerifyReport"]
+__all__ = ["Checked", "ClusterWal", "Missing", "Reach", "ServerWal", "StatusReport", "VerifyReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,13 @@ class StatusReport:
     """The clusters, and what time it is by the store's clock.
 
     ``reaches``: of each system id the base backups, and how far they can be recovered; an agent
-    sees none.
+    sees none. ``servers``: what the servers of the configuration say, if they were asked.
     """
 
     clusters: Sequence[ClusterWal]
     now_ns: int
     reaches: Mapping[int, Sequence[Reach]]
+    servers: Sequence[ServerWal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,13 @@ class VerifyReport:
     seconds: float
 
 
-def wal_status(run: Run, source: str | None, *, give_up: bool = False) -> StatusReport:
+def wal_status(
+    run: Run, source: str | None, *, give_up: bool = False, servers: bool = False
+) -> StatusReport:
     """Look at the WAL of all clusters, or of one source.
 
-    With ``give_up`` what is missing in the middle now is put on record as never to come.
+    With ``give_up`` what is missing in the middle now is put on record as never to come;
+    ``servers``: ask these as well.
     """
     with opened_repository(run) as opened:
         repository = opened.repository
@@ -59,7 +64,9 @@ def wal_status(run: Run, source: str | None, *, give_up: bool = False) -> Status
             now_ns = store_time_ns(repository)
         except StoreError:  # a store that may only be read need not tell its time
             now_ns = run.machine.clock.now_ns()
-        return StatusReport(found, now_ns, _reaches(repository, found))
+        reaches = _reaches(repository, found)
+    asked = ask_servers(run, source, found, now_ns) if servers else []
+    return StatusReport(found, now_ns, reaches, asked)
 
 
 def _reaches(repository: Repository, found: Sequence[ClusterWal]) -> dict[int, list[Reach]]:
@@ -70,7 +77,9 @@ def _reaches(repository: Repository, found: Sequence[ClusterWal]) -> dict[int, l
         one.cluster.system_id: [
             reach
             for name in one.sources
-            for reach in reach_of(one.extent, base_backups(snapshots, name), one.cluster.system_id)
+            for reach in reach_of(
+                one.extent, base_backups(snapshots, name), one.cluster.system_id, one.stored
+            )
         ]
         for one in found
     }

@@ -19,6 +19,7 @@ from strongroom.cli.job import job
 from strongroom.cli.names import harmless
 from strongroom.cli.output import Output
 from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.walserver import tell_server
 from strongroom.clock import rfc3339
 
 INCOMPLETE: Final = 3
@@ -26,13 +27,15 @@ DAMAGED: Final = 4
 _SECOND_NS: Final = 1_000_000_000
 
 
-def status(source: str | None, *, record_gaps: bool) -> int:
+def status(source: str | None, *, record_gaps: bool, servers: bool) -> int:
     """Say what there is."""
     with job(stream=True) as one:
-        report = wal_status(one.run, source, give_up=record_gaps)
+        report = wal_status(one.run, source, give_up=record_gaps, servers=servers)
         for cluster in report.clusters:
             _records(one.output, cluster, report)
             _lines(one.output, cluster, report)
+        for server in report.servers:
+            tell_server(one.output, server)
         one.output.record(
             "summary",
             clusters=len(report.clusters),
@@ -40,7 +43,7 @@ def status(source: str | None, *, record_gaps: bool) -> int:
         )
         if not report.clusters:
             one.output.line("there is no WAL in this repository")
-    return 0
+    return INCOMPLETE if any(server.facts is None for server in report.servers) else 0
 
 
 def _age(cluster: ClusterWal, report: StatusReport) -> float | None:
@@ -93,9 +96,13 @@ def _records(output: Output, cluster: ClusterWal, report: StatusReport) -> None:
             system_id=system,
             id=reach.id,
             time=rfc3339(reach.stopped_ns),
+            age=round(max(0, report.now_ns - reach.stopped_ns) / _SECOND_NS, 3),
+            duration=round((reach.stopped_ns - reach.started_ns) / _SECOND_NS, 3),
+            bytes=reach.size,
             timeline=reach.timeline,
             standalone=reach.standalone,
             reaches=[name for _, name in reach.ends],
+            reaches_until=rfc3339(reach.until_ns) if reach.until_ns is not None else None,
             missing=reach.missing or None,
         )
     for key, text in cluster.damaged.items():

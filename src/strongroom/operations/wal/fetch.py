@@ -42,11 +42,13 @@ class Wanted(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What was handed out; ``partial``: it was only the begin of a segment."""
+    """What was handed out; ``partial``: it was only the begin of a segment; ``size`` in bytes."""
 
     name: WalName
     delivered: bool
     partial: bool = False
+    system_id: int = 0
+    size: int = 0
 
 
 class HoleError(RefusedError):
@@ -74,8 +76,9 @@ class Fetcher:
         for _ in range(_TRIES):
             places = self._archive.find(system_id, name, wanted.domains)
             if places:
-                deliver(self._fs, wanted.destination, self._archive.get_agreed(places))
-                return Fetched(name, delivered=True)
+                content = self._archive.get_agreed(places)
+                deliver(self._fs, wanted.destination, content)
+                return Fetched(name, delivered=True, system_id=system_id, size=len(content))
             listed = self._archive.files(system_id, domains=wanted.domains)
             if not any(one.name == name for one in listed):
                 return self._absent(wanted, name, system_id, listed)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from strongroom.errors import NotFoundError, UsageError
 from strongroom.model.events import Advanced, PhaseBegan
-from strongroom.postgres.wal.names import WalKind, format_lsn, parse_name, segment_name
+from strongroom.postgres.wal.names import WalKind, WalName, format_lsn, parse_name, segment_name
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import Missing, TimelineExtent, WalExtent
 from strongroom.repository.repository import Repository
@@ -34,7 +34,8 @@ class ClusterWal(NamedTuple):
     """The WAL of one cluster; ``damaged``: histories and gaps that cannot be read, by key.
 
     ``recorded``: what is on record as never to come; what came all the same is in no gap.
-    ``newest``: the segment that was stored last, as far as the store says when.
+    ``newest``: the segment that was stored last, as far as the store says when; ``stored``: when
+    each one was, in nanoseconds.
     """
 
     cluster: Cluster
@@ -47,6 +48,7 @@ class ClusterWal(NamedTuple):
     files: int
     stored_bytes: int
     damaged: dict[str, str]
+    stored: dict[WalName, int]
 
     def record_of(self, gap: Missing) -> Gap | None:
         """Return the word that a gap never comes: one that covers all of it."""
@@ -147,6 +149,7 @@ def _surveyed(
         files=len(listed),
         stored_bytes=sum(one.size for one in listed),
         damaged=damaged,
+        stored={one.name: one.stored_ns for one in segments if one.stored_ns is not None},
     )
 
 
