@@ -22,6 +22,7 @@ from strongroom.config.schema import (
     PostgresTable,
     RepositoryTable,
     RetentionTable,
+    SecretTable,
     Tables,
 )
 
@@ -32,6 +33,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
     "`physical`": PhysicalTable,
+    "`passphrase`": SecretTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
     "`[retention]`": RetentionTable,

@@ -136,7 +136,9 @@ def _region_of(arn: str) -> str:
 
 def _sealed(key: FakeKey, plain: bytes, bound: bytes) -> bytes:
     nonce = noise(12, f"nonce {plain.hex()}")
-    return key.id.encode().ljust(_ID_SIZE) + nonce + AESGCM(key.material).encrypt(nonce, plain, bound)
+    return (
+        key.id.encode().ljust(_ID_SIZE) + nonce + AESGCM(key.material).encrypt(nonce, plain, bound)
+    )
 
 
 def _opened(key: FakeKey, blob: bytes, bound: bytes) -> bytes:
@@ -152,7 +154,7 @@ def _opened(key: FakeKey, blob: bytes, bound: bytes) -> bytes:
 class _Handler(BaseHTTPRequestHandler):
     kms: FakeKms
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         """Answer one request."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         scope = _SCOPE.search(self.headers["Authorization"])

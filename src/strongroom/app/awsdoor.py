@@ -40,6 +40,10 @@ class AwsDoor:
             )
         return self._values[key]
 
+    def know(self, account: Account, reference: SecretReference, value: str) -> None:
+        """Keep what a reference means, which was read together with others."""
+        self._values[account, reference] = value
+
     def below(self, account: Account, path: str) -> Mapping[str, str]:
         """Return the parameters below a path; UsageError, SourceError."""
         key = account, path

@@ -33,13 +33,17 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "AccessDeniedException": (
         "may not be used by these credentials",
-        "Allow kms:Decrypt (to add a key kms:GenerateDataKey too) in the key's policy or the "
-        "role's: aws kms get-key-policy --policy-name default --key-id {key} --region {region}.",
+        (
+            "Allow kms:Decrypt, and to add a key kms:GenerateDataKey, in its policy or the role's: "
+            "aws kms get-key-policy --policy-name default --key-id {key} --region {region}."
+        ),
     ),
     "NotFoundException": (
         "is not there: it was deleted, or is of another account or region",
-        "Look for it: aws kms describe-key --key-id {key} --region {region}. A key that was "
-        "deleted does not come back.",
+        (
+            "Look for it: aws kms describe-key --key-id {key} --region {region}. A key that was "
+            "deleted does not come back."
+        ),
     ),
     "InvalidCiphertextException": (
         "did not wrap this, or wrapped it for another repository or slot",
@@ -54,8 +58,10 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _PENDING: Final = (
     "is to be deleted",
-    "Stop that, and enable it: aws kms cancel-key-deletion --key-id {key} --region {region} && "
-    "aws kms enable-key --key-id {key} --region {region}.",
+    (
+        "Stop that, and enable it: aws kms cancel-key-deletion --key-id {key} --region {region} && "
+        "aws kms enable-key --key-id {key} --region {region}."
+    ),
 )
 _LATER: Final = frozenset(
     {

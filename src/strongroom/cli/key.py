@@ -161,9 +161,7 @@ def rotate(*, kms_slot: str | None, kms: str | None) -> int:
 def _replace(kms_slot: str, kms: str) -> int:
     with job() as one:
         new, removed = replace_kms_key(one.run, kms_slot, kms)
-        one.output.record(
-            "kms_key_replaced", id=new, removed=removed.id, kept=removed.kept or None
-        )
+        one.output.record("kms_key_replaced", id=new, removed=removed.id, kept=removed.kept or None)
         one.output.line(
             f"key {new[:8]} was made and opened; key {removed.id[:8]} opens nothing more"
         )

@@ -48,7 +48,10 @@ def wrong_in(
         yield (*top, "connection", "password"), what
     path = connection.get("ssm")
     if isinstance(path, str) and not path.startswith("/"):
-        yield (*top, "connection", "ssm"), f"a path of parameters begins with '/': {path!r} does not"
+        yield (
+            (*top, "connection", "ssm"),
+            f"a path of parameters begins with '/': {path!r} does not",
+        )
 
 
 def _wrong_kinds(

@@ -374,12 +374,7 @@ def _senseless(file: TomlFile) -> list[Wrong]:
             except UsageError as error:
                 found.append(((*top, "exclude_larger_than"), f"{size!r} is no size. {error.hint}"))
     for name, repository in file.named("repositories").items():
-        for key in ("url", "kms_key"):
-            if repository.get(key) == "":
-                found.append((("repositories", name, key), "it is empty"))
-        passphrase = repository.get("passphrase")
-        if isinstance(passphrase, dict) and (what := wrong_reference(passphrase, SERVICES)):
-            found.append((("repositories", name, "passphrase"), what))
+        found += _senseless_repository(("repositories", name), repository)
     for top in _policies(file):
         found += [((*top, key), what) for key, what in wrong_in(file.at(*top))]
     if file.states("retention") and file.states("defaults", "retention"):
@@ -387,6 +382,15 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     archives = file.table("archives")
     found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
     return found
+
+
+def _senseless_repository(top: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[Wrong]:
+    for key in ("url", "kms_key"):
+        if table.get(key) == "":
+            yield (*top, key), "it is empty"
+    passphrase = table.get("passphrase")
+    if isinstance(passphrase, dict) and (what := wrong_reference(passphrase, SERVICES)):
+        yield (*top, "passphrase"), what
 
 
 def _all_sources(file: TomlFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

@@ -14,9 +14,9 @@ from strongroom.repository.agent import (
     check_agent_names,
     make_agent,
 )
+from strongroom.repository.epochs import FIRST as FIRST_EPOCH
 from strongroom.repository.keyring import MAIN
 from strongroom.repository.kmsslot import KeyArn, KmsSecret, kms_parameters
-from strongroom.repository.epochs import FIRST as FIRST_EPOCH
 from strongroom.repository.opening import read_slot
 from strongroom.repository.records import SlotKind, SlotRole
 from strongroom.repository.repository import Repository
@@ -142,9 +142,7 @@ def remove_key(repository: Repository, text: str) -> RemovedSlot:
     return change.remove(_slot_named(repository, text))
 
 
-def replace_key(
-    repository: Repository, text: str, secret: KmsSecret
-) -> tuple[str, RemovedSlot]:
+def replace_key(repository: Repository, text: str, secret: KmsSecret) -> tuple[str, RemovedSlot]:
     """Have another key of KMS open what the key whose id begins with ``text`` opens."""
     change = SlotChange(repository)
     new, removed = change.replace(_slot_named(repository, text), secret)

@@ -58,7 +58,9 @@ def _opened(repository_id: bytes, slot_id: bytes, private: bytes, epoch: Epoch) 
     for one in epoch.sealed:
         if one.slot_id == slot_id:
             try:
-                plain = unseal_with(private, one.sealed, _info(repository_id, slot_id, epoch.number))
+                plain = unseal_with(
+                    private, one.sealed, _info(repository_id, slot_id, epoch.number)
+                )
                 secrets = decode(plain, Epochs)
             except (OpenError, FormatError):
                 return ()

@@ -343,7 +343,9 @@ class Keyring:
         if known is not None:
             return known
         if epoch not in self._epochs:
-            none = "which this key cannot read" if epoch in self._reader_keys else "and there is none"
+            none = (
+                "which this key cannot read" if epoch in self._reader_keys else "and there is none"
+            )
             msg = f"{where} is damaged: it is sealed to key epoch {epoch}, {none}"
             raise DamageError(msg)
         keys = self.domain(domain)

@@ -22,17 +22,9 @@ from strongroom.repository.records import (
     read_body,
 )
 
-Payload = (
-    Targets
-    | SlotDigest
-    | SlotRemoval
-    | TagPayload
-    | Revocation
-    | Epoch
-    | tuple[Origin, ...]
-    | PackIds
-    | tuple[Voided, ...]
-)
+OfKeys = SlotDigest | SlotRemoval | Revocation | Epoch
+OfSnapshots = Targets | TagPayload | tuple[Origin, ...] | PackIds | tuple[Voided, ...]
+Payload = OfKeys | OfSnapshots
 _VOIDABLE: Final = (layout.COMMITS, layout.ORDERS, layout.INDEX)
 _MAX_KEY: Final = 512
 Name = TypeVar("Name", str, bytes)
@@ -61,7 +53,7 @@ def epoch_key(repository_id: bytes, number: int) -> str:
 def read_payload(key: str, kind: OrderKind, data: bytes, repository_id: bytes) -> Payload:
     """Return what the order at ``key`` says; ``DamageError`` if its kind says no such thing."""
     payload = _READERS[kind](key, data)
-    sound = _is_sound(payload)
+    sound = _is_of_keys(payload) if isinstance(payload, OfKeys) else _is_sound(payload)
     if isinstance(payload, SlotRemoval):
         sound = key == removal_key(repository_id, payload.number)
     if isinstance(payload, Epoch) and sound:
@@ -91,12 +83,8 @@ _READERS: Final[Mapping[OrderKind, Callable[[str, bytes], Payload]]] = {
 }
 
 
-def _is_sound(payload: Payload) -> bool:
+def _is_of_keys(payload: OfKeys) -> bool:
     match payload:
-        case Targets():
-            return _are_targets(payload.commits)
-        case TagPayload():
-            return _is_tag(payload)
         case SlotDigest():
             sizes = (len(payload.slot_id), len(payload.sha256))
             return sizes == (layout.ID_SIZE, layout.HASH_SIZE)
@@ -106,6 +94,14 @@ def _is_sound(payload: Payload) -> bool:
             return _is_revocation(payload)
         case Epoch():
             return _is_epoch(payload)
+
+
+def _is_sound(payload: OfSnapshots) -> bool:
+    match payload:
+        case Targets():
+            return _are_targets(payload.commits)
+        case TagPayload():
+            return _is_tag(payload)
         case PackIds():
             size = layout.HASH_SIZE
             ids = [payload.packs[i : i + size] for i in range(0, len(payload.packs), size)]

@@ -22,12 +22,14 @@ from strongroom.errors import (
 from strongroom.repository import layout
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.heads import heads_of
+from strongroom.repository.keyrecords import Epoch
+from strongroom.repository.kmsslot import KmsSecret, kms_parameters
 from strongroom.repository.opening import OpenedConfig, read_slot
 from strongroom.repository.orders import OrderWriter
+from strongroom.repository.payloads import epoch_key
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import Slot, SlotDigest, SlotKind, SlotRole, read_body
 from strongroom.repository.repository import History, Repository
-from strongroom.repository.kmsslot import KmsSecret, kms_parameters
 from strongroom.repository.slots import (
     MAX_TRIED,
     Opener,
@@ -35,7 +37,7 @@ from strongroom.repository.slots import (
     make_slot,
     open_slot,
 )
-from strongroom.repository.slotset import SlotSet, epochs_of, slots_of
+from strongroom.repository.slotset import SlotSet, slots_of
 
 _TRIES: Final = 20
 
@@ -185,16 +187,19 @@ class SlotChange:
         Whoever begins one looks at the slots again afterwards, and does the same for those that
         came meanwhile: so one of the two notices.
         """
-        history, _ = self._read()
-        known = {one.epoch for one in self._repository.keyring.epoch_secrets()}
-        for epoch in epochs_of(history.orders):
-            sealed = {one.slot_id for one in epoch.sealed}
-            if epoch.number not in known and slot_id not in sealed:
-                self.remove(slot_id)
-                raise FencedError(
-                    "another host rotated the keys at the same moment",
-                    hint="The new key was taken away again; run the command again.",
-                )
+        last = self._repository.keyring.epoch_secrets()[-1].epoch
+        key = epoch_key(self._repository.id, last + 1)
+        try:
+            begun = self._repository.orders.read(key, cached=False).payload
+        except ObjectMissingError:
+            return
+        if isinstance(begun, Epoch) and slot_id in {one.slot_id for one in begun.sealed}:
+            return
+        self.remove(slot_id)
+        raise FencedError(
+            "another host rotated the keys at the same moment",
+            hint="The new key was taken away again; run the command again.",
+        )
 
     def _refuse_known(self, config: OpenedConfig, secret: Opener) -> None:
         if secret.kind is SlotKind.KMS:
@@ -209,7 +214,9 @@ class SlotChange:
                 continue
             raise KnownKeyError(slot_id)
 
-    def _refuse_twin(self, config: OpenedConfig, slot_id: bytes, body: bytes, secret: Opener) -> None:
+    def _refuse_twin(
+        self, config: OpenedConfig, slot_id: bytes, body: bytes, secret: Opener
+    ) -> None:
         """``KnownKeyError`` if the KMS key of a new slot opens another one, which is tried."""
         repository_id = self._repository.id
         new = kms_parameters(repository_id, slot_id, read_body("the new key slot", body, Slot))

@@ -73,4 +73,3 @@ def epochs_of(orders: Sequence[Order]) -> tuple[Epoch, ...]:
     """Return the epochs that orders began, the oldest first."""
     found = [order.payload for order in orders if isinstance(order.payload, Epoch)]
     return tuple(sorted(found, key=lambda epoch: epoch.number))
-

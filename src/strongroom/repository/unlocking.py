@@ -14,9 +14,7 @@ from strongroom.repository.records import Slot, SlotKind
 from strongroom.repository.slots import MAX_TRIED, Opener, UnreadableSlotError, open_slot
 
 Warn = Callable[[str], None]
-_LOST: Final = (
-    "Check the passphrase file or key file; the recovery key of init opens it as well."
-)
+_LOST: Final = "Check the passphrase file or key file; the recovery key of init opens it as well."
 
 
 def unlock(

@@ -15,7 +15,6 @@ Make a new repository.
 \b
 Examples:
   strongroom -r /backup/app init --passphrase-file ~/.backup-passphrase
-  strongroom -r /backup/app init --key-file ~/.backup-key
   strongroom -r /backup/app init --kms alias/backup
 
 The folder is made if it does not exist, and so is the key file. Without a

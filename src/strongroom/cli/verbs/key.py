@@ -34,8 +34,7 @@ Add a key: a passphrase, a key file, a key of AWS KMS or a recovery key.
 
 \b
 Examples:
-  strongroom -r /backup/app key add --new-passphrase-file ~/.new-passphrase
-  strongroom key add --new-key-file ~/.restore-key --role reader
+  strongroom -r /backup/app key add --new-key-file ~/.restore-key --role reader
   strongroom key add --kms arn:aws:kms:eu-west-1:111122223333:key/1234abcd-…
 
 The repository is opened as always; what begins with --new is the key to add. A

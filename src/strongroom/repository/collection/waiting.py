@@ -129,9 +129,7 @@ class Waiting:
         revoked = revoked_by(self._repository.orders.read_all(lambda _key, _error: None))
         return [one for one in sessions if (layout.session_ids(one) or (b"",))[0] in revoked]
 
-    def _fence(
-        self, session: str, why: str, reason: AbortReason = AbortReason.FENCED
-    ) -> None:
+    def _fence(self, session: str, why: str, reason: AbortReason = AbortReason.FENCED) -> None:
         repository = self._repository
         key = _commit_key(session)
         admin = repository.keyring.admin_signer()
