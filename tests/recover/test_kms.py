@@ -91,6 +91,7 @@ def test_a_key_of_kms_opens_it_by_the_aws_command(
     first, second = kms.add("first"), kms.add("second", ELSEWHERE)
     for key in (first, second):
         add_key(kit.open(), KmsSecret(Kms(kms.account, attempts=1), key.arn), SlotRole.READER)
+        kit.clock.sleep(60)
     snapshot = kit.backup(AFTER).snapshot
     recovery.copy(kit.store)
     first.state = "Disabled"

@@ -176,6 +176,7 @@ def test_a_second_region_opens_it_when_the_first_is_refused(
 ) -> None:
     """One after the other is asked, each in its own region; why the first did not is told."""
     kit, _ = made
+    kit.clock.sleep(60)
     add_key(kit.open(), by(kms, kms.add("second", ELSEWHERE).arn), SlotRole.FULL)
     kms.calls.clear()
     key.state = "Disabled"
