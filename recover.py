@@ -554,7 +554,9 @@ _ARN: Final = re.compile(
 )
 _WRAPPED: Final = 6144  # the most that KMS takes
 FULL, READER = 1, 2
-KMS_HINT: Final = "Install it (pip install awscli) and give it credentials, or use the recovery key."
+KMS_HINT: Final = (
+    "Install it (pip install awscli) and give it credentials, or use the recovery key."
+)
 CONFIG_HINT: Final = "Take 'config' from another copy of the repository: no key opens without it."
 
 
