@@ -30,10 +30,10 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: Final[dict[str, type[Any]]] = {
     "The file": Tables,
     "`[repositories.NAME]`": RepositoryTable,
+    "`passphrase`": SecretTable,
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
     "`physical`": PhysicalTable,
-    "`passphrase`": SecretTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
     "`[retention]`": RetentionTable,

@@ -21,7 +21,7 @@ Not modelled, because it changes nothing here:
 
 - retention, which only puts forgets
 - revoked writers, who are fenced like silent ones
-- tags, slots and origins: orders of which nothing but their names as heads matters to a collector
+- tags, slots, epochs and origins: orders of which nothing but their names as heads matters to a collector
 - an unreadable session, which is waited for and fenced by its key
 - that a pack is verified before it leaves, and that a COMMIT waits for every producer
 - index checkpoints: a session with one pack and one segment stands for one with many
