@@ -28,9 +28,9 @@ from strongroom.repository.opening import read_config
 from strongroom.repository.records import SlotKind
 from strongroom.repository.repository import Repository, Surroundings
 from strongroom.repository.slots import Secret
+from strongroom.repository.unlocking import unlock
 from strongroom.restore.files.begin import TargetOptions, begin
 from strongroom.sources.files.source import FilesSource
-from strongroom.repository.unlocking import unlock
 from strongroom.storage.local import LocalStore
 from strongroom.storage.wrappers.latency import LatencyStore
 from strongroom.storage.wrappers.metered import MeteredStore

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from strongroom.errors import KeyRefusedError
-from strongroom.model.keyservice import WrappedKey
 from strongroom.operations.keys import (
     add_key,
     list_keys,
@@ -28,6 +27,7 @@ from tests.support.agents import agent_host
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
 from tests.support.invariants import check_invariants
 from tests.support.kit import SECRET, Kit
+from tests.support.local_kms import LocalKms
 from tests.support.noise import noise
 
 pytestmark = pytest.mark.spec("B3")
@@ -59,22 +59,6 @@ def _replace(kit: Kit) -> object:
     """Put a key of KMS in the place of the one that is there; one service opens both."""
     old = [key for key in list_keys(kit.open()).keys if key.kms and "first" in key.kms.arn]
     return replace_key(kit.open(), old[0].id, KmsSecret(KMS, "second")) if old else None
-
-
-class LocalKms:
-    """A service in this process that wraps with a key for each name; tests/support/kms is real."""
-
-    def make(self, name: str, context: Mapping[str, str]) -> WrappedKey:
-        arn = f"arn:aws:kms:eu-west-2:111122223333:key/{name}"
-        plain = noise(32, name)
-        return WrappedKey(arn, self._pad(arn, plain, context), plain)
-
-    def unwrap(self, name: str, wrapped: bytes, context: Mapping[str, str]) -> bytes:
-        return self._pad(name, wrapped, context)
-
-    def _pad(self, arn: str, data: bytes, context: Mapping[str, str]) -> bytes:
-        mask = noise(32, f"{arn} {sorted(context.items())}")
-        return bytes(a ^ b for a, b in zip(data, mask, strict=True))
 
 
 KMS = LocalKms()
