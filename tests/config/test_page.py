@@ -22,6 +22,7 @@ from strongroom.config.schema import (
     PostgresTable,
     RepositoryTable,
     RetentionTable,
+    SecretTable,
     Tables,
 )
 
@@ -29,6 +30,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: Final[dict[str, type[Any]]] = {
     "The file": Tables,
     "`[repositories.NAME]`": RepositoryTable,
+    "`passphrase`": SecretTable,
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
     "`physical`": PhysicalTable,

@@ -14,6 +14,7 @@ from strongroom.errors import RefusedError
 from strongroom.operations.init import init as make
 from strongroom.repository import layout
 from strongroom.repository.opening import refuse_existing
+from strongroom.repository.records import SlotKind
 from strongroom.system.causes import cause_of
 
 _OURS: Final = frozenset(
@@ -50,20 +51,22 @@ class InitReport:
     key_file: str
     key_file_made: bool
     replaced: str | None
+    kms: bool = False
 
     def __repr__(self) -> str:
         """Show no secret."""
         return f"<InitReport {self.repository_id}>"
 
 
-def init(run: Run) -> InitReport:
+def init(run: Run, kms: str | None = None) -> InitReport:
     """Make the repository that the settings name; ``RefusedError`` if the place is taken.
 
-    Nothing is asked and nothing written before that is known.
+    Nothing is asked and nothing written before that is known. ``kms``: the key of KMS that the
+    command line names.
     """
     with opened_store(run) as store:
         _refuse_taken(store)
-        secret = secret_for_init(run)
+        secret = secret_for_init(run, kms)
         if store.folder is not None:
             store.folder.create_root()
         machine = run.machine
@@ -78,6 +81,7 @@ def init(run: Run) -> InitReport:
             key_file=secret.key_file,
             key_file_made=secret.made,
             replaced=made.replaced if made.replaced != repository_id else None,
+            kms=secret.secret.kind is SlotKind.KMS,
         )
 
 
