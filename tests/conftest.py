@@ -10,6 +10,8 @@ from hypothesis import settings
 from tests.support.skips import SkipsFail
 from tests.support.spec_rows import SpecRows
 
+pytest_plugins = ["tests.support.s3_fixtures"]
+
 CI = os.environ.get("STRONGROOM_CI") == "1"
 
 # A loaded machine is slow, which is no fault of a property; CI tries the same examples each time.
