@@ -8,6 +8,7 @@ from typing import Final
 
 from strongroom.app.folders import state_of
 from strongroom.app.machine import Run
+from strongroom.app.probing import probe_for_init
 from strongroom.app.secrets import secret_for_init
 from strongroom.app.stores import OpenStore, opened_store
 from strongroom.errors import RefusedError
@@ -30,6 +31,7 @@ _OURS: Final = frozenset(
                 layout.COMMITS,
                 layout.ORDERS,
                 layout.GC,
+                layout.PROBES,
             )
         ),
         "lost+found",
@@ -59,10 +61,13 @@ class InitReport:
 def init(run: Run) -> InitReport:
     """Make the repository that the settings name; ``RefusedError`` if the place is taken.
 
-    Nothing is asked and nothing written before that is known.
+    Nothing is asked and nothing written before that is known. A store that is no folder of this
+    machine is tried then, and refused in the same way.
     """
     with opened_store(run) as store:
         _refuse_taken(store)
+        if store.folder is None:
+            probe_for_init(run, store)
         secret = secret_for_init(run)
         if store.folder is not None:
             store.folder.create_root()
@@ -83,9 +88,11 @@ def init(run: Run) -> InitReport:
 
 def _refuse_taken(store: OpenStore) -> None:
     folder = store.folder
-    if folder is None or not folder.exists():
+    if folder is not None and not folder.exists():
         return
     refuse_existing(store.store)
+    if folder is None:
+        return
     try:
         names = sorted(os.listdir(folder.url))  # noqa: PTH208 - only names
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from strongroom.clock import Clock
 from strongroom.errors import (
@@ -71,6 +71,10 @@ class S3Store:
         self._access = access
         self._randomness = randomness
         self._clients = Clients(bucket, prefix, access, clock, limits)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: a process makes its own store, from the address."""
+        raise TypeError("a store in a bucket holds secrets, and is not handed on")
 
     @property
     def url(self) -> str:

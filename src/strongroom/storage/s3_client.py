@@ -2,7 +2,8 @@
 
 obstore takes its requests without the interpreter's lock, one for each thread that asks, so there
 are as many at once as threads ask. It tries nothing again: only then does an answer belong to one
-request. It must not be used after a fork, and its clients hold secrets and must not be pickled.
+request. It must not be used after a fork, and its clients hold secrets and must not be pickled,
+which obstore would do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from strongroom.clock import Clock, as_utc
 from strongroom.errors import StoreError, StrongroomError, UsageError
@@ -96,10 +97,6 @@ class Clients:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._made: dict[str, Client] = {}
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse: a process makes its own, from the address."""
-        raise TypeError("a connection to a bucket holds secrets, and is not handed on")
 
     def reading(self) -> Client:
         """Return the client for everything that sends no value."""

@@ -119,7 +119,12 @@ def _silence(answer: Answer, text: str) -> StrongroomError:
         return StoreError(
             text, hint="Use the name that the certificate is for; SSL_CERT_FILE names your own CA."
         )
-    if "non-partial" in answer.text or "list response" in answer.text:
+    if "invalid path" in answer.text:
+        return StoreError(
+            text,
+            hint="Something of somebody else's lies in the repository: move it to another prefix.",
+        )
+    if "non-partial" in answer.text or "invalid list response" in answer.text:
         return StoreError(text, hint=_hint(answer))
     return StoreUnavailableError(text, hint="Look at the network and the endpoint.")
 
