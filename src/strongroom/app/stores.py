@@ -43,6 +43,12 @@ def address_of(place: Place) -> StoreUrl:
     return parse(place.url, str(place.folder))
 
 
+def is_far(run: Run) -> bool:
+    """Return whether the store that the settings name is no folder: each request takes its time."""
+    place = run.settings.place
+    return place is not None and address_of(place).scheme != "file"
+
+
 def bucket_store(address: StoreUrl, account: Account, machine: Machine) -> S3Store:
     """Return the store in a bucket; nothing is asked of it yet."""
     bucket = Bucket(Clients(account), address.bucket)

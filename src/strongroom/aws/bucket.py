@@ -6,12 +6,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
 from strongroom.aws.clients import Clients
-from strongroom.aws.errors import AwsError, refusals
-from strongroom.errors import SourceError, StoreError, StoreUnavailableError
+from strongroom.aws.errors import code_of, store_refusals
+from strongroom.errors import StoreError
 
-_ANYWHERE: Final = "us-east-1"  # which answers for every bucket, if only by naming its region
+ANYWHERE: Final = "us-east-1"  # which answers for every bucket, if only by naming its region
 _NANOSECONDS: Final = 1_000_000_000
-_NOT_FOUND: Final = 404
+_NO_BUCKET: Final = frozenset({"404", "NoSuchBucket"})
 
 
 class Credential(NamedTuple):
@@ -46,12 +46,9 @@ class Bucket:
         ``StoreError`` where there is none, or it cannot be renewed.
         """
         where = str(self._clients.account)
-        try:
-            with refusals("finding credentials", where):
-                found = self._clients.credentials()
-                frozen = found.get_frozen_credentials() if found is not None else None
-        except SourceError as error:
-            raise _of_store(error) from error
+        with store_refusals("finding credentials", where):
+            found = self._clients.credentials()
+            frozen = found.get_frozen_credentials() if found is not None else None
         if frozen is None or not frozen.access_key or not frozen.secret_key:
             raise StoreError(
                 f"no credentials for s3://{self._name} ({where})",
@@ -75,42 +72,22 @@ class Bucket:
             raise StoreError(f"s3://{self._name} answers without the time: {date!r}") from error
 
     def _found_region(self) -> str:
-        return self._headers().get("x-amz-bucket-region") or _ANYWHERE
+        return self._headers().get("x-amz-bucket-region") or ANYWHERE
 
     def _headers(self) -> dict[str, str]:
         """Ask for nothing but an answer; what it says is also in one that refuses."""
-        doing = f"looking at s3://{self._name}"
-        try:
-            with refusals(doing, str(self._clients.account)):
-                client = self._clients.client(
-                    "s3", self._region or self._clients.region() or _ANYWHERE
-                )
-                reply = client.head_bucket(Bucket=self._name)
-        except AwsError as error:
-            reply = getattr(error.__cause__, "response", {})
-            if not isinstance(reply, dict) or not _headers_of(reply):
-                raise _of_store(error) from error
-            if reply["ResponseMetadata"].get("HTTPStatusCode") == _NOT_FOUND:
-                raise missing_bucket(self._name) from error
-        except SourceError as error:
-            raise _of_store(error) from error
-        return _headers_of(reply)
-
-
-def missing_bucket(name: str) -> StoreError:
-    """Return what to say where there is no such bucket."""
-    return StoreError(
-        f"there is no bucket {name}",
-        hint="Look at its name and at the endpoint; strongroom makes no bucket by itself.",
-    )
+        with store_refusals(f"looking at s3://{self._name}", str(self._clients.account)):
+            region = self._region or self._clients.region() or ANYWHERE
+            client = self._clients.client("s3", region)
+            try:
+                return _headers_of(client.head_bucket(Bucket=self._name))
+            except client.exceptions.ClientError as error:
+                refused = _headers_of(error.response)
+                if code_of(error) in _NO_BUCKET or "date" not in refused:
+                    raise
+                return refused
 
 
 def _headers_of(reply: dict[str, Any]) -> dict[str, str]:
     headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return {str(name).lower(): str(value) for name, value in headers.items()}
-
-
-def _of_store(error: SourceError) -> StoreError:
-    """Return the same as an error of a store: a no is final, no answer is not."""
-    kind = StoreError if isinstance(error, AwsError) else StoreUnavailableError
-    return kind(error.message, hint=error.hint)

@@ -1,0 +1,92 @@
+"""A repository in a bucket, through the command line, as one on a disk."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.harness import COMMAND, Program
+from tests.support.aws import AwsServer
+from tests.support.compare_trees import compare_trees
+from tests.support.s3 import new_bucket
+
+pytestmark = pytest.mark.spec("B1", "D3")
+
+
+@pytest.fixture(name="data")
+def _data(tmp_path: Path) -> Path:
+    """A part of the standard library of this Python."""
+    folder = tmp_path / "library"
+    shutil.copytree(Path(sysconfig.get_paths()["stdlib"]) / "email", folder, symlinks=True)
+    time.sleep(0.2)
+    return folder
+
+
+def program_in(folder: Path, server: AwsServer, bucket: str) -> Program:
+    """Return a host whose repository is in a bucket, as its configuration says."""
+    program = Program(folder)
+    del program.environment["STRONGROOM_REPOSITORY"]
+    program.environment |= server.variables
+    del program.environment["AWS_ENDPOINT_URL"]
+    (folder / "strongroom.toml").write_text(
+        f'version = 1\n[repositories.main]\nurl = "s3://{bucket}/team/app"\n'
+        f'aws = {{ endpoint = "{server.endpoint}" }}\n'
+        f'[repositories.second]\nurl = "s3://{bucket}/second"\n'
+        f'aws = {{ endpoint = "{server.endpoint}" }}\n'
+    )
+    return program
+
+
+def test_every_verb(tmp_path: Path, moto: AwsServer, data: Path) -> None:
+    """From init to prune, with a second bucket to copy to; each says what it asked of the store."""
+    program = program_in(tmp_path, moto, new_bucket(moto))
+    program.good("init")
+    assert program.run("init").code == 6
+    first = program.good("backup", data, "--json").record("summary")
+    assert 0 < first["store_requests"] < 40
+    again = program.good("backup", data)
+    assert "0 bytes new" in again.out
+    assert "requests" in again.out
+    program.good("restore", "latest", "--to", "out")
+    assert compare_trees(data, tmp_path / "out" / data.relative_to("/")) == []
+    assert "requests" in program.good("verify", "--read-data").out
+    program.good("-r", "second", "init")
+    program.good("copy", "--to", "second", "--to-key-file", program.key_file)
+    assert program.good("-r", "second", "snapshots", "--json").records[-1]["snapshots"] == 2
+    program.good("key", "add", "--recovery")
+    program.good("forget", "--keep-last", "1")
+    assert "requests" in program.good("prune", "--grace", "0s").out
+    program.good("verify", "--read-data")
+    assert len(program.good("key", "list", "--json").records) >= 3
+
+
+@pytest.mark.parametrize("server", ["moto", pytest.param("localstack", marks=pytest.mark.slow)])
+def test_a_backup_that_was_killed(
+    tmp_path: Path, data: Path, server: str, request: pytest.FixtureRequest
+) -> None:
+    """The next one works, what was acknowledged is there, and nothing is damaged."""
+    at: Any = request.getfixturevalue(server)
+    program = program_in(tmp_path, at, new_bucket(at))
+    program.good("init")
+    program.good("backup", data)
+    (data / "more").write_bytes(b"".join(number.to_bytes(4) for number in range(2_000_000)))
+    for seconds in (0.9, 1.3, 1.7):
+        with subprocess.Popen(
+            [*COMMAND, "backup", str(data), "-q"],
+            cwd=tmp_path,
+            env=program.environment,
+            stderr=subprocess.DEVNULL,
+        ) as backup:
+            time.sleep(seconds)
+            backup.send_signal(signal.SIGKILL)
+    program.good("backup", data)
+    program.good("restore", "latest", "--to", "out")
+    assert compare_trees(data, tmp_path / "out" / data.relative_to("/")) == []
+    program.good("verify", "--read-data")
