@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,15 @@ def test_a_copy_in_a_bucket(project: Project, moto: AwsServer, bucket: str) -> N
 def test_remote_of_the_guide(project: Project, moto: AwsServer, bucket: str) -> None:
     """``backup-system.sh remote s3://bucket/`` makes one and copies it."""
     project.cli("shims", "install", "scripts")
-    project.cli("shims", "run", "--project", ".", "backup-system.sh", "remote", f"s3://{bucket}/")
+    variables = {**moto.variables, "HOME": str(project.program.home)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(
+        ["./scripts/backup-system.sh", "remote", f"s3://{bucket}/"],
+        cwd=project.folder,
+        env={**variables, "PATH": path},
+        check=True,
+        timeout=120,
+    )
     (one,) = project.names()
     assert f"{one}/backup-metadata.json" in files_in(moto, bucket)
 

@@ -67,7 +67,38 @@ def test_every_verb(tmp_path: Path, moto: AwsServer, data: Path) -> None:
     assert len(program.good("key", "list", "--json").records) >= 3
 
 
-@pytest.mark.parametrize("server", ["moto", pytest.param("localstack", marks=pytest.mark.slow)])
+SERVERS = ["moto", pytest.param("localstack", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_hosts_at_once(
+    tmp_path: Path, data: Path, server: str, request: pytest.FixtureRequest
+) -> None:
+    """Three back up while one collects: all commit, what was there stays, nothing is damaged."""
+    at: Any = request.getfixturevalue(server)
+    program = program_in(tmp_path, at, new_bucket(at))
+    program.good("init")
+    program.good("backup", data)
+    for number in range(3):
+        folder = data / f"of-{number}"
+        folder.mkdir()
+        (folder / "file").write_bytes(b"".join(one.to_bytes(4) for one in range(50_000)))
+    commands = [["backup", str(data / f"of-{number}"), "-q"] for number in range(3)]
+    commands.append(["prune", "--grace", "0s", "--wait", "1m", "-q"])
+    running = [
+        subprocess.Popen([*COMMAND, *command], cwd=tmp_path, env=program.environment)
+        for command in commands
+    ]
+    codes = [one.wait(timeout=120) for one in running]
+    assert codes[:3] == [0, 0, 0]
+    assert codes[3] in {0, 11}, "a collector that waits for others has an end"
+    assert program.good("snapshots", "--json").records[-1]["snapshots"] == 4
+    program.good("prune", "--grace", "0s")
+    program.good("verify", "--read-data")
+    program.good("restore", "latest", "--to", "out")
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_backup_that_was_killed(
     tmp_path: Path, data: Path, server: str, request: pytest.FixtureRequest
 ) -> None:

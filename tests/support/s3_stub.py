@@ -39,15 +39,29 @@ class Kind(Enum):
 
 @dataclass
 class Fault:
-    """What happens to the next ``times`` requests of a method whose path ends in ``key``."""
+    """What happens to the next ``times`` requests of a method whose path ends in ``key``.
+
+    ``skip`` of them go well before. Without a method, any request is meant.
+    """
 
     kind: Kind
-    method: str
+    method: str = ""
     key: str = ""
     status: int = 500
     code: str = "InternalError"
     times: int = 1
     seconds: float = 5.0
+    skip: int = 0
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Count a request; whether it is one that goes wrong."""
+        if not self.times or self.method not in {"", method} or not path.endswith(self.key):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.times -= 1
+        return True
 
 
 @dataclass
@@ -68,11 +82,7 @@ class Stub:
     def fault_for(self, method: str, path: str) -> Fault | None:
         """Return what goes wrong with this request."""
         with self.lock:
-            for fault in self.faults:
-                if fault.times and fault.method == method and path.endswith(fault.key):
-                    fault.times -= 1
-                    return fault
-        return None
+            return next((one for one in self.faults if one.strikes(method, path)), None)
 
 
 @dataclass
@@ -126,6 +136,7 @@ def _no(status: int, code: str) -> Answer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a client waits 40 ms for what comes after the headers
     served: Stub
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is called there
