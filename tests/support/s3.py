@@ -41,7 +41,7 @@ _numbers = itertools.count()
 def new_bucket(server: AwsServer, *, locked: bool = False) -> str:
     """Make a bucket of a new name; ``locked``: what comes in may not be deleted for a day."""
     name = f"bucket-{os.getpid()}-{next(_numbers)}"
-    client = _clients(server.account).client("s3")
+    client = clients_of(server.account).client("s3")
     client.create_bucket(
         Bucket=name,
         CreateBucketConfiguration={"LocationConstraint": server.account.region},
@@ -57,13 +57,14 @@ def new_bucket(server: AwsServer, *, locked: bool = False) -> str:
 
 
 @cache
-def _clients(account: Account) -> Clients:
-    return Clients(account)  # a new one takes a third of a second
+def clients_of(account: Account) -> Clients:
+    """Return what makes clients, once for each server: a new one takes a third of a second."""
+    return Clients(account)
 
 
 def store_in(account: Account, bucket: str, prefix: str = "", limits: Limits = PATIENT) -> S3Store:
     """Return a store as the program makes it."""
-    access = Bucket(_clients(account), bucket)
+    access = Bucket(clients_of(account), bucket)
     return S3Store(bucket, prefix, access, SystemClock(), SystemRandomness(), limits=limits)
 
 
