@@ -96,7 +96,8 @@ def test_every_verb(tmp_path: Path, moto: AwsServer, data: Path) -> None:
 SERVERS = ["moto", pytest.param("localstack", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["moto", "localstack"])
 def test_hosts_at_once(
     tmp_path: Path, data: Path, server: str, request: pytest.FixtureRequest
 ) -> None:

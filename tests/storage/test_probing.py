@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from strongroom.clock import ManualClock
 from strongroom.errors import StoreError
-from strongroom.model.store import Store
+from strongroom.model.store import ObjectInfo, Store
 from strongroom.operations.probing import Probe, Verdict
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.s3 import S3Store
+from strongroom.storage.wrappers.forwarding import ForwardingStore
 from tests.cli.harness import Program
 from tests.support.aws import CREDENTIALS
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
@@ -58,10 +60,16 @@ def test_a_bucket_that_ignores_preconditions(stub: Stub) -> None:
     assert stub.objects == {}
 
 
-def test_a_bucket_that_lists_a_page_and_no_more(stub: Stub) -> None:
+class OnePage(ForwardingStore):
+    """Lists a page, and says nothing of the rest."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return itertools.islice(super().list(prefix), 1000)
+
+
+def test_a_store_that_lists_a_page_and_no_more() -> None:
     """It hides the rest without a word, which a prune would take for all there is."""
-    stub.hides_all_but = 1000
-    probe = Probe(in_stub(stub), ManualClock(), SeededRandomness())
+    probe = Probe(OnePage(MemoryStore(clock=ManualClock())), ManualClock(), SeededRandomness())
     (found,) = [check for check in probe.thorough() if check.verdict is Verdict.MISSING]
     assert found.name == "list more than a page"
     assert "1,001 objects shows 1,000" in found.text

@@ -73,7 +73,6 @@ class Stub:
     requests: list[tuple[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)  # that requests were signed with
     ignores_conditions: bool = False
-    hides_all_but: int | None = None  # of a listing, and says nothing
     page: int = 1000
     backwards: bool = False
     endpoint: str = ""
@@ -200,8 +199,6 @@ class _Handler(BaseHTTPRequestHandler):
         stub, prefix = self.served, query.get("prefix", [""])[0]
         after = query.get("continuation-token", [""])[0]
         found = sorted(key for key in stub.objects if key.startswith(prefix))
-        if stub.hides_all_but is not None:
-            found = found[: stub.hides_all_but]
         rest = [key for key in found if key > after]
         page = rest[: stub.page]
         more = len(rest) > len(page)
