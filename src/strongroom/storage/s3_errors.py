@@ -117,7 +117,9 @@ def _silence(answer: Answer, text: str) -> StrongroomError:
         return StoreError(text, hint=_hint(Answer(301, "PermanentRedirect", "")))
     if "certificate" in answer.text:
         return StoreError(
-            text, hint="Use the name that the certificate is for; SSL_CERT_FILE names your own CA."
+            text,
+            hint="Use the name that the certificate is for. SSL_CERT_FILE and AWS_CA_BUNDLE name the "
+            "file of your own authority.",
         )
     if "invalid path" in answer.text:
         return StoreError(
