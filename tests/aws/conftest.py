@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.aws import CREDENTIALS, AwsServer, running_aws
-
-
-@pytest.fixture(scope="session")
-def aws_server() -> Iterator[AwsServer]:
-    """Run the server."""
-    with running_aws() as server:
-        yield server
+from tests.support.aws import AwsServer
 
 
 @pytest.fixture
-def aws(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
+def aws(s3_servers: Callable[[str], AwsServer], aws_credentials: None) -> AwsServer:
     """Give an empty server, and credentials that it takes."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    aws_server.reset()
-    return aws_server
+    del aws_credentials
+    server = s3_servers("moto")
+    server.reset()
+    return server
