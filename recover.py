@@ -1183,6 +1183,7 @@ HOLE: Final = bytes(32)
 FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET, STREAM, RECORD = range(1, 10)
 SPARSE: Final = 2  # a flag
 BY_COMPONENTS, RAW = 1, 2  # orders of entries
+_LONGEST_PIECE: Final = 200  # of a key, between two slashes, in a name
 _EXTENT: Final = struct.Struct(">32sQ")
 _ENTRY: Final[Shape] = (
     "bin", "u8", "u32", "u64", "u64", "bin", "bin", "time", "size", "bin", "u8", "bin", "bin",
@@ -1211,10 +1212,12 @@ class Entry(NamedTuple):
     flags: int
 
 
-def read_entry(value: Value) -> Entry:
-    """Read an entry of a leaf."""
+def read_entry(value: Value, order: int) -> Entry:
+    """Read an entry of a leaf; one sorted by raw bytes is an object, whose path is any bytes."""
     entry = Entry(*shaped(value, _ENTRY))
     parts = entry.path.split(b"/")
+    if order == RAW and entry.path and len(entry.path) <= PATH and entry.kind == FILE:
+        return entry
     if len(entry.path) > PATH or b"\0" in entry.path or not {b"", b".", b".."}.isdisjoint(parts):
         raise Damage(f"its path leads elsewhere: {shown(entry.path[:200])}")
     if max(map(len, parts)) > COMPONENT or not FILE <= entry.kind <= RECORD or entry.mode > 0o7777:
@@ -1344,6 +1347,39 @@ def sort_key(path: bytes, order: int) -> bytes:
     return path.replace(b"/", b"\0") if order == BY_COMPONENTS else path
 
 
+class ObjectNames:
+    """Gives objects names in a folder, in the order of their keys; docs/documents.md has them."""
+
+    def __init__(self) -> None:
+        self._above: list[bytes] = []  # keys that what comes begins with
+
+    def name(self, key: bytes) -> bytes:
+        """Return the path of a key."""
+        while self._above and not key.startswith(self._above[-1]):
+            self._above.pop()
+        objects = set(self._above)
+        self._above.append(key)
+        pieces = key.split(b"/")
+        names = [self._piece(piece) for piece in pieces]
+        for count in range(1, len(pieces)):
+            if b"/".join(pieces[:count]) in objects:
+                names[count - 1] += b"%d"
+        return b"/".join(names)
+
+    def _piece(self, piece: bytes) -> bytes:
+        safe = piece.replace(b"%", b"%25").replace(b"\0", b"%00") or b"%"
+        if safe in {b".", b".."}:
+            safe = safe.replace(b".", b"%2E")
+        cut = []
+        while len(safe) > _LONGEST_PIECE:
+            end = _LONGEST_PIECE
+            while b"%" in safe[end - 2 : end]:  # in the middle of %XX
+                end -= 1
+            cut.append(safe[:end] + b"%+")
+            safe = safe[end:]
+        return b"/".join([*cut, safe])
+
+
 class Node(NamedTuple):
     """A chunk of a tree as the part above names it; the root has no paths."""
 
@@ -1425,7 +1461,7 @@ class Tree:
 
     def _entry(self, value: Value) -> Iterator[Entry]:
         try:
-            entry = read_entry(value)
+            entry = read_entry(value, self._source.order)
             key = self._key(entry.path)
             if key <= self._last:
                 raise Damage(f"it stands twice, or out of order: {shown(entry.path[:200])}")
@@ -2175,7 +2211,11 @@ class Restore:
             self.damaged += 1
             self._report.damage(f"source {shown(source.name)}", text)
 
-        return Tree(self._reader, source, tell, self._wanted).entries()
+        entries = Tree(self._reader, source, tell, self._wanted).entries()
+        if source.order != RAW:
+            return entries
+        names = ObjectNames()
+        return (one._replace(path=names.name(one.path), xattrs=[]) for one in entries)
 
     @contextmanager
     def _telling_of(self, path: bytes, what: str = "") -> Iterator[None]:

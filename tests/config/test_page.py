@@ -22,6 +22,7 @@ from strongroom.config.schema import (
     PostgresTable,
     RepositoryTable,
     RetentionTable,
+    S3Table,
     SecretTable,
     Tables,
 )
@@ -36,6 +37,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
+    '`[sources.NAME]` with `type = "s3"`': S3Table,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

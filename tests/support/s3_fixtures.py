@@ -1,4 +1,4 @@
-"""Servers for S3, at most one of each for all tests of a process, started by who needs it first."""
+"""Servers for AWS, at most one of each for all tests of a process, started by who needs it first."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give credentials that the servers take, and nothing else of this machine's."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def aws(moto: AwsServer) -> AwsServer:
+    """Give a server for all of AWS, with nothing in it."""
+    moto.reset()
+    return moto
 
 
 @pytest.fixture

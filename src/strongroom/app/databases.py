@@ -34,24 +34,6 @@ _OTHERS: Final = 0o077
 _FIRST: Final = "postgres"  # the database that every server has, to ask what others there are
 
 
-def split_names(run: Run, names: Sequence[str]) -> tuple[list[str], list[PostgresSettings]]:
-    """Return what names mean: paths and sources of files, and sources of databases.
-
-    Without names, every source of the configuration; ``UsageError`` if it has none.
-    """
-    settings = run.settings
-    if not names and not settings.sources and not settings.databases:
-        raise UsageError(
-            "nothing to back up is named",
-            hint="Name paths, such as ./documents, or describe sources in strongroom.toml.",
-        )
-    if not names:
-        return list(settings.sources), list(settings.databases.values())
-    wanted = dict.fromkeys(names)
-    databases = [settings.databases[name] for name in wanted if name in settings.databases]
-    return [name for name in wanted if name not in settings.databases], databases
-
-
 @contextmanager
 def opened_databases(
     run: Run, wanted: Sequence[PostgresSettings]

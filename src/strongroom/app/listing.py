@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from strongroom.app.choosing import Chosen, choice_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
+from strongroom.aws.keys import split_path
 from strongroom.errors import UsageError
 from strongroom.model.entry import Entry
 from strongroom.model.snapshot import ListedSnapshot
@@ -45,8 +46,11 @@ def dump(run: Run, snapshot: str, path: str, write: Callable[[bytes | memoryview
 def path_in_snapshot(text: str) -> bytes:
     """Return how a tree knows a path: from the root, with or without its first slash.
 
-    UsageError for ``..`` and zero bytes, which no tree holds.
+    UsageError for ``..`` and zero bytes, which no tree holds but in the keys of objects.
     """
+    object_path = split_path(os.fsencode(text))
+    if object_path is not None:  # a key is no path: nothing in it is folded
+        return b"".join(object_path)
     names = [name for name in os.fsencode(text).split(b"/") if name not in {b"", b"."}]
     if b".." in names or b"\0" in os.fsencode(text):
         raise UsageError(f"'{text}' is not a path in a snapshot", hint="Write it without '..'.")

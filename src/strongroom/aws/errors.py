@@ -86,6 +86,11 @@ def store_refusals(doing: str, where: str) -> Iterator[None]:
         raise StoreUnavailableError(error.message, hint=error.hint) from error
 
 
+def is_about_us(said: str) -> bool:
+    """Whether AWS says that we are not who may ask, so that nothing else will be answered."""
+    return said in _BAD_CREDENTIALS | _SKEWED
+
+
 def code_of(error: BaseException) -> str:
     """Return AWS's name of the reason in an error of botocore's, empty if it is none."""
     response: Any = getattr(error, "response", None)
@@ -118,7 +123,11 @@ def _told(error: Exception, doing: str, where: str) -> StrongroomError | None:
 
 def _hint(said: str, error: Exception) -> str:
     response: Any = getattr(error, "response", {})
-    request = response.get("ResponseMetadata", {}).get("RequestId", "")
+    return hint_of(said, response.get("ResponseMetadata", {}).get("RequestId", ""))
+
+
+def hint_of(said: str, request: str = "") -> str:
+    """Return what to do about a no that AWS calls ``said``; ``request``: its id, if known."""
     asked = f" The request was {request}." if request else ""
     if said in _DENIED:
         return (

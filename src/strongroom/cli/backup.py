@@ -45,6 +45,7 @@ def run(  # noqa: PLR0913 - one for each option
     stdin_from_command: bool,
     compression_level: int | None,
     host: str | None,
+    allow_vanished: bool,
     dry_run: bool,
 ) -> int:
     """Back up, or say what a backup would read."""
@@ -70,6 +71,7 @@ def run(  # noqa: PLR0913 - one for each option
         ),
         host=host or "",
         compression_level=compression_level,
+        allow_vanished=allow_vanished,
     )
     with job(progress=True) as one:
         if stream is None:

@@ -16,6 +16,7 @@ from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.quantities import counted, moment, size
+from strongroom.cli.restore_bucket import ToBucket, run_bucket, taken_from
 from strongroom.cli.restore_database import Database, refuse_others, run_database
 from strongroom.errors import RefusedError
 
@@ -51,15 +52,20 @@ def run(  # noqa: PLR0913 - one for each option
     no_confirm: bool,
     confirm: str | None,
     environment: str | None,
-    **database: Any,  # noqa: ANN401 - what is said of one
+    **database: Any,  # noqa: ANN401 - what is said of one, and of objects
 ) -> int:
     """Restore, or say what a restore would do; ``database`` is what is said of one."""
     consent = Consent(name=confirm, unasked=no_confirm)
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
+    objects = taken_from(database)
+    of_files = any([to, include, exclude, overwrite, into_existing, numeric_owner])
+    of_files = of_files or bool(owner_map or group_map)
+    if any(objects):
+        said_of_it = ToBucket(objects, delete, verify, environment or "", dry_run, consent)
+        return run_bucket(snapshot, said_of_it, database, refused=of_files or no_owner)
     if any(database.values()):
-        others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
-        refuse_others(any(others) or bool(owner_map or group_map))
+        refuse_others(of_files or delete or verify)
         database |= {"environment": environment, "consent": consent}
         said = Database(**database, dry_run=dry_run, no_owner=no_owner)
         return run_database(snapshot, said)

@@ -122,10 +122,26 @@ class PostgresTable:
     scratch: str | None = None
 
 
-SourceTable = FilesTable | PostgresTable
+@dataclass(frozen=True, slots=True)
+class S3Table:
+    """``[sources.NAME]`` with ``type = "s3"``; ``most_vanished`` in percent."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["s3"]
+    bucket: str
+    prefix: str = ""
+    versions: Literal["latest"] = "latest"
+    tags: bool = True
+    configuration: bool = True
+    most_vanished: int = 50
+
+
+SourceTable = FilesTable | PostgresTable | S3Table
 SOURCE_TYPES: Final[Mapping[str, type[SourceTable]]] = {
     "files": FilesTable,
     "postgres": PostgresTable,
+    "s3": S3Table,
 }
 
 

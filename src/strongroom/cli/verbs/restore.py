@@ -36,6 +36,11 @@ the one that has the name, which is kept under another one: --database app --und
 gives it back. With --table or --schema only these come, also into a database that
 exists. --globals makes the roles and tablespaces that a server lacks.
 
+With --to-bucket or --in-place documents go into a bucket; what is there and is
+right stays. PATH is a key then, or what lies below one, or, with a slash at its
+end, what begins with it. --delete removes objects that the snapshot does not have.
+In a bucket that keeps versions --to-bucket NAME --undo gives back what was there.
+
 An environment may refuse the data of others (restore_from), and one that is
 protected is restored into only when its name is typed, or given with --confirm.
 """
@@ -65,6 +70,10 @@ protected is restored into only when its name is typed, or given with --confirm.
     "--owner-map", multiple=True, metavar="OLD:NEW|FILE", help="Give things of a user to another."
 )
 @click.option("--group-map", multiple=True, metavar="OLD:NEW|FILE", help="As --owner-map.")
+@click.option("--to-bucket", metavar="NAME", help="Restore documents into this bucket.")
+@click.option("--in-place", is_flag=True, help="Restore documents into the bucket they are from.")
+@click.option("--prefix", metavar="TEXT", help="What comes before every key in --to-bucket.")
+@click.option("--at", metavar="TIME", help="Of the snapshots of documents until then the last.")
 @click.option("--database", metavar="NAME", help="Restore the dump of this database.")
 @click.option("--to-database", metavar="NAME", help="What it is called then (the same).")
 @click.option("--replace", is_flag=True, help="Take the place of a database that exists.")
