@@ -23,6 +23,7 @@ from strongroom.config.schema import (
     RepositoryTable,
     RetentionTable,
     S3Table,
+    SecretTable,
     Tables,
 )
 
@@ -30,6 +31,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: Final[dict[str, type[Any]]] = {
     "The file": Tables,
     "`[repositories.NAME]`": RepositoryTable,
+    "`passphrase`": SecretTable,
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
     "`physical`": PhysicalTable,

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.conftest import aws, aws_server
 from tests.cli.harness import Program
 from tests.support.aws import AwsServer
 from tests.support.buckets import Client, make_bucket
 from tests.support.s3_proxy import Proxy, running_proxy
-
-__all__ = ["aws", "aws_server"]
 
 CONFIGURATION = """\
 version = 1

@@ -24,9 +24,12 @@ _SESSION: Final = "strongroom"  # how the sessions of a role are called in Cloud
 class Clients:
     """Clients of one account, each made once; several threads may use all of it."""
 
-    def __init__(self, account: Account, *, connections: int = 16) -> None:
+    def __init__(
+        self, account: Account, *, connections: int = 16, attempts: int = _ATTEMPTS
+    ) -> None:
         """Take a recipe; nothing is asked of anybody before a client is."""
         self.account = account
+        self._attempts = attempts
         self._connections = connections
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -66,7 +69,7 @@ class Clients:
         settings = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
             max_pool_connections=self._connections,
             user_agent_extra="strongroom",
             s3={"addressing_style": "path"} if self.account.endpoint else {},

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from strongroom.errors import SourceError, StrongroomError, UsageError
+from strongroom.errors import (
+    SourceError,
+    StoreError,
+    StoreUnavailableError,
+    StrongroomError,
+    UsageError,
+)
 
 # Said the same by every service, see "Common Errors" of their API references.
 _DENIED: Final = frozenset(
@@ -66,6 +72,18 @@ def refusals(doing: str, where: str) -> Iterator[None]:
         if told is None:
             raise
         raise told from error
+
+
+@contextmanager
+def store_refusals(doing: str, where: str) -> Iterator[None]:
+    """Do the same where AWS is a store: a no is a ``StoreError``, no answer may be one later."""
+    try:
+        with refusals(doing, where):
+            yield
+    except AwsError as error:
+        raise StoreError(error.message, hint=error.hint) from error
+    except SourceError as error:
+        raise StoreUnavailableError(error.message, hint=error.hint) from error
 
 
 def is_about_us(said: str) -> bool:

@@ -9,12 +9,13 @@ import click
 
 from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
 from strongroom.cli.arguments import snapshot_and_path
+from strongroom.cli.asked import took
 from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
-from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.quantities import counted, moment, size
 from strongroom.cli.restore_bucket import ToBucket, run_bucket, taken_from
 from strongroom.cli.restore_database import Database, refuse_others, run_database
 from strongroom.errors import RefusedError
@@ -197,7 +198,7 @@ def _tell(one: Job, report: RestoreReport) -> int:
     )
     output.line(
         f"restored {counted(report.files, 'file')}, {size(report.bytes)} "
-        f"into {report.plan.target.path} in {duration(report.seconds)}"
+        f"into {report.plan.target.path} in {took(one, report.seconds, report.requests)}"
     )
     if report.kept:
         left = report.plan.overwrite == "never"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from strongroom.config.quantities import parse_seconds
+from strongroom.config.references import SERVICES, wrong_reference
 from strongroom.errors import UsageError
 
 HIGHEST_PORT: Final = 65535
@@ -18,6 +19,7 @@ _OF_DUMPS: Final = (
     "scratch",
 )
 _MOST_JOBS: Final = 64
+_PASSWORD: Final = ("file", "env", "command", *SERVICES)
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -42,8 +44,14 @@ def wrong_in(
     if isinstance(mode, str) and mode not in _SSL_MODES:
         yield (*top, "connection", "sslmode"), f"{mode!r} is none of {', '.join(_SSL_MODES)}"
     password = connection.get("password")
-    if isinstance(password, dict) and len(password) != 1:
-        yield (*top, "connection", "password"), "give one of file, env and command"
+    if isinstance(password, dict) and (what := wrong_reference(password, _PASSWORD)):
+        yield (*top, "connection", "password"), what
+    path = connection.get("ssm")
+    if isinstance(path, str) and not path.startswith("/"):
+        yield (
+            (*top, "connection", "ssm"),
+            f"a path of parameters begins with '/': {path!r} does not",
+        )
 
 
 def _wrong_kinds(

@@ -9,12 +9,14 @@ from typing import Final, NamedTuple
 from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
 from strongroom.config.places import Flags, SecretKind, folder_values
+from strongroom.config.references import reference_of
 from strongroom.config.schema import (
     ArchivesTable,
     AwsTable,
     ConnectionTable,
     RepositoryTable,
     RetentionTable,
+    SecretTable,
     SourceTable,
 )
 from strongroom.config.settings import Settings, load_settings
@@ -130,6 +132,8 @@ def _tables(file: ConfigurationFile) -> Iterator[Effective]:
                 if field.name == _AWS:
                     yield from _aws(file, said, place)
                     continue
+                if isinstance(said, SecretTable):
+                    said = str(reference_of(said))
                 value: Shown = HIDDEN if stated and field.name in _SECRET_KEYS else said
                 origin = file.origin(kind, name, field.name) if stated else _DEFAULT
                 yield Effective(f"{kind}.{name}.{field.name}", value, origin)

@@ -25,15 +25,28 @@ class AwsTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretTable:
+    """``passphrase`` of a repository: a parameter of SSM, or a secret and a field of it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    ssm: str | None = None
+    secret: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryTable:
     """``[repositories.NAME]``."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
 
     url: str
+    passphrase: SecretTable | None = None
     passphrase_file: str | None = None
     passphrase_command: str | None = None
     key_file: str | None = None
+    kms_key: str | None = None
     aws: AwsTable | None = None
 
 
@@ -53,10 +66,8 @@ class FilesTable:
 
 
 @dataclass(frozen=True, slots=True)
-class PasswordTable:
-    """``password`` of a connection: one of the three."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+class PasswordTable(SecretTable):
+    """``password`` of a connection: one of these, or of those of a passphrase."""
 
     file: str | None = None
     env: str | None = None
@@ -65,7 +76,10 @@ class PasswordTable:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTable:
-    """``connection`` of a source of databases; ``name`` is a database."""
+    """``connection`` of a source of databases; ``name`` is a database.
+
+    ``ssm``: the path above the parameters that say what the rest does not.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
 
@@ -76,6 +90,7 @@ class ConnectionTable:
     service: str = ""
     sslmode: str = ""
     password: PasswordTable | None = None
+    ssm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +242,7 @@ def source_table(kind: object) -> type[SourceTable]:
 _TABLES: Final[Mapping[tuple[str, ...], type[Any]]] = {
     (): Tables,
     ("repositories", "*"): RepositoryTable,
+    ("repositories", "*", "passphrase"): SecretTable,
     ("repositories", "*", "aws"): AwsTable,
     ("aws",): AwsTable,
     ("retention",): RetentionTable,
