@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
+from strongroom.app.awsconfig import configuration_sources
 from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases, split_names
 from strongroom.app.environments import FILES
@@ -23,7 +24,7 @@ from strongroom.app.unlocking import known_config
 from strongroom.errors import StoreError, StrongroomError, UsageError
 from strongroom.model.events import PhaseBegan, ignore
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.model.source import Item, Problem
+from strongroom.model.source import Item, Problem, Source
 from strongroom.operations.anomalies import Anomaly
 from strongroom.operations.backup import (
     Circumstances,
@@ -178,7 +179,9 @@ def estimate_backup(
                 hint="Name the other sources: strongroom backup NAME --dry-run.",
             )
         with opened_sources(run, files, request.excludes, folder) as sources:
-            found = [estimate(one.source, walks, tell) for one in sources]
+            configured = configuration_sources(run, request.names)
+            every: list[Source] = [*(one.source for one in sources), *configured]
+            found = [estimate(one, walks, tell) for one in every]
     return BackupEstimate(
         entries=sum(one.entries for one in found),
         bytes=sum(one.bytes for one in found),
@@ -208,6 +211,10 @@ def _planned(
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
             *(PlannedArrivals(one, [b"/" + one.top], one.position) for one in clusters),
+            *(
+                PlannedSource(one, [b"/" + one.top])
+                for one in configuration_sources(run, request.names)
+            ),
         ]
 
 
@@ -220,7 +227,7 @@ def _totals(
         yield
         return
     files, databases = split_names(run, request.names)
-    if databases:  # how much a dump will be, nobody knows
+    if databases or configuration_sources(run, request.names):  # how much it is, nobody knows
         yield
         return
     quiet = Run(run.settings, run.machine, ignore)

@@ -34,7 +34,7 @@ def split_names(run: Run, names: Sequence[str]) -> tuple[list[str], list[Postgre
     Without names, every source of the configuration; ``UsageError`` if it has none.
     """
     settings = run.settings
-    if not names and not settings.sources and not settings.databases:
+    if not (names or settings.sources or settings.databases or settings.configurations):
         raise UsageError(
             "nothing to back up is named",
             hint="Name paths, such as ./documents, or describe sources in strongroom.toml.",
@@ -43,7 +43,8 @@ def split_names(run: Run, names: Sequence[str]) -> tuple[list[str], list[Postgre
         return list(settings.sources), list(settings.databases.values())
     wanted = dict.fromkeys(names)
     databases = [settings.databases[name] for name in wanted if name in settings.databases]
-    return [name for name in wanted if name not in settings.databases], databases
+    others = settings.databases.keys() | settings.configurations.keys()
+    return [name for name in wanted if name not in others], databases
 
 
 @contextmanager

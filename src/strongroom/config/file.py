@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from strongroom.config.archives import wrong_in as wrong_in_archives
+from strongroom.config.awspatterns import wrong_in as wrong_in_configurations
 from strongroom.config.databases import wrong_in as wrong_in_databases
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
@@ -362,6 +363,7 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     found: list[Wrong] = []
     for top, source in _all_sources(file):
         found += wrong_in_databases(top, source)
+        found += wrong_in_configurations(top, source)
         paths = source.get("paths")
         if isinstance(paths, list) and (not paths or "" in paths):
             found.append(((*top, "paths"), "at least one path, and none that is empty"))

@@ -107,10 +107,23 @@ class PostgresTable:
     scratch: str | None = None
 
 
-SourceTable = FilesTable | PostgresTable
+@dataclass(frozen=True, slots=True)
+class AwsConfigTable:
+    """``[sources.NAME]`` with ``type = "aws-config"``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["aws-config"]
+    ssm_parameters: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    cloudformation: tuple[str, ...] = ()
+
+
+SourceTable = FilesTable | PostgresTable | AwsConfigTable
 SOURCE_TYPES: Final[Mapping[str, type[SourceTable]]] = {
     "files": FilesTable,
     "postgres": PostgresTable,
+    "aws-config": AwsConfigTable,
 }
 
 

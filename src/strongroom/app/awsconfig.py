@@ -1,0 +1,33 @@
+"""From what the configuration says of AWS to sources of configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from strongroom.app.machine import Run
+from strongroom.aws.clients import Clients
+from strongroom.config.environments import environment_of
+from strongroom.config.awsconfig import AwsConfigSettings
+from strongroom.sources.awsconfig.source import ConfigurationOptions, ConfigurationSource
+
+
+def configuration_sources(run: Run, names: Sequence[str]) -> list[ConfigurationSource]:
+    """Return the sources of configuration among names; without names, all. Nothing is asked yet."""
+    known = run.settings.configurations
+    wanted = dict.fromkeys(names) if names else known
+    return [source_of(run, known[name]) for name in wanted if name in known]
+
+
+def source_of(run: Run, settings: AwsConfigSettings) -> ConfigurationSource:
+    """Make a source of what was decided about it."""
+    return ConfigurationSource(
+        settings.name,
+        Clients(run.settings.account_in(environment_of(settings.name))),
+        ConfigurationOptions(
+            parameters=settings.ssm_parameters,
+            secrets=settings.secrets,
+            stacks=settings.cloudformation,
+        ),
+        run.machine.clock,
+        run.tell,
+    )
