@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from strongroom.app.machine import Run
 from strongroom.aws.clients import Clients
-from strongroom.config.environments import environment_of
 from strongroom.config.awsconfig import AwsConfigSettings
+from strongroom.config.environments import environment_of
 from strongroom.sources.awsconfig.source import ConfigurationOptions, ConfigurationSource
 
 

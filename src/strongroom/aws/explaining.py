@@ -12,9 +12,9 @@ from typing import Any, Final
 from strongroom.aws.records import Record
 
 _VALUES: Final = frozenset(
-    {"Value", "SecretString", "SecretBinary", "ParameterValue", "OutputValue", "StackPolicy"}
+    {"Value", "SecretString", "SecretBinary", "ParameterValue", "OutputValue"}
 )
-_IDENTITIES: Final = ("Version", "VersionId", "Name", "Key", "Region")
+_IDENTITIES: Final = ("VersionStages", "Version", "VersionId", "Name", "Key", "Region")
 _LONGEST: Final = 60
 
 Leaves = dict[tuple[str, ...], object]
@@ -71,8 +71,12 @@ def _named(items: list[Any]) -> Any:  # noqa: ANN401 - JSON
     """Return a list of objects by what each is known by; as it is if they are known by nothing."""
     for identity in _IDENTITIES:
         if items and all(isinstance(one, dict) and identity in one for one in items):
-            return {str(one[identity]): one for one in items}
+            return {_text(one[identity]): one for one in items}
     return items
+
+
+def _text(name: Any) -> str:  # noqa: ANN401 - JSON
+    return "/".join(map(str, name)) if isinstance(name, list) else str(name)
 
 
 def text_differences(before: bytes, after: bytes) -> list[str]:

@@ -31,7 +31,7 @@ def captured(service: Service, described: Found) -> Captured:
     about = service.ask("DescribeSecret", name, SecretId=name)
     lacks: list[str] = []
     versions = [] if about.get("DeletedDate") else _versions(service, about, lacks)
-    policy = ""
+    policy: str | None = None
     try:
         answer = service.ask("GetResourcePolicy", name, SecretId=name)
         policy = answer.get("ResourcePolicy") or ""
@@ -54,7 +54,8 @@ def captured(service: Service, described: Found) -> Captured:
 def _versions(service: Service, about: Found, lacks: list[str]) -> list[Found]:
     """Return the versions that have a stage; without a value where rotation has made none yet."""
     name, found = about["Name"], []
-    for version, stages in sorted((about.get("VersionIdsToStages") or {}).items()):
+    staged = [one for one in (about.get("VersionIdsToStages") or {}).items() if one[1]]
+    for version, stages in sorted(staged):
         one: Found = {"VersionId": version, "VersionStages": sorted(stages)}
         try:
             answer = service.ask("GetSecretValue", name, SecretId=name, VersionId=version)

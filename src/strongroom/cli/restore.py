@@ -15,6 +15,7 @@ from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.restore_configuration import Configuration, run_configuration
 from strongroom.cli.restore_database import Database, refuse_others, run_database
 from strongroom.errors import RefusedError
 
@@ -30,6 +31,16 @@ _QUESTIONS: Final = {
     "never": "Restore what is missing in {}?",
 }
 DAMAGED: Final = 4
+_OF_CONFIGURATION: Final = (
+    "configuration",
+    "parameters",
+    "secrets",
+    "mapped",
+    "region",
+    "kms_key",
+    "no_pre_backup",
+)
+_OF_BOTH: Final = ("source", "undo")  # of databases too
 
 
 def run(  # noqa: PLR0913 - one for each option
@@ -52,16 +63,26 @@ def run(  # noqa: PLR0913 - one for each option
     environment: str | None,
     **database: Any,  # noqa: ANN401 - what is said of one
 ) -> int:
-    """Restore, or say what a restore would do; ``database`` is what is said of one."""
+    """Restore, or say what a restore would do; ``database``: what is said of one, or of AWS."""
     consent = Consent(name=confirm, unasked=no_confirm)
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
+    if any(database.get(key) for key in _OF_CONFIGURATION):
+        if any([to, include, exclude, overwrite, into_existing, verify, numeric_owner, no_owner]):
+            raise click.UsageError("configuration in AWS is not restored into a folder that way")
+        said = {key: database.pop(key) for key in (*_OF_CONFIGURATION, *_OF_BOTH)}
+        if any(database.values()):
+            raise click.UsageError("restore a database and configuration in AWS by themselves")
+        said |= {"environment": environment, "delete": delete, "dry_run": dry_run}
+        return run_configuration(snapshot, Configuration(**said, consent=consent))
     if any(database.values()):
+        for key in _OF_CONFIGURATION:
+            del database[key]
         others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
         refuse_others(any(others) or bool(owner_map or group_map))
         database |= {"environment": environment, "consent": consent}
-        said = Database(**database, dry_run=dry_run, no_owner=no_owner)
-        return run_database(snapshot, said)
+        of_one = Database(**database, dry_run=dry_run, no_owner=no_owner)
+        return run_database(snapshot, of_one)
     if snapshot is None:
         raise click.UsageError("Missing argument 'SNAP[:PATH]'.")
     if to is None:

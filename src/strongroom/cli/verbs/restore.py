@@ -11,7 +11,7 @@ from strongroom.cli.completing import folders, snapshots
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
-Bring back a snapshot, or a part of it, into a folder; or a database.
+Bring back a snapshot, or a part of it, into a folder; a database; or configuration.
 
 \b
 Examples:
@@ -35,6 +35,10 @@ it is removed again, and the exit code is 21. With --replace it takes the place 
 the one that has the name, which is kept under another one: --database app --undo
 gives it back. With --table or --schema only these come, also into a database that
 exists. --globals makes the roles and tablespaces that a server lacks.
+
+With --configuration, or --parameter and --secret (/app/ is all below, /app/* a pattern), parameters
+and secrets in AWS become what they were: each request is shown and confirmed, what
+is there is saved first (--undo brings it back), and a failure is rolled back.
 
 An environment may refuse the data of others (restore_from), and one that is
 protected is restored into only when its name is typed, or given with --confirm.
@@ -73,7 +77,14 @@ protected is restored into only when its name is typed, or given with --confirm.
 @click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table.")
 @click.option("--schema", "schemas", multiple=True, metavar="NAME", help="Only this schema.")
 @click.option("--globals", "globals_", is_flag=True, help="Make the roles that a server lacks.")
-@click.option("--source", metavar="NAME", help="The source, if several have such a database.")
+@click.option("--configuration", is_flag=True, help="All parameters and secrets of a source.")
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME", help="This parameter.")
+@click.option("--secret", "secrets", multiple=True, metavar="NAME", help="This secret.")
+@click.option("--map-path", "mapped", multiple=True, metavar="OLD=NEW", help="Under other names.")
+@click.option("--region", metavar="REGION", help="The region of AWS that they go into.")
+@click.option("--kms-key", metavar="KEY", help="The KMS key that seals them there.")
+@click.option("--no-pre-backup", is_flag=True, help="Do not save first what they replace.")
+@click.option("--source", metavar="NAME", help="The source, if several are in the snapshot.")
 @click.option("--server", metavar="NAME", help="The source whose server it goes to (its own).")
 @click.option("--environment", metavar="ENV", help="The environment that it goes into.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
@@ -31,6 +31,7 @@ from strongroom.aws.records import (
 from strongroom.clock import Clock
 from strongroom.model.entry import sort_key
 from strongroom.model.source import Content, Item, Loaded, Problem, Report
+from strongroom.sources.awsconfig.whole import whole
 from strongroom.sources.made import made_file
 
 _READERS: Final = 4  # AWS answers 10 to 40 requests a second
@@ -115,6 +116,7 @@ class ConfigurationSource:
         self._options = options
         self._clock = clock
         self._tell = tell
+        self.looked_at: dict[bytes, bytes] = {}
         self._services = {
             one.kind: Service(clients, one.service, "", clock.sleep) for one in _READINGS
         }
@@ -142,13 +144,13 @@ class ConfigurationSource:
         return [self._loaded(item, cast(_File, item.handle).data) for item in items]
 
     def look(self, items: Sequence[Item]) -> list[Loaded]:
-        """See ``InspectableSource``."""
+        """See ``InspectableSource``; ``looked_at`` keeps the bytes until the next look."""
+        self.looked_at = {item.path: cast(_File, item.handle).data for item in items}
         return [self._loaded(item, b"") for item in items]
 
-    @contextmanager
-    def open(self, item: Item) -> Iterator[Content]:
+    def open(self, item: Item) -> AbstractContextManager[Content]:
         """See ``Source``."""
-        yield _Whole(cast(_File, item.handle).data, lambda: self._loaded(item, b""))
+        return whole(cast(_File, item.handle).data, lambda: self._loaded(item, b""))
 
     def _loaded(self, item: Item, data: bytes) -> Loaded:
         file = cast(_File, item.handle)
@@ -224,26 +226,3 @@ def _folder(kind: str) -> bytes:
 
 def _ns(when: Any) -> int:  # noqa: ANN401 - a time, if AWS gave one
     return int(when.timestamp() * 1000) * 1_000_000 if isinstance(when, datetime) else 0
-
-
-class _Whole:
-    """``Content`` that is there already."""
-
-    def __init__(self, data: bytes, loaded: Callable[[], Loaded]) -> None:
-        self._data = data
-        self._loaded = loaded
-
-    def extents(self) -> Sequence[tuple[int, int, bool]]:
-        """See ``Content``."""
-        return [(0, len(self._data), True)]
-
-    def readinto(self, offset: int, buffer: memoryview) -> int:
-        """See ``Content``."""
-        piece = self._data[offset : offset + len(buffer)]
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def finish(self, size_read: int) -> Loaded:
-        """See ``Content``."""
-        del size_read
-        return self._loaded()
