@@ -9,7 +9,7 @@ from typing import Final
 
 from strongroom import __version__
 from strongroom.app.awsconfig_records import configurations_in, records_of
-from strongroom.app.environments import CONFIG, admitted
+from strongroom.app.environments import admitted
 from strongroom.app.folders import walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
@@ -23,7 +23,7 @@ from strongroom.clock import rfc3339
 from strongroom.config.environments import environment_of
 from strongroom.errors import NotFoundError, UsageError
 from strongroom.model.events import Advanced, PhaseBegan
-from strongroom.model.snapshot import ListedSnapshot, SourceRecord
+from strongroom.model.snapshot import PRE_RESTORE, ListedSnapshot, SourceRecord
 from strongroom.operations.backup import Circumstances, PlannedSource, back_up
 from strongroom.operations.listing import named_snapshots
 from strongroom.policy.landing import NOWHERE, Landing
@@ -38,7 +38,7 @@ from strongroom.restore.awsconfig.changing import (
 from strongroom.restore.awsconfig.steps import Rules, Step
 from strongroom.sources.awsconfig.remembered import RecordsSource
 
-BEFORE: Final = "pre-restore"
+BEFORE: Final = PRE_RESTORE.decode()
 _READERS: Final = 4
 _LISTED: Final = {PARAMETER: ssm.listed, SECRET: secretsmanager.listed}
 
@@ -293,7 +293,7 @@ class _Work:
                 program=f"strongroom {__version__}",
                 tags=(BEFORE,),
                 environment=environment,
-                type=CONFIG,
+                type=BEFORE,
             ),
             walks_of(self.run, repository.id),
         )

@@ -33,6 +33,9 @@ _QUESTIONS: Final = {
 DAMAGED: Final = 4
 _OF_CONFIGURATION: Final = (
     "configuration",
+    "stack",
+    "to_stack",
+    "stack_parameters",
     "parameters",
     "secrets",
     "mapped",

@@ -15,12 +15,14 @@ from strongroom.app.awsconfig_restore import (
     ConfigurationRequest,
     restore_configuration,
 )
+from strongroom.app.awsconfig_stack import StackRequest
 from strongroom.cli.arguments import snapshot_and_path
 from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
 from strongroom.cli.output import say
 from strongroom.cli.quantities import counted, duration, moment
+from strongroom.cli.restore_stack import run_stack
 from strongroom.errors import RefusedError
 
 INCOMPLETE = 3
@@ -31,6 +33,9 @@ class Configuration:
     """What the options say of configuration in AWS."""
 
     configuration: bool
+    stack: str | None
+    to_stack: str | None
+    stack_parameters: str | None
     parameters: Sequence[str]
     secrets: Sequence[str]
     mapped: Sequence[str]
@@ -50,6 +55,10 @@ def run_configuration(snapshot: str | None, said: Configuration) -> int:
     name, path = snapshot_and_path(snapshot or "")
     if path or not name:
         raise click.UsageError("say both: strongroom restore SNAP --parameter NAME")
+    if said.stack:
+        return _stack(name, said)
+    if said.to_stack or said.stack_parameters:
+        raise click.UsageError("--to-stack and --stack-parameters are for --stack")
     if said.configuration and (said.parameters or said.secrets):
         raise click.UsageError("--configuration is all of it; give it or names")
     named = said.parameters or said.secrets
@@ -72,6 +81,25 @@ def run_configuration(snapshot: str | None, said: Configuration) -> int:
         pre_backup=not said.no_pre_backup,
     )
     return _restore(request, said)
+
+
+def _stack(snapshot: str, said: Configuration) -> int:
+    others = [said.configuration, said.parameters, said.secrets, said.mapped, said.kms_key]
+    if any([*others, said.no_pre_backup, said.undo, said.delete]):
+        raise click.UsageError(
+            "a stack takes --to-stack, --stack-parameters, --source, --region, --environment, "
+            "--dry-run and --confirm"
+        )
+    request = StackRequest(
+        snapshot=snapshot,
+        stack=said.stack or "",
+        to=said.to_stack or "",
+        source=said.source or "",
+        region=said.region or "",
+        environment=said.environment or "",
+        values=said.stack_parameters or "",
+    )
+    return run_stack(request, said.consent, dry_run=said.dry_run)
 
 
 def _pair(text: str) -> tuple[str, str]:
