@@ -40,6 +40,12 @@ def holds_secrets(listed: ListedSnapshot, top: bytes) -> bool:
     return any(is_below(top, path) or is_below(path, top) for path in places)
 
 
+def warn_of_secrets(run: Run, listed: ListedSnapshot, top: bytes) -> None:
+    """Say that what is written out holds secrets in clear, if it may."""
+    if holds_secrets(listed, top):
+        run.warn("records of AWS configuration are among this, with their secrets in clear")
+
+
 def shown_record(data: bytes, path: bytes) -> bytes:
     """Return what is shown of a file of a source of configuration: no secret in it."""
     if not path.endswith(_RECORD):

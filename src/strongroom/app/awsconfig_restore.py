@@ -18,7 +18,7 @@ from strongroom.aws.account import Account
 from strongroom.aws.asking import Service
 from strongroom.aws.clients import Clients
 from strongroom.aws.patterns import Patterns, is_exact
-from strongroom.aws.records import JOURNAL, PARAMETER, SECRET, Record, record_of
+from strongroom.aws.records import JOURNAL, PARAMETER, SECRET, Captured, Record, record_of
 from strongroom.clock import rfc3339
 from strongroom.config.environments import environment_of
 from strongroom.errors import NotFoundError, UsageError
@@ -137,6 +137,28 @@ def restore_configuration(
         before = work.save(plan) if plan.changes and request.pre_backup else None
         work.carry_out(plan)
         return ConfigurationReport(plan, before, run.machine.clock.elapsed() - began)
+
+
+def save_before(
+    run: Run, opened: Opened, source: str, found: Sequence[Captured], environment: str
+) -> ListedSnapshot:
+    """Make a snapshot of what a restore of a source is about to replace."""
+    repository, machine = opened.repository, run.machine
+    records = RecordsSource(f"{source}@{BEFORE}", found, machine.clock)
+    result = back_up(
+        repository,
+        [PlannedSource(records, [b"/" + records.top])],
+        Circumstances(
+            host=machine.host,
+            user=machine.user,
+            program=f"strongroom {__version__}",
+            tags=(BEFORE,),
+            environment=environment,
+            type=BEFORE,
+        ),
+        walks_of(run, repository.id),
+    )
+    return result.snapshot
 
 
 class _Work:
@@ -279,25 +301,11 @@ class _Work:
             Region=self.region,
             Changed={kind: [one.name for one in intents if one.kind == kind] for kind in SERVICES},
         )
-        there = [one.before for one in intents if one.before is not None]
-        name = f"{self.source}@{BEFORE}"
-        source = RecordsSource(name, [*there, journal], self.run.machine.clock)
-        repository, machine = self.opened.repository, self.run.machine
+        there = [Captured(one.before) for one in intents if one.before is not None]
         environment = plan.into.name or self.listed.snapshot.environment.decode()
-        result = back_up(
-            repository,
-            [PlannedSource(source, [b"/" + source.top])],
-            Circumstances(
-                host=machine.host,
-                user=machine.user,
-                program=f"strongroom {__version__}",
-                tags=(BEFORE,),
-                environment=environment,
-                type=BEFORE,
-            ),
-            walks_of(self.run, repository.id),
+        return save_before(
+            self.run, self.opened, self.source, [*there, Captured(journal)], environment
         )
-        return result.snapshot
 
     def carry_out(self, plan: ConfigurationPlan) -> None:
         """Make the changes, all of them or none."""

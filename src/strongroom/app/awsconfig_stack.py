@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.app.awsconfig_records import records_of
-from strongroom.app.awsconfig_restore import account_for, source_in_snapshot
+from strongroom.app.awsconfig_restore import BEFORE, account_for, save_before, source_in_snapshot
 from strongroom.app.environments import admitted
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
-from strongroom.app.opening import opened_repository
+from strongroom.app.opening import Opened, opened_repository
 from strongroom.aws import cloudformation
 from strongroom.aws.account import Account
 from strongroom.aws.asking import Service
@@ -47,6 +47,7 @@ class StackRequest:
     region: str = ""
     environment: str = ""
     values: str = ""
+    pre_backup: bool = True
     dry_run: bool = False
 
 
@@ -67,9 +68,10 @@ class StackPlan:
 
 @dataclass(frozen=True, slots=True)
 class StackReport:
-    """What a restore came to; ``calls``: what was set besides."""
+    """What a restore came to; ``calls``: what was set besides; ``before``: what was there."""
 
     plan: StackPlan
+    before: ListedSnapshot | None
     changed: bool
     calls: Sequence[str]
     seconds: float
@@ -83,34 +85,36 @@ def restore_stack(
     A change set that is not carried out is deleted again. ``RolledBackError``, ``RestoreError``.
     """
     began = run.machine.clock.elapsed()
-    work = _Work(run, request)
-    if request.dry_run:
-        decide(work.plan(None))
-        return None
-    run.sink(PhaseBegan("plan"))
-    found = work.carry_out(decide)
+    with opened_repository(run) as opened:
+        work = _Work(run, opened, request)
+        if request.dry_run:
+            decide(work.plan(None))
+            return None
+        run.sink(PhaseBegan("plan"))
+        found = work.carry_out(decide)
     if found is None:
         return None
     plan, calls = found
     seconds = run.machine.clock.elapsed() - began
-    return StackReport(plan, changed=bool(plan.changes), calls=calls, seconds=seconds)
+    return StackReport(plan, work.before, bool(plan.changes), calls, seconds)
 
 
 class _Work:
-    """One restore: what the snapshot says is read, and the repository closed again."""
-
-    def __init__(self, run: Run, request: StackRequest) -> None:
+    def __init__(self, run: Run, opened: Opened, request: StackRequest) -> None:
         self.run = run
-        with opened_repository(run) as opened:
-            self.listed = named_snapshots(opened.repository, [request.snapshot])[0]
-            of = source_in_snapshot(self.listed, request.source)
-            self.source = of.name.decode("utf-8", "surrogateescape")
-            records = records_of(opened.repository.reader(), self.listed, of)
-            self.record = _stack(request.stack, self.listed, (one for _, one in records))
-            template = bytearray()
-            file = file_of(STACK, request.stack, cloudformation.ORIGINAL)
-            place = path_in_snapshot(f"{folder_of(self.source)}/{file}")
-            dump(opened.repository, self.listed, place, template.extend)
+        self.asked = request
+        self.opened = opened
+        self.before: ListedSnapshot | None = None
+        self.listed = named_snapshots(opened.repository, [request.snapshot])[0]
+        of = source_in_snapshot(self.listed, request.source)
+        name = of.name.decode("utf-8", "surrogateescape")
+        self.source = name.removesuffix(f"@{BEFORE}")
+        records = records_of(opened.repository.reader(), self.listed, of)
+        self.record = _stack(request.stack, self.listed, (one for _, one in records))
+        template = bytearray()
+        file = file_of(STACK, request.stack, cloudformation.ORIGINAL)
+        place = path_in_snapshot(f"{folder_of(name)}/{file}")
+        dump(opened.repository, self.listed, place, template.extend)
         environment = request.environment or environment_of(self.source)
         known = bool(request.environment) or environment in run.settings.environments
         self.into = admitted(run.settings, environment if known else "", self.listed)
@@ -155,6 +159,8 @@ class _Work:
                 return plan, ()
             if not decide(plan):
                 return None
+            if self.asked.pre_backup:
+                self._save()
             executed = True
         finally:
             if not executed:
@@ -162,6 +168,14 @@ class _Work:
         self.run.sink(PhaseBegan("restore"))
         change_set.execute(lambda status: self.run.tell(f"stack {self.name}: {status}"))
         return plan, change_set.finish(self.record)
+
+    def _save(self) -> None:
+        """Save the stack as it is; a new one was nothing before."""
+        if self.live is None:
+            return
+        found = cloudformation.captured(self.service, self.live)
+        environment = self.into.name or self.listed.snapshot.environment.decode()
+        self.before = save_before(self.run, self.opened, self.source, [found], environment)
 
     def _discard(self, change_set: ChangeSet) -> None:
         """Whatever else went wrong is what counts."""

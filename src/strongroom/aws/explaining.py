@@ -6,6 +6,7 @@ A value of a parameter, a secret or an output is only said to have changed. Pure
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -82,5 +83,8 @@ def _text(name: Any) -> str:  # noqa: ANN401 - JSON
 def text_differences(before: bytes, after: bytes) -> list[str]:
     """Return how many lines of a text, such as a template, are new and how many are gone."""
     old, new = before.decode("utf-8", "replace"), after.decode("utf-8", "replace")
-    lines = [set(old.splitlines()), set(new.splitlines())]
-    return [f"{len(lines[1] - lines[0])} lines are new, {len(lines[0] - lines[1])} are gone"]
+    lines = Counter(old.splitlines()), Counter(new.splitlines())
+    come, gone = (lines[1] - lines[0]).total(), (lines[0] - lines[1]).total()
+    if not (come or gone):
+        return ["its lines are the same, in another order or with other ends"]
+    return [f"lines: {come} new, {gone} gone"]

@@ -70,19 +70,15 @@ def run(  # noqa: PLR0913 - one for each option
     consent = Consent(name=confirm, unasked=no_confirm)
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
-    if any(database.get(key) for key in _OF_CONFIGURATION):
-        if any([to, include, exclude, overwrite, into_existing, verify, numeric_owner, no_owner]):
+    others = [to, include, exclude, overwrite, into_existing, verify, numeric_owner, no_owner]
+    configuration = {key: database.pop(key) for key in _OF_CONFIGURATION}
+    if any(configuration.values()):
+        if any(others) or owner_map or group_map:
             raise click.UsageError("configuration in AWS is not restored into a folder that way")
-        said = {key: database.pop(key) for key in (*_OF_CONFIGURATION, *_OF_BOTH)}
-        if any(database.values()):
-            raise click.UsageError("restore a database and configuration in AWS by themselves")
-        said |= {"environment": environment, "delete": delete, "dry_run": dry_run}
-        return run_configuration(snapshot, Configuration(**said, consent=consent))
+        configuration |= {"environment": environment, "delete": delete, "dry_run": dry_run}
+        return _restore_configuration(snapshot, configuration, database, consent)
     if any(database.values()):
-        for key in _OF_CONFIGURATION:
-            del database[key]
-        others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
-        refuse_others(any(others) or bool(owner_map or group_map))
+        refuse_others(any([*others[:-1], delete]) or bool(owner_map or group_map))
         database |= {"environment": environment, "consent": consent}
         of_one = Database(**database, dry_run=dry_run, no_owner=no_owner)
         return run_database(snapshot, of_one)
@@ -108,6 +104,15 @@ def run(  # noqa: PLR0913 - one for each option
         environment=environment or "",
     )
     return _restore(request, consent, dry_run=dry_run)
+
+
+def _restore_configuration(
+    snapshot: str | None, said: dict[str, Any], database: dict[str, Any], consent: Consent
+) -> int:
+    said |= {key: database.pop(key) for key in _OF_BOTH}
+    if any(database.values()):
+        raise click.UsageError("restore a database and configuration in AWS by themselves")
+    return run_configuration(snapshot, Configuration(**said, consent=consent))
 
 
 def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int:

@@ -85,10 +85,10 @@ def run_configuration(snapshot: str | None, said: Configuration) -> int:
 
 def _stack(snapshot: str, said: Configuration) -> int:
     others = [said.configuration, said.parameters, said.secrets, said.mapped, said.kms_key]
-    if any([*others, said.no_pre_backup, said.undo, said.delete]):
+    if any([*others, said.undo, said.delete]):
         raise click.UsageError(
             "a stack takes --to-stack, --stack-parameters, --source, --region, --environment, "
-            "--dry-run and --confirm"
+            "--no-pre-backup, --dry-run and --confirm"
         )
     request = StackRequest(
         snapshot=snapshot,
@@ -98,6 +98,7 @@ def _stack(snapshot: str, said: Configuration) -> int:
         region=said.region or "",
         environment=said.environment or "",
         values=said.stack_parameters or "",
+        pre_backup=not said.no_pre_backup,
     )
     return run_stack(request, said.consent, dry_run=said.dry_run)
 

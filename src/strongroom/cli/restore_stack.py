@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from strongroom.app.awsconfig_stack import StackPlan, StackReport, StackRequest, restore_stack
@@ -80,6 +81,7 @@ def _tell(one: Job, report: StackReport) -> None:
         stack=plan.stack,
         changed=report.changed,
         changes=len(plan.changes or ()),
+        before_id=report.before.id if report.before is not None else None,
         calls=list(report.calls),
         total_duration=round(report.seconds, 6),
     )
@@ -92,4 +94,9 @@ def _tell(one: Job, report: StackReport) -> None:
     )
     for call in report.calls:
         one.output.line(f"set as it was: cloudformation:{call}")
-    one.output.line("to undo: restore an earlier snapshot of it the same way")
+    name = shlex.quote(plan.stack)
+    if report.before is not None:
+        one.output.line(f"what was there is in snapshot {report.before.short_id}")
+        one.output.line(f"to undo: strongroom restore {report.before.short_id} --stack {name}")
+    elif not plan.exists:
+        one.output.line(f"to undo: aws cloudformation delete-stack --stack-name {name}")

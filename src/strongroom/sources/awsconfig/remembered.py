@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import cast
 
-from strongroom.aws.records import JOURNAL, KIND, Record, encoded, file_of, folder_of
+from strongroom.aws.records import JOURNAL, KIND, Captured, encoded, file_of, folder_of
 from strongroom.clock import Clock
 from strongroom.model.entry import sort_key
 from strongroom.model.source import Content, Item, Loaded, Report
@@ -19,9 +19,9 @@ class RecordsSource:
 
     kind = KIND
 
-    def __init__(self, name: str, records: Sequence[Record], clock: Clock) -> None:
+    def __init__(self, name: str, found: Sequence[Captured], clock: Clock) -> None:
         self.name = name
-        self._records = records
+        self._found = found
         self._clock = clock
 
     @property
@@ -33,10 +33,13 @@ class RecordsSource:
         """See ``Source``."""
         del report
         items = []
-        for record in self._records:
-            kind, data = record["Kind"], encoded(record)
-            place = "journal.json" if kind == JOURNAL else file_of(kind, record["Name"])
-            items.append(Item(b"%s/%s" % (self.top, place.encode()), b"", len(data), data))
+        for record, _, texts in self._found:
+            kind, name = record["Kind"], record["Name"]
+            place = "journal.json" if kind == JOURNAL else file_of(kind, name)
+            files = [(place, encoded(record))]
+            files += [(file_of(kind, name, suffix), text) for suffix, text in texts]
+            for where, data in files:
+                items.append(Item(b"%s/%s" % (self.top, where.encode()), b"", len(data), data))
         yield sorted(items, key=lambda item: sort_key(item.path))
 
     def load(self, items: Sequence[Item]) -> list[Loaded]:
