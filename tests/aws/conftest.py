@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.cli.harness import Program
 from tests.support.aws import CREDENTIALS, AwsServer, running_aws
+from tests.support.awsconfig import Estate, estate_of
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,9 @@ def aws(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
         monkeypatch.setenv(name, value)
     aws_server.reset()
     return aws_server
+
+
+@pytest.fixture
+def estate(aws: AwsServer, tmp_path: Path) -> Estate:
+    """Give an empty account, and a program with a repository that saves it."""
+    return estate_of(aws, Program(tmp_path))
