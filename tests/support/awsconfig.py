@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from strongroom.aws.clients import Clients
 from tests.cli.harness import Program, Result
 from tests.support.aws import AwsServer
 
@@ -38,21 +39,22 @@ class Estate:
 
     aws: AwsServer
     program: Program
+    clients: Clients
 
     @property
     def ssm(self) -> Any:  # noqa: ANN401 - boto3 makes its types when it runs
         """A client."""
-        return self.aws.client("ssm")
+        return self.clients.client("ssm")
 
     @property
     def secrets(self) -> Any:  # noqa: ANN401 - as above
         """A client."""
-        return self.aws.client("secretsmanager")
+        return self.clients.client("secretsmanager")
 
     @property
     def stacks(self) -> Any:  # noqa: ANN401 - as above
         """A client."""
-        return self.aws.client("cloudformation")
+        return self.clients.client("cloudformation")
 
     def fill(self) -> None:
         """Put a parameter with a history, one beside it, and a secret with two stages."""
@@ -92,7 +94,7 @@ def estate_of(aws: AwsServer, program: Program, file: str = FILE) -> Estate:
     program.environment |= aws.variables
     (program.folder / "strongroom.toml").write_text(file)
     program.good("init")
-    return Estate(aws, program)
+    return Estate(aws, program, Clients(aws.account))
 
 
 def assert_no_canary(result: Result, canaries: Mapping[str, str] = CANARIES) -> None:

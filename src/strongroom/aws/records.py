@@ -97,6 +97,8 @@ def redacted(record: Record) -> Record:
         earlier: Any = record.get("Earlier")
         if isinstance(earlier, list):
             earlier = [_without(one, ("Value",), only_secure=True) for one in earlier]
+        elif earlier is not None:
+            earlier = HIDDEN
         current = _without(record.get("Current"), ("Value",), only_secure=True)
         return {**record, "Current": current, "Earlier": earlier}
     if kind == SECRET:
