@@ -12,6 +12,7 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsConfigTable,
     AwsTable,
     ConnectionTable,
     DefaultsTable,
@@ -34,6 +35,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
+    '`[sources.NAME]` with `type = "aws-config"`': AwsConfigTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

@@ -302,7 +302,9 @@ class _Work:
             Changed={kind: [one.name for one in intents if one.kind == kind] for kind in SERVICES},
         )
         there = [Captured(one.before) for one in intents if one.before is not None]
-        environment = plan.into.name or self.listed.snapshot.environment.decode()
+        environment = plan.into.name or self.listed.snapshot.environment.decode(
+            "utf-8", "surrogateescape"
+        )
         return save_before(
             self.run, self.opened, self.source, [*there, Captured(journal)], environment
         )

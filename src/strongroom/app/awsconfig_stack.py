@@ -174,7 +174,9 @@ class _Work:
         if self.live is None:
             return
         found = cloudformation.captured(self.service, self.live)
-        environment = self.into.name or self.listed.snapshot.environment.decode()
+        environment = self.into.name or self.listed.snapshot.environment.decode(
+            "utf-8", "surrogateescape"
+        )
         self.before = save_before(self.run, self.opened, self.source, [found], environment)
 
     def _discard(self, change_set: ChangeSet) -> None:

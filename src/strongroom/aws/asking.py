@@ -18,7 +18,6 @@ _THROTTLED: Final = frozenset(
         "TooManyRequestsException",
         "TooManyUpdates",
         "RequestLimitExceeded",
-        "LimitExceededException",
     }
 )
 _PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 32.0)  # seconds, after botocore's own attempts
@@ -55,6 +54,10 @@ class Service:
         """The account as a person would look for it."""
         shown = str(self._clients.account)
         return f"{shown}, region {self.region}" if self.region else shown
+
+    def pause(self, seconds: float) -> None:
+        """Wait, until AWS shows everywhere what it has accepted."""
+        self._sleep(seconds)
 
     def ask(
         self,

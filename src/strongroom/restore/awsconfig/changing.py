@@ -26,6 +26,7 @@ from strongroom.restore.awsconfig.steps import Decision, Rules, Step
 
 SERVICES: Final = {PARAMETER: ssm.SERVICE, SECRET: secretsmanager.SERVICE}
 _DECIDE: Final = {PARAMETER: parameter_decision, SECRET: secret_decision}
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)  # seconds: AWS is consistent in the end
 _LIVE: Final = {PARAMETER: ssm.live, SECRET: secretsmanager.live}
 
 Services = Mapping[str, Service]
@@ -103,12 +104,22 @@ def _make(services: Services, steps: Sequence[Step], tell: Callable[[Step], None
 
 
 def _compare(services: Services, intent: Intent, rules: Rules) -> None:
-    """See whether nothing is left to do."""
+    """See whether nothing is left to do; what was changed may take a moment to show."""
+    left = _left(services, intent, rules)
+    for seconds in _PAUSES:
+        if not left:
+            return
+        services[intent.kind].pause(seconds)
+        left = _left(services, intent, rules)
+    if left:
+        raise StrongroomError(f"{intent.name} is not as it should be after the restore: {left}")
+
+
+def _left(services: Services, intent: Intent, rules: Rules) -> str:
+    """Return what is left to do, in words; empty if nothing is."""
     live = look(services, intent.kind, intent.name)
-    left = decide(replace(intent, before=live), rules).decision
-    if left.steps or left.refused:
-        what = left.refused or ", ".join(step.call for step in left.steps)
-        raise StrongroomError(f"{intent.name} is not as it should be after the restore: {what}")
+    decision = decide(replace(intent, before=live), rules).decision
+    return decision.refused or ", ".join(step.call for step in decision.steps)
 
 
 def _roll_back(
@@ -123,15 +134,10 @@ def _roll_back(
     left: dict[str, str] = {}
     for change in reversed(begun):
         intent = change.intent
-        back = Intent(intent.kind, intent.name, intent.before, None)
         try:
-            now = look(services, intent.kind, intent.name)
-            decision = decide(replace(back, before=now), exact).decision
-            if decision.refused:
-                left[intent.name] = decision.refused
-                continue
-            _make(services, decision.steps, tell)
-            _compare(services, back, exact)
+            _bring_back(
+                services, Intent(intent.kind, intent.name, intent.before, None), exact, tell
+            )
         except StrongroomError as failure:
             left[intent.name] = failure.message
     if left:
@@ -140,3 +146,22 @@ def _roll_back(
             f"{error.message}; and it could not be brought back: {why}",
             hint="The snapshot that was made before says how it was: restore that with --undo.",
         ) from None
+
+
+def _bring_back(
+    services: Services, back: Intent, rules: Rules, tell: Callable[[Step], None]
+) -> None:
+    """Make one thing what it was; again if the last request was not to be seen at first."""
+    for last in (False, True):
+        now = look(services, back.kind, back.name)
+        decision = decide(replace(back, before=now), rules).decision
+        if decision.refused:
+            raise StrongroomError(decision.refused)
+        _make(services, decision.steps, tell)
+        try:
+            _compare(services, back, rules)
+        except StrongroomError:
+            if last:
+                raise
+        else:
+            return
