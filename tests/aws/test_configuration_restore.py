@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,9 @@ from strongroom.aws.records import PARAMETER, Record
 from strongroom.errors import InterruptError, RolledBackError
 from strongroom.restore.awsconfig.changing import SERVICES, Change, Intent, carry_out, decide, look
 from strongroom.restore.awsconfig.steps import Rules, Step
-from tests.support.aws import REGION
-from tests.support.awsconfig import CANARIES, Estate
+from tests.cli.harness import Program
+from tests.support.aws import REGION, AwsServer
+from tests.support.awsconfig import CANARIES, FILE, Estate, estate_of
 
 RULES = Rules(region=REGION, now="2026-11-27T00:00:00Z")
 
@@ -114,6 +116,33 @@ def test_what_is_saved_before_is_no_latest_snapshot_and_never_too_old(estate: Es
     assert "pre-restore" not in program.good("ls", "latest").out
     assert program.run("ls", "latest~1").code == 15
     assert "pre-restore" not in program.good("freshness", "--max-age", "24h").out
+
+
+def test_an_environment_takes_only_what_it_may(aws: AwsServer, tmp_path: Path) -> None:
+    """Its region is its own; a protected one wants its name."""
+    file = (
+        FILE.replace("/{project}/", "/{project}/{environment}/")
+        + '[aws]\nregion = "eu-west-2"\n[environments.production]\nprotected = true\n'
+        + '[environments.dr]\naws = { region = "us-west-2" }\nrestore_from = ["production"]\n'
+        + "[environments.test]\nrestore_from = []\n"
+    )
+    estate = estate_of(aws, Program(tmp_path), file)
+    program = estate.program
+    del program.environment["AWS_REGION"]
+    estate.ssm.put_parameter(Name="/app/production/a", Value="1", Type="String")
+    program.good("backup", "production", "config")
+    estate.ssm.delete_parameter(Name="/app/production/a")
+    words = ("restore", "latest@production", "--configuration")
+    assert program.run(*words, "--no-confirm").code == 6
+    assert program.run(*words, "--environment", "test", "--no-confirm").code == 6
+    assert estate.names() == []
+    moved = ("--map-path", "/app/production/=/app/dr/", "--environment", "dr", "--no-confirm")
+    program.good(*words, *moved)
+    there = estate.clients.client("ssm", "us-west-2")
+    assert there.get_parameter(Name="/app/dr/a")["Parameter"]["Value"] == "1"
+    assert estate.names() == []
+    program.good(*words, "--confirm", "production")
+    assert estate.names() == ["/app/production/a"]
 
 
 def test_names_that_the_snapshot_does_not_have(estate: Estate) -> None:

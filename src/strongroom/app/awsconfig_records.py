@@ -34,6 +34,18 @@ def configurations_in(listed: ListedSnapshot, name: str = "") -> list[SourceReco
     ]
 
 
+def require_configurations(listed: ListedSnapshot, name: str = "") -> list[SourceRecord]:
+    """Return them as ``configurations_in`` does; ``NotFoundError`` if there are none."""
+    found = configurations_in(listed, name)
+    if not found:
+        which = f" called '{name}'" if name else ""
+        raise NotFoundError(
+            f"snapshot {listed.short_id} has no source of AWS configuration{which}",
+            hint="See what it holds with 'strongroom snapshots'.",
+        )
+    return found
+
+
 def holds_secrets(listed: ListedSnapshot, top: bytes) -> bool:
     """Whether what is at or below a path may be a record with a secret in it, or hold one."""
     places = [path.strip(b"/") for one in configurations_in(listed) for path in one.paths]
@@ -106,13 +118,7 @@ def diff_live(
 
     ``name``: a source, empty for every source of configuration that the snapshot has.
     """
-    found = configurations_in(listed, name)
-    if not found:
-        which = f" called '{name}'" if name else ""
-        raise NotFoundError(
-            f"snapshot {listed.short_id} has no source of AWS configuration{which}",
-            hint="See what it holds with 'strongroom snapshots'.",
-        )
+    found = require_configurations(listed, name)
     reader = repository.reader()
     result = DiffResult()
     for record in found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from strongroom import __version__
-from strongroom.app.awsconfig_records import configurations_in, records_of
+from strongroom.app.awsconfig_records import records_of, require_configurations
 from strongroom.app.environments import admitted
 from strongroom.app.folders import walks_of
 from strongroom.app.machine import Run
@@ -107,13 +107,7 @@ def account_for(run: Run, source: str, environment: str, region: str) -> Account
 
 def source_in_snapshot(listed: ListedSnapshot, name: str) -> SourceRecord:
     """Return the source of configuration that is meant; ``NotFoundError``, ``UsageError``."""
-    found = configurations_in(listed, name)
-    if not found:
-        which = f" called '{name}'" if name else ""
-        raise NotFoundError(
-            f"snapshot {listed.short_id} has no source of AWS configuration{which}",
-            hint="See what it holds with 'strongroom snapshots'.",
-        )
+    found = require_configurations(listed, name)
     if len(found) > 1:
         names = ", ".join(one.name.decode("utf-8", "replace") for one in found)
         raise UsageError(f"several sources are there: {names}", hint="Say which with --source.")
