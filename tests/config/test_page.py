@@ -12,6 +12,7 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsConfigTable,
     AwsTable,
     ConnectionTable,
     DefaultsTable,
@@ -38,6 +39,7 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
     '`[sources.NAME]` with `type = "s3"`': S3Table,
+    '`[sources.NAME]` with `type = "aws-config"`': AwsConfigTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

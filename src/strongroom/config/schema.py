@@ -137,11 +137,24 @@ class S3Table:
     most_vanished: int = 50
 
 
-SourceTable = FilesTable | PostgresTable | S3Table
+@dataclass(frozen=True, slots=True)
+class AwsConfigTable:
+    """``[sources.NAME]`` with ``type = "aws-config"``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["aws-config"]
+    ssm_parameters: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    cloudformation: tuple[str, ...] = ()
+
+
+SourceTable = FilesTable | PostgresTable | S3Table | AwsConfigTable
 SOURCE_TYPES: Final[Mapping[str, type[SourceTable]]] = {
     "files": FilesTable,
     "postgres": PostgresTable,
     "s3": S3Table,
+    "aws-config": AwsConfigTable,
 }
 
 
