@@ -15,6 +15,7 @@ from strongroom.app.environments import FILES
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
+from strongroom.app.rds import records_of
 from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
@@ -208,6 +209,7 @@ def _planned(
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
             *(PlannedArrivals(one, [b"/" + one.top], one.position) for one in clusters),
+            *records_of(run, databases),
         ]
 
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.iam_token import iam_token
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
 from strongroom.config.environment import read_environment
@@ -25,6 +26,7 @@ from strongroom.system.causes import cause_of
 _LONGEST: Final = 4096
 _COMMAND_SECONDS: Final = 300.0
 _OTHERS: Final = 0o077
+OF_RDS: Final = ("rdsadmin",)  # AWS's own database, which it lets nobody into
 _FIRST: Final = "postgres"  # the database that every server has, to ask what others there are
 
 
@@ -72,6 +74,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
                 jobs=settings.jobs,
                 row_counts=settings.row_counts,
                 subscriptions=settings.subscriptions,
+                without=OF_RDS if settings.rds is not None else (),
             ),
             scratch=scratch,
             fs=run.machine.fs,
@@ -133,8 +136,16 @@ def connection_of(run: Run, settings: PostgresSettings) -> Connection:
         database=settings.database or ("" if settings.service else _FIRST),
         service=settings.service,
         sslmode=settings.sslmode,
-        password=None if settings.password is None else _password(run, settings.password),
+        password=_password_of(run, settings),
     )
+
+
+def _password_of(run: Run, settings: PostgresSettings) -> str | None:
+    if settings.password is None:
+        return None
+    if settings.password.kind == "rds_iam":
+        return iam_token(run, settings)
+    return _password(run, settings.password)
 
 
 def _password_file(connection: Connection, scratch: Path) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from strongroom.config.quantities import parse_seconds
+from strongroom.config.rds import wrong_in as wrong_in_rds
 from strongroom.errors import UsageError
 
 HIGHEST_PORT: Final = 65535
@@ -32,6 +33,7 @@ def wrong_in(
     if isinstance(databases, list) and "" in databases:
         yield (*top, "databases"), "none that is empty"
     yield from _wrong_kinds(top, table)
+    yield from wrong_in_rds(top, table)
     connection = table.get("connection")
     if not isinstance(connection, dict):
         return
@@ -43,7 +45,7 @@ def wrong_in(
         yield (*top, "connection", "sslmode"), f"{mode!r} is none of {', '.join(_SSL_MODES)}"
     password = connection.get("password")
     if isinstance(password, dict) and len(password) != 1:
-        yield (*top, "connection", "password"), "give one of file, env and command"
+        yield (*top, "connection", "password"), "give one of file, env, command and rds_iam"
 
 
 def _wrong_kinds(
@@ -57,7 +59,7 @@ def _wrong_kinds(
         except UsageError:
             yield (*top, "physical", "wait"), "a time such as 10m"
     is_physical = physical is True or isinstance(physical, dict)
-    if logical is False and not is_physical:
+    if logical is False and not is_physical and "rds" not in table:
         yield (*top, "logical"), "then nothing is saved: physical = true makes base backups"
     if is_physical and logical is not True:
         for key in _OF_DUMPS:
