@@ -192,7 +192,7 @@ class RdsServer:
             for key, value in request.headers.items()
             if key.lower() not in {"host", "content-length", "connection"}
         }
-        headers["Host"] = str(request.headers["Host"])  # moto looks at it
+        headers.setdefault("Content-Type", "application/xml")  # urllib would say it is a form
         forward = urllib.request.Request(
             self.others + request.path, body or None, headers, method=request.command
         )
