@@ -1,4 +1,4 @@
-"""A recovery in RDS gives a new instance everything the old one had, whatever happens on the way."""
+"""A recovery in RDS gives a new instance all that the old one had, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class Bench:
     steps: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        """Say what clients find, and plan."""
         self.ssm = self.server.clients.client("ssm")
         for name, host in self.pointers.items():
             self.ssm.put_parameter(Name=name, Value=host, Type="String", Overwrite=True)
@@ -200,10 +201,19 @@ def _killed(clients: Clients, at: int, *, after: bool) -> Iterator[None]:
             events.unregister(name, unique_id="killing")
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("make", [instance, cluster])
+@pytest.mark.parametrize(
+    ("make", "after"),
+    [
+        (instance, False),
+        (instance, True),
+        pytest.param(cluster, False, marks=pytest.mark.slow),
+        (cluster, True),
+    ],
+)
 def test_killed_at_each_request_and_resumed(
-    rds: RdsServer, make: Callable[[RdsServer], Bench], *, after: bool
+    rds: RdsServer,
+    make: Callable[[RdsServer], Bench],
+    after: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     """Whatever was done last, the next run ends as one that was never cut short, done once."""
     at, killed = 0, True
@@ -225,7 +235,7 @@ def test_killed_at_each_request_and_resumed(
     assert at > 4
 
 
-@pytest.mark.parametrize("make", [instance, cluster])
+@pytest.mark.parametrize("make", [instance, pytest.param(cluster, marks=pytest.mark.slow)])
 def test_undone_wherever_it_was_killed(rds: RdsServer, make: Callable[[RdsServer], Bench]) -> None:
     """Clients are where they were, the new one is gone, and its last state is a snapshot."""
     at, killed = 0, True
@@ -304,7 +314,7 @@ def test_clients_are_not_sent_to_what_does_not_answer(rds: RdsServer) -> None:
         raise SourceError(f"{host}:{port} refuses")
 
     bench.checks = refuses
-    with pytest.raises(RestoreError, match="shop-new.c1a2b3.*6432 refuses") as caught:
+    with pytest.raises(RestoreError, match=r"shop-new\.c1a2b3.*6432 refuses") as caught:
         bench.run()
     assert "--resume" in caught.value.hint
     assert bench.value() == old
@@ -317,7 +327,7 @@ def test_a_no_in_the_middle_says_how_to_go_on(rds: RdsServer) -> None:
     bench = instance(rds)
     old = bench.value()
     rds.faults["ModifyDBInstance"] = [Fault("StorageQuotaExceeded", "too much storage")]
-    with pytest.raises(RestoreError, match="too much storage.*nothing that clients use") as caught:
+    with pytest.raises(RestoreError, match=r"too much storage.*nothing that clients use") as caught:
         bench.run()
     assert "--resume" in caught.value.hint
     assert "--undo --delete-new" in caught.value.hint

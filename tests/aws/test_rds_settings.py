@@ -78,7 +78,7 @@ def test_what_is_off_need_not_be_said() -> None:
     """An answer that leaves out what is off is no difference; one that has it on is."""
     assert differences({"MultiAZ": False, "MonitoringInterval": 0}, {}) == []
     assert differences({"MultiAZ": False}, {"MultiAZ": True}) == [
-        Difference("MultiAZ", False, True)
+        Difference("MultiAZ", wanted=False, found=True)
     ]
 
 

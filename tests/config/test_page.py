@@ -13,6 +13,7 @@ from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
     AwsTable,
+    CnameTable,
     ConnectionTable,
     DefaultsTable,
     EnvironmentTable,
@@ -20,8 +21,10 @@ from strongroom.config.schema import (
     PasswordTable,
     PhysicalTable,
     PostgresTable,
+    RdsTable,
     RepositoryTable,
     RetentionTable,
+    SwapTable,
     Tables,
 )
 
@@ -34,6 +37,9 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
+    "`rds`": RdsTable,
+    "`swap`": SwapTable,
+    "`cname`": CnameTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

@@ -1,4 +1,4 @@
-"""RDS as it is where moto is not: moments are checked, nothing is there at once, defaults are AWS's.
+"""RDS where moto is not like it: moments are checked, nothing is there at once, defaults count.
 
 What a restore is not told is what AWS gives by default, never what the source has. States go on
 with every look. From AWS's API reference and user guide of RDS.
@@ -7,7 +7,6 @@ with every look. From AWS's API reference and user guide of RDS.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ Said = dict[str, Any]
 Document = dict[str, Any]
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - as the API calls it
     """A no of the service, by its name."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -52,7 +51,7 @@ class Region:
 
     # -- time goes on
 
-    def look(self, key: str, document: Document, status: str) -> Document:
+    def look(self, key: str, document: Document) -> Document:
         """Return what is said of something now, one look later."""
         if key in self.waiting:
             left, then = self.waiting[key]
@@ -63,7 +62,6 @@ class Region:
                 if then.pop("gone", False):
                     document["gone"] = True
                 document.update(then)
-        del status
         return document
 
     def later(self, key: str, then: Said) -> None:
@@ -87,7 +85,7 @@ class Region:
         for name, document in list(self.instances.items()):
             if said.get("DBInstanceIdentifier", name) != name:
                 continue
-            self.look(f"db:{name}", document, "DBInstanceStatus")
+            self.look(f"db:{name}", document)
             if document.get("gone"):
                 del self.instances[name]
                 continue
@@ -365,7 +363,7 @@ class Region:
         for name, document in list(self.clusters.items()):
             if said.get("DBClusterIdentifier", name) != name:
                 continue
-            self.look(f"cluster:{name}", document, "Status")
+            self.look(f"cluster:{name}", document)
             if document.get("gone"):
                 del self.clusters[name]
                 continue
@@ -463,7 +461,7 @@ class Region:
         of = "DBClusterIdentifier" if of_clusters else "DBInstanceIdentifier"
         shelf = self.cluster_snapshots if of_clusters else self.snapshots
         found = [
-            self.look(f"snapshot:{name}", document, "Status")
+            self.look(f"snapshot:{name}", document)
             for name, document in shelf.items()
             if said.get(by, name) in {name, document[f"{what}SnapshotArn"]}
             and said.get(of, document[of]) == document[of]
@@ -574,11 +572,6 @@ _PLAIN_OF_CLUSTERS: Final = _PLAIN | {
     "MonitoringInterval",
     "StorageType",
 }
-
-
-def snake(operation: str) -> str:
-    """Return the name of an operation as Python has it."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", operation).lower()
 
 
 def before(moment: datetime, **span: float) -> datetime:

@@ -17,10 +17,10 @@ from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore.model import Shape
+
 from strongroom.aws.account import Account
 from strongroom.aws.clients import Clients
 from strongroom.clock import rfc3339
-
 from tests.support.aws import CREDENTIALS, REGION
 from tests.support.rds_model import Fault, Region, Said
 

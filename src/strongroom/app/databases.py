@@ -6,10 +6,11 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from strongroom.app.iam_token import iam_token
+from strongroom.app.iam_token import IAM, FreshToken, iam_token
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
 from strongroom.config.environment import read_environment
@@ -66,7 +67,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
         programs = choose(found, server.major, f"the server of '{settings.name}'")
         yield PostgresSource(
             settings.name,
-            Client(client.spawn, client.connection, programs, client.environment),
+            replace(client, programs=programs),
             server,
             PostgresOptions(
                 databases=settings.databases or tuple(filter(None, [settings.database])),
@@ -117,12 +118,10 @@ def client_of(run: Run, settings: PostgresSettings, programs: Programs, scratch:
     connection = connection_of(run, settings)
     environment = read_environment()
     ours = environment.variables()
-    return Client(
-        run.machine.spawn,
-        connection,
-        programs,
-        client_environment(ours, _password_file(connection, scratch)),
-    )
+    file = _password_file(connection, scratch)
+    lasts = settings.password is None or settings.password.kind != IAM
+    fresh = None if lasts or file is None else FreshToken(run, settings, Path(file))
+    return Client(run.machine.spawn, connection, programs, client_environment(ours, file), fresh)
 
 
 def connection_of(run: Run, settings: PostgresSettings) -> Connection:
@@ -143,7 +142,7 @@ def connection_of(run: Run, settings: PostgresSettings) -> Connection:
 def _password_of(run: Run, settings: PostgresSettings) -> str | None:
     if settings.password is None:
         return None
-    if settings.password.kind == "rds_iam":
+    if settings.password.kind == IAM:
         return iam_token(run, settings)
     return _password(run, settings.password)
 
