@@ -90,6 +90,7 @@ def test_a_recovery_and_its_undo(shop: Shop, rds: RdsServer) -> None:
     assert "shop-db" in rds.home.instances
     assert "recovery.json" in shop.good("ls", "latest").out
     assert "settings.json" in shop.good("ls", "latest~1").out
+    assert "recovery" not in shop.run("freshness", "--max-age", "1s", "--json").out
     dry = shop.good("recover", "db", "--undo", "--delete-new", "--dry-run")
     assert f"{new}-final" in dry.out
     assert value(rds) != old
@@ -209,6 +210,20 @@ def test_without_a_repository(shop: Shop, rds: RdsServer) -> None:
     assert done.code == 0, done
     assert value(rds) != old
     shop.good("recover", "db", "--undo", "--no-confirm", "--no-repository")
+    assert value(rds) == old
+
+
+def test_a_journal_of_an_agent_is_believed_by_nobody_else(shop: Shop, rds: RdsServer) -> None:
+    """Whoever stole an agent's key could else say where clients are sent."""
+    old = value(rds)
+    shop.good("key", "export-agent", "--name", "host", "--to", shop.folder / "agent")
+    agent = {"STRONGROOM_KEY_FILE": str(shop.folder / "agent"), "HOME": str(shop.folder / "h")}
+    done = shop.run("recover", "db", "--to-time", TIME, "--no-confirm", env=agent)
+    assert done.code == 0, done
+    assert value(rds) != old
+    assert shop.run("recover", "db", "--undo", "--no-confirm").code == 6
+    assert value(rds) != old
+    assert shop.run("recover", "db", "--undo", "--no-confirm", env=agent).code == 0
     assert value(rds) == old
 
 

@@ -109,7 +109,9 @@ class Journals:
         if opened is None or opened.repository.keyring.only_domain is not None:
             return None
         name = journal_source(self._source)
-        listed = self._last(opened.repository.list_snapshots().found, JOURNAL_KIND, name)
+        # an agent's key may be stolen, and a journal says where clients are sent
+        signed = [one for one in opened.repository.list_snapshots().found if not one.agent]
+        listed = self._last(signed, JOURNAL_KIND, name)
         if listed is None:
             return None
         path = journal_path(self._source)
