@@ -161,6 +161,7 @@ def test_settings_outlive_the_instance(shop: Shop, rds: RdsServer) -> None:
     assert "SourceDbiResourceId" in asked
 
 
+@pytest.mark.slow
 def test_settings_of_an_earlier_day_can_be_chosen(shop: Shop, rds: RdsServer) -> None:
     """``--snapshot`` names whose settings count, where those of now are not wanted."""
     shop.good("backup", "db")
@@ -308,6 +309,7 @@ def test_a_snapshot_and_its_copy(shop: Shop, rds: RdsServer, what: str) -> None:
     assert shop.run("rds", "copy", "db", "--to-region", "eu-west-2").code == 2
 
 
+@pytest.mark.slow
 def test_a_cluster_is_recovered_by_the_same_words(shop: Shop, rds: RdsServer) -> None:
     """With its instances; the plan says that its readers stay where no swap names them."""
     document = full_cluster(rds.home)

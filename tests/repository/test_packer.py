@@ -283,3 +283,28 @@ def test_a_salt_is_never_the_same() -> None:
     salts = [one.fresh_salt(b"a"), one.fresh_salt(b"a"), other.fresh_salt(b"b")]
     assert len(set(salts)) == 3
     assert all(len(salt) == 32 for salt in salts)
+
+
+def test_each_chunk_is_compressed_by_what_was_said_before_it() -> None:
+    """Frames that were filling are closed first; so one source never decides for another."""
+    rows = b"".join(b"%d\t%d\tsome words and a number\n" % (n, n * 7919) for n in range(4000))
+    pieces = [rows[at : at + 400] for at in range(0, len(rows), 400)]
+    kind = ChunkKind.DATA
+    sizes = []
+    for levels in ((19, 19), (1, 1), (19, 1)):
+        put: list[SealedPack] = []
+        one = packer(put.append)
+        for level, half in zip(levels, (pieces[:100], pieces[100:200]), strict=True):
+            one.compress_with(Compressor(level))
+            for piece in half:
+                one.add(kind, chunk_id(kind, piece), piece)
+        one.flush()
+        frames = [frame for pack in put for frame in decode_columns("x", pack.columns)]
+        assert sum(frame.plain_length for frame in frames) == 80_000
+        half_way = len(frames) // 2
+        sizes.append(
+            [sum(f.sealed_length for f in part) for part in (frames[:half_way], frames[half_way:])]
+        )
+    hard, fast, both = sizes
+    assert both == [hard[0], fast[1]]
+    assert hard[0] < fast[0]

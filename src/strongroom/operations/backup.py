@@ -23,6 +23,8 @@ from strongroom.repository.tally import Tally
 from strongroom.repository.writer import Written
 
 _OF_ROWS: Final = frozenset({"postgres"})
+_OF_DATABASES: Final = _OF_ROWS | {"postgres-cluster"}
+_FAST_LEVEL: Final = 1  # of rows and pages: two to four times as fast, and about as small
 _COMPARED: Final = 60  # snapshots, of all sources and hosts, that a new one is compared with
 
 
@@ -103,9 +105,13 @@ def back_up(
     """Capture every source and commit. Any error before the commit leaves nothing committed."""
 
     def capture(planned: Planned) -> Capture:
-        if isinstance(planned, PlannedArrivals):
-            return lambda session: _take_arrivals(repository, session, planned)
-        return lambda session: _capture(repository, session, planned, walks)
+        def captured(session: BackupSession) -> Captured:
+            session.use_level(circumstances.level or level_of(planned.source.kind))
+            if isinstance(planned, PlannedArrivals):
+                return _take_arrivals(repository, session, planned)
+            return _capture(repository, session, planned, walks)
+
+        return captured
 
     return save_snapshot(repository, [capture(planned) for planned in sources], circumstances)
 
@@ -152,6 +158,11 @@ def save_snapshot(
         sum(one.changed for one in captured),
         tuple(_unusual(recent, captured, listed, written.plain_bytes)),
     )
+
+
+def level_of(kind: str) -> int | None:
+    """Return how hard zstd tries for what a source of this kind holds; None for the usual."""
+    return _FAST_LEVEL if kind in _OF_DATABASES else None
 
 
 def chunking_of(repository: Repository, kind: str) -> ChunkerParameters:

@@ -130,6 +130,13 @@ class Packer:
         if filling.size >= limit:
             self._close_frame(kind)
 
+    def compress_with(self, compressor: Compressor) -> None:
+        """Compress with this one what is added from now on."""
+        for kind in ChunkKind:
+            if self._filling[kind].chunks:
+                self._close_frame(kind)
+        self._compressor = compressor
+
     def take_stored(self) -> list[StoredPack]:
         """Return the packs that were stored since the last call."""
         self._collect()
@@ -174,13 +181,15 @@ class Packer:
         is_kept = len(filled.chunks) > _CHECKED_HERE  # what came back, until it is checked
         size = 2 * filled.size if is_kept else filled.size
         self._in_flight += size
-        future = self._workers.compute.submit(self._compress, kind, filled.chunks)
+        future = self._workers.compute.submit(self._compress, kind, filled.chunks, self._compressor)
         self._compressing.append((future, size))
         self._collect()
 
-    def _compress(self, kind: ChunkKind, chunks: list[tuple[bytes, Buffer]]) -> _Compressed:
+    def _compress(
+        self, kind: ChunkKind, chunks: list[tuple[bytes, Buffer]], compressor: Compressor
+    ) -> _Compressed:
         """Return a frame, and what it decompresses to if that is not checked yet."""
-        frame, back = compress_frame(kind, chunks, self._compressor, self._decompressor)
+        frame, back = compress_frame(kind, chunks, compressor, self._decompressor)
         if len(chunks) > _CHECKED_HERE:
             return frame, back
         check_frame(frame, back, self._keys.domain)

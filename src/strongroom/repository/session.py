@@ -74,6 +74,13 @@ class BackupSession:
         self._writer: ChunkWriter | None = None
         self._held: Held | None = None
 
+    def use_level(self, level: int | None) -> None:
+        """Let zstd try so hard, from 1 to 19, for what is saved from now on; None: as usual."""
+        level = level or DEFAULT_LEVEL
+        if level != self._level:
+            self._level = level
+            _begun(self._packer).compress_with(Compressor(level))
+
     @property
     def writer(self) -> ChunkWriter:
         """Where chunks are saved, once the session began."""

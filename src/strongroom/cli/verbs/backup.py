@@ -63,7 +63,7 @@ The exit code is 3 if the snapshot was made and something could not be saved.
     "--compression-level",
     type=click.IntRange(1, 19),
     metavar="1-19",
-    help="How hard to compress (3); what does not get smaller is stored as it is.",
+    help="How hard to compress (3, databases 1); what does not get smaller is stored as it is.",
 )
 @click.option("--host", metavar="NAME", callback=checked_text, help="Say it is from this host.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
