@@ -91,7 +91,10 @@ paths = ["/a"]
             "line 4: sources.db.connection.sslmode: 'bad' is none of disable, allow, prefer, "
             "require, verify-ca, verify-full"
         ),
-        "line 4: sources.db.connection.password: give one of file, env, command, ssm and secret",
+        (
+            "line 4: sources.db.connection.password: give one of file, env, command, ssm, secret "
+            "and rds_iam"
+        ),
         'line 5: sources.db.databases: it should be a list of texts, such as ["/srv/app"]',
         "line 6: sources.db.jobs: a number from 1 to 64",
         "line 9: sources.e.connection: it should be a table",

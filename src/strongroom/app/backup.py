@@ -18,6 +18,7 @@ from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.naming import named_sources
 from strongroom.app.opening import opened_repository
+from strongroom.app.rds import records_of
 from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
@@ -229,6 +230,7 @@ def _planned(
             ),
             *documents,
             *(PlannedSource(one, [b"/" + one.top]) for one in configurations),
+            *records_of(run, named.databases),
         ]
 
 
