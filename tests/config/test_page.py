@@ -12,7 +12,9 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsConfigTable,
     AwsTable,
+    CnameTable,
     ConnectionTable,
     DefaultsTable,
     EnvironmentTable,
@@ -20,10 +22,12 @@ from strongroom.config.schema import (
     PasswordTable,
     PhysicalTable,
     PostgresTable,
+    RdsTable,
     RepositoryTable,
     RetentionTable,
     S3Table,
     SecretTable,
+    SwapTable,
     Tables,
 )
 
@@ -38,6 +42,10 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
     '`[sources.NAME]` with `type = "s3"`': S3Table,
+    '`[sources.NAME]` with `type = "aws-config"`': AwsConfigTable,
+    "`rds`": RdsTable,
+    "`swap`": SwapTable,
+    "`cname`": CnameTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

@@ -1,4 +1,4 @@
-"""Servers for AWS, at most one of each for all tests of a process, started by who needs it first."""
+"""Servers for AWS, one of each at most for all tests of a process, started by who is first."""
 
 from __future__ import annotations
 

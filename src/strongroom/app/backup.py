@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
+from strongroom.app.awsconfig import source_of as configuration_of
 from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases
 from strongroom.app.documents import opened_documents
@@ -17,6 +18,7 @@ from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.naming import named_sources
 from strongroom.app.opening import opened_repository
+from strongroom.app.rds import records_of
 from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
@@ -187,6 +189,9 @@ def estimate_backup(
         ):
             found = [estimate(one.source, walks, tell) for one in sources]
             found += [estimate(one.source, walks, tell, one.order) for one in documents]
+            found += [
+                estimate(configuration_of(run, one), walks, tell) for one in named.configurations
+            ]
     return BackupEstimate(
         entries=sum(one.entries for one in found),
         bytes=sum(one.bytes for one in found),
@@ -213,6 +218,7 @@ def _planned(
     ):
         physical = [one for one in named.databases if one.physical]
         clusters = cluster_sources(run, physical, repository) if physical else []
+        configurations = [configuration_of(run, one) for one in named.configurations]
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
@@ -223,6 +229,8 @@ def _planned(
                 for one in clusters
             ),
             *documents,
+            *(PlannedSource(one, [b"/" + one.top]) for one in configurations),
+            *records_of(run, named.databases),
         ]
 
 
@@ -235,7 +243,8 @@ def _totals(
         yield
         return
     named = named_sources(run, request.names)
-    if named.databases or named.documents:  # nobody knows, or a listing would have to be paid twice
+    if named.databases or named.documents or named.configurations:
+        # nobody knows, or a listing would have to be paid twice
         yield
         return
     quiet = Run(run.settings, run.machine, ignore)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -18,7 +18,8 @@ FULL: Final = "full"
 FILES: Final = "files"
 DATABASE: Final = "database"
 DOCUMENTS: Final = "documents"
-TYPES: Final = (FULL, DATABASE, FILES, DOCUMENTS)
+CONFIG: Final = "config"
+TYPES: Final = (FULL, DATABASE, FILES, DOCUMENTS, CONFIG)
 
 
 class Meant(NamedTuple):
@@ -66,15 +67,16 @@ def _named(settings: Settings, words: Sequence[str]) -> Meant:
 
 def _type_of(settings: Settings, names: Sequence[str]) -> str:
     """Return the type that names have in common; empty if they have none."""
-    kinds = {
-        DATABASE
-        if name in settings.databases
-        else DOCUMENTS
-        if name in settings.documents
-        else FILES
+    of_others: dict[str, Collection[str]] = {
+        DATABASE: settings.databases,
+        DOCUMENTS: settings.documents,
+        CONFIG: settings.configurations,
+    }
+    types = {
+        next((kind for kind, sources in of_others.items() if name in sources), FILES)
         for name in names
     }
-    return kinds.pop() if len(kinds) == 1 else ""
+    return types.pop() if len(types) == 1 else ""
 
 
 def _of_type(settings: Settings, environment: str, kind: str) -> list[str]:
@@ -89,6 +91,7 @@ def _of_type(settings: Settings, environment: str, kind: str) -> list[str]:
         FILES: [name for name in chosen if name in settings.sources],
         DATABASE: [name for name in chosen if name in settings.databases],
         DOCUMENTS: [name for name in chosen if name in settings.documents],
+        CONFIG: [name for name in chosen if name in settings.configurations],
     }
     if kind not in of_kind:
         near = difflib.get_close_matches(kind, TYPES, n=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
+from strongroom.app.awsconfig_records import holds_secrets, shown_record
 from strongroom.app.choosing import Chosen, choice_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
@@ -35,12 +36,28 @@ def entries(
         return listed
 
 
-def dump(run: Run, snapshot: str, path: str, write: Callable[[bytes | memoryview], object]) -> int:
-    """Give the bytes of one file to ``write``, in order; their number."""
+def dump(
+    run: Run,
+    snapshot: str,
+    path: str,
+    write: Callable[[bytes | memoryview], object],
+    *,
+    show_secrets: bool = False,
+) -> int:
+    """Give the bytes of one file to ``write``, in order; their number.
+
+    What is secret in a record of a configuration is not among them without ``show_secrets``.
+    """
     top = path_in_snapshot(path)
     with opened_repository(run) as opened:
         listed = listing.named_snapshots(opened.repository, [snapshot])[0]
-        return listing.dump(opened.repository, listed, top, write)
+        if show_secrets or not holds_secrets(listed, top):
+            return listing.dump(opened.repository, listed, top, write)
+        data = bytearray()
+        listing.dump(opened.repository, listed, top, data.extend)
+        shown = shown_record(bytes(data), top)
+        write(shown)
+        return len(shown)
 
 
 def path_in_snapshot(text: str) -> bytes:

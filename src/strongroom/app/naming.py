@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from strongroom.app.machine import Run
+from strongroom.config.awsconfig import AwsConfigSettings
 from strongroom.config.documents import DocumentsSettings
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import UsageError
@@ -17,6 +18,7 @@ class Named(NamedTuple):
     files: list[str]
     databases: list[PostgresSettings]
     documents: list[DocumentsSettings]
+    configurations: list[AwsConfigSettings]
 
 
 def named_sources(run: Run, names: Sequence[str]) -> Named:
@@ -25,7 +27,7 @@ def named_sources(run: Run, names: Sequence[str]) -> Named:
     Without names, every source of the configuration; ``UsageError`` if it has none.
     """
     settings = run.settings
-    others = {**settings.databases, **settings.documents}
+    others = {**settings.databases, **settings.documents, **settings.configurations}
     if not names and not settings.sources and not others:
         raise UsageError(
             "nothing to back up is named",
@@ -36,4 +38,5 @@ def named_sources(run: Run, names: Sequence[str]) -> Named:
         [name for name in wanted if name not in others],
         [settings.databases[name] for name in wanted if name in settings.databases],
         [settings.documents[name] for name in wanted if name in settings.documents],
+        [settings.configurations[name] for name in wanted if name in settings.configurations],
     )

@@ -42,6 +42,9 @@ _BAD_CREDENTIALS: Final = frozenset(
     }
 )
 _SKEWED: Final = frozenset({"RequestTimeTooSkewed"})
+_NO_CREDENTIALS: Final = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
+)
 _MISSING: Final = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 
 
@@ -54,6 +57,11 @@ class AwsError(SourceError):
     def __init__(self, message: str, *, said: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.said = said
+
+    @property
+    def is_of_credentials(self) -> bool:
+        """Whether no other request would be answered either."""
+        return self.said in _BAD_CREDENTIALS | _SKEWED | _NO_CREDENTIALS
 
 
 @contextmanager
@@ -109,7 +117,7 @@ def _told(error: Exception, doing: str, where: str) -> StrongroomError | None:
     name = type(error).__name__
     if name in {"NoRegionError", "ProfileNotFound", "InvalidRegionError", "UnknownServiceError"}:
         return UsageError(text, hint="Name it: region and profile below [aws], or AWS_REGION.")
-    if name in {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}:
+    if name in _NO_CREDENTIALS:
         return AwsError(
             text,
             said=name,

@@ -10,6 +10,7 @@ from typing import Final
 from strongroom.aws.account import ANY_ACCOUNT, Account
 from strongroom.config.archives import ArchiveSettings, archive_settings
 from strongroom.config.aws import account_of
+from strongroom.config.awsconfig import AwsConfigSettings, awsconfig_settings
 from strongroom.config.documents import DocumentsSettings
 from strongroom.config.environment import (
     BACKUP_SCOPE,
@@ -72,6 +73,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     archives: ArchiveSettings = field(default_factory=ArchiveSettings)
     databases: dict[str, PostgresSettings] = field(default_factory=dict)
+    configurations: dict[str, AwsConfigSettings] = field(default_factory=dict)
     environments: dict[str, EnvironmentSettings] = field(default_factory=dict)
     account: Account = ANY_ACCOUNT
     documents: dict[str, DocumentsSettings] = field(default_factory=dict)
@@ -103,7 +105,8 @@ class Settings:
         """Return a source of the configuration by its name; UsageError."""
         if name in self.sources:
             return self.sources[name]
-        all_of_them = [*self.sources, *self.databases, *self.documents]
+        others = [*self.databases, *self.documents, *self.configurations]
+        all_of_them = [*self.sources, *others]
         near = difflib.get_close_matches(name, all_of_them, n=1)
         known = ", ".join(all_of_them) or "none"
         where = f"in {self.config_file}" if self.config_file else "and there is no strongroom.toml"
@@ -140,6 +143,7 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
         retention=retention,
         archives=_archives(file, environment),
         databases=postgres_settings(file, environment),
+        configurations=awsconfig_settings(file),
         environments=environment_settings(flags, environment, file, days, zone),
         account=account_of(environment, file.tables.aws if file is not None else None),
         documents=_documents(file) if file is not None else {},
