@@ -20,7 +20,7 @@ from strongroom.config.lines import key_lines, line_of
 from strongroom.config.merging import filled, laid_over, unfilled, words_of
 from strongroom.config.naming import Wrong, bad_names, unknown_names
 from strongroom.config.quantities import parse_size
-from strongroom.config.references import SERVICES, wrong_reference
+from strongroom.config.references import wrong_in_repository
 from strongroom.config.retention import wrong_in
 from strongroom.config.schema import (
     SOURCE_TYPES,
@@ -373,24 +373,14 @@ def _senseless(file: TomlFile) -> list[Wrong]:
                 parse_size(size, "")
             except UsageError as error:
                 found.append(((*top, "exclude_larger_than"), f"{size!r} is no size. {error.hint}"))
-    for name, repository in file.named("repositories").items():
-        found += _senseless_repository(("repositories", name), repository)
+    for name, one in file.named("repositories").items():
+        found += wrong_in_repository(("repositories", name), one)
     for top in _policies(file):
-        found += [((*top, key), what) for key, what in wrong_in(file.at(*top))]
+        found += (((*top, key), what) for key, what in wrong_in(file.at(*top)))
     if file.states("retention") and file.states("defaults", "retention"):
         found.append((("defaults", "retention"), "it is said in [retention] already"))
-    archives = file.table("archives")
-    found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
-    return found
-
-
-def _senseless_repository(top: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[Wrong]:
-    for key in ("url", "kms_key"):
-        if table.get(key) == "":
-            yield (*top, key), "it is empty"
-    passphrase = table.get("passphrase")
-    if isinstance(passphrase, dict) and (what := wrong_reference(passphrase, SERVICES)):
-        yield (*top, "passphrase"), what
+    wrong = wrong_in_archives(file.table("archives"))
+    return [*found, *((("archives", key), what) for key, what in wrong)]
 
 
 def _all_sources(file: TomlFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
