@@ -488,6 +488,7 @@ _OBJECTS: Final[dict[str, tuple[int, Shape]]] = {  # by key: the kind, and the s
     r"gc/[0-9]{8}/waits": (9, (["str"],)),
     r"gc/[0-9]{8}/kills": (10, _REMOVALS),
     r"gc/[0-9]{8}/done": (11, ("time",)),
+    r"wal/(ID)/[1-9][0-9]*/gaps/(?:[0-9a-f]{24})-(?:[0-9a-f]{24})": (16, (16, "time", "u32", "u8")),
 }
 _HEAD: Final = struct.Struct(">4sHBB16sI")
 _SIGNATURE: Final = 64
@@ -1182,6 +1183,7 @@ HOLE: Final = bytes(32)
 FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET, STREAM, RECORD = range(1, 10)
 SPARSE: Final = 2  # a flag
 BY_COMPONENTS, RAW = 1, 2  # orders of entries
+_LONGEST_PIECE: Final = 200  # of a key, between two slashes, in a name
 _EXTENT: Final = struct.Struct(">32sQ")
 _ENTRY: Final[Shape] = (
     "bin", "u8", "u32", "u64", "u64", "bin", "bin", "time", "size", "bin", "u8", "bin", "bin",
@@ -1210,10 +1212,12 @@ class Entry(NamedTuple):
     flags: int
 
 
-def read_entry(value: Value) -> Entry:
-    """Read an entry of a leaf."""
+def read_entry(value: Value, order: int) -> Entry:
+    """Read an entry of a leaf; one sorted by raw bytes is an object, whose path is any bytes."""
     entry = Entry(*shaped(value, _ENTRY))
     parts = entry.path.split(b"/")
+    if order == RAW and entry.path and len(entry.path) <= PATH and entry.kind == FILE:
+        return entry
     if len(entry.path) > PATH or b"\0" in entry.path or not {b"", b".", b".."}.isdisjoint(parts):
         raise Damage(f"its path leads elsewhere: {shown(entry.path[:200])}")
     if max(map(len, parts)) > COMPONENT or not FILE <= entry.kind <= RECORD or entry.mode > 0o7777:
@@ -1343,6 +1347,39 @@ def sort_key(path: bytes, order: int) -> bytes:
     return path.replace(b"/", b"\0") if order == BY_COMPONENTS else path
 
 
+class ObjectNames:
+    """Gives objects names in a folder, in the order of their keys; docs/documents.md has them."""
+
+    def __init__(self) -> None:
+        self._above: list[bytes] = []  # keys that what comes begins with
+
+    def name(self, key: bytes) -> bytes:
+        """Return the path of a key."""
+        while self._above and not key.startswith(self._above[-1]):
+            self._above.pop()
+        objects = set(self._above)
+        self._above.append(key)
+        pieces = key.split(b"/")
+        names = [self._piece(piece) for piece in pieces]
+        for count in range(1, len(pieces)):
+            if b"/".join(pieces[:count]) in objects:
+                names[count - 1] += b"%d"
+        return b"/".join(names)
+
+    def _piece(self, piece: bytes) -> bytes:
+        safe = piece.replace(b"%", b"%25").replace(b"\0", b"%00") or b"%"
+        if safe in {b".", b".."}:
+            safe = safe.replace(b".", b"%2E")
+        cut = []
+        while len(safe) > _LONGEST_PIECE:
+            end = _LONGEST_PIECE
+            while b"%" in safe[end - 2 : end]:  # in the middle of %XX
+                end -= 1
+            cut.append(safe[:end] + b"%+")
+            safe = safe[end:]
+        return b"/".join([*cut, safe])
+
+
 class Node(NamedTuple):
     """A chunk of a tree as the part above names it; the root has no paths."""
 
@@ -1424,7 +1461,7 @@ class Tree:
 
     def _entry(self, value: Value) -> Iterator[Entry]:
         try:
-            entry = read_entry(value)
+            entry = read_entry(value, self._source.order)
             key = self._key(entry.path)
             if key <= self._last:
                 raise Damage(f"it stands twice, or out of order: {shown(entry.path[:200])}")
@@ -1923,6 +1960,9 @@ _WAL_KEY: Final = re.compile(
     r"wal/([0-9a-f]{32})/([1-9][0-9]{0,19})/([0-9a-f]{8})/"
     r"(\3(?:[0-9a-f]{16})?)(\.history|\.partial\.[1-9][0-9]*|\.[0-9a-f]{8}\.backup)?"
 )
+_GAP_KEY: Final = re.compile(
+    r"wal/[0-9a-f]{32}/([1-9][0-9]{0,19})/gaps/([0-9a-f]{24})-([0-9a-f]{24})"
+)
 _WAL_HEAD: Final = struct.Struct(">4sHBB16s16sI80s32s32sQ32sQ")
 _WAL_FRAME: Final = MIB
 _WAL_FILE: Final = 1 << 30  # and of a history or label 1 MiB
@@ -1958,6 +1998,36 @@ def wal_files(repository: Repository) -> list[WalFile]:
         ids = bytes.fromhex(match[1]), int(match[2]), int(match[3], 16)
         found.append(WalFile(key, *ids, stem.upper() + tail, whole))
     return sorted(found, key=lambda one: (one.system, one.name, one.domain))
+
+
+class WalGap(NamedTuple):
+    """Segments that never come, by the word of a writer: from ``first`` to ``last``."""
+
+    key: str
+    system: int
+    first: str
+    last: str
+
+
+def wal_gaps(repository: Repository) -> list[WalGap]:
+    """Return the gaps on record that verify, and tell of the others."""
+    found = []
+    for key in repository.folder.keys("wal"):
+        match = _GAP_KEY.fullmatch(key)
+        if match is None:
+            continue
+        with repository.report.telling_of(key):
+            blob = repository.folder.read(key, SMALL_OBJECT)
+            envelope = open_envelope(key, blob, repository.config.home)
+            writer = repository.writers.get(envelope.body[0])
+            if writer is None or writer.domain != envelope.ids[0]:
+                raise Damage("is signed by nobody who may write there")
+            envelope.prove(writer.public)
+            first, last = match[2].upper(), match[3].upper()
+            if first[:8] != last[:8] or first > last or envelope.body[3] not in {1, 2, 3}:
+                raise Damage("does not say what its key says")
+            found.append(WalGap(key, int(match[1]), first, last))
+    return sorted(found, key=lambda one: (one.system, one.first, one.last))
 
 
 def read_wal(repository: Repository, one: WalFile) -> bytes:
@@ -2141,7 +2211,11 @@ class Restore:
             self.damaged += 1
             self._report.damage(f"source {shown(source.name)}", text)
 
-        return Tree(self._reader, source, tell, self._wanted).entries()
+        entries = Tree(self._reader, source, tell, self._wanted).entries()
+        if source.order != RAW:
+            return entries
+        names = ObjectNames()
+        return (one._replace(path=names.name(one.path), xattrs=[]) for one in entries)
 
     @contextmanager
     def _telling_of(self, path: bytes, what: str = "") -> Iterator[None]:
@@ -2439,6 +2513,8 @@ def run_verify(repository: Repository, name: str | None) -> int:
         progress(one.name)
         with repository.report.telling_of(one.key):
             read_wal(repository, one)
+    if name is None:
+        wal_gaps(repository)
     progress("")
     if wal:
         looked_at += f", {counted(len(wal), 'WAL file')}"
@@ -2490,6 +2566,9 @@ def run_wal(repository: Repository, target: Path | None) -> int:
             with report.telling_of(one.key):
                 size = repository.folder.size(one.key)
                 print(f"{one.system}  {one.name}  {size:,} bytes stored")
+        for gap in wal_gaps(repository):
+            named = gap.first if gap.first == gap.last else f"{gap.first} to {gap.last}"
+            print(f"{gap.system}  {named}  on record as a gap, unless it is above")
         return DAMAGED if report.damaged else DONE
     top = open_target(target, repository.folder.path)
     try:

@@ -12,7 +12,9 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsConfigTable,
     AwsTable,
+    CnameTable,
     ConnectionTable,
     DefaultsTable,
     EnvironmentTable,
@@ -20,9 +22,12 @@ from strongroom.config.schema import (
     PasswordTable,
     PhysicalTable,
     PostgresTable,
+    RdsTable,
     RepositoryTable,
     RetentionTable,
+    S3Table,
     SecretTable,
+    SwapTable,
     Tables,
 )
 
@@ -36,6 +41,11 @@ TABLES: Final[dict[str, type[Any]]] = {
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
+    "`rds`": RdsTable,
+    "`swap`": SwapTable,
+    "`cname`": CnameTable,
+    '`[sources.NAME]` with `type = "s3"`': S3Table,
+    '`[sources.NAME]` with `type = "aws-config"`': AwsConfigTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

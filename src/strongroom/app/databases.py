@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.iam_token import IAM, FreshToken, iam_token
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
 from strongroom.aws.account import Account
@@ -31,25 +32,8 @@ from strongroom.system.causes import cause_of
 _LONGEST: Final = 4096
 _COMMAND_SECONDS: Final = 300.0
 _OTHERS: Final = 0o077
+OF_RDS: Final = ("rdsadmin",)  # AWS's own database, which it lets nobody into
 _FIRST: Final = "postgres"  # the database that every server has, to ask what others there are
-
-
-def split_names(run: Run, names: Sequence[str]) -> tuple[list[str], list[PostgresSettings]]:
-    """Return what names mean: paths and sources of files, and sources of databases.
-
-    Without names, every source of the configuration; ``UsageError`` if it has none.
-    """
-    settings = run.settings
-    if not names and not settings.sources and not settings.databases:
-        raise UsageError(
-            "nothing to back up is named",
-            hint="Name paths, such as ./documents, or describe sources in strongroom.toml.",
-        )
-    if not names:
-        return list(settings.sources), list(settings.databases.values())
-    wanted = dict.fromkeys(names)
-    databases = [settings.databases[name] for name in wanted if name in settings.databases]
-    return [name for name in wanted if name not in settings.databases], databases
 
 
 @contextmanager
@@ -71,7 +55,7 @@ def _opened(run: Run, stated: PostgresSettings) -> Iterator[PostgresSource]:
         programs = choose(found, server.major, f"the server of '{settings.name}'")
         yield PostgresSource(
             settings.name,
-            Client(client.spawn, client.connection, programs, client.environment),
+            replace(client, programs=programs),
             server,
             PostgresOptions(
                 databases=settings.databases or tuple(filter(None, [settings.database])),
@@ -79,6 +63,7 @@ def _opened(run: Run, stated: PostgresSettings) -> Iterator[PostgresSource]:
                 jobs=settings.jobs,
                 row_counts=settings.row_counts,
                 subscriptions=settings.subscriptions,
+                without=OF_RDS if settings.rds is not None else (),
             ),
             scratch=scratch,
             fs=run.machine.fs,
@@ -118,15 +103,14 @@ def newest(found: Sequence[Programs]) -> Programs:
 
 def client_of(run: Run, settings: PostgresSettings, programs: Programs, scratch: Path) -> Client:
     """Return what runs programs against the server of a source."""
+    settings = completed(run, settings)
     connection = connection_of(run, settings)
     environment = read_environment()
     ours = environment.variables()
-    return Client(
-        run.machine.spawn,
-        connection,
-        programs,
-        client_environment(ours, _password_file(connection, scratch)),
-    )
+    file = _password_file(connection, scratch)
+    lasts = settings.password is None or settings.password.kind != IAM
+    fresh = None if lasts or file is None else FreshToken(run, settings, Path(file))
+    return Client(run.machine.spawn, connection, programs, client_environment(ours, file), fresh)
 
 
 def connection_of(run: Run, settings: PostgresSettings) -> Connection:
@@ -202,6 +186,8 @@ def _password_file(connection: Connection, scratch: Path) -> str | None:
 def _password(run: Run, settings: PostgresSettings) -> str:
     setting = settings.password
     assert setting is not None  # noqa: S101 - whoever calls has looked
+    if setting.kind == IAM:
+        return iam_token(run, settings)
     where, text = setting.setting.origin, setting.setting.value
     if setting.reference is not None:
         value = run.aws.value(_account(run, settings.name), setting.reference)

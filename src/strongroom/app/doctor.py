@@ -1,4 +1,4 @@
-"""Say whether the databases of a source can be backed up and restored, before anybody needs it."""
+"""Say whether databases and clusters can be backed up and restored, before anybody needs it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.app.databases import client_of, completed, found_programs, newest, scratch_of
+from strongroom.app.doctor_cluster import check_cluster
 from strongroom.app.machine import Run
 from strongroom.config.environment import Environment, read_environment
 from strongroom.config.postgres import PostgresSettings
@@ -69,6 +70,13 @@ def sources_to_check(run: Run, name: str | None) -> list[PostgresSettings]:
 def check_databases(run: Run, stated: PostgresSettings) -> Iterator[Finding]:
     """Yield what is found, one after the other; nothing is changed on the server."""
     yield from _password_files(stated, read_environment())
+    if stated.logical:
+        yield from _dumps(run, stated)
+    if stated.physical is not None:
+        yield from check_cluster(run, stated)
+
+
+def _dumps(run: Run, stated: PostgresSettings) -> Iterator[Finding]:
     try:
         found = found_programs(run, stated)
     except UsageError as error:

@@ -8,6 +8,7 @@ from typing import Final
 
 from strongroom.app.folders import state_of
 from strongroom.app.machine import Run
+from strongroom.app.probing import probe_for_init
 from strongroom.app.secrets import secret_for_init
 from strongroom.app.stores import OpenStore, opened_store
 from strongroom.errors import RefusedError
@@ -31,6 +32,7 @@ _OURS: Final = frozenset(
                 layout.COMMITS,
                 layout.ORDERS,
                 layout.GC,
+                layout.PROBES,
             )
         ),
         "lost+found",
@@ -61,11 +63,14 @@ class InitReport:
 def init(run: Run, kms: str | None = None) -> InitReport:
     """Make the repository that the settings name; ``RefusedError`` if the place is taken.
 
-    Nothing is asked and nothing written before that is known. ``kms``: the key of KMS that the
-    command line names.
+    Nothing is asked and nothing written before that is known. A store that is no folder of this
+    machine is tried then, and refused in the same way. ``kms``: the key of KMS that the command
+    line names.
     """
     with opened_store(run) as store:
         _refuse_taken(store)
+        if store.folder is None:
+            probe_for_init(run, store)
         secret = secret_for_init(run, kms)
         if store.folder is not None:
             store.folder.create_root()
@@ -87,9 +92,11 @@ def init(run: Run, kms: str | None = None) -> InitReport:
 
 def _refuse_taken(store: OpenStore) -> None:
     folder = store.folder
-    if folder is None or not folder.exists():
+    if folder is not None and not folder.exists():
         return
     refuse_existing(store.store)
+    if folder is None:
+        return
     try:
         names = sorted(os.listdir(folder.url))  # noqa: PTH208 - only names
     except OSError as error:

@@ -57,6 +57,12 @@ class Clients:
         with self._lock:
             return self._opened().get_credentials()
 
+    def certificates(self) -> str:
+        """Return the file of certificates that servers are checked with, if one is named."""
+        with self._lock:
+            inner = self._opened()._session  # noqa: SLF001 - boto3 has no other door to it
+            return str(inner.get_config_variable("ca_bundle") or "")
+
     def _new(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
         from botocore.config import Config  # noqa: PLC0415 - loaded for whoever uses AWS only
 

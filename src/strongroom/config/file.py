@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from strongroom.config.archives import wrong_in as wrong_in_archives
-from strongroom.config.databases import wrong_in as wrong_in_databases
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.merging import filled, laid_over, unfilled, words_of
 from strongroom.config.naming import Wrong, bad_names, unknown_names
-from strongroom.config.quantities import parse_size
 from strongroom.config.references import wrong_in_repository
 from strongroom.config.retention import wrong_in
 from strongroom.config.schema import (
@@ -32,6 +30,7 @@ from strongroom.config.schema import (
     meant_key,
     source_table,
 )
+from strongroom.config.sources import wrong_in_source
 from strongroom.errors import UsageError
 
 NAME: Final = "strongroom.toml"
@@ -363,24 +362,16 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
     found: list[Wrong] = []
     for top, source in _all_sources(file):
-        found += wrong_in_databases(top, source)
-        paths = source.get("paths")
-        if isinstance(paths, list) and (not paths or "" in paths):
-            found.append(((*top, "paths"), "at least one path, and none that is empty"))
-        size = source.get("exclude_larger_than")
-        if isinstance(size, str):
-            try:
-                parse_size(size, "")
-            except UsageError as error:
-                found.append(((*top, "exclude_larger_than"), f"{size!r} is no size. {error.hint}"))
-    for name, one in file.named("repositories").items():
-        found += wrong_in_repository(("repositories", name), one)
+        found += wrong_in_source(top, source)
+    for name, repository in file.named("repositories").items():
+        found += wrong_in_repository(("repositories", name), repository)
     for top in _policies(file):
-        found += (((*top, key), what) for key, what in wrong_in(file.at(*top)))
+        found += [((*top, key), what) for key, what in wrong_in(file.at(*top))]
     if file.states("retention") and file.states("defaults", "retention"):
         found.append((("defaults", "retention"), "it is said in [retention] already"))
-    wrong = wrong_in_archives(file.table("archives"))
-    return [*found, *((("archives", key), what) for key, what in wrong)]
+    archives = file.table("archives")
+    found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
+    return found
 
 
 def _all_sources(file: TomlFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

@@ -10,6 +10,7 @@ from strongroom.config.databases import HIGHEST_PORT
 from strongroom.config.environment import Environment
 from strongroom.config.file import ConfigurationFile, Described
 from strongroom.config.quantities import parse_seconds
+from strongroom.config.rds import RdsSettings, rds_settings
 from strongroom.config.references import SecretReference, reference_of
 from strongroom.config.schema import PasswordTable, PhysicalTable, PostgresTable
 from strongroom.config.values import Level, Value
@@ -26,7 +27,7 @@ _VARIABLES: Final = {DB_HOST: "host", DB_PORT: "port", DB_NAME: "database", DB_U
 
 @dataclass(frozen=True, slots=True)
 class PasswordSetting:
-    """Where a password is to be had: a file, the name of a variable, a command, or AWS."""
+    """Where a password is to be had: a file, a variable by its name, a command, AWS, or a token."""
 
     kind: str
     setting: Value[str]
@@ -70,6 +71,7 @@ class PostgresSettings:
     subscriptions: bool = True
     programs: tuple[Path, ...] = ()
     scratch: Path | None = None
+    rds: RdsSettings | None = None
     warnings: tuple[str, ...] = ()
     ssm: Value[str] | None = None
 
@@ -105,18 +107,21 @@ def _settings(
         user=to.user,
         database=to.name,
         service=to.service,
-        sslmode=to.sslmode,
+        sslmode=to.sslmode or ("require" if to.password and to.password.rds_iam else ""),
         password=_password(one, to.password, file, environment),
         logical=not table.physical if table.logical is None else table.logical,
         physical=_physical(table.physical),
         databases=table.databases,
-        role_passwords=table.role_passwords,
+        role_passwords=False
+        if table.rds and table.role_passwords is None
+        else table.role_passwords,
         jobs=table.jobs,
         row_counts=table.row_counts,
         subscriptions=table.subscriptions,
         programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
         scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
         ssm=Value(to.ssm, file.origin_of(one, "connection", "ssm"), Level.FILE) if to.ssm else None,
+        rds=None if table.rds is None else rds_settings(table.rds),
     )
 
 
@@ -140,6 +145,8 @@ def _password(
         return PasswordSetting("aws", Value(str(reference), origin, Level.FILE), reference)
     if table.command is not None:
         return PasswordSetting("command", Value(table.command, origin, Level.FILE))
+    if table.rds_iam:
+        return PasswordSetting("rds_iam", Value("", origin, Level.FILE))
     return PasswordSetting("env", Value(table.env or "", origin, Level.FILE))
 
 

@@ -72,6 +72,7 @@ class PasswordTable(SecretTable):
     file: str | None = None
     env: str | None = None
     command: str | None = None
+    rds_iam: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,39 @@ class PhysicalTable:
 
 
 @dataclass(frozen=True, slots=True)
+class CnameTable:
+    """``cname`` of a swap: a record of Route 53, and that of the readers of a cluster."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    zone: str
+    name: str
+    reader: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapTable:
+    """``swap`` of an instance of RDS: what clients find it by."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    ssm: str = ""
+    ssm_reader: str = ""
+    cname: CnameTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RdsTable:
+    """``rds`` of a source of databases: one of ``instance`` and ``cluster``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    instance: str = ""
+    cluster: str = ""
+    swap: SwapTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresTable:
     """``[sources.NAME]`` with ``type = "postgres"``."""
 
@@ -120,12 +154,42 @@ class PostgresTable:
     subscriptions: bool = True
     programs: tuple[str, ...] = ()
     scratch: str | None = None
+    rds: RdsTable | None = None
 
 
-SourceTable = FilesTable | PostgresTable
+@dataclass(frozen=True, slots=True)
+class S3Table:
+    """``[sources.NAME]`` with ``type = "s3"``; ``most_vanished`` in percent."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["s3"]
+    bucket: str
+    prefix: str = ""
+    versions: Literal["latest"] = "latest"
+    tags: bool = True
+    configuration: bool = True
+    most_vanished: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfigTable:
+    """``[sources.NAME]`` with ``type = "aws-config"``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["aws-config"]
+    ssm_parameters: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    cloudformation: tuple[str, ...] = ()
+
+
+SourceTable = FilesTable | PostgresTable | S3Table | AwsConfigTable
 SOURCE_TYPES: Final[Mapping[str, type[SourceTable]]] = {
     "files": FilesTable,
     "postgres": PostgresTable,
+    "s3": S3Table,
+    "aws-config": AwsConfigTable,
 }
 
 
@@ -241,6 +305,9 @@ _OF_A_SOURCE: Final[Mapping[tuple[str, ...], type[Any]]] = {
     ("connection",): ConnectionTable,
     ("connection", "password"): PasswordTable,
     ("physical",): PhysicalTable,
+    ("rds",): RdsTable,
+    ("rds", "swap"): SwapTable,
+    ("rds", "swap", "cname"): CnameTable,
 }
 
 

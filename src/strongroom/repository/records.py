@@ -12,8 +12,7 @@ from strongroom.repository.canonical import FormatError, decode
 
 SUITE: Final = 1
 Body = TypeVar("Body")
-# What a slot says of its kind: numbers, or ARN, sealed key and context.
-Parameter = int | bytes | tuple[tuple[bytes, bytes], ...]
+Parameter = int | bytes | tuple[tuple[bytes, bytes], ...]  # numbers; or ARN, sealed key, context
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -161,20 +160,28 @@ class Writer(Record, frozen=True):
     created_ns: int
 
 
+class WalPosition(Record, frozen=True):
+    """From where on a session needs the WAL of a cluster."""
+
+    system_id: int
+    timeline: int
+    lsn: int
+
+
 class SessionBody(Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>``."""
 
     purpose: int
     started_ns: int
     domain_id: bytes
-    positions: tuple[tuple[bytes, int, int], ...] | None
+    positions: tuple[WalPosition, ...] | None
 
 
 class Heartbeat(Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>.<n>``."""
 
     time_ns: int
-    positions: tuple[tuple[bytes, int, int], ...] | None
+    positions: tuple[WalPosition, ...] | None
 
 
 class Head(Record, frozen=True):
