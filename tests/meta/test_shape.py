@@ -14,7 +14,7 @@ RECOVER = ROOT / "recover.py"  # stands alone, so all of it is one file
 MODULES = [*sorted(SRC.rglob("*.py")), RECOVER]
 VERB_TABLE = SRC / "cli" / "loading.py"  # loads a verb's module by name, so that --help stays fast
 MAX_MODULE_LINES = 400
-MAX_RECOVER_LINES = 2500
+MAX_RECOVER_LINES = 2700
 MAX_FUNCTION_LINES = 60
 MAX_PUBLIC_METHODS = 15
 

@@ -177,7 +177,7 @@ def test_a_key_that_missed_an_epoch_says_so_and_gets_it_with_the_next(
         one: read_slot(kit.store, config, one).public_key
         for one in list(config.slots)[:2]  # without the one that was added
     }
-    secrets = (*repository.keyring.epoch_secrets(), EpochSecret(2, noise(32, "two")))
+    secrets = (*repository.keyring.reader_keys.secrets, EpochSecret(2, noise(32, "two")))
     writer = OrderWriter(kit.store, repository.keyring, kit.clock)
     payload = seal_epoch(repository.id, secrets, publics)
     writer.put(epoch_key(repository.id, 2), OrderKind.EPOCH, payload, ())

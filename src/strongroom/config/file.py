@@ -18,7 +18,7 @@ from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.merging import filled, laid_over, unfilled, words_of
 from strongroom.config.naming import Wrong, bad_names, unknown_names
-from strongroom.config.references import SERVICES, wrong_reference
+from strongroom.config.references import wrong_in_repository
 from strongroom.config.retention import wrong_in
 from strongroom.config.schema import (
     SOURCE_TYPES,
@@ -364,7 +364,7 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     for top, source in _all_sources(file):
         found += wrong_in_source(top, source)
     for name, repository in file.named("repositories").items():
-        found += _senseless_repository(("repositories", name), repository)
+        found += wrong_in_repository(("repositories", name), repository)
     for top in _policies(file):
         found += [((*top, key), what) for key, what in wrong_in(file.at(*top))]
     if file.states("retention") and file.states("defaults", "retention"):
@@ -372,15 +372,6 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     archives = file.table("archives")
     found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
     return found
-
-
-def _senseless_repository(top: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[Wrong]:
-    for key in ("url", "kms_key"):
-        if table.get(key) == "":
-            yield (*top, key), "it is empty"
-    passphrase = table.get("passphrase")
-    if isinstance(passphrase, dict) and (what := wrong_reference(passphrase, SERVICES)):
-        yield (*top, "passphrase"), what
 
 
 def _all_sources(file: TomlFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

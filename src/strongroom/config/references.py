@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -48,3 +48,15 @@ def wrong_reference(table: Mapping[str, Any], ways: tuple[str, ...]) -> str:
     if isinstance(name, str) and "/" in name and not name.startswith(("/", "arn:")):
         return f"the path of a parameter begins with '/': {name!r} does not"
     return ""
+
+
+def wrong_in_repository(
+    top: tuple[str, ...], table: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the keys of a repository, which stands at ``top``, that mean nothing."""
+    for key in ("url", "kms_key"):
+        if table.get(key) == "":
+            yield (*top, key), "it is empty"
+    passphrase = table.get("passphrase")
+    if isinstance(passphrase, dict) and (what := wrong_reference(passphrase, SERVICES)):
+        yield (*top, "passphrase"), what

@@ -30,7 +30,7 @@ from strongroom.repository.keyring import (
 )
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.putting import put_own
-from strongroom.repository.records import AgentFile, EpochSecret, SlotRole, Writer, read_body
+from strongroom.repository.records import AgentFile, SlotRole, Writer, read_body
 
 _BEGIN: Final = "-----BEGIN STRONGROOM AGENT KEY-----"
 _END: Final = "-----END STRONGROOM AGENT KEY-----"
@@ -145,14 +145,10 @@ class AgentKeyring:
         del role
         raise self._not_full()
 
-    def epoch_secrets(self) -> NoReturn:
+    @property
+    def reader_keys(self) -> NoReturn:
         """See ``Keys``: refused."""
         self.require_reader()
-
-    def learn(self, secret: EpochSecret) -> NoReturn:
-        """See ``Keys``: refused."""
-        del secret
-        raise self._not_full()
 
     def _not_full(self) -> KeyRefusedError:
         return KeyRefusedError(

@@ -26,6 +26,40 @@ from strongroom.repository.records import Bundle, EpochSecret
 FIRST: Final = 1
 
 
+class ReaderKeys:
+    """The reader keys that somebody holds, beside those of which he knows the public half only."""
+
+    def __init__(self, secrets: Sequence[EpochSecret], epochs: Sequence[Epoch]) -> None:
+        """Take ``epochs`` as those that orders began."""
+        self.secrets = tuple(secrets)
+        self._public = {epoch.number: epoch.reader_key for epoch in epochs}
+        for one in secrets:
+            self._public[one.epoch] = agreement_public_key(one.secret)
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"<ReaderKeys of {sorted(self._public)}>"
+
+    @property
+    def current(self) -> tuple[int, bytes]:
+        """The epoch that new sessions are sealed to, and its public key."""
+        return max(self._public.items())
+
+    @property
+    def missing(self) -> list[int]:
+        """The epochs that cannot be read: the slot was added while another host began them."""
+        return sorted(self._public.keys() - {one.epoch for one in self.secrets})
+
+    def secret(self, number: int) -> bytes | None:
+        """Return what opens an epoch; None without it."""
+        return next((one.secret for one in self.secrets if one.epoch == number), None)
+
+    def learn(self, secret: EpochSecret) -> None:
+        """Seal to this epoch from now on, which has just begun."""
+        self.secrets = (*self.secrets, secret)
+        self._public[secret.epoch] = agreement_public_key(secret.secret)
+
+
 def seal_epoch(
     repository_id: bytes, secrets: Sequence[EpochSecret], slots: Mapping[bytes, bytes]
 ) -> Epoch:

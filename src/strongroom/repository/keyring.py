@@ -16,7 +16,6 @@ from strongroom.crypto.primitives import (
     HPKE_OVERHEAD,
     KEY_SIZE,
     OpenError,
-    agreement_public_key,
     chunk_hasher,
     derive,
     extract,
@@ -31,9 +30,10 @@ from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import VERSION
+from strongroom.repository.epochs import ReaderKeys
 from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.layout import ID_SIZE
-from strongroom.repository.records import Bundle, EpochSecret, SlotRole
+from strongroom.repository.records import Bundle, SlotRole
 
 MAIN: Final = b"main"
 SEALED_SESSION_KEY_SIZE: Final = KEY_SIZE + HPKE_OVERHEAD
@@ -232,12 +232,9 @@ class Keys(Protocol):
         """What a new slot seals."""
         ...
 
-    def epoch_secrets(self) -> tuple[EpochSecret, ...]:
-        """The reader secrets of all epochs, the oldest first."""
-        ...
-
-    def learn(self, secret: EpochSecret) -> None:
-        """Seal to this epoch, which has just begun."""
+    @property
+    def reader_keys(self) -> ReaderKeys:
+        """What sessions are sealed to, and what opens them."""
         ...
 
 
@@ -258,10 +255,7 @@ class Keyring:
         self.admin_key = bundle.admin_key
         self.config_digest = bundle.config_digest
         self._bundle = bundle
-        self._epochs = {one.epoch: one.secret for one in bundle.epochs}
-        self._reader_keys = {epoch.number: epoch.reader_key for epoch in epochs}
-        for number, secret in self._epochs.items():
-            self._reader_keys[number] = agreement_public_key(secret)
+        self.reader_keys = ReaderKeys(bundle.epochs, epochs)
         self._domains: dict[bytes, DomainKeys] = {}
         self._sessions: dict[tuple[bytes, int, bytes], SessionSecret] = {}
 
@@ -292,30 +286,6 @@ class Keyring:
         """The domain that all full-key hosts share."""
         return self.domain(domain_id(self.repository_id, MAIN))
 
-    @property
-    def current_epoch(self) -> int:
-        """The epoch that new sessions are sealed to."""
-        return max(self._reader_keys)
-
-    @property
-    def missing_epochs(self) -> list[int]:
-        """The epochs that began, and that this key cannot read.
-
-        It was added while another host began them, and both stopped before they noticed.
-        """
-        return sorted(self._reader_keys.keys() - self._epochs.keys())
-
-    def epoch_secrets(self) -> tuple[EpochSecret, ...]:
-        """See ``Keys``."""
-        return self._bundle.epochs
-
-    def learn(self, secret: EpochSecret) -> None:
-        """See ``Keys``."""
-        epochs = (*self._bundle.epochs, secret)
-        self._bundle = msgspec.structs.replace(self._bundle, epochs=epochs)
-        self._epochs[secret.epoch] = secret.secret
-        self._reader_keys[secret.epoch] = agreement_public_key(secret.secret)
-
     def domain(self, domain: bytes) -> DomainKeys:
         """Keys of the domain with this id."""
         keys = self._domains.get(domain)
@@ -332,8 +302,8 @@ class Keyring:
 
     def begin_in(self, domain: bytes, randomness: Randomness) -> SessionKeys:
         """Fresh keys for packs of the domain with this id: a collector writes in all of them."""
-        epoch = self.current_epoch
-        return SessionKeys(self.domain(domain), self._reader_keys[epoch], epoch, randomness)
+        epoch, reader_key = self.reader_keys.current
+        return SessionKeys(self.domain(domain), reader_key, epoch, randomness)
 
     def session_secret(
         self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str
@@ -342,15 +312,15 @@ class Keyring:
         known = self._sessions.get((domain, epoch, sealed_session_key))
         if known is not None:
             return known
-        if epoch not in self._epochs:
-            none = (
-                "which this key cannot read" if epoch in self._reader_keys else "and there is none"
-            )
+        reader_secret = self.reader_keys.secret(epoch)
+        if reader_secret is None:
+            began = epoch in self.reader_keys.missing
+            none = "which this key cannot read" if began else "and there is none"
             msg = f"{where} is damaged: it is sealed to key epoch {epoch}, {none}"
             raise DamageError(msg)
         keys = self.domain(domain)
         try:
-            seed = unseal_with(self._epochs[epoch], sealed_session_key, _session_info(keys, epoch))
+            seed = unseal_with(reader_secret, sealed_session_key, _session_info(keys, epoch))
         except OpenError as error:
             msg = f"{where} is damaged: its session key does not open"
             raise DamageError(msg) from error
@@ -359,13 +329,10 @@ class Keyring:
         return secret
 
     def admin_signer(self) -> WriterKeys:
-        """The identity that signs config, slots, writers and orders.
-
-        ``KeyRefusedError`` for a key that cannot read all of it: it could decide nothing well.
-        """
-        if self.missing_epochs:
+        """See ``Keys``; refused to a key that cannot read everything: it would decide blindly."""
+        if missing := self.reader_keys.missing:
             raise KeyRefusedError(
-                f"this key cannot read what was stored since key epoch {self.missing_epochs[0]} "
+                f"this key cannot read what was stored since key epoch {missing[0]} "
                 "began: it was added at that moment",
                 hint="Run 'strongroom key rotate' with another full key, which mends that.",
             )
@@ -381,7 +348,7 @@ class Keyring:
 
     def bundle_bytes(self, role: SlotRole) -> bytes:
         """What a new slot seals; without the admin seed for a reader."""
-        bundle = self._bundle
+        bundle = msgspec.structs.replace(self._bundle, epochs=self.reader_keys.secrets)
         if role is SlotRole.FULL:
             self._admin_seed()
             return encode(bundle)

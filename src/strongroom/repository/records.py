@@ -12,8 +12,7 @@ from strongroom.repository.canonical import FormatError, decode
 
 SUITE: Final = 1
 Body = TypeVar("Body")
-# What a slot says of its kind: numbers, or ARN, sealed key and context.
-Parameter = int | bytes | tuple[tuple[bytes, bytes], ...]
+Parameter = int | bytes | tuple[tuple[bytes, bytes], ...]  # numbers; or ARN, sealed key, context
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):

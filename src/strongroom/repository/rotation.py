@@ -40,7 +40,7 @@ def rotate(repository: Repository) -> Rotated:
     taken = 0
     for _ in range(_TRIES):
         history, slots = _read(repository)
-        known = repository.keyring.epoch_secrets()
+        known = repository.keyring.reader_keys.secrets
         number = max(known[-1].epoch, taken) + 1
         publics = _public_keys(repository, slots)
         new = EpochSecret(number, repository.around.randomness.take(KEY_SIZE))
@@ -53,7 +53,7 @@ def rotate(repository: Repository) -> Rotated:
             _refuse_if_behind(repository)
             taken = number  # what is there cannot be read, and was declared void
             continue
-        repository.keyring.learn(new)
+        repository.keyring.reader_keys.learn(new)
         repository.remember(history, order)
         if _read(repository)[1].digests.keys() == publics.keys():
             return Rotated(number, len(publics))
@@ -75,7 +75,7 @@ def _read(repository: Repository) -> tuple[History, SlotSet]:
 def _refuse_if_behind(repository: Repository, history: History | None = None) -> None:
     """``FencedError`` if another host began an epoch since this one opened the repository."""
     orders = (history or repository.checked_history()).orders
-    known = {one.epoch for one in repository.keyring.epoch_secrets()}
+    known = {one.epoch for one in repository.keyring.reader_keys.secrets}
     if any(epoch.number not in known for epoch in epochs_of(orders)):
         raise FencedError(
             "another host rotated the keys at the same moment",

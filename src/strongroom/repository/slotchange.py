@@ -187,7 +187,7 @@ class SlotChange:
         Whoever begins one looks at the slots again afterwards, and does the same for those that
         came meanwhile: so one of the two notices.
         """
-        last = self._repository.keyring.epoch_secrets()[-1].epoch
+        last = self._repository.keyring.reader_keys.secrets[-1].epoch
         key = epoch_key(self._repository.id, last + 1)
         try:
             begun = self._repository.orders.read(key, cached=False).payload

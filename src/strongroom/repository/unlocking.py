@@ -92,10 +92,10 @@ class _Attempt:
         """Say what did not go well although the repository is open."""
         for error in self.refused:
             self.warn(f"{error.message}; another key opened the repository. {error.hint}".rstrip())
-        if keyring.missing_epochs:
+        if missing := keyring.reader_keys.missing:
             self.warn(
-                f"this key cannot read what was stored since key epoch {keyring.missing_epochs[0]} "
-                "began: run 'strongroom key rotate' with another full key"
+                f"this key cannot read what was stored since key epoch {missing[0]} began: run "
+                "'strongroom key rotate' with another full key"
             )
 
     def failed(self, secrets: Sequence[Opener]) -> StrongroomError:
