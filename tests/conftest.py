@@ -9,6 +9,9 @@ from hypothesis import settings
 
 from tests.support.skips import SkipsFail
 from tests.support.spec_rows import SpecRows
+from tests.support.trials import TrialRuns
+
+pytest_plugins = ["tests.support.s3_fixtures"]
 
 CI = os.environ.get("STRONGROOM_CI") == "1"
 
@@ -20,5 +23,6 @@ settings.load_profile("house")
 def pytest_configure(config: pytest.Config) -> None:
     """Add the house rules that are plugins."""
     config.pluginmanager.register(SpecRows(config), "strongroom-spec-rows")
+    config.pluginmanager.register(TrialRuns(config), "strongroom-trials")
     if CI:
         config.pluginmanager.register(SkipsFail(), "strongroom-skips-fail")

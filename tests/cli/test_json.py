@@ -152,6 +152,7 @@ def _check_value(name: str, value: object) -> None:
         assert name in _FLOATS or name.startswith("seconds_"), name
 
 
+@pytest.mark.trial(27)
 @pytest.mark.spec("B5")
 def test_every_verb_prints_json_lines(empty: Program) -> None:
     """Each verb's lines have exactly the fields that are documented."""
@@ -241,6 +242,7 @@ def test_status_lines_come_at_most_once_a_second(program: Program) -> None:
     assert all(later - earlier >= 0.99 for earlier, later in pairwise(times))
 
 
+@pytest.mark.trial(27)
 @pytest.mark.parametrize(
     ("command", "code"),
     [

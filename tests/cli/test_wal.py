@@ -71,6 +71,7 @@ def test_push_and_fetch(cluster: Program) -> None:
     assert not list(cluster.folder.glob("pg_wal/*.strongroom"))
 
 
+@pytest.mark.trial(14)
 def test_other_bytes_under_the_name_are_refused(cluster: Program) -> None:
     """Nothing is overwritten, and the server keeps its file."""
     _archive(cluster, 1)
@@ -82,6 +83,7 @@ def test_other_bytes_under_the_name_are_refused(cluster: Program) -> None:
     assert (cluster.folder / "out").read_bytes() == segment(numbered(1))
 
 
+@pytest.mark.trial(16)
 def test_two_clusters_under_one_name_are_refused(cluster: Program) -> None:
     """Both ids are named, and what to do if it is meant; then it is done."""
     _archive(cluster, 1)
@@ -110,6 +112,20 @@ def test_absent_is_said_only_of_the_end(cluster: Program) -> None:
     assert past.returncode == 1
     code = _run(cluster, "wal", "fetch", numbered(5).text, "out", "--absent-code", "44")
     assert code.returncode == 44
+
+
+def test_what_follows_is_handed_out_ahead(cluster: Program) -> None:
+    """Into the folder that is named, by the names of segments; nothing where nothing follows."""
+    _archive(cluster, 1, 2, 4)
+    words = ("wal", "fetch", "--ahead", "ahead", "--json")
+    done = _run(cluster, *words, numbered(1).text, "out")
+    assert done.returncode == 0, done
+    assert '"ahead":2' in done.stdout
+    for number in (2, 4):
+        name = numbered(number).text
+        kept = (cluster.folder / "pg_wal" / name).read_bytes()
+        assert (cluster.folder / "ahead" / name).read_bytes() == kept
+    assert _run(cluster, *words, numbered(5).text, "out").returncode == 1
 
 
 def test_a_partial_segment_is_handed_out_at_the_end(cluster: Program) -> None:
@@ -282,6 +298,27 @@ def test_status_shows_what_there_is(cluster: Program) -> None:
     assert cluster.run("wal", "status", "nothing").code == 15
 
 
+def test_a_gap_can_be_put_on_record(cluster: Program) -> None:
+    """It is no damage any more and named with its reason, the code is 3 as long as no base backup
+    began after it; where the segment came, nothing is said.
+    """
+    _archive(cluster, 1, 2, 4)
+    assert cluster.run("wal", "verify", "db").code == 4
+    assert cluster.good("wal", "status", "db", "--json").record("wal_gap")["recorded"] is None
+    said = cluster.good("wal", "status", "db", "--record-gaps").out
+    assert f"gap: {numbered(3).text} missing, on record since" in said
+    assert "somebody gave them up" in said
+    found = cluster.good("wal", "status", "db", "--json").record("wal_gap")
+    assert (found["reason"], found["first"]) == ("given_up", numbered(3).text)
+    result = cluster.run("wal", "verify", "db")
+    assert result.code == 3
+    assert f"no base backup began after the gap of {numbered(3).text}: make one" in result.out
+    (cluster.folder / "pg_wal" / numbered(3).text).write_bytes(segment(numbered(3)))
+    _archive(cluster, 3)
+    assert "gap:" not in cluster.good("wal", "status", "db").out
+    assert "no damage and no gap found:" in cluster.good("wal", "verify", "db").out
+
+
 def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
     """An agent sees names and gaps and no histories; a reader key needs no right to write."""
     _archive(cluster, 1, 2, 4)
@@ -311,6 +348,7 @@ def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
             folder.chmod(0o755)
 
 
+@pytest.mark.trial(25)
 def test_verify_names_damage(cluster: Program) -> None:
     """A changed byte is found, and a gap; the code is 4 for either."""
     _archive(cluster, 1, 2)

@@ -12,6 +12,7 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsConfigTable,
     AwsTable,
     CnameTable,
     ConnectionTable,
@@ -24,6 +25,8 @@ from strongroom.config.schema import (
     RdsTable,
     RepositoryTable,
     RetentionTable,
+    S3Table,
+    SecretTable,
     SwapTable,
     Tables,
 )
@@ -32,11 +35,14 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: Final[dict[str, type[Any]]] = {
     "The file": Tables,
     "`[repositories.NAME]`": RepositoryTable,
+    "`passphrase`": SecretTable,
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
+    '`[sources.NAME]` with `type = "s3"`': S3Table,
+    '`[sources.NAME]` with `type = "aws-config"`': AwsConfigTable,
     "`rds`": RdsTable,
     "`swap`": SwapTable,
     "`cname`": CnameTable,

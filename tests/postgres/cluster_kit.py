@@ -77,6 +77,45 @@ def _is_there(pid: int) -> bool:
     return False
 
 
+@contextmanager
+def agents_of(place: Place) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run an agent; the last of the list is the one at work."""
+    running = [agent_started(place)]
+    try:
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def agent_started(place: Place) -> subprocess.Popen[bytes]:
+    """Start an agent, and do not wait for it."""
+    return subprocess.Popen(
+        [str(place.program), "wal", "agent", "--source", "db"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **as_nobody(place.top),
+    )
+
+
+def shim(place: Place) -> str:
+    """Write the scripts; return the command that archives.
+
+    The interpreter is one that finds its modules by a variable, which the script does not know.
+    """
+    place.good("wal", "shims", "--source", "db", "--to", place.top / "bin")
+    script = place.top / "bin/strongroom-wal-push"
+    text = script.read_text()
+    for line in place.program.read_text().splitlines():
+        if line.startswith("export HOME"):
+            text = text.replace(
+                "export STRONGROOM_REPOSITORY", f"{line}\nexport STRONGROOM_REPOSITORY"
+            )
+    script.write_text(text)
+    return f"{script} %p"
+
+
 def begun(place: Place, *words: str) -> subprocess.Popen[str]:
     """Start the program as the server's user, and do not wait for it."""
     return subprocess.Popen(

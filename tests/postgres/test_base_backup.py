@@ -46,6 +46,7 @@ def _beside(place: Place, *words: str) -> Path:
     return folder
 
 
+@pytest.mark.trial(2)
 @pytest.mark.parametrize("major", IN_TURN)
 def test_a_backup_under_load_starts_and_is_consistent(major: int) -> None:
     """While pgbench runs nothing is locked, and what comes back is one moment of it."""
@@ -73,6 +74,7 @@ def test_a_backup_under_load_starts_and_is_consistent(major: int) -> None:
         assert sql_at(place, side, SIDE, "SHOW listen_addresses") == ""
 
 
+@pytest.mark.trial(5, 18)
 def test_all_of_a_quiet_cluster_comes_back() -> None:
     """Roles, databases, every row: pg_dumpall of both is the same; with tablespaces, too, which a
     side instance has beside it and not where the cluster has them.
@@ -107,6 +109,7 @@ def test_all_of_a_quiet_cluster_comes_back() -> None:
         assert server.sql("SELECT count(*) FROM a") == "50000"
 
 
+@pytest.mark.trial(3)
 def test_the_next_backup_costs_what_changed() -> None:
     """The second one at once stores next to nothing; after few changes little more."""
     with cluster_of(18) as (place, server):
@@ -130,6 +133,7 @@ def _spoil(server: Server, table: str) -> str:
     return path
 
 
+@pytest.mark.trial(19)
 def test_a_damaged_page_makes_a_backup_incomplete_and_does_not_lose_it() -> None:
     """Exit code 3, and the server's word with file and block; all else comes back."""
     with cluster_of(18) as (place, server):
@@ -229,6 +233,7 @@ def test_a_wrong_password_and_no_way_in() -> None:
         assert "replication postgres" in done.stderr
 
 
+@pytest.mark.trial(16)
 def test_another_cluster_of_the_same_name_is_refused() -> None:
     """Exit code 6, with both ids: two clusters never share a past."""
     with cluster_of(16) as (place, server):
@@ -276,6 +281,7 @@ def test_a_server_that_stops_in_the_middle(how: signal.Signals) -> None:
         backed_up(place)
 
 
+@pytest.mark.trial(15)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_backup_that_is_killed(number: signal.Signals) -> None:
     """Nothing is listed, nothing stays on the server, and the next one needs no help."""
@@ -293,6 +299,7 @@ def test_a_backup_that_is_killed(number: signal.Signals) -> None:
         assert sql_at(place, side, SIDE, _BALANCED) == "t"
 
 
+@pytest.mark.trial(13)
 def test_a_full_repository() -> None:
     """The command fails loudly, nothing is listed, and the next one works when there is room."""
     if os.geteuid() != 0:

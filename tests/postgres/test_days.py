@@ -9,6 +9,7 @@ from tests.postgres.kit import configure, only
 from tests.support.postgres import PostgresServer
 
 
+@pytest.mark.trial(3)
 @pytest.mark.spec("C1")
 def test_a_day_of_changes_stores_little(server: PostgresServer, program: Program) -> None:
     """One percent of pgbench's accounts changed, a stretch of them, or added: less than three

@@ -252,6 +252,7 @@ def test_the_password_and_who_can_read_it(server: PostgresServer, program: Progr
     assert checked(program, 0)["password"]["level"] == "ok"
 
 
+@pytest.mark.trial(21)
 def test_programs(server: PostgresServer, program: Program) -> None:
     """Too old: the package; none: the package; with a known hole: the one that has it no more."""
     server.make_app()

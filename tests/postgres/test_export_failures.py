@@ -292,6 +292,7 @@ def test_what_is_not_as_it_was_is_found(saved: Program, spoil: Spoil, said: str)
     assert saved.run("import", made).code == 4
 
 
+@pytest.mark.trial(28)
 @pytest.mark.parametrize("programs", [True, False], ids=["pg_restore", "our own reader"])
 @pytest.mark.parametrize("packed", [True, False], ids=["compressed", "not compressed"])
 @pytest.mark.parametrize("cut", [1, 7, 3000])

@@ -45,6 +45,7 @@ def refused(program: Program, code: int, *words: str) -> Result:
 _ROWS = "f=$(ls $out/[0-9]*.dat | head -1)"
 
 
+@pytest.mark.trial(28)
 @pytest.mark.parametrize(
     ("mischief", "words"),
     [
@@ -104,6 +105,7 @@ def test_a_server_that_is_not_there(program: Program, server: PostgresServer) ->
     refused(program, 14, "connection to server", str(program.folder))
 
 
+@pytest.mark.trial(21)
 def test_a_server_newer_than_the_programs(server: PostgresServer, program: Program) -> None:
     """Exit code 14, and the package to install; nothing is dumped by a program that is too old."""
     configure(program, server, programs=str(programs_of(15)))
@@ -310,6 +312,7 @@ def test_what_a_killed_backup_left_goes_with_the_next(
     assert not left.exists()
 
 
+@pytest.mark.trial(26)
 @pytest.mark.spec("C2")
 def test_no_argument_and_no_variable_holds_a_password(
     server: PostgresServer, program: Program, tmp_path: Path

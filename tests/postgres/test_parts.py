@@ -51,6 +51,7 @@ def make_shop(server: PostgresServer, program: Program) -> None:
     program.good("backup", "db")
 
 
+@pytest.mark.trial(22)
 @pytest.mark.spec("C4")
 def test_one_table_into_a_new_database(each_server: PostgresServer, program: Program) -> None:
     """With its rows, indexes, sequence, trigger and type; what leads elsewhere is told, and only

@@ -40,6 +40,7 @@ def also_there(program: Program, **servers: PostgresServer) -> None:
     )
 
 
+@pytest.mark.trial(23)
 def test_from_version_to_version(server_of: ServerOf, program: Program) -> None:
     """15, 16, 18: each restored one is what the same statements make on that very version."""
     old, middle, new = (server_of(major) for major in (15, 16, 18))

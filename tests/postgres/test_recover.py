@@ -70,6 +70,7 @@ def left_over(place: Place) -> list[str]:
 # -- with base backups alone
 
 
+@pytest.mark.trial(5)
 @pytest.mark.parametrize("major", IN_TURN)
 def test_in_its_place_from_a_backup_alone(major: int) -> None:
     """The data directory is gone for good, and all of the backup is back, open, on a new timeline.
@@ -93,6 +94,7 @@ def test_in_its_place_from_a_backup_alone(major: int) -> None:
         backed_up(place)
 
 
+@pytest.mark.trial(9)
 def test_what_was_written_after_the_backup_is_salvaged() -> None:
     """Without an archive the WAL in the old data directory is all there is, and is used: nothing
     that was committed is lost. The old directory is kept, and asked about.
@@ -114,6 +116,7 @@ def test_what_was_written_after_the_backup_is_salvaged() -> None:
         assert left_over(place) == []
 
 
+@pytest.mark.trial(9)
 def test_a_running_server_and_a_strange_folder_are_refused() -> None:
     """Exit code 6, and nothing is changed: a server runs; another cluster; no cluster at all."""
     with cluster_of(16) as (place, server):
@@ -135,6 +138,7 @@ def test_a_running_server_and_a_strange_folder_are_refused() -> None:
         refused(place, 6, "--latest", "--into", side, says="is not empty")
 
 
+@pytest.mark.trial(23)
 def test_another_major_version_is_refused_and_dumps_are_offered() -> None:
     """Exit code 6, with what is here and what to install."""
     with cluster_of(16) as (place, server):
@@ -149,6 +153,7 @@ def test_another_major_version_is_refused_and_dumps_are_offered() -> None:
         assert server.sql("SELECT 1") == "1"
 
 
+@pytest.mark.trial(18)
 def test_a_tablespace_and_a_pg_wal_elsewhere_come_back_to_their_places() -> None:
     """Links are made again, what was there is kept beside, and rows are where they were."""
     with cluster_of(15) as (place, server):
@@ -217,6 +222,7 @@ def test_a_recovery_that_fails_is_taken_back() -> None:
         assert server.sql("SELECT count(*) FROM t") == "101"
 
 
+@pytest.mark.trial(15)
 @pytest.mark.slow
 def test_a_recovery_that_is_killed_anywhere_loses_nothing() -> None:
     """Killed after so many milliseconds, again and again: the old directory is in its place or
@@ -256,6 +262,7 @@ def _end_server(data: Path, place: Place) -> None:
             assert wait_for(lambda: not (data / "postmaster.pid").exists())
 
 
+@pytest.mark.trial(15)
 def test_an_interruption_is_rolled_back() -> None:
     """A person who stops it finds everything as it was, or is told that it is recovered."""
     with cluster_of(16) as (place, server):
@@ -392,6 +399,7 @@ def _gone(place: Place, folder: Path) -> None:
 Past = tuple[Place, Server, list[dict[str, str]]]
 
 
+@pytest.mark.trial(6, 8)
 def test_every_kind_of_target(past: Past) -> None:
     """A time, an LSN, a transaction, a name, each with what was committed before and no more."""
     place, _, rows = past
@@ -409,6 +417,7 @@ def test_every_kind_of_target(past: Past) -> None:
     assert _side(place, "--latest")[1] == "0 1 2 3 4 5 99"
 
 
+@pytest.mark.trial(6)
 def test_a_pause_stays_read_only(past: Past) -> None:
     """What is reached can be looked at, and nothing is written."""
     place, _, rows = past
@@ -418,6 +427,7 @@ def test_a_pause_stays_read_only(past: Past) -> None:
     assert summary["in_recovery"] == "t"
 
 
+@pytest.mark.trial(6)
 def test_the_newest_backup_before_the_target_is_chosen(past: Past) -> None:
     """The plan begins with the second backup only where that had ended."""
     place, _, rows = past
@@ -437,6 +447,7 @@ def test_the_newest_backup_before_the_target_is_chosen(past: Past) -> None:
         assert plan["snapshot_id"] == wanted
 
 
+@pytest.mark.trial(7, 8)
 def test_what_cannot_be_reached_is_refused_with_what_can(past: Past) -> None:
     """Before the first backup, in the future, after the archive's end, beyond the WAL, without a
     backup named for a transaction; never a file is written.
@@ -459,6 +470,7 @@ def test_what_cannot_be_reached_is_refused_with_what_can(past: Past) -> None:
     assert sorted(path.name for path in place.top.iterdir()) == names
 
 
+@pytest.mark.trial(10)
 def test_a_hole_in_the_archive_is_named_before_anything(past: Past) -> None:
     """The segment, and where WAL ends without it; what lies before the hole can be reached."""
     place, _, rows = past
@@ -492,6 +504,7 @@ def test_a_hole_in_the_archive_is_named_before_anything(past: Past) -> None:
         os.chown(found, place.top.stat().st_uid, place.top.stat().st_gid)
 
 
+@pytest.mark.trial(2)
 def test_a_backup_waits_for_its_wal(past: Past) -> None:
     """Where the archive does not get it, there is no snapshot, and the error names the segment."""
     place, server, _ = past
@@ -562,6 +575,7 @@ def test_root_recovers_as_the_owner_of_the_data_directory() -> None:
         assert summary["timeline"] == 2
 
 
+@pytest.mark.trial(17)
 def test_again_and_again_along_the_timelines() -> None:
     """After a recovery the archive goes on, on a new timeline; the next recovery follows that one,
     unless it is told to go the other way. The history is archived, and no file overwritten.
@@ -591,6 +605,7 @@ def test_again_and_again_along_the_timelines() -> None:
         assert found == "1 2"
         assert (server.wal / "00000003.history").exists()
         assert len(list(place.top.glob("main.before-recover-*"))) == 2
+        assert not list(place.top.rglob("strongroom_wal_ahead"))
 
 
 def end_of(server: Server) -> None:
@@ -625,6 +640,7 @@ def test_the_independent_reader_restores_a_base_backup() -> None:
             assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
 
 
+@pytest.mark.trial(18)
 def test_a_configuration_outside_of_the_data_directory() -> None:
     """As Debian has it: said at the backup; used as it is in the cluster's place, missing there it
     is asked for; an instance beside it does without.
@@ -684,6 +700,7 @@ def test_wal_that_was_not_archived_is_archived_before_anything() -> None:
         assert {*lost[:2], f"{lost[2]}.PARTIAL.1"} <= archive
 
 
+@pytest.mark.trial(10)
 def test_a_damaged_segment_stops_a_recovery_and_takes_it_back() -> None:
     """PostgreSQL would take garbage for the end and promote; the fetch refuses it, the log says
     so, and the old directory is as it was.

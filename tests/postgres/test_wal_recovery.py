@@ -178,6 +178,7 @@ HARM: dict[str, Callable[[Path], Callable[[], None]]] = {
 }
 
 
+@pytest.mark.trial(10)
 @pytest.mark.spec("C7")
 @pytest.mark.parametrize("harm", HARM)
 def test_a_bad_segment_in_the_middle_stops_the_recovery(archived: Archived, harm: str) -> None:
@@ -206,6 +207,7 @@ CAUSES = {
 }
 
 
+@pytest.mark.trial(11, 20)
 @pytest.mark.spec("C7")
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_command_that_cannot_know_stops_the_recovery(archived: Archived, cause: str) -> None:
@@ -215,6 +217,28 @@ def test_a_command_that_cannot_know_stops_the_recovery(archived: Archived, cause
     assert server.launch().wait(60) != 0
     assert said in server.log
     assert "exit code 200" in server.log
+
+
+@pytest.mark.trial(11)
+@pytest.mark.spec("C7")
+def test_an_archive_that_goes_away_in_the_middle(archived: Archived) -> None:
+    """The server stops, and does not open short; when the archive is back it goes on from where it
+    was, and has every row.
+    """
+    place, away = archived.place, archived.place.top / "away"
+    cut = f"if [ %f = {archived.segments[1]} ]; then mv {place.repository} {away}; fi"
+    server = _recovering(archived, "cut", f"{cut}; exec {_fetch(place)}")
+    try:
+        assert server.launch().wait(60) != 0
+        assert "exit code 200" in server.log
+        assert "archive recovery complete" not in server.log
+    finally:
+        away.rename(place.repository)
+    server.configure(f"restore_command = '{_fetch(place)}'\n")
+    server.start()
+    assert wait_for(lambda: _promoted(server)), server.log
+    assert _rows(server) == ROWS
+    server.stop()
 
 
 @pytest.mark.spec("C7")

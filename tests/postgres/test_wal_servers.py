@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,49 +19,12 @@ from strongroom.repository.wal import archive_of
 from strongroom.storage.local import LocalStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
+from tests.postgres.cluster_kit import agent_started, agents_of, shim
 from tests.support.kit import Kit
 from tests.support.other_user import NOBODY
-from tests.support.wal_server import Place, Server, as_nobody, place_of, wait_for
+from tests.support.wal_server import Place, Server, place_of, wait_for
 
 pytestmark = pytest.mark.spec("C6")
-
-
-@contextmanager
-def _agent(place: Place) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run an agent; the last of the list is the one at work."""
-    running = [_started(place)]
-    try:
-        yield running
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
-
-
-def _started(place: Place) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [str(place.program), "wal", "agent", "--source", "db"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **as_nobody(place.top),
-    )
-
-
-def _shim(place: Place) -> str:
-    """Write the scripts; return the command that archives.
-
-    The interpreter is one that finds its modules by a variable, which the script does not know.
-    """
-    place.good("wal", "shims", "--source", "db", "--to", place.top / "bin")
-    script = place.top / "bin/strongroom-wal-push"
-    text = script.read_text()
-    for line in place.program.read_text().splitlines():
-        if line.startswith("export HOME"):
-            text = text.replace(
-                "export STRONGROOM_REPOSITORY", f"{line}\nexport STRONGROOM_REPOSITORY"
-            )
-    script.write_text(text)
-    return f"{script} %p"
 
 
 def _all_of(place: Place, folder: Path) -> dict[str, bytes]:
@@ -79,13 +40,14 @@ def _drained(server: Server) -> bool:
     return not server.ready()
 
 
+@pytest.mark.trial(15)
 def test_killed_at_random(tmp_path: Path) -> None:
     """The agent and the commands of the server are killed again and again under load; the archiver
     goes on by itself, and in the end every segment is there as it was.
     """
     with place_of(16) as place:
         kept = place.top / "kept"
-        command = f"mkdir -p {kept} && cp %p {kept}/%f && {_shim(place)}"
+        command = f"mkdir -p {kept} && cp %p {kept}/%f && {shim(place)}"
         server = place.make("main", command).start()
         rng = random.Random(7)
         over = threading.Event()
@@ -99,7 +61,7 @@ def test_killed_at_random(tmp_path: Path) -> None:
                 server.switch()
                 time.sleep(0.1)
 
-        with _agent(place) as agents:
+        with agents_of(place) as agents:
             writer = threading.Thread(target=load)
             writer.start()
             try:
@@ -110,7 +72,7 @@ def test_killed_at_random(tmp_path: Path) -> None:
                     agents[-1].kill()
                     agents[-1].wait()
                     time.sleep(rng.uniform(0, 0.2))
-                    agents.append(_started(place))
+                    agents.append(agent_started(place))
             finally:
                 over.set()
                 writer.join()
@@ -141,6 +103,7 @@ def _kill_commands(place: Place) -> None:
                 os.kill(int(folder.name), signal.SIGKILL)
 
 
+@pytest.mark.trial(12)
 def test_an_archive_that_breaks_is_no_harm_and_drains(tmp_path: Path) -> None:
     """While the repository is away the server keeps its segments and counts failures; when it is
     back, everything is archived in parallel. The disk of the repository being full is the same.
@@ -173,6 +136,7 @@ def test_an_archive_that_breaks_is_no_harm_and_drains(tmp_path: Path) -> None:
         assert not [one for one in place.repository.rglob("*") if ".tmp" in one.name]
 
 
+@pytest.mark.trial(17)
 @pytest.mark.spec("C7")
 def test_a_promoted_standby_goes_on_in_the_same_archive() -> None:
     """Two timelines in one archive: the newest is what a recovery follows, the old one can be asked

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.other_user import NOBODY, open_folder
+from tests.support.other_user import NOBODY, in_memory, open_folder
 
 MAJORS: Final = (15, 16, 18)
 PASSWORD: Final = "it's a: \\secret"
@@ -137,7 +137,7 @@ class PostgresServer:
 @contextmanager
 def running_server(major: int) -> Iterator[PostgresServer]:
     """Start a server of its own; nothing of it is left at the end."""
-    with open_folder() as top:
+    with open_folder(in_memory()) as top:
         programs = _for_everybody(programs_of(major), top)
         folder = top / "s"
         folder.mkdir()

@@ -71,7 +71,7 @@ class SpecRows:
     def __init__(self, config: pytest.Config) -> None:
         self._root = config.rootpath
         self._worker = hasattr(config, "workerinput")
-        self._whole = _is_whole_run(config)
+        self._whole = is_whole_run(config)
         self._rows = read_rows((self._root / ROWS).read_text(encoding="utf-8"))
         self._carriers: dict[str, set[str]] = {}
         self._passed: set[str] = set()
@@ -125,7 +125,8 @@ class SpecRows:
             terminalreporter.line(f"{row_id} is marked done in {ROWS}, and no test of it passed")
 
 
-def _is_whole_run(config: pytest.Config) -> bool:
+def is_whole_run(config: pytest.Config) -> bool:
+    """Whether all tests run, but for the slow ones at most."""
     option = config.option
     narrowed = (
         option.keyword,

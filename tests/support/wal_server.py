@@ -1,11 +1,14 @@
 """Servers that archive: PostgreSQL runs the program itself, as the user that it runs as.
 
 PostgreSQL refuses to run as root, so root starts it as a user without rights; that user needs an
-interpreter that it may run. Everything is in one folder and gone with it.
+interpreter that it may run. Everything is in one folder and gone with it. What is always the same
+is made once and copied: the files of a new cluster, and a new repository.
 """
 
 from __future__ import annotations
 
+import atexit
+import compileall
 import os
 import shlex
 import shutil
@@ -13,14 +16,16 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.other_user import NOBODY, open_folder
+from tests.support.other_user import NOBODY, in_memory, open_folder
 from tests.support.postgres import _for_everybody, programs_of
 
 ROOT: Final = Path(__file__).parents[2]
@@ -65,6 +70,7 @@ class Place:
     programs: Path
     major: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    made: int = 0
 
     @property
     def repository(self) -> Path:
@@ -96,9 +102,16 @@ class Place:
         return done.stdout
 
     def make(self, name: str, archive_command: str, more: str = "") -> Server:
-        """Make a cluster that archives with this command; it is not started."""
+        """Make a cluster that archives with this command; it is not started.
+
+        The first one is a copy, as in other places; the next ones have a system id of their own.
+        """
         server = Server(self, self.top / name)
-        _quiet(self, "initdb", "-D", server.data, *_CLUSTER)
+        if self.made:
+            _quiet(self, "initdb", "-D", server.data, *_CLUSTER)
+        else:
+            _quiet_command(self, "cp", "-a", str(_new_cluster(self.major)), str(server.data))
+        self.made += 1
         server.configure(
             f"{_SETTINGS}archive_mode = on\nunix_socket_directories = '{self.top}'\n"
             f"port = {_port(name)}\narchive_command = {_quoted(archive_command)}\n{more}"
@@ -269,20 +282,58 @@ class Server:
 @contextmanager
 def place_of(major: int) -> Iterator[Place]:
     """Make a folder with a repository for servers of a version; nothing of it is left."""
-    with open_folder() as top:
+    with open_folder(in_memory()) as top:
         programs = _for_everybody(programs_of(major), top)
         folder = top / "p"
         folder.mkdir()
         place = Place(folder, programs, major)
         _write_program(place)
-        if os.geteuid() == 0:
-            for path in (folder, *folder.iterdir()):
-                os.chown(path, NOBODY, NOBODY)
-        place.good("init")
+        _given_away(folder, *folder.iterdir())
+        for name in ("repository", "key"):
+            _quiet_command(place, "cp", "-a", str(_new_repository() / name), str(folder))
         try:
             yield place
         finally:
             place.stop()
+
+
+@cache
+def _made_once() -> Path:
+    """Return a folder for what is copied, which goes when the tests end."""
+    folder = Path(tempfile.mkdtemp(dir=in_memory()))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    return folder
+
+
+@cache
+def _new_cluster(major: int) -> Path:
+    """Return the files of a cluster that never ran."""
+    top = _made_once() / str(major)
+    top.mkdir()
+    _given_away(top)
+    place = Place(top, _for_everybody(programs_of(major), top), major)
+    _quiet(place, "initdb", "-D", top / "data", *_CLUSTER)
+    return top / "data"
+
+
+@cache
+def _new_repository() -> Path:
+    """Return a folder with a new repository and its key."""
+    compileall.compile_dir(ROOT / "src", quiet=2)  # the server's user cannot keep what it compiles
+    top = _made_once() / "repository"
+    top.mkdir()
+    place = Place(top, top, 0)
+    _write_program(place)
+    _given_away(top, *top.iterdir())
+    place.good("init")
+    return top
+
+
+def _given_away(*paths: Path) -> None:
+    if os.geteuid() == 0:
+        for path in paths:
+            os.chown(path, NOBODY, NOBODY)
 
 
 def wait_for(ready: Callable[[], bool], seconds: float = STARTS) -> bool:

@@ -15,20 +15,23 @@ from strongroom.config.places import SecretKind
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.model.spawn import Account
 from strongroom.operations.clusters import BaseBackup
-from strongroom.operations.recovery import RecoveryPlan
+from strongroom.operations.recovery import WAL_AHEAD, RecoveryPlan
 from strongroom.operations.recovery_plan import Wal
 from strongroom.postgres.cluster import Position
 from strongroom.postgres.wal.names import WalKind, WalName, parse_name, segment_name
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import WalExtent
 from strongroom.repository.wal import StoredWal, archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.restore.cluster.present import Present, segments_in
 
 _NO_ARCHIVE: Final = "false"  # nothing is there: PostgreSQL looks into pg_wal by itself
 _ABSENT: Final = 44  # no code that a shell or a Python that does not start ends with
+_TAKEN: Final = f'if mv -f {WAL_AHEAD}/%f "%p" 2>/dev/null; then exit 0; fi; '
+_AHEAD: Final = f"--ahead {WAL_AHEAD} "
 _COMMAND: Final = (
-    '{program} wal fetch --absent-code {absent} --system-id {system} "%f" "%p"; '
-    "case $? in 0) exit 0;; {absent}) exit 1;; *) exit 200;; esac"
+    f"{_TAKEN}{{program}} wal fetch --absent-code {{absent}} --system-id {{system}} {_AHEAD}"
+    '"%f" "%p"; case $? in 0) exit 0;; {absent}) exit 1;; *) exit 200;; esac'
 )
 _PROBE_SECONDS: Final = 300.0
 _SECRETS: Final = {
@@ -55,6 +58,7 @@ class RecoveryWal:
 
         To PostgreSQL every code up to 125 is the end of all WAL, and it promotes; so only the one
         that says that a file is proven absent becomes 1, and whatever else goes wrong stops it.
+        What an earlier command fetched ahead is taken without starting the program.
         """
         if not self.stored:
             return _NO_ARCHIVE
@@ -72,12 +76,13 @@ def recovery_wal(
     names = {one.name for one in stored}
     old = segments_in(present.wal, system) if present.system == system else []
     times = _times(stored)
+    never = [one.missing for one in WalGaps(opened.repository).of(system)] if system else []
     extents: dict[Position, WalExtent] = {}
 
     def extent_of(position: Position) -> WalExtent:
         if position not in extents:
             all_of_it = [*names, *old, *own_segments(position)]
-            extents[position] = WalExtent(all_of_it, position.segment_size, histories)
+            extents[position] = WalExtent(all_of_it, position.segment_size, histories, never)
         return extents[position]
 
     def stored_ns(timeline: int, number: int) -> int | None:
@@ -117,7 +122,8 @@ def probe(
     if plan.restore_command == _NO_ARCHIVE:
         return
     first = plan.way.names()[0]
-    command = plan.restore_command.replace("%f", first).replace("%p", str(to / "probe"))
+    command = plan.restore_command.replace(_TAKEN, "").replace(_AHEAD, "")
+    command = command.replace("%f", first).replace("%p", str(to / "probe"))
     try:
         done = run.machine.spawn.run(
             ["/bin/sh", "-c", command],
@@ -199,8 +205,11 @@ def own_program(run: Run) -> list[str]:
     words = [sys.executable, "-m", "strongroom.cli.entry"]
     if settings.config_file is not None:
         words += ["--config", str(settings.config_file)]
-    if settings.place is not None:
-        words += ["-r", _url(settings.place.url, settings.place.folder)]
+    place = settings.place
+    if place is not None and any(one.kind not in _SECRETS for one in settings.secrets):
+        return [*words, "-r", place.name]  # what AWS keeps or unwraps only the configuration names
+    if place is not None:
+        words += ["-r", _url(place.url, place.folder)]
     for secret in settings.secrets:
         words += [_SECRETS[secret.kind], secret.setting.value]
     return words

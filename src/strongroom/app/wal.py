@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.app.walopening import opened_wal
 from strongroom.errors import DamageError, UsageError
 from strongroom.operations.wal.fetch import Fetcher, Wanted
+from strongroom.operations.wal.fetchahead import FetchAhead
 from strongroom.operations.wal.push import Pusher
 from strongroom.repository.wal import Put, archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSources
+
+_AHEAD_THREADS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +33,30 @@ class PushReport:
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """Which file, and where it goes; ``writer``: only what that agent archived, or ``main``."""
+    """Which file, and where it goes; ``writer``: only what that agent archived, or ``main``.
+
+    ``ahead``: a folder that the segments after it go into, if it is one.
+    """
 
     name: str
     destination: bytes
     system_id: int | None = None
     writer: str | None = None
     past_holes: bool = False
+    ahead: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchReport:
-    """Whether a file was handed out; if not, it is proven that it is not there."""
+    """Whether a file was handed out; if not, it is proven that it is not there.
+
+    ``ahead``: how many segments after it were.
+    """
 
     name: str
     delivered: bool
     partial: bool
+    ahead: int = 0
 
 
 def push_file(run: Run, path: bytes, source: str | None) -> PushReport:
@@ -54,19 +68,26 @@ def push_file(run: Run, path: bytes, source: str | None) -> PushReport:
     return PushReport(done.name.text, done.cluster.system_id, done.size, done.put is Put.SAME)
 
 
-def fetch_file(run: Run, request: FetchRequest) -> FetchReport:
-    """Hand out a WAL file."""
+def fetch_file(run: Run, request: FetchRequest, delivered: Callable[[], None]) -> FetchReport:
+    """Hand out a WAL file; ``delivered`` is called when that is decided, before any ahead."""
+    began = run.machine.clock.elapsed()
     with opened_wal(run) as repository:
         repository.keyring.require_reader()
-        wanted = Wanted(
-            request.name,
-            request.destination,
-            request.system_id,
+        domains, archive, fs = (
             domains_of(repository, request.writer),
-            request.past_holes,
+            archive_of(repository),
+            run.machine.fs,
         )
-        done = Fetcher(archive_of(repository), run.machine.fs, run.sink).fetch(wanted)
-    return FetchReport(done.name.text, done.delivered, done.partial)
+        wanted = Wanted(
+            request.name, request.destination, request.system_id, domains, request.past_holes
+        )
+        done = Fetcher(archive, WalGaps(repository), fs, run.sink).fetch(wanted)
+        delivered()
+        took, ahead = run.machine.clock.elapsed() - began, 0
+        if request.ahead:
+            with ThreadPoolExecutor(_AHEAD_THREADS) as threads:
+                ahead = FetchAhead(archive, fs, request.ahead, domains).follow(done, threads, took)
+    return FetchReport(done.name.text, done.delivered, done.partial, ahead)
 
 
 def source_of(run: Run, name: str | None) -> str:

@@ -50,6 +50,7 @@ VERBS: Final = {
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
     "freshness": ("strongroom.cli.verbs.freshness", "Say whether the last backup is recent."),
     "doctor": ("strongroom.cli.verbs.doctor", "Say what would keep a backup from working."),
+    "store": ("strongroom.cli.verbs.store", "Look at the store of a repository."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

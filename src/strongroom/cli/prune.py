@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from strongroom.app.prune import CollectLimits, PruneReport
+from strongroom.app.prune import CollectLimits, Judged, PruneReport
 from strongroom.app.prune import prune as free_room
+from strongroom.cli.asked import took
 from strongroom.cli.job import Job, job
-from strongroom.cli.quantities import counted, duration, size
+from strongroom.cli.quantities import counted, size
 
 _SECOND_NS: Final = 1_000_000_000
 DEFAULT_LIMITS: Final = CollectLimits(
@@ -26,6 +27,7 @@ def run(  # noqa: PLR0913 - one for each option
     max_repack_size: int | None,
     max_time: int | None,
     fence_after: int,
+    wal_keep: int | None,
     dry_run: bool,
 ) -> int:
     """Collect, and say what was removed."""
@@ -34,6 +36,7 @@ def run(  # noqa: PLR0913 - one for each option
         silent_ns=fence_after * _SECOND_NS,
         wait_seconds=wait,
         max_unused=max_unused,
+        wal_keep_ns=None if wal_keep is None else wal_keep * _SECOND_NS,
         max_repack_bytes=max_repack_size,
         repack_seconds=max_time,
     )
@@ -47,12 +50,24 @@ def collect(one: Job, limits: CollectLimits, *, dry_run: bool) -> None:
     with one.progress:
         report = free_room(one.run, limits, dry_run=dry_run)
     _record(one, report)
-    for line in _lines(report):
+    for line in _lines(one, report):
         one.output.line(line)
 
 
 def _record(one: Job, report: PruneReport) -> None:
     done = report.collected
+    for judged in done.wal:
+        one.output.record(
+            "wal_expiry",
+            system_id=str(judged.system),
+            files=judged.files,
+            bytes=judged.size,
+            files_kept=judged.kept_files,
+            bytes_kept=judged.kept_size,
+            oldest_base_backup=judged.base or None,
+            needed_from=judged.needed or None,
+            kept_because=judged.why or None,
+        )
     one.output.record(
         "summary",
         dry_run=report.dry_run,
@@ -61,6 +76,8 @@ def _record(one: Job, report: PruneReport) -> None:
         bytes_removed=done.bytes,
         commits_removed=done.commits,
         segments_removed=done.segments,
+        wal_files_removed=done.wal_files,
+        wal_bytes_removed=done.wal_bytes,
         packs_repacked=len(done.repacked.packs),
         bytes_repacked=done.repacked.written,
         segments_joined=done.compacted,
@@ -74,7 +91,7 @@ def _record(one: Job, report: PruneReport) -> None:
     )
 
 
-def _lines(report: PruneReport) -> list[str]:
+def _lines(one: Job, report: PruneReport) -> list[str]:
     done = report.collected
     would = "would be " if report.dry_run else ""
     lines = []
@@ -88,14 +105,19 @@ def _lines(report: PruneReport) -> list[str]:
         )
     if done.compacted:
         lines.append(f"{counted(done.compacted, 'index segment')} joined")
+    if done.wal_files:
+        lines.append(
+            f"{would}removed: {counted(done.wal_files, 'WAL file')}, {size(done.wal_bytes)}"
+        )
     if done.packs or done.commits or done.segments:
         lines.append(
             f"{would}removed: {counted(done.packs, 'pack')}, {size(done.bytes)}; "
             f"{counted(done.commits, 'snapshot record')}, {counted(done.segments, 'index segment')}"
         )
         lines.append(f"{size(max(done.bytes - again.written, 0))} {would}freed")
-    else:
+    elif not done.wal_files:
         lines.append("nothing to remove")
+    lines += [_wal_line(judged, would) for judged in done.wal if judged.files or judged.why]
     kept = f"{counted(done.kept_packs, 'pack')}, {size(done.kept_bytes)}"
     lines.append(f"in use: {kept}, of which {size(done.unused_bytes)} are not needed")
     if done.in_grace:
@@ -108,5 +130,18 @@ def _lines(report: PruneReport) -> list[str]:
         f"(strongroom forget {listed.short_id} --allow-empty lets it go)"
         for listed in done.last_good
     ]
-    lines.append(f"done in {duration(report.seconds)}")
+    lines.append(f"done in {took(one, report.seconds, report.requests)}")
     return lines
+
+
+def _wal_line(judged: Judged, would: str) -> str:
+    """Say why WAL of a cluster goes, or why all of it stays."""
+    begin = f"cluster {judged.system}: "
+    if judged.why:
+        return f"{begin}all WAL stays ({size(judged.kept_size)}): {judged.why}"
+    goes = "would go" if would else "go"
+    return (
+        f"{begin}{counted(judged.files, 'WAL file')} that nothing needs {goes}: "
+        f"base backup {judged.base}, the oldest, needs it from {judged.needed} on; "
+        f"{counted(judged.kept_files, 'file')} stay ({size(judged.kept_size)})"
+    )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from strongroom.config.quantities import parse_seconds
 from strongroom.config.rds import wrong_in as wrong_in_rds
+from strongroom.config.references import SERVICES, wrong_reference
 from strongroom.errors import UsageError
 
 HIGHEST_PORT: Final = 65535
@@ -19,6 +20,7 @@ _OF_DUMPS: Final = (
     "scratch",
 )
 _MOST_JOBS: Final = 64
+_PASSWORD: Final = ("file", "env", "command", *SERVICES, "rds_iam")
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -44,8 +46,14 @@ def wrong_in(
     if isinstance(mode, str) and mode not in _SSL_MODES:
         yield (*top, "connection", "sslmode"), f"{mode!r} is none of {', '.join(_SSL_MODES)}"
     password = connection.get("password")
-    if isinstance(password, dict) and len(password) != 1:
-        yield (*top, "connection", "password"), "give one of file, env, command and rds_iam"
+    if isinstance(password, dict) and (what := wrong_reference(password, _PASSWORD)):
+        yield (*top, "connection", "password"), what
+    path = connection.get("ssm")
+    if isinstance(path, str) and not path.startswith("/"):
+        yield (
+            (*top, "connection", "ssm"),
+            f"a path of parameters begins with '/': {path!r} does not",
+        )
 
 
 def _wrong_kinds(

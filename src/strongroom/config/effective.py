@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
 from strongroom.config.places import Flags, SecretKind, folder_values
+from strongroom.config.references import reference_of
 from strongroom.config.schema import (
     ArchivesTable,
     AwsTable,
@@ -17,6 +18,7 @@ from strongroom.config.schema import (
     RdsTable,
     RepositoryTable,
     RetentionTable,
+    SecretTable,
     SourceTable,
     SwapTable,
 )
@@ -133,6 +135,8 @@ def _tables(file: ConfigurationFile) -> Iterator[Effective]:
                 if field.name == _AWS:
                     yield from _aws(file, said, place)
                     continue
+                if isinstance(said, SecretTable):
+                    said = str(reference_of(said))
                 if isinstance(said, RdsTable):
                     yield from _nested(file, said, place)
                     continue

@@ -20,6 +20,7 @@ from strongroom.errors import (
 )
 from strongroom.model.events import PhaseBegan
 from strongroom.operations.recovery import (
+    WAL_AHEAD,
     RecoveryPlan,
     RecoveryReport,
     SpacePlan,
@@ -231,6 +232,7 @@ class Recovery:
             options["recovery_prefetch"] = "off"
         self._server.start(options)
         outcome = self._server.recovered()
+        shutil.rmtree(self._data / WAL_AHEAD, ignore_errors=True)
         said = tools.ask(str(sockets), plan.port)
         paused = bool(said["recovery"])
         if paused != plan.pause:

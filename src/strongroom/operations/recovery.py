@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import RefusedError
@@ -15,6 +15,9 @@ from strongroom.operations.recovery_plan import RecoveryTarget, TargetKind, Way
 from strongroom.postgres.cluster import ClusterRecord
 from strongroom.restore.cluster.present import Present
 from strongroom.restore.cluster.server import Outcome, RecoveringServer
+
+WAL_AHEAD: Final = "strongroom_wal_ahead"
+"""WAL that was fetched ahead, below the data directory, in which the server runs its commands."""
 
 
 class SpacePlan(NamedTuple):

@@ -1,8 +1,8 @@
 """What is found of a server and its databases: fine, unwise, or a backup that fails. Pure.
 
-The code of a finding is the one that a backup would end with: 14 where the server is not reached,
-1 where a dump fails, 15 for a database that is not there, 6 where it has no room, 3 where something
-would be missing.
+The code of a finding is the one that a backup would end with: 2 where it cannot be used as it is
+configured, 14 where the server is not reached, 1 where a backup fails, 15 for a database that is
+not there, 6 where it has no room, 3 where something would be missing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from strongroom.postgres.names import identifier, literal
 from strongroom.postgres.programs import Programs
 
 FAILS: Final = 1
+USAGE: Final = 2
 INCOMPLETE: Final = 3
 REFUSED: Final = 6
 UNREACHABLE: Final = 14
 NOT_THERE: Final = 15
 _ORDER: Final = (
+    USAGE,
     UNREACHABLE,
     NOT_THERE,
     REFUSED,

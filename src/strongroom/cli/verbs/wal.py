@@ -49,6 +49,9 @@ The exit code is 0 if the file is there, verified and written; 1 only if it is
 proven that there is no such file and none that comes after it; and 200, at
 which PostgreSQL stops, for everything else. So no recovery ends early because
 something was unreachable, damaged or missing in the middle.
+
+With --ahead the 16 segments that follow are fetched as well, verified in the same
+way; a command that finds the file that it is asked for in that folder moves it.
 """
 
 
@@ -89,6 +92,7 @@ def _push(**given: Any) -> int:  # noqa: ANN401 - what the options say
     metavar="N",
     help="The code that says that there is no such file (1).",
 )
+@click.option("--ahead", metavar="FOLDER", help="Put the segments that follow into this folder.")
 @click.option(
     "--timeout", type=SPAN, default=300, metavar="TIME", help="Give up after so long (5m)."
 )
@@ -105,6 +109,17 @@ Say what there is of each cluster's WAL: timelines, gaps, what can be reached.
 Examples:
   strongroom wal status
   strongroom wal status db --json
+  strongroom wal status db --record-gaps
+  strongroom wal status --servers
+
+A gap on record is one for every recovery, also where nothing follows it, and
+no damage any more for 'wal verify' once a base backup began after it. If the
+segment is archived all the same, it counts. The agent and 'wal receive' put
+gaps on record themselves, where the server has the segments no more.
+
+With --servers the servers of the configuration are asked as well: how far the
+archive is behind, what waits, what failed, and what their slots keep. The exit code
+is 3 if one of them cannot be asked.
 """
 _VERIFY_HELP: Final = """\
 Read WAL as a recovery would, and name what is damaged or missing.
@@ -114,7 +129,8 @@ Examples:
   strongroom wal verify db
   strongroom wal verify db --from 000000010000000000000010
 
-The exit code is 4 if something is damaged, or missing in the middle.
+The exit code is 4 if something is damaged, or missing in the middle; 3 if what
+is missing is on record as a gap, and no base backup began after it.
 """
 _ACCEPT_HELP: Final = """\
 Say that a source is another cluster from now on, as after pg_upgrade.
@@ -130,6 +146,10 @@ Of the cluster that it was before everything stays, and can be recovered.
 
 @command.command("status", help=_STATUS_HELP, short_help="Say what there is.")
 @click.argument("source", metavar="[SOURCE]", required=False)
+@click.option(
+    "--record-gaps", is_flag=True, help="Put on record that what is missing now never comes."
+)
+@click.option("--servers", is_flag=True, help="Ask the servers of the configuration as well.")
 @common_options
 def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Say what there is."""

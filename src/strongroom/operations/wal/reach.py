@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from strongroom.operations.clusters import BaseBackup
-from strongroom.postgres.wal.names import segment_name
+from strongroom.postgres.wal.names import WalName, parse_name, segment_name
 from strongroom.postgres.wal.ranges import WalExtent
 
 
@@ -15,6 +15,8 @@ class Reach(NamedTuple):
 
     ``missing``: the first segment that is needed and not there, of one that reaches nothing; a
     ``standalone`` one can be recovered to its own end all the same. Times in nanoseconds.
+    ``started_ns``: when the server began it; ``size``: bytes of its files; ``until_ns``: when the
+    last segment that it reaches was archived, by the store's clock: no target is later than that.
     """
 
     id: str
@@ -23,14 +25,26 @@ class Reach(NamedTuple):
     standalone: bool
     ends: tuple[tuple[int, str], ...]
     missing: str
+    started_ns: int = 0
+    size: int = 0
+    until_ns: int | None = None
 
 
-def reach_of(extent: WalExtent, backups: Iterable[BaseBackup], system_id: int) -> list[Reach]:
-    """Return how far base backups of a cluster reach, in their order."""
-    return [_reach(extent, one) for one in backups if one.position.system == system_id]
+def reach_of(
+    extent: WalExtent,
+    backups: Iterable[BaseBackup],
+    system_id: int,
+    stored: Mapping[WalName, int] | None = None,
+) -> list[Reach]:
+    """Return how far base backups of a cluster reach, in their order.
+
+    ``stored``: when segments were archived.
+    """
+    mine = (one for one in backups if one.position.system == system_id)
+    return [_reach(extent, one, stored or {}) for one in mine]
 
 
-def _reach(extent: WalExtent, backup: BaseBackup) -> Reach:
+def _reach(extent: WalExtent, backup: BaseBackup, stored: Mapping[WalName, int]) -> Reach:
     position = backup.position
     size = extent.segment_size
     first, last = position.first_segment, position.last_segment
@@ -44,7 +58,17 @@ def _reach(extent: WalExtent, backup: BaseBackup) -> Reach:
         position.standalone,
         ends,
         missing,
+        position.started_ns,
+        backup.source.counts.bytes,
+        max(_times(ends, stored), default=None),
     )
+
+
+def _times(ends: Iterable[tuple[int, str]], stored: Mapping[WalName, int]) -> Iterator[int]:
+    for _, text in ends:
+        name = parse_name(text)
+        if name is not None and name in stored:
+            yield stored[name]
 
 
 def _ends(extent: WalExtent, timeline: int, first: int, last: int) -> Iterator[tuple[int, str]]:

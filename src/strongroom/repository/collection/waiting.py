@@ -14,11 +14,13 @@ from typing import Final, NamedTuple
 from strongroom.clock import rfc3339
 from strongroom.errors import BusyError, DamageError, ObjectExistsError, ObjectMissingError
 from strongroom.model.events import Notice
+from strongroom.postgres.wal.names import format_lsn
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.envelope import Kind, wrap
-from strongroom.repository.records import ABORT, Abort, AbortReason
+from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.records import ABORT, Abort, AbortReason, Heartbeat, read_body
 from strongroom.repository.repository import Repository
+from strongroom.repository.standing import revoked_by
 
 _POLL_SECONDS: Final = 5.0
 _SHOWN: Final = 5
@@ -77,6 +79,8 @@ class Waiting:
             signs = self.listed()
             for session in self._dead(waiting):
                 self._fence(session, "whose process has ended")
+            for session in self._revoked(waiting):
+                self._fence(session, "whose writer was revoked", AbortReason.REVOKED)
             for session in self._silent(waiting, signs):
                 self._fence(session, "which is silent for too long")
             waiting = [session for session in waiting if not self._decided(session)]
@@ -121,11 +125,16 @@ class Waiting:
         is_dead = self._repository.around.presence.is_dead
         return [session for session in sessions if is_dead(_session_id(session))]
 
-    def _fence(self, session: str, why: str) -> None:
+    def _revoked(self, sessions: Sequence[str]) -> list[str]:
+        """Return those of writers whose commits count no more."""
+        revoked = revoked_by(self._repository.orders.read_all(lambda _key, _error: None))
+        return [one for one in sessions if (layout.session_ids(one) or (b"",))[0] in revoked]
+
+    def _fence(self, session: str, why: str, reason: AbortReason = AbortReason.FENCED) -> None:
         repository = self._repository
         key = _commit_key(session)
         admin = repository.keyring.admin_signer()
-        body = encode(Abort(ABORT, AbortReason.FENCED, repository.around.clock.now_ns()))
+        body = encode(Abort(ABORT, reason, repository.around.clock.now_ns()))
         try:
             repository.store.put(
                 key,
@@ -167,7 +176,24 @@ class Waiting:
                 writer = ids[0].hex()[:8]
         sign = "" if signs is None or signs.last_ns is None else rfc3339(signs.last_ns)
         since = f" (last sign of life {sign})" if sign else ""
-        return f"session {session.rpartition('/')[2][:8]} of {writer}{since}"
+        needs = self._needs(signs)
+        return f"session {session.rpartition('/')[2][:8]} of {writer}{needs}{since}"
+
+    def _needs(self, signs: Signs | None) -> str:
+        """Say from where on a base backup at work needs WAL; for people, so not verified."""
+        repository = self._repository
+        for key in signs.keys if signs is not None else ():
+            ids = layout.session_ids(key)
+            if ids is None or not ids[2]:
+                continue
+            try:
+                found = unwrap(repository.store.get(key), Kind.HEARTBEAT, key, repository.id)
+                beat = read_body(key, found.body, Heartbeat)
+            except (DamageError, ObjectMissingError):
+                continue
+            for one in beat.positions or ():
+                return f", a base backup of cluster {one.system_id} from {format_lsn(one.lsn)} on"
+        return ""
 
 
 def _session_id(session: str) -> bytes:
