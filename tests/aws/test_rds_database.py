@@ -86,8 +86,8 @@ def test_dump_and_settings_are_one_snapshot(
 
 def test_the_new_one_is_asked(rds: RdsServer, server: PostgresServer, tmp_path: Path) -> None:
     """By the users that are configured, at its own host and port; a missing database is a no."""
-    del rds
     program = Program(tmp_path)
+    program.environment |= rds.variables
     describe(program, 'host = "old.host", user = "postgres", name = "app"', programs(server))
     check = checker(run_of(program), "db")
     assert check is not None
@@ -99,6 +99,13 @@ def test_the_new_one_is_asked(rds: RdsServer, server: PostgresServer, tmp_path: 
     assert check is not None
     with pytest.raises(StrongroomError, match="no database 'shop'"):
         check(str(server.folder), 5432)
+    ssm = rds.clients.client("ssm")
+    for name, value in (("host", "old.host"), ("username", "postgres"), ("name", "app")):
+        ssm.put_parameter(Name=f"/shop/{name}", Value=value, Type="String")
+    describe(program, 'ssm = "/shop/"', programs(server))
+    check = checker(run_of(program), "db")
+    assert check is not None
+    assert "app" in check(str(server.folder), 5432)
     describe(program, 'host = "old.host"')
     assert checker(run_of(program), "db") is None
 

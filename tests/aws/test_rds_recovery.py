@@ -135,7 +135,7 @@ def cluster(server: RdsServer, *, slow: int = 0) -> Bench:
     document = full_cluster(server.home)
     server.home.slow = slow
     pointers = {
-        PARAMETER: f"postgres://{document['Endpoint']}:6432/app",
+        PARAMETER: f"postgres://u:secret@{document['Endpoint']}:6432/app",
         READER: document["ReaderEndpoint"],
     }
     return Bench(server, CLUSTER, "shop", pointers=pointers)
@@ -174,7 +174,8 @@ def test_a_cluster_gets_its_instances_too(rds: RdsServer) -> None:
     assert bench.settings() == bench.plan.settings
     assert bench.settings()["ServerlessV2ScalingConfiguration"]["MaxCapacity"] == 16
     new = rds.home.clusters["shop-new"]
-    assert bench.value() == f"postgres://{new['Endpoint']}:6432/app"
+    assert bench.value() == f"postgres://u:secret@{new['Endpoint']}:6432/app"
+    assert b"secret" not in Journal(plan=bench.plan).encoded()
     assert bench.value(READER) == new["ReaderEndpoint"]
 
 
@@ -284,9 +285,9 @@ def test_a_parameter_that_somebody_changed_meanwhile_stays(rds: RdsServer) -> No
     """Neither the swap nor its undo overwrites what a person set."""
     bench = instance(rds)
     bench.ssm.put_parameter(Name=PARAMETER, Value="elsewhere", Overwrite=True)
-    with pytest.raises(RefusedError, match="elsewhere"):
+    with pytest.raises(RefusedError, match="changed meanwhile"):
         bench.run()
-    with pytest.raises(RefusedError, match="elsewhere"):
+    with pytest.raises(RefusedError, match="changed meanwhile"):
         bench.undo()
     assert bench.value() == "elsewhere"
 

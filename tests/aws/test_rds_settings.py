@@ -18,7 +18,13 @@ from strongroom.aws.rds.settings import (
 from strongroom.aws.rds.window import Window, chosen
 from strongroom.clock import as_utc
 from strongroom.errors import DamageError, NotFoundError, RefusedError
-from strongroom.operations.rds.plan import new_identifier, refuse_identifier, refuse_kind, swap_of
+from strongroom.operations.rds.plan import (
+    new_identifier,
+    refuse_identifier,
+    refuse_kind,
+    replaced,
+    swap_of,
+)
 from strongroom.operations.rds.status import findings
 from tests.support.rds_model import EARLIEST, LATEST, Region
 from tests.support.rds_sources import full_cluster, full_instance
@@ -123,7 +129,8 @@ def test_a_record_comes_back_as_it_was_and_holds_nothing_that_passes() -> None:
 def test_a_pointer_names_the_source_and_only_the_host_changes(value: str, becomes: str) -> None:
     """Whatever stands around the host stays."""
     swap = swap_of("ssm", "/a", "", PointerState(value), {"writer": HOST})
-    assert swap.new({"writer": "new.host"}) == becomes
+    assert swap.new({"writer": "new.host"}) == "new.host"
+    assert replaced(value, swap.old, "new.host") == becomes
 
 
 @pytest.mark.parametrize("value", ["elsewhere", f"my-{HOST}", f"{HOST}.cn", f"x.{HOST}", ""])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from strongroom.app.databases import client_of, found_programs, newest, scratch_of
+from strongroom.app.databases import client_of, completed, found_programs, newest, scratch_of
 from strongroom.app.machine import Run
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import StrongroomError, UsageError
@@ -21,7 +21,7 @@ SELECT json_build_object(
 
 def checker(run: Run, source: str) -> Callable[[str, int], str] | None:
     """Return what asks a host and port, and says what it found; None: we have no user there."""
-    settings = run.settings.databases[source]
+    settings = completed(run, run.settings.databases[source])
     if not settings.user and not settings.service:
         run.warn("no user of the database is configured, so the new one is asked nothing")
         return None

@@ -45,22 +45,22 @@ class NewMember(msgspec.Struct, frozen=True):
 
 
 class Swap(msgspec.Struct, frozen=True, kw_only=True):
-    """A pointer that changes: what it says now, and which endpoint of the source that names.
+    """A pointer that changes: the host in it now (``old``), which ``endpoint`` of the source it is.
 
-    ``zone`` is that of a CNAME; ``details`` must stay as they are.
+    ``zone`` is that of a CNAME; ``details`` must stay as they are. What else a parameter holds may
+    be a secret, so it is neither written down nor shown.
     """
 
     kind: str
     name: str
     zone: str = ""
     old: str
-    old_host: str
     endpoint: str
     details: dict[str, str | int] = {}
 
     def new(self, endpoints: Mapping[str, str]) -> str:
-        """Return what it says of the new instance with these endpoints."""
-        return _host(self.old_host).sub(endpoints[self.endpoint], self.old)
+        """Return the host of the new instance with these endpoints."""
+        return endpoints[self.endpoint]
 
 
 class RecoveryPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,8 +198,7 @@ def swap_of(
                 kind=kind,
                 name=name,
                 zone=zone,
-                old=state.value,
-                old_host=host,
+                old=host,
                 endpoint=endpoint,
                 details=state.details,
             )
@@ -249,6 +248,12 @@ def create_request(plan: RecoveryPlan) -> dict[str, Any]:
     else:
         said["RestoreTime" if instance else "RestoreToTime"] = plan.moment_ns
     return said
+
+
+def replaced(value: str, before: str, after: str) -> str | None:
+    """Return a value with another host; None if the host ``before`` is not in it."""
+    changed, times = _host(before).subn(after, value)
+    return changed if times else None
 
 
 def _host(host: str) -> re.Pattern[str]:

@@ -26,7 +26,7 @@ from strongroom.aws.rds.settings import (
 from strongroom.aws.rds.window import as_aws
 from strongroom.clock import Clock
 from strongroom.errors import InterruptError, RefusedError, RestoreError, StrongroomError
-from strongroom.operations.rds.plan import NewMember, RecoveryPlan, Swap, create_request
+from strongroom.operations.rds.plan import NewMember, RecoveryPlan, Swap, create_request, replaced
 from strongroom.operations.rds.waiting import READY, Waiting
 
 _TO_CHANGE: Final = 3600.0  # seconds until a changed setting must be seen
@@ -303,19 +303,20 @@ class Recovery:
 
 
 def set_pointer(pointer: Pointer, swap: Swap, before: str, after: str) -> bool:
-    """Make a pointer say ``after``, if it says ``before``; whether it had to be changed.
+    """Put the host ``after`` in the place of ``before``; whether that had to be done.
 
-    ``RefusedError`` if it says something else: somebody meant that.
+    ``RefusedError`` if neither is there: somebody meant that.
     """
     said = pointer.read().value
-    if said == after:
+    if replaced(said, after, after) is not None:
         return False
-    if said != before:
+    changed = replaced(said, before, after)
+    if changed is None:
         raise RefusedError(
-            f"{swap.name} says {said!r} meanwhile, which is neither {before!r} nor {after!r}",
+            f"{swap.name} was changed meanwhile: it names neither {before} nor {after}",
             hint="Somebody changed it. Set it to one of the two, then --resume or --undo.",
         )
-    pointer.write(after, swap.details)
+    pointer.write(changed, swap.details)
     return True
 
 
