@@ -481,6 +481,7 @@ _OBJECTS: Final[dict[str, tuple[int, Shape]]] = {  # by key: the kind, and the s
     r"gc/[0-9]{8}/waits": (9, (["str"],)),
     r"gc/[0-9]{8}/kills": (10, _REMOVALS),
     r"gc/[0-9]{8}/done": (11, ("time",)),
+    r"wal/(ID)/[1-9][0-9]*/gaps/(?:[0-9a-f]{24})-(?:[0-9a-f]{24})": (16, (16, "time", "u32", "u8")),
 }
 _HEAD: Final = struct.Struct(">4sHBB16sI")
 _SIGNATURE: Final = 64
@@ -1811,6 +1812,9 @@ _WAL_KEY: Final = re.compile(
     r"wal/([0-9a-f]{32})/([1-9][0-9]{0,19})/([0-9a-f]{8})/"
     r"(\3(?:[0-9a-f]{16})?)(\.history|\.partial\.[1-9][0-9]*|\.[0-9a-f]{8}\.backup)?"
 )
+_GAP_KEY: Final = re.compile(
+    r"wal/[0-9a-f]{32}/([1-9][0-9]{0,19})/gaps/([0-9a-f]{24})-([0-9a-f]{24})"
+)
 _WAL_HEAD: Final = struct.Struct(">4sHBB16s16sI80s32s32sQ32sQ")
 _WAL_FRAME: Final = MIB
 _WAL_FILE: Final = 1 << 30  # and of a history or label 1 MiB
@@ -1846,6 +1850,36 @@ def wal_files(repository: Repository) -> list[WalFile]:
         ids = bytes.fromhex(match[1]), int(match[2]), int(match[3], 16)
         found.append(WalFile(key, *ids, stem.upper() + tail, whole))
     return sorted(found, key=lambda one: (one.system, one.name, one.domain))
+
+
+class WalGap(NamedTuple):
+    """Segments that never come, by the word of a writer: from ``first`` to ``last``."""
+
+    key: str
+    system: int
+    first: str
+    last: str
+
+
+def wal_gaps(repository: Repository) -> list[WalGap]:
+    """Return the gaps on record that verify, and tell of the others."""
+    found = []
+    for key in repository.folder.keys("wal"):
+        match = _GAP_KEY.fullmatch(key)
+        if match is None:
+            continue
+        with repository.report.telling_of(key):
+            blob = repository.folder.read(key, SMALL_OBJECT)
+            envelope = open_envelope(key, blob, repository.config.home)
+            writer = repository.writers.get(envelope.body[0])
+            if writer is None or writer.domain != envelope.ids[0]:
+                raise Damage("is signed by nobody who may write there")
+            envelope.prove(writer.public)
+            first, last = match[2].upper(), match[3].upper()
+            if first[:8] != last[:8] or first > last or envelope.body[3] not in {1, 2, 3}:
+                raise Damage("does not say what its key says")
+            found.append(WalGap(key, int(match[1]), first, last))
+    return sorted(found, key=lambda one: (one.system, one.first, one.last))
 
 
 def read_wal(repository: Repository, one: WalFile) -> bytes:
@@ -2326,6 +2360,8 @@ def run_verify(repository: Repository, name: str | None) -> int:
         progress(one.name)
         with repository.report.telling_of(one.key):
             read_wal(repository, one)
+    if name is None:
+        wal_gaps(repository)
     progress("")
     if wal:
         looked_at += f", {counted(len(wal), 'WAL file')}"
@@ -2377,6 +2413,9 @@ def run_wal(repository: Repository, target: Path | None) -> int:
             with report.telling_of(one.key):
                 size = repository.folder.size(one.key)
                 print(f"{one.system}  {one.name}  {size:,} bytes stored")
+        for gap in wal_gaps(repository):
+            named = gap.first if gap.first == gap.last else f"{gap.first} to {gap.last}"
+            print(f"{gap.system}  {named}  on record as a gap, unless it is above")
         return DAMAGED if report.damaged else DONE
     top = open_target(target, repository.folder.path)
     try:

@@ -298,6 +298,27 @@ def test_status_shows_what_there_is(cluster: Program) -> None:
     assert cluster.run("wal", "status", "nothing").code == 15
 
 
+def test_a_gap_can_be_put_on_record(cluster: Program) -> None:
+    """It is no damage any more and named with its reason, the code is 3 as long as no base backup
+    began after it; where the segment came, nothing is said.
+    """
+    _archive(cluster, 1, 2, 4)
+    assert cluster.run("wal", "verify", "db").code == 4
+    assert cluster.good("wal", "status", "db", "--json").record("wal_gap")["recorded"] is None
+    said = cluster.good("wal", "status", "db", "--record-gaps").out
+    assert f"gap: {numbered(3).text} missing, on record since" in said
+    assert "somebody gave them up" in said
+    found = cluster.good("wal", "status", "db", "--json").record("wal_gap")
+    assert (found["reason"], found["first"]) == ("given_up", numbered(3).text)
+    result = cluster.run("wal", "verify", "db")
+    assert result.code == 3
+    assert f"no base backup began after the gap of {numbered(3).text}: make one" in result.out
+    (cluster.folder / "pg_wal" / numbered(3).text).write_bytes(segment(numbered(3)))
+    _archive(cluster, 3)
+    assert "gap:" not in cluster.good("wal", "status", "db").out
+    assert "no damage and no gap found:" in cluster.good("wal", "verify", "db").out
+
+
 def test_an_agent_and_a_reader_look_as_well(cluster: Program) -> None:
     """An agent sees names and gaps and no histories; a reader key needs no right to write."""
     _archive(cluster, 1, 2, 4)

@@ -42,12 +42,24 @@ def _two_domains(key: Key, rules: Rules) -> Processes:
     return [Rots(key), Voider("V", key, rules), *pair(rules)]
 
 
-def _bases(wal: str, *, live: str = "", dead: str = "", incomplete: str = "") -> Store:
-    """Return a store with WAL and base backups: ``live="Sa2"`` starts in a2."""
+def _bases(
+    wal: str, *, live: str = "", dead: str = "", incomplete: str = "", ends: str = ""
+) -> Store:
+    """Return a store with WAL and base backups: ``live="Sa2"`` starts in a2.
+
+    ``ends="Sa3"``: S is older than the window, and ends in a3.
+    """
+    end = {word[0]: word[1:] for word in ends.split()}
     words = f"{live} {dead} {incomplete}".split()
     store = store_with(dead=" ".join(word[0] for word in dead.split()))
     bases = [
-        Commit(word[0], "snapshot", start=word[1:], complete=word not in incomplete.split())
+        Commit(
+            word[0],
+            "snapshot",
+            start=word[1:],
+            end=end.get(word[0], ""),
+            complete=word not in incomplete.split(),
+        )
         for word in words
     ]
     segments = frozenset(wal.split())
@@ -200,6 +212,20 @@ WAL: dict[str, Configuration] = {
         "the last complete base backup is forgotten, an incomplete one stays, two collectors",
         _bases("a1 a2 a3", live="Sa1", incomplete="Ta3"),
         lambda rules: [BaseBackup("B", "a2", rules), forgetter("F", "S"), *pair(rules)],
+        alike=True,
+    ),
+    "history not there": Configuration(
+        "a server went on from a1, and its history is not there, a base backup of each, "
+        "two collectors",
+        _bases("a1 c2 c3", live="Sa1 Tc3"),
+        lambda rules: [BaseBackup("B", "c2", rules), *pair(rules)],
+        alike=True,
+    ),
+    "window": Configuration(
+        "base backups older than the window, one in it, the last one before it is forgotten, "
+        "two collectors",
+        _bases("a1 a2 a3 a4 a5", live="Sa1 Ta3 Ua5", ends="Sa1 Ta3"),
+        lambda rules: [forgetter("F", "T"), *pair(rules)],
         alike=True,
     ),
     "un-forget of a base backup": Configuration(

@@ -128,7 +128,8 @@ def _broken_promise(store: Store, promise: Commit, rules: Rules) -> Iterator[Vio
     if not there and f"commit {name}" not in store.damaged:
         yield Violation(Breach.LOST, f"commit of {name}")
     if promise.start:
-        for segment in missing_wal(store, promise.start, gone):
+        bases = [commit for commit in store.acknowledged if commit.start]
+        for segment in missing_wal(store, promise, bases, gone):
             yield Violation(Breach.LOST, f"WAL {segment} of {name}")
     for chunk in promise.chunks:
         listed = {pack for pack in store.packs if chunk in chunks_of(pack)}
@@ -181,7 +182,7 @@ def _lost_wal(store: Store, rules: Rules) -> Iterator[Violation]:
     """WAL goes only when it comes before what a complete base backup needs."""
     gone = killed(store.runs) if rules.killed_is_absent else frozenset()
     starts = [c.start for c in store.acknowledged if c.start and c.complete]
-    for segment in missing_wal(store, "", gone):
+    for segment in missing_wal(store, None, (), gone):
         if not any(precedes(segment, start) for start in starts):
             yield Violation(Breach.LOST, f"WAL {segment}, and no base backup comes after it")
 

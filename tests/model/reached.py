@@ -65,6 +65,8 @@ REACHED: dict[str, tuple[int, int]] = {
     "WAL pushed again": (10_471, 252),
     "timelines": (1_074, 48),
     "incomplete base backup": (3_517, 177),
+    "history not there": (150, 4),
+    "window": (415, 38),
     "un-forget of a base backup": (40_557, 685),
     "weaker mode": (41_937, 8_202),
     "weaker mode, two packs": (860, 170),

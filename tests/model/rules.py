@@ -132,6 +132,16 @@ class Rules:
     waits_protect_wal: bool = _rule(
         "WAL that an open session may need is tombed too: the wait and step 4 protect it"
     )
+    unknown_may_be_needed: bool = _rule(
+        "WAL of a timeline of which no history is there may be needed by every base backup of an"
+        " earlier one"
+    )
+    old_base_needs_its_own: bool = _rule(
+        "a base backup that is older than the window needs the WAL from its start to its end"
+    )
+    window_is_reached: bool = _rule(
+        "the last complete base backup of a timeline before the window needs all that follows it"
+    )
     needed_wal_stays: bool = _rule("step 4: WAL that a root needs is left out of kills")
 
     # Weaker mode

@@ -60,6 +60,7 @@ class Commit(NamedTuple):
     cancels: frozenset[Order] = frozenset()
     heads: Keys = frozenset()
     start: str = ""  # of a base backup: the first segment of WAL that it needs
+    end: str = ""  # of one that is older than the window: the last one
     source: str = ""
     complete: bool = True
     sound: str = ""  # chunks that it stored anew where their pack was in quarantine

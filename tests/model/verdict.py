@@ -17,7 +17,7 @@ from tests.model.marking import (
 from tests.model.rules import Rules
 from tests.model.store_reading import View, indexed_packs
 from tests.model.store_state import Commit, Key, Keys, Segment, commit_key
-from tests.model.wal import needs
+from tests.model.wal import needed
 
 
 class Verdict(NamedTuple):
@@ -44,11 +44,11 @@ def decide(tombs: Keys, view: View, past: Past, dead: frozenset[str], rules: Rul
         if not stay and rules.needed_pack_stays:
             kills -= {Key("pack", pack) for pack in packs}
     if rules.needed_wal_stays:
-        starts = [root.start for root in roots if root.start]
+        bases = [root for root in roots if root.start]
         kills -= {
             key
             for key in kills
-            if key.kind == "wal" and any(needs(start, key.name) for start in starts)
+            if key.kind == "wal" and any(needed(key.name, one, bases, rules) for one in bases)
         }
     if rules.root_commit_stays:
         kills -= {commit_key(root.session) for root in roots}

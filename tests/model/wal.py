@@ -2,6 +2,12 @@
 
 A segment is named by its timeline and number: ``a1 a2 a3``.  Timeline b began after ``a1``, so its
 history is ``a1 b2 b3``.  A base backup starts in a segment and needs every one that comes after it.
+One that is older than the window in which every moment is kept needs the segments up to its end
+alone; but the last such one of its timeline, from which the window is reached, needs all the same.
+What went for the sake of a later one does not come back when that is forgotten.
+
+Timeline c began after ``a1`` as well, and its history never came into the repository: who reads the
+repository does not know what comes before ``c2``.
 """
 
 from __future__ import annotations
@@ -10,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tests.model.gc_reading import absent
-from tests.model.rules import Rules
+from tests.model.rules import ALL_RULES, Rules
 from tests.model.store_state import (
     Commit,
     Key,
@@ -22,7 +28,8 @@ from tests.model.store_state import (
     put_wal,
 )
 
-BEGAN_AFTER = {"b": "a1"}
+BEGAN_AFTER = {"b": "a1", "c": "a1"}
+UNKNOWN = frozenset("c")
 
 
 def precedes(earlier: str, later: str) -> bool:
@@ -40,6 +47,28 @@ def needs(start: str, segment: str) -> bool:
     return segment == start or precedes(start, segment)
 
 
+def needed(segment: str, base: Commit, bases: Iterable[Commit], rules: Rules = ALL_RULES) -> bool:
+    """Tell whether a base backup needs a segment, beside others that are there.
+
+    As who reads the repository has to take it: a timeline of which no history is there may come
+    from any earlier one.
+    """
+    if not _needs_all(base, bases, rules):
+        own = base.start[1] <= segment[1] <= base.end[1]
+        return own and segment[0] == base.start[0] and rules.old_base_needs_its_own
+    if segment[0] in UNKNOWN and base.start[0] < segment[0]:
+        return rules.unknown_may_be_needed
+    return needs(base.start, segment)
+
+
+def _needs_all(base: Commit, bases: Iterable[Commit], rules: Rules) -> bool:
+    """Tell whether what comes after a base backup is needed: for one in the window it is."""
+    if not base.end:
+        return True
+    later = [other for other in bases if other.complete and other.end and other.start > base.start]
+    return rules.window_is_reached and not any(other.start[0] == base.start[0] for other in later)
+
+
 def expired_wal(wal: Iterable[str], live: Iterable[Commit], rules: Rules) -> frozenset[str]:
     """Return the WAL that may go: it comes before what a complete live base backup needs.
 
@@ -52,15 +81,17 @@ def expired_wal(wal: Iterable[str], live: Iterable[Commit], rules: Rules) -> fro
     return frozenset(
         segment
         for segment in wal
-        if not any(needs(base.start, segment) for base in bases)
+        if not any(needed(segment, base, bases, rules) for base in bases)
         and (not complete or any(_comes_before(segment, base.start, rules) for base in complete))
     )
 
 
 def _comes_before(segment: str, start: str, rules: Rules) -> bool:
-    if rules.cut_follows_history:
-        return precedes(segment, start)
-    return segment[1] < start[1]
+    if not rules.cut_follows_history:
+        return segment[1] < start[1]
+    if start[0] in UNKNOWN and segment[0] != start[0]:
+        return False
+    return precedes(segment, start)
 
 
 class BaseBackupMemory(NamedTuple):
@@ -146,7 +177,16 @@ class Archiver:
         return [(f"{self._name}: push WAL {segment}", put_wal(store, segment), pushed + 1)]
 
 
-def missing_wal(store: Store, start: str, gone: Keys) -> list[str]:
-    """Return the segments that were pushed, and are missed by a base backup that starts so."""
+def missing_wal(
+    store: Store, base: Commit | None, bases: Iterable[Commit], gone: Keys
+) -> list[str]:
+    """Return the segments that were pushed, and are missed by a base backup, or by none."""
     there = {segment for segment in store.wal if Key("wal", segment) not in gone}
-    return sorted(s for s in store.archived - there if not start or needs(start, s))
+    return sorted(s for s in store.archived - there if base is None or _is_promised(s, base, bases))
+
+
+def _is_promised(segment: str, base: Commit, bases: Iterable[Commit]) -> bool:
+    """Tell whether a base backup needs a segment, by what happened, whoever knows it."""
+    if not _needs_all(base, bases, ALL_RULES):
+        return segment[0] == base.start[0] and base.start[1] <= segment[1] <= base.end[1]
+    return needs(base.start, segment)

@@ -13,6 +13,7 @@ from strongroom.operations.wal.fetch import Fetched, Fetcher, Wanted
 from strongroom.operations.wal.fetchahead import AHEAD, FetchAhead
 from strongroom.postgres.wal.names import WalKind, WalName
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
 from tests.support.kit import Kit
@@ -42,7 +43,9 @@ def kit(tmp_path: Path) -> Kit:
 
 def _fetched(kit: Kit, name: WalName, folder: Path) -> Fetched:
     wanted = Wanted(name.text, os.fsencode(folder / name.text), SYSTEM)
-    return Fetcher(archive_of(kit.open()), PosixFs(), lambda _: None).fetch(wanted)
+    repository = kit.open()
+    fetcher = Fetcher(archive_of(repository), WalGaps(repository), PosixFs(), lambda _: None)
+    return fetcher.fetch(wanted)
 
 
 def _ahead(kit: Kit, folder: Path) -> FetchAhead:

@@ -21,7 +21,7 @@ def _cluster(*names: WalName) -> ClusterWal:
     files = [*names, WalName(WalKind.HISTORY, 2)]
     stored = {name: name.number(SIZE) * SECOND for name in names}
     extent = WalExtent(files, SIZE, FORKS)
-    return ClusterWal(CLUSTER, ("db",), extent, (), (), None, len(files), 0, {}, stored)
+    return ClusterWal(CLUSTER, ("db",), extent, (), (), (), None, len(files), 0, {}, stored)
 
 
 @pytest.mark.parametrize(

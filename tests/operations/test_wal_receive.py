@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 
 from strongroom.errors import InterruptError, SourceError, StoreUnavailableError
-from strongroom.operations.wal.receive import ReceiveOptions, Receiver
+from strongroom.operations.wal.receive import ReceiveOptions, Receiver, Words
 from strongroom.postgres.wal.history import History
 from strongroom.postgres.wal.names import WalKind
+from strongroom.postgres.wal.ranges import Missing
 from strongroom.postgres.walstream import Alive, Identity, Place, Streamed
 from strongroom.repository import layout
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walgaps import GapReason, WalGaps
 from strongroom.repository.walsources import WalSources
 from strongroom.storage.memory import MemoryStore
 from tests.support.faulty_store import WRITES, Fault, FaultyStore, Kind, Script
 from tests.support.kit import Kit
-from tests.support.wal import SIZE, SYSTEM, numbered, segment
+from tests.support.wal import CLUSTER, SIZE, SYSTEM, numbered, segment
 
 pytestmark = pytest.mark.spec("C6")
 
@@ -49,6 +51,10 @@ class Server:
         """Return the slot."""
         assert name == "slot"
         return Place(1, self.restart)
+
+    def archives(self) -> bool:
+        """All WAL goes over the wire."""
+        return False
 
     def create_slot(self, name: str) -> None:
         """Never needed."""
@@ -103,12 +109,24 @@ def _receive(kit: Kit, server: Server, partial: float | None = None) -> None:
     repository = kit.open()
     receiver = Receiver(
         archive_of(repository),
-        WalSources(repository),
+        Words(WalSources(repository), WalGaps(repository)),
         kit.clock,
         lambda _text: None,
         ReceiveOptions("slot", partial),
     )
     receiver.run(server, "db")
+
+
+def test_what_the_slot_did_not_keep_is_a_gap_on_record(kit: Kit) -> None:
+    """Where the archive ends before the slot begins, and the server does not archive by itself,
+    nobody ever brings what lies between.
+    """
+    archive_of(kit.open()).put(CLUSTER, numbered(1), segment(numbered(1)))
+    server = Server()
+    with pytest.raises(SourceError):
+        _receive(kit, server)
+    (gap,) = WalGaps(kit.open()).of(SYSTEM)
+    assert (gap.missing, gap.reason) == (Missing(1, 2, 2), GapReason.NOT_KEPT)
 
 
 def _check_let_go(kit: Kit, server: Server) -> None:

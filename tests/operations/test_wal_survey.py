@@ -46,7 +46,7 @@ def _archived(kit: Kit, *names: WalName, source: str = "db") -> None:
 
 def _survey(kit: Kit, name: str | None = None) -> list[ClusterWal]:
     repository = kit.open()
-    return survey(archive_of(repository), WalSources(repository), name)
+    return survey(repository, name)
 
 
 def test_ranges_gaps_and_windows(kit: Kit) -> None:

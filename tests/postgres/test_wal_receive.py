@@ -137,6 +137,38 @@ def test_killed_at_random_nothing_is_missing(tmp_path: Path) -> None:
         assert "no damage and no gap" in place.good("wal", "verify", "db")
 
 
+@pytest.mark.slow
+def test_a_slot_that_was_lost_leaves_a_gap_on_record(tmp_path: Path) -> None:
+    """The server let go of WAL that nobody received: that is told of, on record, named with its
+    reason, and no recovery takes it for the end.
+    """
+    with place_of(15) as place:
+        server = place.make("main", "")
+        server.configure("archive_mode = off\n")
+        server.start()
+        _configure(place, server)
+        server.sql("CREATE TABLE t (n int)")
+        archive = _archive(place, tmp_path)
+        with _receiving(place) as process:
+            assert wait_for(lambda: "receiving timeline 1" in _log(place)), _log(place)
+            known = _switched(server)
+            assert wait_for(lambda: known in _names(archive)), _log(place)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        server.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+        lost, *_ = [_switched(server) for _ in range(3)]
+        server.sql("CHECKPOINT")
+        with _receiving(place):
+            assert wait_for(lambda: "a gap is on record" in _log(place)), _log(place)
+            last = _switched(server)
+            assert wait_for(lambda: last in _names(archive)), _log(place)
+        server.stop()
+        text = place.good("wal", "status", "db")
+        assert f"gap: {lost}" in text
+        assert "the server's slot did not keep them" in text
+        assert place.run("wal", "verify", "db").returncode == 3
+
+
 def _number(name: str) -> int:
     parsed = parse_name(name)
     assert parsed is not None

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.postgres.wal.ranges import Missing
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walgaps import GapReason, WalGaps
 from strongroom.repository.walsources import WalSources
+from strongroom.storage.memory import MemoryStore
+from tests.golden.expiry import FOLDER as EXPIRY
+from tests.golden.expiry import STAYING
 from tests.golden.wal import FILES as GOLDEN
 from tests.golden.wal import FOLDER
 from tests.recover.harness import DAMAGED, DONE, Recovery, objects_below, run
@@ -113,3 +118,44 @@ def test_of_two_that_differ_neither_is_written(kit: Kit, saved: Recovery, tmp_pa
     code, _, damage = _wal(again, tmp_path / "out")
     assert (code, len(damage)) == (DAMAGED, 1)
     assert f"{SYSTEM}/{numbered(2).text}" not in objects_below(tmp_path / "out")
+
+
+def test_gaps_on_record_are_listed_and_verified(
+    kit: Kit, recovery: Recovery, tmp_path: Path
+) -> None:
+    """Each by the names of its segments; one whose bytes changed is damage."""
+    archive_of(kit.open()).put(CLUSTER, numbered(1), FILES[numbered(1)])
+    WalGaps(kit.open()).record(CLUSTER, Missing(1, 2, 4), GapReason.NOT_ARCHIVED)
+    agent = agent_host(kit, tmp_path)
+    WalGaps(agent.open()).record(CLUSTER, Missing(1, 6, 6), GapReason.GIVEN_UP)
+    saved = recovery.copy(kit.store)
+    code, out, _ = _wal(saved)
+    assert code == DONE
+    ending = "  on record as a gap, unless it is above"
+    assert out.splitlines()[1:] == [
+        f"{SYSTEM}  {numbered(2).text} to {numbered(4).text}{ending}",
+        f"{SYSTEM}  {numbered(6).text}{ending}",
+    ]
+    (path, _other) = sorted(saved.repository.rglob("gaps/*"))
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    code, _, damage = _wal(saved)
+    assert code == DAMAGED
+    assert len(damage) == 1
+    done = run("verify", saved.repository, "--key-file", saved.key_file)
+    assert done.code == DAMAGED
+
+
+def test_what_a_collector_left_is_read(recovery: Recovery) -> None:
+    """A repository in which WAL expired is sound, and its gap is told of."""
+    store = MemoryStore()
+    for path in sorted(EXPIRY.rglob("*")):
+        if path.is_file():
+            store.put(path.relative_to(EXPIRY).as_posix(), path.read_bytes())
+    saved = recovery.copy(store)
+    code, out, damage = _wal(saved)
+    assert (code, damage) == (DONE, [])
+    assert [line.split()[1] for line in out.splitlines()] == [
+        *(numbered(number).text for number in STAYING),
+        numbered(6).text,
+    ]
+    assert run("verify", saved.repository, "--key-file", saved.key_file).code == DONE

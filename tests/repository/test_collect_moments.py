@@ -11,7 +11,7 @@ from strongroom.errors import BusyError, DamageError
 from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.repository import layout
 from strongroom.repository.collection.collect import CollectLimits, Collector
-from strongroom.repository.collection.survey import MovedOnError, Survey, survey
+from strongroom.repository.collection.survey import Keep, MovedOnError, Survey, survey
 from strongroom.repository.envelope import Kind
 from strongroom.repository.records import OrderKind, PackIds, Voided
 from tests.repository.test_collect import Hiding
@@ -218,7 +218,7 @@ def test_what_another_collector_moved_is_no_damage(host: Kit) -> None:
     assert run.tombs is not None
     hooked.after("list", layout.PACKS, lambda: host.prune(max_unused=0))
     with pytest.raises(MovedOnError, match="went on"):
-        survey(repository, 0, within=(1, run.tombs))
+        survey(repository, Keep(0), within=(1, run.tombs))
     check_nothing_left(host)
     check_invariants(host, {kept: A, last: A})
 

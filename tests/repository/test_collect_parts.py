@@ -11,7 +11,14 @@ from strongroom.repository import layout
 from strongroom.repository.collection.compacting import worth_compacting
 from strongroom.repository.collection.liveness import GraceTime, liveness
 from strongroom.repository.collection.shrinking import PackUse, ShrinkLimits, worth_repacking
-from strongroom.repository.collection.verdict import Listed, kills, removals, tombs
+from strongroom.repository.collection.verdict import (
+    Expired,
+    Listed,
+    Staying,
+    kills,
+    removals,
+    tombs,
+)
 from strongroom.repository.loading import ListedSegment
 from strongroom.repository.orders import Order
 from strongroom.repository.records import OrderBody, OrderKind, Removals, Targets, split
@@ -21,6 +28,8 @@ from strongroom.repository.standing import Standing
 pytestmark = pytest.mark.spec("B2")
 
 MIB = 1 << 20
+
+NONE = Expired(())
 
 
 class TestWorthRepacking:
@@ -120,25 +129,25 @@ class TestVerdict:
         found: Listed, tombed: Removals, spared: Collection[int], past: Absent
     ) -> set[bytes]:
         """Return the segments in the kills."""
-        names = kills(tombed, found, set(map(name, spared)), (), past)
+        names = kills(tombed, found, Staying(set(map(name, spared)), ()), past)
         return set(split(names.index, 32, "kills"))
 
     def test_a_segment_goes_with_its_packs(self) -> None:
         """When all its packs are tombed or gone; it stays with any of them that is spared."""
         found = listed(segment(11, 1, 2), segment(12, 2, 3), packs=[1, 2, 3])
-        tombed = tombs(found, {name(3)}, (), Absent())
+        tombed = tombs(found, {name(3)}, NONE, Absent())
         assert set(split(tombed.index, 32, "tombs")) == {name(11)}
         assert self.killed(found, tombed, (), Absent()) == {name(11)}
         assert self.killed(found, tombed, [1], Absent()) == set()
         found = listed(segment(11, 1, 2), packs=[1])
         past = Absent(killed_packs=frozenset([name(2)]))
-        assert tombs(found, (), (), past).index == name(11)
-        assert tombs(found, (), (), Absent()).index == b""
+        assert tombs(found, (), NONE, past).index == name(11)
+        assert tombs(found, (), NONE, Absent()).index == b""
 
     def test_what_is_replaced_goes_if_what_replaces_it_stays(self) -> None:
         """The new one lists its packs, is of its domain, is not on its way out, and is sound."""
         old, new = segment(11, 1, 2), segment(12, 1, 2, supersedes=[11])
-        tombed = tombs(listed(old, new), set(map(name, (1, 2))), (), Absent())
+        tombed = tombs(listed(old, new), set(map(name, (1, 2))), NONE, Absent())
         assert tombed.index == name(11)
         assert self.killed(listed(old, new), tombed, (), Absent()) == {name(11)}
         for other in (
@@ -167,7 +176,7 @@ class TestVerdict:
         """Its name is in an earlier kills, so it does not count, and is tombed."""
         past = Absent(killed_index=frozenset([name(11), name(12)]))
         found = listed()._replace(segment_names=[name(11)])
-        tombed = tombs(found, set(map(name, range(1, 10))), (), past)
+        tombed = tombs(found, set(map(name, range(1, 10))), NONE, past)
         assert tombed.index == name(11)
         assert self.killed(found, tombed, (), past) == {name(11)}
 

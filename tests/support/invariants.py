@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 
 from strongroom.model.entry import HOLE, extents
 from strongroom.model.snapshot import ListedSnapshot, Order
+from strongroom.postgres.cluster import KIND, read_position
+from strongroom.postgres.wal.names import segment_name
 from strongroom.repository import layout
 from strongroom.repository.collection.liveness import last_good
 from strongroom.repository.commits import oldest_first
@@ -21,6 +23,7 @@ from strongroom.repository.records import Purpose
 from strongroom.repository.repository import Repository
 from strongroom.repository.tree import Root
 from strongroom.repository.treecursor import TreeCursor
+from strongroom.repository.wal import archive_of
 from tests.support.kit import Kit
 
 Files = Mapping[bytes, bytes]
@@ -46,6 +49,7 @@ def check_invariants(
     for snapshot_id, result, restored in kit.restore_all(promised):
         assert not result.damaged, "I1: a restore reports damage"
         assert restored == dict(promised[snapshot_id]), "I1: a snapshot restored other bytes"
+    _check_wal(kit)
     found = kit.verify()
     assert found.damage == [], "I2: verify reports damage"
     latest: Files = list(acknowledged.values())[-1] if acknowledged else {b"a": b"first"}
@@ -78,6 +82,8 @@ def check_nothing_left(kit: Kit) -> None:
     assert {one.key for one in snapshots} == kept, "I4: an expired snapshot remains"
     commits = {info.key for info in kit.store.list(layout.COMMITS)}
     assert not commits & history.runs.absent().killed_commits, "I4: a killed commit remains"
+    wal = {info.key for info in kit.store.list(layout.WAL)}
+    assert not wal & history.runs.absent().killed_wal, "I4: killed WAL remains"
     for decision in history.decisions:
         if decision.commit is not None and decision.commit.purpose != Purpose.BACKUP:
             assert kept & set(decision.commit.targets), "I4: a hold of nothing remains"
@@ -86,6 +92,22 @@ def check_nothing_left(kit: Kit) -> None:
         assert ids is not None
         assert layout.commit(ids[0], ids[1]) not in commits, "I4: a decided session remains"
     _check_packs(kit, repository, _needed(repository, snapshots))
+
+
+def _check_wal(kit: Kit) -> None:
+    """Each base backup whose WAL is in the archive has it, from its begin to its end."""
+    repository = kit.open()
+    killed = repository.read_history().runs.absent().killed_wal
+    for listed in repository.snapshots():
+        for source in listed.snapshot.sources:
+            position = read_position(source.position) if source.kind == KIND.encode() else None
+            if position is None or position.standalone:
+                continue
+            stored = archive_of(repository).files(position.system, position.timeline)
+            there = {one.name for one in stored if one.key not in killed}
+            for number in range(position.first_segment, position.last_segment + 1):
+                name = segment_name(position.timeline, number, position.segment_size)
+                assert name in there, "I1: a base backup lost the WAL that it needs"
 
 
 def _check_packs(kit: Kit, repository: Repository, needed: Collection[bytes]) -> None:

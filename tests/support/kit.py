@@ -170,6 +170,7 @@ class Kit:
         silent_ns: int = DAY_NS,
         wait_seconds: float = 0,
         max_unused: float = 0.05,
+        wal_keep_ns: int | None = None,
     ) -> Collected:
         """Collect, by default without grace and without waiting for sessions at work."""
         limits = CollectLimits(
@@ -177,6 +178,7 @@ class Kit:
             silent_ns=silent_ns,
             wait_seconds=wait_seconds,
             max_unused=max_unused,
+            wal_keep_ns=wal_keep_ns,
         )
         return Collector(self.open(), limits).run()
 

@@ -207,7 +207,12 @@ def _planned(
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
-            *(PlannedArrivals(one, [b"/" + one.top], one.position) for one in clusters),
+            *(
+                PlannedArrivals(
+                    one.source, [b"/" + one.source.top], one.source.position, one.begins
+                )
+                for one in clusters
+            ),
         ]
 
 

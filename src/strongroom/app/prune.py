@@ -10,8 +10,9 @@ from strongroom.repository.collection.collect import Collected, CollectLimits, C
 from strongroom.repository.collection.removing import drop_old_ledgers
 from strongroom.repository.collection.shrinking import ShrinkLimits, worth_repacking
 from strongroom.repository.collection.verdict import tombs
+from strongroom.repository.collection.walexpiry import Judged
 
-__all__ = ["CollectLimits", "PruneReport", "prune"]
+__all__ = ["CollectLimits", "Judged", "PruneReport", "prune"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def prune(run: Run, limits: CollectLimits, *, dry_run: bool) -> PruneReport:
 def _planned(collector: Collector, limits: CollectLimits) -> Collected:
     found = collector.look()
     kept = found.kept_packs()
-    names = tombs(found.listed, kept, found.liveness.expired, found.past)
+    names = tombs(found.listed, kept, found.expired(), found.past)
     uses = found.uses(kept)
     chosen = worth_repacking(
         uses, ShrinkLimits(limits.max_unused, limits.max_repack_bytes, collector.pack_size)
@@ -53,6 +54,9 @@ def _planned(collector: Collector, limits: CollectLimits) -> Collected:
     result.bytes = sum(sizes[pack] for pack in going) + sum(pack.size for pack in chosen)
     result.commits = len(names.commits)
     result.segments = len(names.index) // 32
+    going_wal = [one for one in found.wal.listed if one.key in set(names.wal)]
+    result.wal_files = len(going_wal)
+    result.wal_bytes = sum(one.size for one in going_wal)
     result.repacked.packs = [found.census.packs[pack.number] for pack in chosen]
     result.repacked.read = sum(pack.size for pack in chosen)
     result.repacked.written = round(sum(pack.size * pack.needed for pack in chosen))

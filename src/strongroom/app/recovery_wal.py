@@ -22,6 +22,7 @@ from strongroom.postgres.wal.names import WalKind, WalName, parse_name, segment_
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import WalExtent
 from strongroom.repository.wal import StoredWal, archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.restore.cluster.present import Present, segments_in
 
 _NO_ARCHIVE: Final = "false"  # nothing is there: PostgreSQL looks into pg_wal by itself
@@ -75,12 +76,13 @@ def recovery_wal(
     names = {one.name for one in stored}
     old = segments_in(present.wal, system) if present.system == system else []
     times = _times(stored)
+    never = [one.missing for one in WalGaps(opened.repository).of(system)] if system else []
     extents: dict[Position, WalExtent] = {}
 
     def extent_of(position: Position) -> WalExtent:
         if position not in extents:
             all_of_it = [*names, *old, *own_segments(position)]
-            extents[position] = WalExtent(all_of_it, position.segment_size, histories)
+            extents[position] = WalExtent(all_of_it, position.segment_size, histories, never)
         return extents[position]
 
     def stored_ns(timeline: int, number: int) -> int | None:

@@ -14,6 +14,7 @@ from strongroom.operations.wal.fetch import Fetcher, Wanted
 from strongroom.operations.wal.fetchahead import FetchAhead
 from strongroom.operations.wal.push import Pusher
 from strongroom.repository.wal import Put, archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSources
 
@@ -80,7 +81,7 @@ def fetch_file(run: Run, request: FetchRequest, delivered: Callable[[], None]) -
         wanted = Wanted(
             request.name, request.destination, request.system_id, domains, request.past_holes
         )
-        done = Fetcher(archive, fs, run.sink).fetch(wanted)
+        done = Fetcher(archive, WalGaps(repository), fs, run.sink).fetch(wanted)
         delivered()
         took, ahead = run.machine.clock.elapsed() - began, 0
         if request.ahead:

@@ -22,10 +22,12 @@ from strongroom.app.wal import source_of
 from strongroom.app.walopening import opened_wal
 from strongroom.errors import InterruptError, RefusedError, StrongroomError
 from strongroom.model.store import Store
+from strongroom.operations.wal.gapwatch import GapWatch
 from strongroom.operations.wal.lookahead import LookAhead
 from strongroom.operations.wal.push import Pusher
 from strongroom.repository import layout
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSources
 from strongroom.system.causes import cause_of
@@ -90,6 +92,7 @@ def _threads(most: int) -> Iterator[ThreadPoolExecutor]:
 def _pushing(run: Run, repository: WithWal, place: AgentPlace) -> Callable[[bytes], object]:
     """Return what archives one file, and looks once more whether that was the repository."""
     pusher = Pusher(archive_of(repository), WalSources(repository), run.machine.fs, place.source)
+    watch = GapWatch(archive_of(repository), WalGaps(repository), run.machine.fs, run.tell)
     check, fs = _StillThere(repository.store), run.machine.fs
     large_ones = threading.Lock()
 
@@ -99,8 +102,9 @@ def _pushing(run: Run, repository: WithWal, place: AgentPlace) -> Callable[[byte
         except OSError:
             is_large = False  # the push says what is wrong
         with large_ones if is_large else nullcontext():  # memory holds one of them
-            pusher.push(path)
+            pushed = pusher.push(path)
             check()
+            watch.archived(path, pushed)
 
     return push
 

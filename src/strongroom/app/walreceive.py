@@ -9,10 +9,11 @@ from strongroom.app.machine import Run
 from strongroom.app.wal import source_of
 from strongroom.app.walopening import opened_wal
 from strongroom.errors import InterruptError, UsageError
-from strongroom.operations.wal.receive import ReceiveOptions, Receiver
+from strongroom.operations.wal.receive import ReceiveOptions, Receiver, Words
 from strongroom.postgres.walstream import WalStream, is_slot_name
 from strongroom.postgres.wire import connected
 from strongroom.repository.wal import archive_of
+from strongroom.repository.walgaps import WalGaps
 from strongroom.repository.walsources import WalSources
 
 
@@ -40,7 +41,11 @@ def receive(
     options = ReceiveOptions(slot, partial_seconds)
     with opened_wal(run) as repository:
         receiver = Receiver(
-            archive_of(repository), WalSources(repository), run.machine.clock, tell, options
+            archive_of(repository),
+            Words(WalSources(repository), WalGaps(repository)),
+            run.machine.clock,
+            tell,
+            options,
         )
         with connected(connection_of(run, settings), replication=True) as wire:
             try:

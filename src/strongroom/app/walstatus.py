@@ -16,11 +16,20 @@ from strongroom.operations.wal.reach import Reach, reach_of
 from strongroom.operations.wal.survey import Checked, ClusterWal, check, survey
 from strongroom.postgres.wal.names import is_segment_size
 from strongroom.postgres.wal.pages import Cluster
+from strongroom.postgres.wal.ranges import Missing
 from strongroom.repository.repository import Repository
-from strongroom.repository.wal import archive_of
+from strongroom.repository.walgaps import GapReason, WalGaps
 from strongroom.repository.walsources import WalSource, WalSources
 
-__all__ = ["Checked", "ClusterWal", "Reach", "ServerWal", "StatusReport", "VerifyReport"]
+__all__ = [
+    "Checked",
+    "ClusterWal",
+    "Missing",
+    "Reach",
+    "ServerWal",
+    "StatusReport",
+    "VerifyReport",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +48,25 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was read of each cluster."""
+    """What was read of each cluster. ``open_gaps``: on record, and no base backup began after."""
 
     checked: Sequence[tuple[ClusterWal, Checked]]
+    open_gaps: Sequence[tuple[ClusterWal, Missing]]
     seconds: float
 
 
-def wal_status(run: Run, source: str | None, *, servers: bool = False) -> StatusReport:
-    """Look at the WAL of all clusters, or of one source; ``servers``: ask these as well."""
+def wal_status(
+    run: Run, source: str | None, *, give_up: bool = False, servers: bool = False
+) -> StatusReport:
+    """Look at the WAL of all clusters, or of one source; ``servers``: ask these as well.
+
+    With ``give_up`` what is missing in the middle now is put on record as never to come.
+    """
     with opened_repository(run) as opened:
         repository = opened.repository
-        found = survey(archive_of(repository), WalSources(repository), source)
+        if give_up:
+            _give_up(run, repository, source)
+        found = survey(repository, source, _killed(repository))
         try:
             now_ns = store_time_ns(repository)
         except StoreError:  # a store that may only be read need not tell its time
@@ -85,9 +102,51 @@ def wal_verify(run: Run, source: str | None, first: str | None, last: str | None
     with opened_repository(run) as opened:
         repository = opened.repository
         repository.keyring.require_reader()
-        found = survey(archive_of(repository), WalSources(repository), source)
+        found = survey(repository, source, _killed(repository))
         checked = [(one, check(repository, one, first, last)) for one in found]
-    return VerifyReport(checked, run.machine.clock.elapsed() - began)
+        open_gaps = _without_backup(repository, checked)
+    return VerifyReport(checked, open_gaps, run.machine.clock.elapsed() - began)
+
+
+def _killed(repository: Repository) -> frozenset[str]:
+    return repository.read_history().runs.absent().killed_wal
+
+
+def _give_up(run: Run, repository: Repository, source: str | None) -> None:
+    for one in survey(repository, source, _killed(repository)):
+        for gap in one.gaps:
+            if one.record_of(gap) is None:
+                WalGaps(repository).record(one.cluster, gap, GapReason.GIVEN_UP)
+                size = one.cluster.segment_size
+                run.tell(f"on record now as a gap that stays: {gap.text(size)}")
+
+
+def _without_backup(
+    repository: Repository, checked: Sequence[tuple[ClusterWal, Checked]]
+) -> list[tuple[ClusterWal, Missing]]:
+    """Return the gaps on record after which no base backup began on their timeline yet."""
+    found = []
+    snapshots = repository.snapshots() if any(one.known for _, one in checked) else []
+    for cluster, one in checked:
+        begins = [
+            backup.position
+            for name in cluster.sources
+            for backup in base_backups(snapshots, name)
+            if backup.position.system == cluster.cluster.system_id
+        ]
+        found += [
+            (cluster, gap)
+            for gap in one.known
+            if not any(
+                begin.first_segment > gap.last and _leads_to(cluster, gap.timeline, begin.timeline)
+                for begin in begins
+            )
+        ]
+    return found
+
+
+def _leads_to(cluster: ClusterWal, timeline: int, later: int) -> bool:
+    return any(step == timeline for step, _, _ in cluster.extent.path(later))
 
 
 def accept_cluster(run: Run, source: str | None, system_id: int, segment_size: int) -> WalSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from strongroom.app.prune import CollectLimits, PruneReport
+from strongroom.app.prune import CollectLimits, Judged, PruneReport
 from strongroom.app.prune import prune as free_room
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
@@ -26,6 +26,7 @@ def run(  # noqa: PLR0913 - one for each option
     max_repack_size: int | None,
     max_time: int | None,
     fence_after: int,
+    wal_keep: int | None,
     dry_run: bool,
 ) -> int:
     """Collect, and say what was removed."""
@@ -34,6 +35,7 @@ def run(  # noqa: PLR0913 - one for each option
         silent_ns=fence_after * _SECOND_NS,
         wait_seconds=wait,
         max_unused=max_unused,
+        wal_keep_ns=None if wal_keep is None else wal_keep * _SECOND_NS,
         max_repack_bytes=max_repack_size,
         repack_seconds=max_time,
     )
@@ -53,6 +55,18 @@ def collect(one: Job, limits: CollectLimits, *, dry_run: bool) -> None:
 
 def _record(one: Job, report: PruneReport) -> None:
     done = report.collected
+    for judged in done.wal:
+        one.output.record(
+            "wal_expiry",
+            system_id=str(judged.system),
+            files=judged.files,
+            bytes=judged.size,
+            files_kept=judged.kept_files,
+            bytes_kept=judged.kept_size,
+            oldest_base_backup=judged.base or None,
+            needed_from=judged.needed or None,
+            kept_because=judged.why or None,
+        )
     one.output.record(
         "summary",
         dry_run=report.dry_run,
@@ -61,6 +75,8 @@ def _record(one: Job, report: PruneReport) -> None:
         bytes_removed=done.bytes,
         commits_removed=done.commits,
         segments_removed=done.segments,
+        wal_files_removed=done.wal_files,
+        wal_bytes_removed=done.wal_bytes,
         packs_repacked=len(done.repacked.packs),
         bytes_repacked=done.repacked.written,
         segments_joined=done.compacted,
@@ -88,14 +104,19 @@ def _lines(report: PruneReport) -> list[str]:
         )
     if done.compacted:
         lines.append(f"{counted(done.compacted, 'index segment')} joined")
+    if done.wal_files:
+        lines.append(
+            f"{would}removed: {counted(done.wal_files, 'WAL file')}, {size(done.wal_bytes)}"
+        )
     if done.packs or done.commits or done.segments:
         lines.append(
             f"{would}removed: {counted(done.packs, 'pack')}, {size(done.bytes)}; "
             f"{counted(done.commits, 'snapshot record')}, {counted(done.segments, 'index segment')}"
         )
         lines.append(f"{size(max(done.bytes - again.written, 0))} {would}freed")
-    else:
+    elif not done.wal_files:
         lines.append("nothing to remove")
+    lines += [_wal_line(judged, would) for judged in done.wal if judged.files or judged.why]
     kept = f"{counted(done.kept_packs, 'pack')}, {size(done.kept_bytes)}"
     lines.append(f"in use: {kept}, of which {size(done.unused_bytes)} are not needed")
     if done.in_grace:
@@ -110,3 +131,16 @@ def _lines(report: PruneReport) -> list[str]:
     ]
     lines.append(f"done in {duration(report.seconds)}")
     return lines
+
+
+def _wal_line(judged: Judged, would: str) -> str:
+    """Say why WAL of a cluster goes, or why all of it stays."""
+    begin = f"cluster {judged.system}: "
+    if judged.why:
+        return f"{begin}all WAL stays ({size(judged.kept_size)}): {judged.why}"
+    goes = "would go" if would else "go"
+    return (
+        f"{begin}{counted(judged.files, 'WAL file')} that nothing needs {goes}: "
+        f"base backup {judged.base}, the oldest, needs it from {judged.needed} on; "
+        f"{counted(judged.kept_files, 'file')} stay ({size(judged.kept_size)})"
+    )

@@ -7,8 +7,10 @@ from typing import Final
 from strongroom.app.walstatus import (
     Checked,
     ClusterWal,
+    Missing,
     Reach,
     StatusReport,
+    VerifyReport,
     accept_cluster,
     wal_status,
     wal_verify,
@@ -25,10 +27,10 @@ DAMAGED: Final = 4
 _SECOND_NS: Final = 1_000_000_000
 
 
-def status(source: str | None, *, servers: bool) -> int:
+def status(source: str | None, *, servers: bool, record_gaps: bool) -> int:
     """Say what there is."""
     with job(stream=True) as one:
-        report = wal_status(one.run, source, servers=servers)
+        report = wal_status(one.run, source, give_up=record_gaps, servers=servers)
         for cluster in report.clusters:
             _records(one.output, cluster, report)
             _lines(one.output, cluster, report)
@@ -78,7 +80,14 @@ def _records(output: Output, cluster: ClusterWal, report: StatusReport) -> None:
             has_history=line.has_history,
         )
     for gap in cluster.gaps:
-        output.record("wal_gap", system_id=system, **gap_fields(cluster, gap.timeline, gap))
+        said = cluster.record_of(gap)
+        output.record(
+            "wal_gap",
+            system_id=system,
+            **gap_fields(cluster, gap.timeline, gap),
+            recorded=rfc3339(said.time_ns) if said is not None else None,
+            reason=said.reason.name.lower() if said is not None else None,
+        )
     for window in cluster.windows:
         output.record("wal_window", system_id=system, **window._asdict())
     for reach in report.reaches.get(cluster.cluster.system_id, ()):
@@ -136,7 +145,7 @@ def _lines(output: Output, cluster: ClusterWal, report: StatusReport) -> None:
         indent = "  " * (depth + 1)
         output.wanted(f"{indent}timeline {line.timeline}{came}: {ranges or 'no segments'}{parts}")
     for gap in cluster.gaps:
-        output.wanted(f"  gap: {gap.text(cluster.cluster.segment_size)} missing")
+        output.wanted(f"  gap: {_gap_text(cluster, gap)}")
     for text in cluster.damaged.values():
         output.wanted(f"  damage: {harmless(text)}")
     for reach in report.reaches.get(cluster.cluster.system_id, ()):
@@ -146,6 +155,14 @@ def _lines(output: Output, cluster: ClusterWal, report: StatusReport) -> None:
             f"  reachable on timeline {window.timeline}: a base backup taken in {window.first} to "
             f"{window.last} can be recovered up to the end of that"
         )
+
+
+def _gap_text(cluster: ClusterWal, gap: Missing) -> str:
+    said = cluster.record_of(gap)
+    text = f"{gap.text(cluster.cluster.segment_size)} missing"
+    if said is None:
+        return text
+    return f"{text}, on record since {moment(said.time_ns)} as never to come: {said.reason.text}"
 
 
 def _reach_line(reach: Reach) -> str:
@@ -180,14 +197,30 @@ def verify(source: str | None, *, first: str | None, last: str | None) -> int:
         if wrong:
             one.output.wanted(f"{counted(wrong, 'damage', 'damages')} found: {said}")
             return DAMAGED
-        one.output.line(f"no damage and no gap found: {said}")
+        known = sum(len(checked.known) for _, checked in report.checked)
+        if report.open_gaps:
+            one.output.wanted(
+                f"no base backup began after {_first_open(report)}: make one. No damage: {said}"
+            )
+            return INCOMPLETE
+        beside = f" but {counted(known, 'gap')} on record" if known else ""
+        one.output.line(f"no damage and no gap found{beside}: {said}")
     return 0
+
+
+def _first_open(report: VerifyReport) -> str:
+    cluster, gap = report.open_gaps[0]
+    return f"the gap of {gap.text(cluster.cluster.segment_size)}"
 
 
 def _tell(output: Output, cluster: ClusterWal, checked: Checked) -> None:
     for damage in checked.damage:
         output.record("finding", severity="damage", object=damage.key, text=damage.text)
         output.wanted(f"damage: {harmless(damage.text)}")
+    for gap in checked.known:
+        text = _gap_text(cluster, gap)
+        output.record("finding", severity="warning", object=text.split(" ", 1)[0], text=text)
+        output.wanted(f"gap: cluster {cluster.cluster.system_id}: {text}")
     for gap in checked.gaps:
         text = f"{gap.text(cluster.cluster.segment_size)} missing"
         output.record("finding", severity="damage", object=text.split(" ", 1)[0], text=text)

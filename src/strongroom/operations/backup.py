@@ -68,12 +68,14 @@ class PlannedSource(NamedTuple):
 class PlannedArrivals(NamedTuple):
     """A source whose files are being made, and the paths that they will have.
 
-    ``position`` gives, when all came, what it says of its moment.
+    ``position`` gives, when all came, what it says of its moment. ``begins`` is told of the session
+    that it is saved into, before anything comes.
     """
 
     source: ArrivingSource
     paths: Sequence[bytes]
     position: Callable[[], bytes] | None = None
+    begins: Callable[[BackupSession], None] | None = None
 
 
 Planned = PlannedSource | PlannedArrivals
@@ -226,6 +228,8 @@ def _take_arrivals(
     around.sink(PhaseBegan("backup"))
     parameters = chunking_of(repository, planned.source.kind)
     arriving = Arriving(session, parameters, around.sink)
+    if planned.begins is not None:
+        planned.begins(session)
     record = arriving.run(planned.source)
     position = planned.position() if planned.position is not None else b""
     record = msgspec.structs.replace(record, paths=tuple(planned.paths), position=position)

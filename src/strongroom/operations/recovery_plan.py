@@ -165,10 +165,10 @@ def _way(
 
 
 def _hole(extent: WalExtent, timeline: int, reached: int) -> list[Missing]:
-    """Return what is missing behind a segment, if later ones of its timeline are there."""
+    """Return what is missing behind a segment: later ones are there, or it never comes."""
     own = extent.timelines.get(timeline)
     if own is None or own.last is None or own.last <= reached:
-        return []
+        return extent.never_after(timeline, reached)
     return extent.missing(timeline, reached + 1, own.last)
 
 
@@ -184,7 +184,7 @@ def _check_reach(
     timeline, reached = reach
     position = candidate.position
     size = position.segment_size
-    lacks = f"; {_named(hole, size)} missing, and later WAL is there" if hole else ""
+    lacks = f"; {_named(hole, size)} missing, and WAL went on" if hole else ""
     where = f"WAL without a gap ends at {format_lsn((reached + 1) * size)}{lacks}"
     beyond = False
     if target.kind is TargetKind.LSN:

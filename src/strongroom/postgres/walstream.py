@@ -82,6 +82,10 @@ class WalStream:
             raise SourceError(f"the slot {name} is not a physical one")
         return Place(int(timeline or 0), _lsn(lsn) if lsn else 0)
 
+    def archives(self) -> bool:
+        """Whether the server archives by itself as well."""
+        return self._wire.value("SHOW archive_mode") != "off"
+
     def create_slot(self, name: str) -> None:
         """Make a slot that keeps WAL from now on."""
         self._wire.ask(f"CREATE_REPLICATION_SLOT {identifier(name)} PHYSICAL (RESERVE_WAL true)")

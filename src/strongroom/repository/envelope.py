@@ -42,6 +42,7 @@ class Kind(enum.IntEnum):
     UNIT = 13
     AGENT = 14
     WAL_SOURCE = 15
+    WAL_GAP = 16
 
 
 MAX_OBJECT: Final = padme(_HEADER.size + MAX_BODY + SIGNATURE_SIZE)

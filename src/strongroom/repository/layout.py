@@ -32,6 +32,9 @@ _WAL = re.compile(
     r"(\3(?:\.history|[0-9a-f]{16}(?:\.partial\.[1-9][0-9]{0,8}|\.[0-9a-f]{8}\.backup)?))"
 )
 _WAL_SOURCE = re.compile(r"wal/([0-9a-f]{32})/sources/([0-9a-f]{32})\.([1-9][0-9]{0,8})")
+_WAL_GAP = re.compile(
+    r"wal/([0-9a-f]{32})/([1-9][0-9]{0,19})/gaps/([0-9a-f]{8})([0-9a-f]{16})-\3([0-9a-f]{16})"
+)
 _MAX_SYSTEM_ID: Final = (1 << 64) - 1
 _ID = re.compile(r"(?:slots|writers|orders|ledger)/([0-9a-f]{32})")
 
@@ -94,6 +97,16 @@ def wal_file(domain_id: bytes, system_id: int, name: str, generation: int = 0) -
     return f"{WAL}{domain_id.hex()}/{system_id}/{name[:8].lower()}/{name.lower()}{suffix}"
 
 
+def wal_gap(domain_id: bytes, system_id: int, first: str, last: str) -> str:
+    """Key of the word that segments never come: PostgreSQL's names of the first and the last."""
+    return f"{wal_gaps(domain_id, system_id)}{first.lower()}-{last.lower()}"
+
+
+def wal_gaps(domain_id: bytes, system_id: int) -> str:
+    """Prefix of what says which segments of a cluster never come."""
+    return f"{wal_folder(domain_id, system_id)}gaps/"
+
+
 def wal_source(domain_id: bytes, source_id: bytes, number: int) -> str:
     """Key of what says which cluster a source is."""
     return f"{WAL}{domain_id.hex()}/sources/{source_id.hex()}.{number}"
@@ -118,6 +131,15 @@ def wal_ids(key: str) -> tuple[bytes, int, str, int] | None:
     else:
         text = stem.upper() + dot + suffix
     return bytes.fromhex(match[1]), int(match[2]), text, int(generation or 0)
+
+
+def wal_gap_ids(key: str) -> tuple[bytes, int, str, str] | None:
+    """(domain id, system id, first, last segment) of the word of a gap; None: it is none."""
+    match = _WAL_GAP.fullmatch(key)
+    if match is None or int(match[2]) > _MAX_SYSTEM_ID:
+        return None
+    line = match[3].upper()
+    return bytes.fromhex(match[1]), int(match[2]), line + match[4].upper(), line + match[5].upper()
 
 
 def wal_source_ids(key: str) -> tuple[bytes, bytes, int] | None:

@@ -157,20 +157,28 @@ class Writer(_Record, frozen=True):
     created_ns: int
 
 
+class WalPosition(_Record, frozen=True):
+    """From where on a session needs the WAL of a cluster."""
+
+    system_id: int
+    timeline: int
+    lsn: int
+
+
 class SessionBody(_Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>``."""
 
     purpose: int
     started_ns: int
     domain_id: bytes
-    positions: tuple[tuple[bytes, int, int], ...] | None
+    positions: tuple[WalPosition, ...] | None
 
 
 class Heartbeat(_Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>.<n>``."""
 
     time_ns: int
-    positions: tuple[tuple[bytes, int, int], ...] | None
+    positions: tuple[WalPosition, ...] | None
 
 
 class Head(_Record, frozen=True):

@@ -46,6 +46,7 @@ class Doubtful:
     packs: frozenset[bytes] = frozenset()
     index: frozenset[bytes] = frozenset()
     commits: frozenset[str] = frozenset()
+    wal: frozenset[str] = frozenset()
 
 
 NO_DOUBT: Final = Doubtful()
@@ -67,6 +68,8 @@ class Absent:
     killed_packs: frozenset[bytes] = frozenset()
     killed_index: frozenset[bytes] = frozenset()
     killed_commits: frozenset[str] = frozenset()
+    wal: frozenset[str] = frozenset()
+    killed_wal: frozenset[str] = frozenset()
     doubtful: Doubtful = NO_DOUBT
     unreadable: tuple[str, ...] = ()
 
@@ -123,10 +126,13 @@ class Runs:
             killed_packs=_ids(names.packs for names in killed),
             killed_index=_ids(names.index for names in killed),
             killed_commits=frozenset(chain.from_iterable(names.commits for names in killed)),
+            wal=frozenset(chain.from_iterable(names.wal for names in every)),
+            killed_wal=frozenset(chain.from_iterable(names.wal for names in killed)),
             doubtful=Doubtful(
                 _ids(names.packs for names in doubtful),
                 _ids(names.index for names in doubtful),
                 frozenset(chain.from_iterable(names.commits for names in doubtful)),
+                frozenset(chain.from_iterable(names.wal for names in doubtful)),
             ),
             unreadable=self.unreadable,
         )

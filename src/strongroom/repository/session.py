@@ -37,6 +37,7 @@ from strongroom.repository.records import (
     IndexedPack,
     Purpose,
     SessionBody,
+    WalPosition,
 )
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.runs import Absent
@@ -68,6 +69,7 @@ class BackupSession:
         self._domain = self._keys.domain
         self._announced = False
         self._beats = 0
+        self._positions: tuple[WalPosition, ...] | None = None
         self._last_beat = repository.around.clock.elapsed()
         self._seen: _Seen | None = None
         self._packer: Packer | None = None
@@ -182,10 +184,24 @@ class BackupSession:
         """Show a sign of life once an hour; called now and then while work goes on."""
         clock = self._repository.around.clock
         if clock.elapsed() - self._last_beat >= HEARTBEAT_SECONDS:
-            self._beats += 1
-            self._last_beat = clock.elapsed()
-            key = layout.session(self._identity.id, self.id, self._beats)
-            self._put(Kind.HEARTBEAT, key, encode(Heartbeat(clock.now_ns(), None)))
+            self._show()
+
+    def need_wal(self, position: WalPosition) -> None:
+        """Say from where on this session needs the WAL of a cluster."""
+        self._positions = (*(self._positions or ()), position)
+        self._show()
+
+    def absent_wal(self) -> frozenset[str] | None:
+        """Return the keys of WAL that counts as absent; None if nobody can say what does."""
+        absent = _begun(self._seen).absent
+        return None if absent.unreadable else absent.wal
+
+    def _show(self) -> None:
+        clock = self._repository.around.clock
+        self._beats += 1
+        self._last_beat = clock.elapsed()
+        key = layout.session(self._identity.id, self.id, self._beats)
+        self._put(Kind.HEARTBEAT, key, encode(Heartbeat(clock.now_ns(), self._positions)))
 
     def commit(self, snapshot: Snapshot) -> ListedSnapshot:
         """Steps 6 to 9: everything is stored, so decide. ``FencedError`` if somebody ended us."""

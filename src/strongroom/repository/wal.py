@@ -29,7 +29,7 @@ from strongroom.postgres.wal.names import (
 )
 from strongroom.postgres.wal.pages import HEADER_SIZE as PAGE_HEADER_SIZE
 from strongroom.postgres.wal.pages import Cluster, PageHeader, WalContentError, check_segment
-from strongroom.postgres.wal.ranges import WalExtent
+from strongroom.postgres.wal.ranges import Missing, WalExtent
 from strongroom.repository import layout
 from strongroom.repository.commits import WriterDirectory
 from strongroom.repository.keyring import MAIN, Keys, domain_id, fresh_salt
@@ -156,8 +156,12 @@ class WalArchive:
         own = wal_digest(self._keys.own_domain, file.key, file.content)
         if (header.length, header.digest) != (len(file.content), own):
             return False
-        self._store.sync([file.key.rpartition("/")[0] + "/"])  # its name may be of another process
+        self._store.sync([file.key.rpartition("/")[0] + "/"])  # as of ``sync``
         return True
+
+    def sync(self, stored: Iterable[StoredWal]) -> None:
+        """Return when the names of files are durable, which other processes may have put."""
+        self._store.sync(sorted({one.key.rpartition("/")[0] + "/" for one in stored}))
 
     # -- listing
 
@@ -279,17 +283,18 @@ class WalArchive:
         cluster: Cluster,
         damaged: dict[str, str] | None = None,
         listed: Sequence[StoredWal] | None = None,
+        never: Sequence[Missing] = (),
     ) -> WalExtent:
         """Return all that is there of a cluster, with its gaps; ``damaged`` as of ``histories``.
 
         ``listed``: what ``files`` gave, if it was asked before. An agent reads no histories, so
-        that it knows of no ways between timelines.
+        that it knows of no ways between timelines. ``never``: what is on record as a gap.
         """
         if listed is None:
             listed = self.files(cluster.system_id)
         readable = self._keys.only_domain is None
         histories = self.histories(listed, damaged) if readable else {}
-        return WalExtent((one.name for one in listed), cluster.segment_size, histories)
+        return WalExtent((one.name for one in listed), cluster.segment_size, histories, never)
 
     def histories(
         self, stored: Iterable[StoredWal], damaged: dict[str, str] | None = None

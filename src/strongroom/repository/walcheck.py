@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Final, NamedTuple
 
 from strongroom.errors import DamageError, ObjectMissingError
@@ -12,6 +13,7 @@ from strongroom.model.events import Advanced
 from strongroom.repository import layout
 from strongroom.repository.repository import Repository
 from strongroom.repository.wal import StoredWal, WalArchive, archive_of, stored_wal
+from strongroom.repository.walgaps import WalGaps
 from strongroom.repository.walsources import WalSources
 
 _AHEAD: Final = 8  # files that are read at once
@@ -41,19 +43,20 @@ def check_wal_objects(
     read_data: bool,
 ) -> WalCounts:
     """Look at everything below ``wal/``: the headers of files, or with ``read_data`` every byte."""
-    archive, sources = archive_of(repository), WalSources(repository)
+    archive, sources, gaps = archive_of(repository), WalSources(repository), WalGaps(repository)
     found: list[StoredWal] = []
     for info in repository.store.list(layout.WAL):
         one = stored_wal(info.key, info.size, info.stored_ns)
         if one is not None:
             found.append(one)
-        elif layout.wal_source_ids(info.key) is None:
+            continue
+        is_source = layout.wal_source_ids(info.key) is not None
+        if not is_source and layout.wal_gap_ids(info.key) is None:
             foreign(info.key)
-        else:
-            try:
-                sources.read(info.key)
-            except DamageError as error:
-                damaged(WalDamage(info.key, error.message, missing=False))
+            continue
+        wrong = _looked_at(partial(sources.read if is_source else gaps.read, info.key), info.key)
+        if wrong is not None:
+            damaged(wrong)
     for one, wrong in read_files(repository, archive, found, read_data=read_data):
         if wrong is not None:
             damaged(wrong)
@@ -75,7 +78,7 @@ def read_files(
     executor = repository.around.workers.transfer
     running: deque[tuple[StoredWal, Future[WalDamage | None]]] = deque()
     for one in found:
-        running.append((one, executor.submit(_looked_at, look, one)))
+        running.append((one, executor.submit(_looked_at, partial(look, one), one.key)))
         while len(running) >= _AHEAD:
             first, future = running.popleft()
             yield first, future.result()
@@ -83,11 +86,11 @@ def read_files(
         yield one, future.result()
 
 
-def _looked_at(look: Callable[[StoredWal], object], one: StoredWal) -> WalDamage | None:
+def _looked_at(look: Callable[[], object], key: str) -> WalDamage | None:
     try:
-        look(one)
+        look()
     except ObjectMissingError:
-        return WalDamage(one.key, f"{one.key} is missing", missing=True)
+        return WalDamage(key, f"{key} is missing", missing=True)
     except DamageError as error:
-        return WalDamage(one.key, error.message, missing=False)
+        return WalDamage(key, error.message, missing=False)
     return None

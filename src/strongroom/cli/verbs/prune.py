@@ -26,6 +26,10 @@ time, the exit code is 11: nothing is lost, and the next prune goes on.
 Forgotten snapshots stay for the time of --grace. Packs that hold little of use
 are written anew, until what is unused is within --max-unused.
 
+WAL goes that comes before all that base backups need: the oldest one that stays
+keeps everything after it. With --wal-keep every moment of the last so long can
+be reached, and older base backups keep what makes them whole.
+
 A full key is needed. Nothing is ever asked.
 """
 
@@ -56,6 +60,12 @@ A full key is needed. Nothing is ever asked.
     default="24h",
     metavar="TIME",
     help="Give up a backup that is silent for so long (24h).",
+)
+@click.option(
+    "--wal-keep",
+    type=SPAN,
+    metavar="TIME",
+    help="Keep WAL between base backups that are older than this no longer (30d).",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
 @common_options

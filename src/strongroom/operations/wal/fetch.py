@@ -22,6 +22,7 @@ from strongroom.operations.wal.files import deliver, system_id_here
 from strongroom.postgres.wal.names import WalKind, WalName, parse_name
 from strongroom.postgres.wal.ranges import WalExtent
 from strongroom.repository.wal import StoredWal, WalArchive
+from strongroom.repository.walgaps import WalGaps
 
 _TRIES = 3
 
@@ -57,8 +58,9 @@ class HoleError(RefusedError):
 class Fetcher:
     """Hands out WAL files of an archive."""
 
-    def __init__(self, archive: WalArchive, fs: Fs, sink: Sink) -> None:
+    def __init__(self, archive: WalArchive, gaps: WalGaps, fs: Fs, sink: Sink) -> None:
         self._archive = archive
+        self._gaps = gaps
         self._fs = fs
         self._sink = sink
 
@@ -107,7 +109,7 @@ class Fetcher:
                 f"there is no WAL of cluster {system_id} in the repository at all",
                 hint="Is it the right repository? 'strongroom wal status' shows the clusters.",
             )
-        hole = self._extent(listed).hole(name)
+        hole = self._extent(system_id, listed).hole(name)
         if hole is not None:
             if not wanted.past_holes:
                 raise HoleError(
@@ -132,12 +134,13 @@ class Fetcher:
             return Fetched(name, delivered=True, partial=True)
         return Fetched(name, delivered=False)
 
-    def _extent(self, listed: Sequence[StoredWal]) -> WalExtent:
+    def _extent(self, system_id: int, listed: Sequence[StoredWal]) -> WalExtent:
         """Return what is there, by the size that its segments have."""
         size = self._archive.segment_size(listed)
         names = [one.name for one in listed]
         try:
-            return WalExtent(names, size, self._archive.histories(listed))
+            never = [one.missing for one in self._gaps.of(system_id)]
+            return WalExtent(names, size, self._archive.histories(listed), never)
         except ObjectMissingError as error:
-            msg = "a history went away while the archive was read"
+            msg = "a history or a gap went away while the archive was read"
             raise DamageError(msg) from error

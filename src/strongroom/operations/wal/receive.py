@@ -14,8 +14,10 @@ from strongroom.errors import InterruptError, SourceError
 from strongroom.postgres.wal.history import History
 from strongroom.postgres.wal.names import WalKind, WalName, format_lsn, segment_name
 from strongroom.postgres.wal.pages import HEADER_SIZE, Cluster
+from strongroom.postgres.wal.ranges import Missing
 from strongroom.postgres.walstream import Alive, Identity, Place, Streamed
 from strongroom.repository.wal import WalArchive
+from strongroom.repository.walgaps import GapReason, WalGaps
 from strongroom.repository.walsources import WalSources
 
 _REPORT_SECONDS: Final = 10.0
@@ -31,6 +33,10 @@ class Stream(Protocol):
 
     def slot(self, name: str) -> Place | None:
         """Return where a slot begins."""
+        ...
+
+    def archives(self) -> bool:
+        """Whether the server archives by itself as well."""
         ...
 
     def create_slot(self, name: str) -> None:
@@ -66,6 +72,13 @@ class ReceiveOptions(NamedTuple):
 
     slot: str
     partial_seconds: float | None = None
+
+
+class Words(NamedTuple):
+    """What is said of WAL in the repository, beside the files."""
+
+    sources: WalSources
+    gaps: WalGaps
 
 
 class Segment:
@@ -125,13 +138,13 @@ class Receiver:
     def __init__(
         self,
         archive: WalArchive,
-        sources: WalSources,
+        words: Words,
         clock: Clock,
         tell: Callable[[str], None],
         options: ReceiveOptions,
     ) -> None:
         self._archive = archive
-        self._sources = sources
+        self._words = words
         self._clock = clock
         self._tell = tell
         self._options = options
@@ -141,7 +154,7 @@ class Receiver:
         """Receive, timeline after timeline; InterruptError after what there is was archived."""
         identity = stream.identify()
         cluster = Cluster(identity.system_id, identity.segment_size)
-        self._sources.register(source, cluster)
+        self._words.sources.register(source, cluster)
         place: Place | None = self._first_place(stream, cluster, Place(*identity[1:3]))
         while place is not None:
             self._archive_histories(stream, cluster, place.timeline)
@@ -163,18 +176,29 @@ class Receiver:
         place = Place(
             place.timeline or current.timeline, place.lsn - place.lsn % cluster.segment_size
         )
-        self._tell_of_gap(cluster, place)
+        self._tell_of_gap(stream, cluster, place)
         return place
 
-    def _tell_of_gap(self, cluster: Cluster, place: Place) -> None:
+    def _tell_of_gap(self, stream: Stream, cluster: Cluster, place: Place) -> None:
+        """Say that the slot did not keep what follows the archive, and put it on record.
+
+        Unless the server archives as well: then it may have it yet.
+        """
         found = self._archive.extent(cluster, {}).timelines.get(place.timeline)
         number = place.lsn // cluster.segment_size
         if found is not None and found.last is not None and found.last + 1 < number:
-            first = segment_name(place.timeline, found.last + 1, cluster.segment_size).text
-            last = segment_name(place.timeline, number - 1, cluster.segment_size).text
+            missing = Missing(place.timeline, found.last + 1, number - 1)
+            named = missing.text(cluster.segment_size)
+            if stream.archives():
+                self._tell(
+                    f"warning: {named} are in neither the archive nor the slot; unless "
+                    "archive_command brings them, make a new base backup"
+                )
+                return
+            self._words.gaps.record(cluster, missing, GapReason.NOT_KEPT)
             self._tell(
-                f"warning: {first} to {last} are in neither the archive nor the slot; unless "
-                "archive_command brings them, make a new base backup"
+                f"warning: {named} are in neither the archive nor the slot, and never come: a gap "
+                "is on record. Make a new base backup"
             )
 
     def _archive_histories(self, stream: Stream, cluster: Cluster, timeline: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from strongroom.errors import NotFoundError, UsageError
@@ -11,8 +11,10 @@ from strongroom.postgres.wal.names import WalKind, WalName, format_lsn, parse_na
 from strongroom.postgres.wal.pages import Cluster
 from strongroom.postgres.wal.ranges import Missing, TimelineExtent, WalExtent
 from strongroom.repository.repository import Repository
-from strongroom.repository.wal import StoredWal, WalArchive, archive_of
+from strongroom.repository.wal import StoredWal, archive_of
 from strongroom.repository.walcheck import WalDamage, read_files
+from strongroom.repository.walgaps import Gap, WalGaps
+from strongroom.repository.walparts import WithWal
 from strongroom.repository.walsources import WalSource, WalSources
 
 
@@ -29,8 +31,9 @@ class Window(NamedTuple):
 
 
 class ClusterWal(NamedTuple):
-    """The WAL of one cluster; ``damaged``: histories that cannot be read, by key.
+    """The WAL of one cluster; ``damaged``: histories and gaps that cannot be read, by key.
 
+    ``recorded``: what is on record as never to come; what came all the same is in no gap.
     ``newest``: the segment that was stored last, as far as the store says when; ``stored``: when
     each one was, in nanoseconds.
     """
@@ -39,12 +42,26 @@ class ClusterWal(NamedTuple):
     sources: tuple[str, ...]
     extent: WalExtent
     gaps: tuple[Missing, ...]
+    recorded: tuple[Gap, ...]
     windows: tuple[Window, ...]
     newest: StoredWal | None
     files: int
     stored_bytes: int
     damaged: dict[str, str]
     stored: dict[WalName, int]
+
+    def record_of(self, gap: Missing) -> Gap | None:
+        """Return the word that a gap never comes: one that covers all of it."""
+        return next(
+            (
+                one
+                for one in self.recorded
+                if one.missing.timeline == gap.timeline
+                and one.missing.first <= gap.first
+                and gap.last <= one.missing.last
+            ),
+            None,
+        )
 
     @property
     def timelines(self) -> list[TimelineExtent]:
@@ -76,11 +93,14 @@ class ClusterWal(NamedTuple):
         return format_lsn(position)
 
 
-def survey(archive: WalArchive, sources: WalSources, name: str | None) -> list[ClusterWal]:
-    """Look at every cluster, or at those that a source is or was, or that a system id names."""
-    known = sources.all()
-    wanted = clusters_named(known, archive.systems(), name)
-    return [_surveyed(archive, known, system_id) for system_id in wanted]
+def survey(repository: WithWal, name: str | None, killed: Collection[str] = ()) -> list[ClusterWal]:
+    """Look at every cluster, or at those that a source is or was, or that a system id names.
+
+    What a collector ``killed`` counts as absent, though it may be listed yet.
+    """
+    known = WalSources(repository).all()
+    wanted = clusters_named(known, archive_of(repository).systems(), name)
+    return [_surveyed(repository, known, system_id, killed) for system_id in wanted]
 
 
 def clusters_named(
@@ -101,21 +121,27 @@ def clusters_named(
     return sorted(found)
 
 
-def _surveyed(archive: WalArchive, known: Sequence[WalSource], system_id: int) -> ClusterWal:
-    listed = archive.files(system_id)
+def _surveyed(
+    repository: WithWal, known: Sequence[WalSource], system_id: int, killed: Collection[str]
+) -> ClusterWal:
+    archive = archive_of(repository)
+    listed = [one for one in archive.files(system_id) if one.key not in killed]
     size = archive.segment_size(listed)
     said = [one for one in known if one.cluster.system_id == system_id]
     if said and not any(one.name.kind is WalKind.SEGMENT for one in listed):
         size = said[0].cluster.segment_size
     damaged: dict[str, str] = {}
     cluster = Cluster(system_id, size)
-    extent = archive.extent(cluster, damaged, listed=listed)
+    recorded = WalGaps(repository).of(system_id, damaged)
+    never = [one.missing for one in recorded if one.segment_size == size]
+    extent = archive.extent(cluster, damaged, listed=listed, never=never)
     segments = [one for one in listed if one.name.kind is WalKind.SEGMENT]
     return ClusterWal(
         cluster=cluster,
         sources=tuple(sorted({one.name for one in said})),
         extent=extent,
         gaps=tuple(gaps_of(extent)),
+        recorded=tuple(recorded),
         windows=tuple(windows_of(extent)),
         newest=max(
             segments, key=lambda one: (one.stored_ns or 0, one.name.number(size)), default=None
@@ -128,8 +154,9 @@ def _surveyed(archive: WalArchive, known: Sequence[WalSource], system_id: int) -
 
 
 def gaps_of(extent: WalExtent) -> Iterator[Missing]:
-    """Yield what is missing between segments that are there, and before a timeline that is there.
+    """Yield what is missing between segments that are there, or before a timeline that is there.
 
+    And what is on record as never to come.
     What follows the place where a timeline was left is needed by nobody but itself.
     """
     for timeline, found in extent.timelines.items():
@@ -148,6 +175,11 @@ def gaps_of(extent: WalExtent) -> Iterator[Missing]:
             if not inside and missing not in seen:
                 seen.add(missing)
                 yield missing
+    for missing in extent.never:
+        there = extent.timelines.get(missing.timeline)
+        last = there.last if there is not None else None
+        if missing not in seen and (last is None or last < missing.first):
+            yield missing
 
 
 def first_on_way(extent: WalExtent, timeline: int) -> int | None:
@@ -196,12 +228,16 @@ def _on_way(extent: WalExtent, timeline: int, number: int) -> str:
 
 
 class Checked(NamedTuple):
-    """What a check of WAL read, and what is wrong with it; bytes are those in the store."""
+    """What a check of WAL read, and what is wrong with it; bytes are those in the store.
+
+    ``known``: gaps that are on record as never to come.
+    """
 
     files: int
     bytes_read: int
     damage: tuple[WalDamage, ...]
     gaps: tuple[Missing, ...]
+    known: tuple[Missing, ...]
 
 
 def check(
@@ -230,7 +266,9 @@ def check(
             damage.append(error)
         repository.around.sink(Advanced(1, one.size))
     gaps = [gap for gap in cluster.gaps if _between(gap, cluster, first, last)]
-    return Checked(len(chosen), total, tuple(damage), tuple(gaps))
+    known = tuple(gap for gap in gaps if cluster.record_of(gap) is not None)
+    unknown = tuple(gap for gap in gaps if gap not in known)
+    return Checked(len(chosen), total, tuple(damage), unknown, known)
 
 
 def _between(gap: Missing, cluster: ClusterWal, first: str | None, last: str | None) -> bool:

@@ -69,9 +69,16 @@ class WalExtent:
     """All that an archive has of one cluster, by timeline."""
 
     def __init__(
-        self, names: Iterable[WalName], segment_size: int, histories: Histories | None = None
+        self,
+        names: Iterable[WalName],
+        segment_size: int,
+        histories: Histories | None = None,
+        never: Iterable[Missing] = (),
     ) -> None:
-        """Take the ``names`` that are listed, and the ``histories`` that could be read."""
+        """Take the ``names`` that are listed, and the ``histories`` that could be read.
+
+        ``never``: segments that are on record as never to come; those that came do not count.
+        """
         self.segment_size = segment_size
         self.histories: Histories = histories or {}
         whole: dict[int, set[int]] = {}
@@ -94,6 +101,24 @@ class WalExtent:
             )
             for timeline in sorted({*whole, *partial, *has_history, *self.histories})
         }
+
+        self.never = [
+            Missing(one.timeline, *gap)
+            for one in sorted(set(never))
+            for gap in _holes(self._there(one.timeline), one.first, one.last)
+        ]
+
+    def _there(self, timeline: int) -> Sequence[Range]:
+        found = self.timelines.get(timeline)
+        return found.ranges if found is not None else ()
+
+    def never_after(self, timeline: int, number: int) -> list[Missing]:
+        """Return what follows a segment, on its timeline, and is on record as never to come."""
+        return [
+            one._replace(first=max(one.first, number + 1))
+            for one in self.never
+            if one.timeline == timeline and one.last > number
+        ]
 
     def has(self, timeline: int, number: int) -> bool:
         """Whether a whole segment is there."""
@@ -123,7 +148,7 @@ class WalExtent:
         for step, begin, end in self.path(timeline):
             low = max(first, begin)
             high = last if end is None else min(last, end)
-            there = self.timelines[step].ranges if step in self.timelines else ()
+            there = self._there(step)
             found += [Missing(step, *gap) for gap in _holes(there, low, high)]
         return found
 
@@ -134,7 +159,7 @@ class WalExtent:
             low = max(first, begin)
             if end is not None and low > end:
                 continue
-            there = self.timelines[step].ranges if step in self.timelines else ()
+            there = self._there(step)
             inside = next((one for one in there if one.first <= low <= one.last), None)
             if inside is None:
                 return reached
@@ -164,10 +189,17 @@ class WalExtent:
         own = self.timelines.get(name.timeline)
         if own is not None and own.fork is not None and number < own.fork.lsn // self.segment_size:
             return None  # before the timeline began nobody wrote a segment of it
+        return self._follower(name, number)
+
+    def _follower(self, name: WalName, number: int) -> str | None:
+        """Say what shows that a segment which is not there was written."""
+        own = self.timelines.get(name.timeline)
         if own is not None and own.last is not None and own.last > number:
             following = min(one.first for one in own.ranges if one.last > number)
             later = segment_name(name.timeline, max(following, number + 1), self.segment_size)
             return f"{name.text} is missing, and {later.text}, which comes after it, is there"
+        if any(gap.first <= number for gap in self.never_after(name.timeline, number - 1)):
+            return f"{name.text} is missing, and is on record as a gap: it never comes"
         for other, switch in self.descendants(name.timeline):
             found = self.timelines.get(other)
             if switch > number and found is not None and found.ranges:

@@ -22,9 +22,10 @@ from strongroom.repository.collection.proving import Prover
 from strongroom.repository.collection.removing import remove
 from strongroom.repository.collection.repacking import Repacked, Repacker
 from strongroom.repository.collection.shrinking import ShrinkLimits, worth_repacking
-from strongroom.repository.collection.survey import MovedOnError, Survey, survey
-from strongroom.repository.collection.verdict import kills, tombs
+from strongroom.repository.collection.survey import Keep, MovedOnError, Survey, survey
+from strongroom.repository.collection.verdict import Staying, kills, tombs
 from strongroom.repository.collection.waiting import Waiting
+from strongroom.repository.collection.walexpiry import Judged, wal_object
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.records import Done, Removals, Waits, split
 from strongroom.repository.repository import Repository
@@ -43,6 +44,8 @@ _KINDS: Final = {
 class CollectLimits:
     """How long things are kept and waited for, nanoseconds and seconds; what is written anew.
 
+    ``wal_keep_ns``: how far back every moment of a cluster can be reached; None: as its base
+    backups do.
     ``max_unused``: part of all that is kept that may stay unused. ``max_repack_bytes`` and
     ``repack_seconds`` bound the writing of one run.
     """
@@ -51,19 +54,31 @@ class CollectLimits:
     silent_ns: int
     wait_seconds: float
     max_unused: float
+    wal_keep_ns: int | None = None
     max_repack_bytes: int | None = None
     repack_seconds: float | None = None
+
+    @property
+    def keep(self) -> Keep:
+        """How long what is not needed stays."""
+        return Keep(self.grace_ns, self.wal_keep_ns)
 
 
 @dataclass(slots=True)
 class Collected:
-    """What was done; sizes in bytes. ``last_good``: forgotten, and kept as the last of a source."""
+    """What was done; sizes in bytes. ``last_good``: forgotten, and kept as the last of a source.
+
+    ``wal``: what of each cluster goes, and why.
+    """
 
     finished: int = 0
     packs: int = 0
     bytes: int = 0
     commits: int = 0
     segments: int = 0
+    wal_files: int = 0
+    wal_bytes: int = 0
+    wal: Sequence[Judged] = ()
     repacked: Repacked = field(default_factory=lambda: Repacked([]))
     compacted: int = 0
     kept_packs: int = 0
@@ -117,7 +132,7 @@ class Collector:
         reason = ""
         for _ in range(_TRIES):
             try:
-                return survey(self._repository, self._limits.grace_ns, begins=False)
+                return survey(self._repository, self._limits.keep, begins=False)
             except MovedOnError as error:
                 reason = str(error)
         raise _gave_up(reason)
@@ -135,7 +150,7 @@ class Collector:
 
     def _survey(self) -> Survey:
         self._repository.around.sink(PhaseBegan("look at what is needed"))
-        return survey(self._repository, self._limits.grace_ns)
+        return survey(self._repository, self._limits.keep)
 
     # -- steps 1 and 2
 
@@ -154,7 +169,7 @@ class Collector:
                 raise MovedOnError(error.message) from error
             self.result.compacted += len(group)
         after = listed._replace(segments=segments)
-        named = tombs(after, kept, found.liveness.expired, found.past)
+        named = tombs(after, kept, found.expired(), found.past)
         if named == NOTHING and not self._waiting.has_ended_sessions():
             return
         store = self._repository.store
@@ -170,6 +185,7 @@ class Collector:
         result.kept_bytes = sum(listed.packs[pack] for pack in kept)
         result.in_grace = len(found.in_grace)
         result.last_good = found.liveness.last_good
+        result.wal = found.wal.judge(found.expired().wal)
 
     def _shrink(self, found: Survey, kept: set[bytes]) -> list[bytes]:
         """Repack what is worth it; return the old packs, which may go now."""
@@ -240,7 +256,7 @@ class Collector:
         reason = ""
         for _ in range(_TRIES):
             try:
-                found = survey(repository, self._limits.grace_ns, within=(number, named))
+                found = survey(repository, self._limits.keep, within=(number, named))
             except MovedOnError as error:
                 if self._has_kills(number):
                     return
@@ -251,7 +267,8 @@ class Collector:
                 self._alarm = error
                 return
             spared = found.spared(split(named.packs, layout.HASH_SIZE, "tombs"), self._prover)
-            names = kills(named, found.listed, spared, found.roots, found.past)
+            staying = Staying(spared, found.roots, found.wal.needs.spared(named.wal))
+            names = kills(named, found.listed, staying, found.past)
             repository.store.sync([*repository.relied_prefixes(), layout.GC])
             self._put(number, "kills", encode(names))
             return
@@ -274,14 +291,17 @@ class Collector:
         repository = self._repository
         packs = split(names.packs, layout.HASH_SIZE, "kills")
         segments = split(names.index, layout.HASH_SIZE, "kills")
-        total = len(packs) + len(segments) + len(names.commits)
+        wal = [key for key in names.wal if wal_object(key, 0) is not None]
+        total = len(packs) + len(segments) + len(names.commits) + len(wal)
         repository.around.sink(PhaseBegan("remove", total))
         repository.store.sync([layout.GC])  # whoever put the kills may have died before that
         sizes = {i.key: i.size for i in repository.store.list(layout.PACKS)} if packs else {}
+        wal_sizes = {i.key: i.size for i in repository.store.list(layout.WAL)} if wal else {}
         for keys in (
             [layout.index_segment(name) for name in segments],
             [layout.pack(name) for name in packs],
             names.commits,
+            wal,  # the oldest first, so that what stays is one piece
         ):
             remove(repository, keys)
         killed = {*names.commits, *self._killed_commits()}
@@ -292,6 +312,8 @@ class Collector:
         self.result.bytes += sum(there)
         self.result.commits += len(names.commits)
         self.result.segments += len(segments)
+        self.result.wal_files += len(wal_sizes.keys() & set(wal))
+        self.result.wal_bytes += sum(wal_sizes.get(key, 0) for key in wal)
 
     # -- the objects of a run
 

@@ -6,22 +6,24 @@ seen what it had. What cannot be read stops the collector: unreadable is not abs
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from strongroom.errors import DamageError
 from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.store import ObjectInfo
 from strongroom.repository import layout
 from strongroom.repository.collection.census import Bools, Census
 from strongroom.repository.collection.liveness import GraceTime, Liveness, liveness
 from strongroom.repository.collection.marking import Marker
 from strongroom.repository.collection.proving import Prover
 from strongroom.repository.collection.shrinking import PackUse
-from strongroom.repository.collection.verdict import Listed
+from strongroom.repository.collection.verdict import Expired, Listed
+from strongroom.repository.collection.walneeds import Counting, WalSurvey, survey_wal
 from strongroom.repository.commits import oldest_first, open_snapshot
 from strongroom.repository.heads import lost_heads
 from strongroom.repository.loading import Choice
@@ -41,6 +43,16 @@ class MovedOnError(Exception):
     """What was read does not fit together: somebody went on meanwhile, so it is read again."""
 
 
+class Keep(NamedTuple):
+    """How long a forgotten snapshot stays, and WAL between base backups; nanoseconds.
+
+    ``wal_ns``: None, as long as a base backup is there that needs it.
+    """
+
+    grace_ns: int
+    wal_ns: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Survey:
     """``roots``: commits that stay, everything they need marked in ``census``.
@@ -55,6 +67,7 @@ class Survey:
     liveness: Liveness
     roots: frozenset[str]
     weak: frozenset[bytes]
+    wal: WalSurvey
 
     @property
     def past(self) -> Absent:
@@ -65,6 +78,11 @@ class Survey:
     def next_run(self) -> int:
         """The number of a run that begins with this."""
         return self.history.runs.next_number
+
+    def expired(self) -> Expired:
+        """What nothing needs any more."""
+        killed = self.past.killed_wal | self.past.doubtful.wal
+        return Expired(self.liveness.expired, self.wal.expired(killed))
 
     @property
     def in_grace(self) -> list[ListedSnapshot]:
@@ -118,7 +136,7 @@ class Survey:
 
 def survey(
     repository: Repository,
-    grace_ns: int,
+    keep: Keep,
     within: tuple[int, Removals] | None = None,
     *,
     begins: bool = True,
@@ -137,12 +155,13 @@ def survey(
     _refuse_unlisted(history)
     store = repository.store
     stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if i.stored_ns is not None}
-    commits = [info.key for info in store.list(layout.COMMITS)]
+    listed_commits = list(store.list(layout.COMMITS))
+    commits = [info.key for info in listed_commits]
     store_ns = store.time_ns()
     now_ns = repository.around.clock.now_ns() if store_ns is None else store_ns
     snapshots = _opened(repository, history)
     past = history.runs.absent()
-    time = GraceTime(stored_ns, now_ns, grace_ns)
+    time = GraceTime(stored_ns, now_ns, keep.grace_ns)
     alive = liveness(snapshots, history.standing, time, past.doubtful.commits)
     roots = dict(alive.roots)
     if within is not None:
@@ -159,7 +178,17 @@ def survey(
         if _moved_on(repository, history, within):
             raise MovedOnError("another collector went on") from None
         raise
-    return Survey(history, listed, census, alive, frozenset(roots), weak)
+    since_ns = now_ns - keep.wal_ns if keep.wal_ns is not None else None
+    wal = survey_wal(repository, roots.values(), _counting(history, listed_commits, since_ns))
+    return Survey(history, listed, census, alive, frozenset(roots), weak, wal)
+
+
+def _counting(history: History, commits: Iterable[ObjectInfo], since_ns: int | None) -> Counting:
+    seen_ns = {info.key: info.stored_ns for info in commits if info.stored_ns is not None}
+    for key, first_ns in history.standing.first_seen.items():
+        seen_ns[key] = min(first_ns, seen_ns.get(key, first_ns))
+    agents = frozenset(one.key for one in history.decisions if one.by_agent)
+    return Counting(agents, seen_ns, since_ns)
 
 
 def _opened(repository: Repository, history: History) -> list[ListedSnapshot]:

@@ -37,10 +37,18 @@ class Listed(NamedTuple):
         return [*self.orders, *self.decisions]
 
 
+class Expired(NamedTuple):
+    """Keys of the COMMITs and of the WAL that nothing needs any more."""
+
+    commits: Collection[str]
+    wal: Collection[str] = ()
+
+
 def removals(
     packs: Collection[bytes],
     commits: Collection[str],
     index: Collection[bytes],
+    wal: Collection[str] = (),
     heads: tuple[Head, ...] = (),
 ) -> Removals:
     """Return the body of tombs or kills."""
@@ -48,15 +56,13 @@ def removals(
         packs=b"".join(sorted(packs)),
         commits=tuple(sorted(commits)),
         index=b"".join(sorted(index)),
-        wal=(),
+        wal=tuple(sorted(wal)),
         manifests=(),
         heads=heads,
     )
 
 
-def tombs(
-    listed: Listed, kept: Collection[bytes], expired: Collection[str], past: Absent
-) -> Removals:
+def tombs(listed: Listed, kept: Collection[bytes], expired: Expired, past: Absent) -> Removals:
     """Return everything that may go when the packs ``kept`` hold what is needed."""
     packs = listed.packs.keys() - set(kept)
     old = superseded_by(listed.segments)
@@ -67,23 +73,22 @@ def tombs(
         if segment.name in old or all(pack in packs or pack in ended for pack in segment.packs)
     }
     index |= set(listed.segment_names) & past.killed_index  # that a late request brought back
-    dead = {*expired, *(set(listed.commits) & past.killed_commits)}
+    dead = {*expired.commits, *(set(listed.commits) & past.killed_commits)}
     dead |= _savers_of(listed.decisions, dead | past.killed_commits)
-    return removals(packs, dead, index)
+    return removals(packs, dead, index, expired.wal)
 
 
-def kills(
-    named: Removals,
-    listed: Listed,
-    spared: Collection[bytes],
-    roots: Collection[str],
-    past: Absent,
-) -> Removals:
-    """Return what of the tombs ``named`` is removed.
+class Staying(NamedTuple):
+    """What of tombs stays: packs that alone hold a needed chunk, keys of COMMITs and of WAL."""
 
-    ``spared``: tombed packs that hold a needed chunk that no staying pack holds; ``roots``: the
-    commits that stay.
-    """
+    packs: Collection[bytes]
+    commits: Collection[str]
+    wal: Collection[str] = ()
+
+
+def kills(named: Removals, listed: Listed, staying: Staying, past: Absent) -> Removals:
+    """Return what of the tombs ``named`` is removed."""
+    spared, roots = staying.packs, staying.commits
     packs = set(split(named.packs, layout.HASH_SIZE, "tombs")) - set(spared)
     commits = set(named.commits) - set(roots)
     going = commits | past.killed_commits
@@ -91,10 +96,11 @@ def kills(
     commits -= savers - _savers_of(listed.decisions, going)
     index = set(split(named.index, layout.HASH_SIZE, "tombs"))
     segments = index - _needed_segments(index, packs, listed, past)
-    if not (packs or commits or segments):
+    wal = set(named.wal) - set(staying.wal)
+    if not (packs or commits or segments or wal):
         return NOTHING
-    staying = [one for one in listed.seen if one.key not in commits]
-    return removals(packs, commits, segments, heads_of(staying))
+    seen = [one for one in listed.seen if one.key not in commits]
+    return removals(packs, commits, segments, wal, heads_of(seen))
 
 
 def _needed_segments(

@@ -14,10 +14,11 @@ from typing import Final, NamedTuple
 from strongroom.clock import rfc3339
 from strongroom.errors import BusyError, DamageError, ObjectExistsError, ObjectMissingError
 from strongroom.model.events import Notice
+from strongroom.postgres.wal.names import format_lsn
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
-from strongroom.repository.envelope import Kind, wrap
-from strongroom.repository.records import ABORT, Abort, AbortReason
+from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.records import ABORT, Abort, AbortReason, Heartbeat, read_body
 from strongroom.repository.repository import Repository
 
 _POLL_SECONDS: Final = 5.0
@@ -167,7 +168,24 @@ class Waiting:
                 writer = ids[0].hex()[:8]
         sign = "" if signs is None or signs.last_ns is None else rfc3339(signs.last_ns)
         since = f" (last sign of life {sign})" if sign else ""
-        return f"session {session.rpartition('/')[2][:8]} of {writer}{since}"
+        needs = self._needs(signs)
+        return f"session {session.rpartition('/')[2][:8]} of {writer}{needs}{since}"
+
+    def _needs(self, signs: Signs | None) -> str:
+        """Say from where on a base backup at work needs WAL; for people, so not verified."""
+        repository = self._repository
+        for key in signs.keys if signs is not None else ():
+            ids = layout.session_ids(key)
+            if ids is None or not ids[2]:
+                continue
+            try:
+                found = unwrap(repository.store.get(key), Kind.HEARTBEAT, key, repository.id)
+                beat = read_body(key, found.body, Heartbeat)
+            except (DamageError, ObjectMissingError):
+                continue
+            for one in beat.positions or ():
+                return f", a base backup of cluster {one.system_id} from {format_lsn(one.lsn)} on"
+        return ""
 
 
 def _session_id(session: str) -> bytes:

@@ -67,11 +67,13 @@ class ClusterOptions:
 
     It raises ``RefusedError`` if the source is another cluster. ``await_wal`` returns when all WAL
     that a backup needs is archived; None: the backup carries it. ``expect`` takes how many bytes
-    will come, about, when that is known.
+    will come, about, when that is known. ``began`` takes the system id, the timeline and the LSN
+    at which a backup begins.
     """
 
     accept: Callable[[int, int], None]
     expect: Callable[[int], None]
+    began: Callable[[int, int, int], None] = lambda _system, _timeline, _lsn: None
     await_wal: Callable[[Position], None] | None = None
 
     @property
@@ -125,6 +127,7 @@ class ClusterSource:
             stream = BackupStream(wire)
             try:
                 began = stream.begin(f"strongroom {self.name}", with_wal=self._options.with_wal)
+                self._options.began(known.system, began.timeline, began.lsn)
                 self._options.expect(sum(one.size for one in began.tablespaces))
                 yield from self._members(stream, known)
                 ended = stream.end()
