@@ -9,7 +9,8 @@ All of it is one file, longer than any other of the project, so that it can be c
 needed, kept beside the repository, and read from top to bottom by somebody who has to trust it.
 
 It needs Python 3.11 or newer on Linux, and `pip install cryptography blake3 zstandard` (from Python
-3.14 on without zstandard). It writes nothing but below the folder that it restores into.
+3.14 on without zstandard). It writes nothing but below the folder that it restores into. To open a
+repository with a key of AWS KMS (--kms) it calls the `aws` command, which must find credentials.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ import os
 import re
 import stat
 import struct
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -86,6 +89,10 @@ class Trouble(Exception):  # noqa: N818 - it ends the program, and is no error o
 
 class Damage(Exception):  # noqa: N818 - the word of the format
     """Something of the repository is not what it must be; the text says what."""
+
+
+class Refused(Exception):  # noqa: N818 - another key may open it
+    """A service did not give a key; the text says why."""
 
 
 class Report:
@@ -542,8 +549,15 @@ def open_envelope(key: str, blob: bytes, home: Home | None) -> Envelope:
 
 # --- 4. Objects that make a repository ------------------------------------------------------------
 
-PASSPHRASE, KEY_FILE, RECOVERY_KEY = 1, 2, 3
+PASSPHRASE, KEY_FILE, RECOVERY_KEY, KMS = 1, 2, 3, 4
+_ARN: Final = re.compile(
+    rb"arn:[a-z0-9-]{1,32}:kms:([a-z0-9-]{1,64}):[0-9]{12}:key/[A-Za-z0-9-]{1,128}"
+)
+_WRAPPED: Final = 6144  # the most that KMS takes
 FULL, READER = 1, 2
+KMS_HINT: Final = (
+    "Install it (pip install awscli) and give it credentials, or use the recovery key."
+)
 CONFIG_HINT: Final = "Take 'config' from another copy of the repository: no key opens without it."
 
 
@@ -594,7 +608,10 @@ def _config(envelope: Envelope) -> Config:
 
 
 class Secret(NamedTuple):
-    """What a person holds: a passphrase, or the 32 bytes of a key file or recovery key."""
+    """What a person holds: a passphrase, the 32 bytes of a key file or recovery key, or AWS's word.
+
+    The value is empty where KMS is to be asked.
+    """
 
     kinds: Container[int]
     value: bytes
@@ -662,12 +679,14 @@ def slot_envelope(folder: Folder, config: Config, slot_id: bytes, digest: bytes)
     return envelope
 
 
-def open_slot(slot_id: bytes, slot: Slot, secret: Secret, config: Config) -> Keys:
+def open_slot(slot_id: bytes, slot: Slot, secret: Secret, config: Config, orders: Orders) -> Keys:
     """Open a slot; ``Damage`` if it does not open, or is of another repository."""
     home = config.home.repository
     kind, role = bytes([slot.kind]), bytes([slot.role])
     info = label("slot", home, slot_id, kind, role, pack(slot.parameters))
-    wrap = committed(expand(extract(slot.salt, _kek(slot, secret)), info, 64), slot.commitment)
+    wrap = committed(
+        expand(extract(slot.salt, _kek(slot_id, slot, secret, home)), info, 64), slot.commitment
+    )
     bound = label("slot owner", home, slot_id, config.admin, config.digest)
     private = X25519PrivateKey.from_private_bytes(aes_open(wrap, NONCE_0, slot.wrapped, bound))
     bundle = hpke_open(private, slot.bundle, label("bundle", home, slot_id))
@@ -677,10 +696,32 @@ def open_slot(slot_id: bytes, slot: Slot, secret: Secret, config: Config) -> Key
         raise Damage("is of another repository")
     if slot.role == FULL and public_of(derive(shaped(seed, 32), "admin", home)) != config.admin:
         raise Damage("its seed is not that of the admin key")
-    return Keys(home, dict(readers), root)
+    return Keys(home, dict(readers) | sealed_epochs(home, slot_id, private, orders), root)
 
 
-def _kek(slot: Slot, secret: Secret) -> bytes:
+def sealed_epochs(
+    home: bytes, slot_id: bytes, private: X25519PrivateKey, orders: Orders
+) -> dict[int, bytes]:
+    """Return the reader secrets that epoch orders sealed to a slot; see section 10."""
+    epochs = orders.of(EPOCH)
+    publics = {number: public for number, public, _ in (order.payload for order in epochs)}
+    found = {}
+    for number, _, sealed in (order.payload for order in epochs):
+        info = label("epoch", home, slot_id, u32(number))
+        with suppress(Damage):
+            opened = hpke_open(private, dict(sealed).get(slot_id, b""), info)
+            found.update(shaped(unpack(opened), [("u32", 32)]))
+    return {epoch: one for epoch, one in found.items() if publics.get(epoch) == agreed(one)}
+
+
+def agreed(secret: bytes) -> bytes:
+    """Return the public key of an X25519 secret."""
+    return X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
+def _kek(slot_id: bytes, slot: Slot, secret: Secret, home: bytes) -> bytes:
+    if slot.kind == KMS and not secret.value:
+        return ask_kms(slot_id, slot, home)
     if slot.kind != PASSPHRASE:
         return secret.value
     memory, passes, lanes = numbers = shaped(slot.parameters, ("u32", "u32", "u32"))
@@ -688,6 +729,40 @@ def _kek(slot: Slot, secret: Secret) -> bytes:
         raise Damage("asks for more or less work on the passphrase than it may")
     kdf = Argon2id(salt=slot.salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory)
     return kdf.derive(secret.value)
+
+
+def ask_kms(slot_id: bytes, slot: Slot, home: bytes) -> bytes:
+    """Have the ``aws`` command unwrap the key of a slot."""
+    arn, wrapped, said = shaped(slot.parameters, ("bin", "bin", [("bin", "bin")]))
+    bound = {"app": "strongroom", "purpose": "key slot"}
+    bound |= {"repository": home.hex(), "slot": slot_id.hex()}
+    match = _ARN.fullmatch(arn)
+    context = [(name.encode(), value.encode()) for name, value in bound.items()]
+    if match is None or said != context or not 0 < len(wrapped) <= _WRAPPED:
+        raise Damage("does not say which key of KMS opens it, or was made for another slot")
+    with tempfile.NamedTemporaryFile() as blob:
+        blob.write(wrapped)
+        blob.flush()
+        command = [
+            "aws", "kms", "decrypt", "--region", match[1].decode(), "--key-id", arn.decode(),
+            "--ciphertext-blob", f"fileb://{blob.name}",
+            "--encryption-context", json.dumps(bound),
+            "--query", "Plaintext", "--output", "text",
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except OSError as error:
+            text = f"the key of AWS KMS {arn.decode()} needs the 'aws' command: {error.strerror}"
+            raise Trouble(KEY_REFUSED, text, KMS_HINT) from error
+    try:
+        key = base64.b64decode(done.stdout.strip(), validate=True)
+    except binascii.Error:
+        key = b""
+    if done.returncode or len(key) != len(home) * 2:
+        lines = done.stderr.decode("utf-8", "replace").split("\n")
+        why = next(filter(None, map(str.strip, lines)), "it printed no key of 32 bytes")
+        raise Refused(f"KMS does not unwrap with {arn.decode()}: {why}")
+    return key
 
 
 def unlock(folder: Folder, config: Config, orders: Orders, secret: Secret, report: Report) -> Keys:
@@ -698,14 +773,19 @@ def unlock(folder: Folder, config: Config, orders: Orders, secret: Secret, repor
             slot = Slot(*slot_envelope(folder, config, slot_id, digest).body)
             if slot.kind in secret.kinds:
                 tried += 1
-                with suppress(Damage):  # most likely it is a slot of another passphrase
-                    return open_slot(slot_id, slot, secret, config)
+                try:
+                    return open_slot(slot_id, slot, secret, config, orders)
+                except Refused as refused:
+                    report.note(f"slots/{slot_id.hex()}", refused)
+                except Damage:
+                    continue  # most likely it is a slot of another passphrase
     if "config" in report.damaged:
         raise Trouble(DAMAGED, "config is damaged, and so no slot opens", CONFIG_HINT)
     raise Trouble(
         KEY_REFUSED,
         f"the key opens none of the {tried} slots of its kind",
-        "Try another key: each passphrase, key file and recovery key has a slot of its own.",
+        "Try another key: each passphrase, key file, recovery key and key of KMS has a slot of its "
+        "own.",
     )
 
 
@@ -1103,6 +1183,7 @@ HOLE: Final = bytes(32)
 FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET, STREAM, RECORD = range(1, 10)
 SPARSE: Final = 2  # a flag
 BY_COMPONENTS, RAW = 1, 2  # orders of entries
+_LONGEST_PIECE: Final = 200  # of a key, between two slashes, in a name
 _EXTENT: Final = struct.Struct(">32sQ")
 _ENTRY: Final[Shape] = (
     "bin", "u8", "u32", "u64", "u64", "bin", "bin", "time", "size", "bin", "u8", "bin", "bin",
@@ -1131,10 +1212,12 @@ class Entry(NamedTuple):
     flags: int
 
 
-def read_entry(value: Value) -> Entry:
-    """Read an entry of a leaf."""
+def read_entry(value: Value, order: int) -> Entry:
+    """Read an entry of a leaf; one sorted by raw bytes is an object, whose path is any bytes."""
     entry = Entry(*shaped(value, _ENTRY))
     parts = entry.path.split(b"/")
+    if order == RAW and entry.path and len(entry.path) <= PATH and entry.kind == FILE:
+        return entry
     if len(entry.path) > PATH or b"\0" in entry.path or not {b"", b".", b".."}.isdisjoint(parts):
         raise Damage(f"its path leads elsewhere: {shown(entry.path[:200])}")
     if max(map(len, parts)) > COMPONENT or not FILE <= entry.kind <= RECORD or entry.mode > 0o7777:
@@ -1264,6 +1347,39 @@ def sort_key(path: bytes, order: int) -> bytes:
     return path.replace(b"/", b"\0") if order == BY_COMPONENTS else path
 
 
+class ObjectNames:
+    """Gives objects names in a folder, in the order of their keys; docs/documents.md has them."""
+
+    def __init__(self) -> None:
+        self._above: list[bytes] = []  # keys that what comes begins with
+
+    def name(self, key: bytes) -> bytes:
+        """Return the path of a key."""
+        while self._above and not key.startswith(self._above[-1]):
+            self._above.pop()
+        objects = set(self._above)
+        self._above.append(key)
+        pieces = key.split(b"/")
+        names = [self._piece(piece) for piece in pieces]
+        for count in range(1, len(pieces)):
+            if b"/".join(pieces[:count]) in objects:
+                names[count - 1] += b"%d"
+        return b"/".join(names)
+
+    def _piece(self, piece: bytes) -> bytes:
+        safe = piece.replace(b"%", b"%25").replace(b"\0", b"%00") or b"%"
+        if safe in {b".", b".."}:
+            safe = safe.replace(b".", b"%2E")
+        cut = []
+        while len(safe) > _LONGEST_PIECE:
+            end = _LONGEST_PIECE
+            while b"%" in safe[end - 2 : end]:  # in the middle of %XX
+                end -= 1
+            cut.append(safe[:end] + b"%+")
+            safe = safe[end:]
+        return b"/".join([*cut, safe])
+
+
 class Node(NamedTuple):
     """A chunk of a tree as the part above names it; the root has no paths."""
 
@@ -1345,7 +1461,7 @@ class Tree:
 
     def _entry(self, value: Value) -> Iterator[Entry]:
         try:
-            entry = read_entry(value)
+            entry = read_entry(value, self._source.order)
             key = self._key(entry.path)
             if key <= self._last:
                 raise Damage(f"it stands twice, or out of order: {shown(entry.path[:200])}")
@@ -1366,12 +1482,14 @@ class Tree:
 
 # --- 10. Orders, and collector runs ---------------------------------------------------------------
 
-FORGET, RELEASE, TAG, SLOT_ADDED, SLOT_REMOVED = 1, 2, 3, 6, 7
+FORGET, RELEASE, TAG, REVOKE, EPOCH, SLOT_ADDED, SLOT_REMOVED = 1, 2, 3, 4, 5, 6, 7
 ORIGINS, QUARANTINE, VOID, ALLOW_EMPTY = 8, 9, 10, 11
 _PAYLOADS: Final[dict[int, Shape]] = {
     FORGET: (["str"],),
     RELEASE: (["str"],),
     TAG: (["str"], 16, "u32", 80, 32, 32),
+    REVOKE: (16, [("str", 32)]),
+    EPOCH: ("u32", 32, [(16, "bin")]),
     SLOT_ADDED: (16, 32),
     SLOT_REMOVED: (16, "u32"),
     ORIGINS: [("str", "time", "any")],
@@ -1442,8 +1560,8 @@ def read_order(envelope: Envelope, report: Report) -> Order:
             shaped([one[2] for one in value if one[2] is not None], [(16, "str")])
     elif kind == QUARANTINE:
         check_sorted(ids(value[0]))
-    elif kind == SLOT_REMOVED and envelope.ids[0] != removal_id(envelope.home, value[1]):
-        raise Damage("its key is not that of this removal")
+    elif kind in {REVOKE, EPOCH, SLOT_REMOVED}:
+        _check_keys(kind, value, envelope)
     if sealed and kind != TAG:
         raise Damage("seals something, which orders of its kind do not")
     return Order(envelope.key, envelope.ids[0], kind, time, heads, value, sealed)
@@ -1453,6 +1571,29 @@ def _check_named(keys: list[str], pattern: re.Pattern[str]) -> None:
     check_sorted(keys)
     if not keys or not all(map(pattern.fullmatch, keys)):
         raise Damage("names nothing, or what it cannot be about")
+
+
+def _check_keys(kind: int, value: Any, envelope: Envelope) -> None:  # noqa: ANN401 - a payload
+    """Check an order about a writer, an epoch or a slot."""
+    if kind == SLOT_REMOVED and envelope.ids[0] != removal_id(envelope.home, value[1]):
+        raise Damage("its key is not that of this removal")
+    if kind == EPOCH:
+        number, _, sealed = value
+        check_sorted([slot_id for slot_id, _ in sealed])
+        if not sealed or number < 2 or envelope.ids[0] != epoch_id(envelope.home, number):
+            raise Damage("its key is not that of this epoch, or it is sealed to nobody")
+    if kind == REVOKE:
+        writer, accepted = value
+        keys = [key for key, _ in accepted]
+        check_sorted(keys)
+        below = f"commits/{writer.hex()}/"
+        if not all(_COMMIT_KEY.fullmatch(key) and key.startswith(below) for key in keys):
+            raise Damage("accepts what is no commit of this writer")
+
+
+def epoch_id(home: Home, number: int) -> bytes:
+    """Return the id of the order that begins an epoch."""
+    return hashlib.sha256(label("epoch", home.repository, u32(number))).digest()[:16]
 
 
 def removal_id(home: Home, number: int) -> bytes:
@@ -1596,7 +1737,14 @@ class Repository:
         about = [commit for commit in self.commits.values() if key in commit.targets]
         held = [c for c in about if c.purpose == HOLD and not self.orders.about(RELEASE, c.key)]
         cancelled = {order for c in about if c.purpose == UNFORGET for order in c.targets}
-        return not held and not self.orders.about(FORGET, key) <= cancelled
+        forgets = self.orders.about(FORGET, key) | self._refused(key)
+        return not held and not forgets <= cancelled
+
+    def _refused(self, key: str) -> set[str]:
+        """Return the orders that revoked the writer of a commit, unless one of them accepts it."""
+        orders = [one for one in self.orders.of(REVOKE) if one.payload[0].hex() == key[8:40]]
+        accepted = {head for order in orders for head in order.payload[1]}
+        return set() if (key, self.digests[key]) in accepted else {one.key for one in orders}
 
     def _tag(self, snapshots: dict[str, Snapshot]) -> None:
         added = {
@@ -2063,7 +2211,11 @@ class Restore:
             self.damaged += 1
             self._report.damage(f"source {shown(source.name)}", text)
 
-        return Tree(self._reader, source, tell, self._wanted).entries()
+        entries = Tree(self._reader, source, tell, self._wanted).entries()
+        if source.order != RAW:
+            return entries
+        names = ObjectNames()
+        return (one._replace(path=names.name(one.path), xattrs=[]) for one in entries)
 
     @contextmanager
     def _telling_of(self, path: bytes, what: str = "") -> Iterator[None]:
@@ -2273,6 +2425,7 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument(
         "--key-file", type=Path, metavar="F", help="a key file, or a file with the recovery key"
     )
+    key.add_argument("--kms", action="store_true", help="ask AWS KMS, with the 'aws' command")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|verify|restore|wal")
     listing = verbs.add_parser("list", parents=[common], help="list snapshots, oldest first")
     listing.add_argument("--all", action="store_true", help="forgotten ones too, marked")
@@ -2451,7 +2604,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report(sys.stdout if arguments.verb == "verify" else sys.stderr)
     passphrase = arguments.passphrase_file is not None
     file = arguments.passphrase_file if passphrase else arguments.key_file
-    secret = read_secret(file, passphrase=passphrase)
+    secret = Secret({KMS}, b"") if arguments.kms else read_secret(file, passphrase=passphrase)
     repository = open_repository(arguments.repo, secret, report)
     if arguments.verb == "list":
         return run_list(repository, everything=arguments.all, as_json=arguments.json)

@@ -12,6 +12,7 @@ from bench import (
     archives,
     clusters,
     collection,
+    documents,
     fidelity,
     files,
     growth,
@@ -28,7 +29,7 @@ def main() -> int:
     """Parse the command line and run one benchmark."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     kinds = ["files", "growth", "latency", "fidelity", "startup", "collection", "archives"]
-    kinds += ["clusters", "postgres", "swap"]
+    kinds += ["clusters", "postgres", "swap", "documents"]
     parser.add_argument("name", nargs="?", default="files", choices=kinds)
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default 3)")
     parser.add_argument(
@@ -36,6 +37,7 @@ def main() -> int:
     )
     parser.add_argument("--chunks", type=int, default=None, help="collection: how many")
     parser.add_argument("--snapshots", type=int, default=None, help="collection: how many")
+    parser.add_argument("--objects", type=int, default=None, help="documents: how many")
     parser.add_argument("--programs", nargs="+", default=None, help="default: all")
     parser.add_argument("--work", type=Path, default=None, help="folder for data and repositories")
     parser.add_argument("--no-write", action="store_true", help="print only")
@@ -59,7 +61,7 @@ def _by_hand(path: Path) -> str:
     return f"\n{mark}{text}" if mark else ""
 
 
-def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
+def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:  # noqa: C901, PLR0912 - one each
     match options.name:
         case "archives":
             found = {"archive-speed.md": archives.run(work, rounds=options.rounds)}
@@ -72,6 +74,9 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:
             found = {"growth.md": page, "growth.svg": chart}
         case "latency":
             found = {"latency.md": latency.run(work, sets=options.sets)}
+        case "documents":
+            page = documents.run(work, rounds=options.rounds, count=options.objects)
+            found = {"documents-speed.md": page}
         case "collection":
             page = collection.run(work, chunks=options.chunks, snapshots=options.snapshots)
             found = {"collection.md": page}

@@ -34,12 +34,13 @@ from strongroom.repository.commits import seal_record
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.keyring import fresh_salt
 from strongroom.repository.localfiles import FileCache, LocalFiles
-from strongroom.repository.opening import read_config, unlock
+from strongroom.repository.opening import read_config
 from strongroom.repository.records import COMMIT, Commit, Head, Purpose, SlotKind
 from strongroom.repository.repository import Repository, Surroundings
 from strongroom.repository.session import BackupSession
 from strongroom.repository.slots import Secret
 from strongroom.repository.tree import Branch, Child, Leaf
+from strongroom.repository.unlocking import unlock
 from strongroom.storage.local import LocalStore
 
 CHUNKS: Final = 10_000_000

@@ -24,10 +24,11 @@ from strongroom.operations.init import init
 from strongroom.operations.restore import restore
 from strongroom.operations.verify import verify
 from strongroom.repository.localfiles import FileCache, LocalFiles
-from strongroom.repository.opening import read_config, unlock
+from strongroom.repository.opening import read_config
 from strongroom.repository.records import SlotKind
 from strongroom.repository.repository import Repository, Surroundings
 from strongroom.repository.slots import Secret
+from strongroom.repository.unlocking import unlock
 from strongroom.restore.files.begin import TargetOptions, begin
 from strongroom.sources.files.source import FilesSource
 from strongroom.storage.local import LocalStore

@@ -11,6 +11,8 @@ from tests.support.skips import SkipsFail
 from tests.support.spec_rows import SpecRows
 from tests.support.trials import TrialRuns
 
+pytest_plugins = ["tests.support.s3_fixtures"]
+
 CI = os.environ.get("STRONGROOM_CI") == "1"
 
 # A loaded machine is slow, which is no fault of a property; CI tries the same examples each time.

@@ -1,25 +1,26 @@
-"""A server for AWS, one for all tests of a process, empty at the start of each."""
+"""An account with configuration in it, a stricter RDS, and a program that saves both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.aws import CREDENTIALS, AwsServer, running_aws
-
-
-@pytest.fixture(scope="session")
-def aws_server() -> Iterator[AwsServer]:
-    """Run the server."""
-    with running_aws() as server:
-        yield server
+from tests.cli.harness import Program
+from tests.support.aws import AwsServer
+from tests.support.awsconfig import Estate, estate_of
+from tests.support.rds_server import RdsServer, running_rds
 
 
 @pytest.fixture
-def aws(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
-    """Give an empty server, and credentials that it takes."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    aws_server.reset()
-    return aws_server
+def estate(aws: AwsServer, tmp_path: Path) -> Estate:
+    """Give an empty account, and a program with a repository that saves it."""
+    return estate_of(aws, Program(tmp_path))
+
+
+@pytest.fixture
+def rds(aws: AwsServer) -> Iterator[RdsServer]:
+    """Give an empty one; everything else of AWS is moto's."""
+    with running_rds(aws.endpoint) as server:
+        yield server

@@ -11,9 +11,10 @@ from strongroom.crypto.primitives import sha256
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
-from strongroom.repository.opening import read_config, read_slot, unlock
+from strongroom.repository.opening import read_config, read_slot
 from strongroom.repository.records import Config, Slot, SlotDigest, SlotKind, read_body
 from strongroom.repository.slots import Secret
+from strongroom.repository.unlocking import unlock
 from strongroom.storage.local import LocalStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness

@@ -59,7 +59,7 @@ keep = 3
         "line 4: repositories.main.url: it should be a text in quotes",
         "line 5: repositories.main.encryption: not a known key",
         "line 7: sources.App: a name has up to 64 small letters, digits and hyphens",
-        "line 8: sources.App.type: it should be 'files' or 'postgres'",
+        "line 8: sources.App.type: it should be 'files' or 'postgres' or 's3' or 'aws-config'",
         "line 9: sources.App.paths.1: it should be a text in quotes",
         "line 13: sources.App.exlude: not a known key; did you mean 'exclude'?",
         "line 14: sources.App.exclude_caches: it should be true or false",
@@ -91,7 +91,10 @@ paths = ["/a"]
             "line 4: sources.db.connection.sslmode: 'bad' is none of disable, allow, prefer, "
             "require, verify-ca, verify-full"
         ),
-        "line 4: sources.db.connection.password: give one of file, env and command",
+        (
+            "line 4: sources.db.connection.password: give one of file, env, command, ssm, secret "
+            "and rds_iam"
+        ),
         'line 5: sources.db.databases: it should be a list of texts, such as ["/srv/app"]',
         "line 6: sources.db.jobs: a number from 1 to 64",
         "line 9: sources.e.connection: it should be a table",

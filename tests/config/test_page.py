@@ -12,7 +12,9 @@ import pytest
 from strongroom.config.file import read_file
 from strongroom.config.schema import (
     ArchivesTable,
+    AwsConfigTable,
     AwsTable,
+    CnameTable,
     ConnectionTable,
     DefaultsTable,
     EnvironmentTable,
@@ -20,8 +22,12 @@ from strongroom.config.schema import (
     PasswordTable,
     PhysicalTable,
     PostgresTable,
+    RdsTable,
     RepositoryTable,
     RetentionTable,
+    S3Table,
+    SecretTable,
+    SwapTable,
     Tables,
 )
 
@@ -29,11 +35,17 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
 TABLES: Final[dict[str, type[Any]]] = {
     "The file": Tables,
     "`[repositories.NAME]`": RepositoryTable,
+    "`passphrase`": SecretTable,
     '`[sources.NAME]` with `type = "files"`': FilesTable,
     '`[sources.NAME]` with `type = "postgres"`': PostgresTable,
     "`physical`": PhysicalTable,
     "`connection`": ConnectionTable,
     "`password`": PasswordTable,
+    '`[sources.NAME]` with `type = "s3"`': S3Table,
+    '`[sources.NAME]` with `type = "aws-config"`': AwsConfigTable,
+    "`rds`": RdsTable,
+    "`swap`": SwapTable,
+    "`cname`": CnameTable,
     "`[retention]`": RetentionTable,
     "`[archives]`": ArchivesTable,
     "`[aws]`": AwsTable,

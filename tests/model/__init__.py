@@ -20,8 +20,10 @@ Time.  No clock is read.  A session may be fenced, and a grace may be over, at a
 Not modelled, because it changes nothing here:
 
 - retention, which only puts forgets
-- revoked writers, who are fenced like silent ones
-- tags, slots and origins: orders of which nothing but their names as heads matters to a collector
+- the fence of a revoked writer, which is that of a silent one (that its commits are forgotten
+  before they are there is the configuration "revoked")
+- tags, slots, epochs and origins: orders of which nothing but their names as heads matters to a
+  collector
 - an unreadable session, which is waited for and fenced by its key
 - that a pack is verified before it leaves, and that a COMMIT waits for every producer
 - index checkpoints: a session with one pack and one segment stands for one with many

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tests.model.collector import Collector
 from tests.model.configurations_damage import TWO_PACKS
 from tests.model.faults import Forged, Rots
-from tests.model.orders import Orderer, Saver, forgetter
+from tests.model.orders import Orderer, Revoker, Saver, forgetter
 from tests.model.repairs import Voider
 from tests.model.rules import ALL_RULES, Rules
 from tests.model.setups import (
@@ -78,6 +78,16 @@ def _alone(name: str, rules: Rules, *, fence: bool = False) -> Alone:
 
 
 ORDERS: dict[str, Configuration] = {
+    "revoked": Configuration(
+        "a writer is revoked before or after its COMMIT, two collectors, one run",
+        ONE_DEAD,
+        lambda rules: [
+            Writer("X", "c", rules),
+            Revoker("R", "forget", commit_key("X")),
+            *pair(rules, last=1),
+        ],
+        alike=True,
+    ),
     "one of two targets": Configuration(
         "one order forgets two snapshots, one is un-forgotten, a writer, two collectors, one run",
         FORGOTTEN_AT_ONCE,

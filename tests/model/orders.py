@@ -161,6 +161,23 @@ class SeeingOrderer(Orderer):
         return heads(store.commits, store.orders)
 
 
+class Revoker(Orderer):
+    """One that revokes writers of one session each: what is there then is accepted.
+
+    What comes later is forgotten before it is there.
+    """
+
+    def steps(self, store: Store, memory: Waiting) -> list[tuple[str, Store, Waiting]]:
+        """Return the one step, as long as it was not taken."""
+        if memory == "done":
+            return []
+        late = frozenset(key for key in self._targets if not _is_there(store, key))
+        order = Order("forget", late, self._name)
+        what = " ".join(sorted(key.name for key in late)) or "nobody"
+        put = put_order(store, order) if late else store
+        return [(f"{self._name}: revoke {what}", put, "done")]
+
+
 def forgetter(name: str, targets: str) -> Orderer:
     """Return one that forgets snapshots."""
     return Orderer(name, "forget", *(commit_key(target) for target in targets.split()))

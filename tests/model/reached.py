@@ -31,6 +31,7 @@ REACHED: dict[str, tuple[int, int]] = {
     "power cut, last good": (192, 64),
     "power cut, adoption": (92, 12),
     "power cut, compaction": (300, 32),
+    "revoked": (4_835, 253),
     "one of two targets": (24_121, 758),
     "two targets": (6_766, 271),
     "release": (2_322, 92),

@@ -44,8 +44,8 @@ def kit(tmp_path: Path) -> Kit:
 def _fetched(kit: Kit, name: WalName, folder: Path) -> Fetched:
     wanted = Wanted(name.text, os.fsencode(folder / name.text), SYSTEM)
     repository = kit.open()
-    fetcher = Fetcher(archive_of(repository), WalGaps(repository), PosixFs(), lambda _: None)
-    return fetcher.fetch(wanted)
+    gaps = WalGaps(repository)
+    return Fetcher(archive_of(repository), gaps, PosixFs(), lambda _: None).fetch(wanted)
 
 
 def _ahead(kit: Kit, folder: Path) -> FetchAhead:

@@ -14,7 +14,7 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.keyring import Keyring, WriterKeys, config_digest
-from strongroom.repository.opening import OpenedConfig, initialise, read_config, read_slot, unlock
+from strongroom.repository.opening import OpenedConfig, initialise, read_config, read_slot
 from strongroom.repository.records import (
     Bundle,
     Config,
@@ -35,6 +35,7 @@ from strongroom.repository.slots import (
     make_slot,
     open_slot,
 )
+from strongroom.repository.unlocking import unlock
 from strongroom.storage.memory import MemoryStore
 from tests.support.kit import SECRET, Kit
 from tests.support.limits import limited

@@ -47,6 +47,23 @@ def test_folders(text: str, path: str) -> None:
     assert parse(text, "/home/me") == StoreUrl("file", path)
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("s3://bucket", "bucket"),
+        ("s3://bucket/", "bucket"),
+        ("S3://my.bucket-1/app/", "my.bucket-1/app"),
+        ("s3://bucket/Team_A/env=prod/.hidden/v1.2", "bucket/Team_A/env=prod/.hidden/v1.2"),
+    ],
+)
+def test_buckets(text: str, path: str) -> None:
+    """A bucket and a prefix have one spelling."""
+    url = parse(text, "/home/me")
+    assert url == StoreUrl("s3", path)
+    assert f"{url.bucket}/{url.prefix}".rstrip("/") == path
+    assert str(url) == f"s3://{path}"
+
+
 def test_memory() -> None:
     """For tests and rehearsals, with a name or without."""
     assert parse("memory:", "/") == StoreUrl("memory")
@@ -63,6 +80,16 @@ def test_memory() -> None:
         ("memry:", "no store is called 'memry'", "Did you mean 'memory'?"),
         ("gopher://host/x", "no store is called 'gopher'", "a folder: PATH or file:///PATH"),
         ("old:backup", "no store is called 'old'", "written ./old:backup"),
+        ("s3:bucket", "not the address of a bucket", "s3://BUCKET/PREFIX"),
+        ("s3:///bucket", "not the address of a bucket", "s3://BUCKET/PREFIX"),
+        ("s3://b", "not the address of a bucket", "s3://BUCKET/PREFIX"),
+        ("s3://bucket:8080/a", "not the address of a bucket", "s3://BUCKET/PREFIX"),
+        ("s3://key@bucket/a", "not the address of a bucket", "s3://BUCKET/PREFIX"),
+        ("s3://bucket//a", "not a prefix", "slashes between them"),
+        ("s3://bucket/a/../b", "not a prefix", "only dots"),
+        ("s3://bucket/a b", "not a prefix", "letters A to Z"),
+        ("s3://bucket/ä", "not a prefix", "letters A to Z"),
+        (f"s3://bucket/{'a' * 501}", "not a prefix", "letters A to Z"),
         ("file://server/srv", "not of 'server'", "file:///server/srv"),
         ("file:srv", "from the root", "file:///PATH"),
         ("file:", "from the root", "file:///PATH"),
@@ -87,7 +114,7 @@ def test_what_is_parsed_can_be_typed(text: str, folder: str) -> None:
     except UsageError:
         return
     assert parse(str(url), "/elsewhere") == url
-    assert url.scheme == "memory" or url.path.startswith("/")
+    assert url.scheme != "file" or url.path.startswith("/")
 
 
 @given(st.binary(min_size=1).filter(lambda name: b"\0" not in name))

@@ -26,10 +26,20 @@ CREDENTIALS: Final = {
     "AWS_CONFIG_FILE": "/nonexistent/config",
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
 }
+# moto looks whether a key is taken, and stores, in two steps; S3 does it in one. And a client would
+# wait 40 ms for what its server sends after the headers.
 _SERVE: Final = """
-import logging, sys
+import logging, sys, threading
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import WSGIRequestHandler
+WSGIRequestHandler.disable_nagle_algorithm = True
+one_at_a_time, put_object = threading.Lock(), S3Response.put_object
+def put_alone(self):
+    with one_at_a_time:
+        return put_object(self)
+S3Response.put_object = put_alone
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)

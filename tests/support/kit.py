@@ -29,7 +29,7 @@ from strongroom.repository.collection.collect import Collected, CollectLimits, C
 from strongroom.repository.findings import CheckResult
 from strongroom.repository.keyring import Keys
 from strongroom.repository.localfiles import FileCache, LocalFiles
-from strongroom.repository.opening import OpenedConfig, read_config, unlock
+from strongroom.repository.opening import OpenedConfig, read_config
 from strongroom.repository.ordering import put_order
 from strongroom.repository.orders import Order
 from strongroom.repository.packer import Workers
@@ -38,8 +38,9 @@ from strongroom.repository.presence import Presence, Unknown
 from strongroom.repository.records import OrderKind, Saving, SlotKind, Targets
 from strongroom.repository.repository import Listing, Repository, Surroundings
 from strongroom.repository.saving import Saved, hold, unforget
-from strongroom.repository.slots import Secret
+from strongroom.repository.slots import Opener, Secret
 from strongroom.repository.slotset import with_orders
+from strongroom.repository.unlocking import unlock
 from strongroom.storage.memory import MemoryStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
@@ -75,13 +76,13 @@ class Kit:
         self.state = LocalFiles(fs or PosixFs(), str(state).encode(), self.randomness)
         self.cache = self.state.below("cache")
         self.events: list[Event] = []
-        self.secrets = [SECRET]
+        self.secrets: Sequence[Opener] = [SECRET]
         self.presence: Presence = Unknown()
         self.agent: AgentKey | None = None  # opens the repository instead of the secrets
         pool = SameThread(1)
         self.workers = Workers(pool, pool)
 
-    def init(self, secret: Secret = SECRET) -> Initialised:
+    def init(self, secret: Opener = SECRET) -> Initialised:
         """Make the repository."""
         return init(self.store, secret, self.randomness, self.clock.now_ns(), self.state)
 
@@ -101,9 +102,9 @@ class Kit:
         return Repository(self.store, config, keyring, around)
 
     def _keys(self, config: OpenedConfig) -> Keys:
-        if self.agent is not None:
-            return open_agent(self.store, config, self.agent)
         slots = with_orders(self.store, config, NoCache(), lambda _key, _error: None)
+        if self.agent is not None:
+            return open_agent(self.store, slots, self.agent)
         return unlock(self.store, slots, self.secrets, self.events.append)  # type: ignore[arg-type]
 
     def backup(self, files: Mapping[bytes, bytes], name: str = "test") -> BackupResult:

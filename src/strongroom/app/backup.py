@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from strongroom import __version__
+from strongroom.app.awsconfig import source_of as configuration_of
 from strongroom.app.clusters import cluster_sources
-from strongroom.app.databases import opened_databases, split_names
+from strongroom.app.databases import opened_databases
+from strongroom.app.documents import opened_documents
 from strongroom.app.environments import FILES
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
+from strongroom.app.naming import named_sources
 from strongroom.app.opening import opened_repository
+from strongroom.app.rds import records_of
 from strongroom.app.retention import apply_configured
 from strongroom.app.sources import Excludes, NamedSource, opened_sources
 from strongroom.app.stores import opened_store
@@ -43,6 +47,7 @@ class BackupRequest:
 
     With a ``stream``, that alone is saved, and ``names`` and ``excludes`` are not looked at.
     ``environment`` and ``type``: what the snapshot says it is of, as ``meant_by`` read the words.
+    ``allow_vanished``: a bucket may have lost as much as it will.
     """
 
     names: Sequence[str] = ()
@@ -53,6 +58,7 @@ class BackupRequest:
     compression_level: int | None = None
     environment: str = ""
     type: str = ""
+    allow_vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +177,21 @@ def estimate_backup(
         folder = store.folder.url if store.folder is not None else None
         walks = walks_of(run, config.repository_id)
         run.sink(PhaseBegan("look"))
-        files, databases = split_names(run, request.names)
-        if databases:
+        named = named_sources(run, request.names)
+        if named.databases:
             raise UsageError(
-                f"a dry run cannot say what a backup of '{databases[0].name}' will be",
+                f"a dry run cannot say what a backup of '{named.databases[0].name}' will be",
                 hint="Name the other sources: strongroom backup NAME --dry-run.",
             )
-        with opened_sources(run, files, request.excludes, folder) as sources:
+        with (
+            opened_sources(run, named.files, request.excludes, folder) as sources,
+            opened_documents(run, named.documents, allow_vanished=True) as documents,
+        ):
             found = [estimate(one.source, walks, tell) for one in sources]
+            found += [estimate(one.source, walks, tell, one.order) for one in documents]
+            found += [
+                estimate(configuration_of(run, one), walks, tell) for one in named.configurations
+            ]
     return BackupEstimate(
         entries=sum(one.entries for one in found),
         bytes=sum(one.bytes for one in found),
@@ -197,13 +210,15 @@ def _planned(
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
         return
-    files, databases = split_names(run, request.names)
+    named = named_sources(run, request.names)
     with (
-        opened_sources(run, files, request.excludes, folder) as sources,
-        opened_databases(run, [one for one in databases if one.logical]) as servers,
+        opened_sources(run, named.files, request.excludes, folder) as sources,
+        opened_databases(run, [one for one in named.databases if one.logical]) as servers,
+        opened_documents(run, named.documents, allow_vanished=request.allow_vanished) as documents,
     ):
-        physical = [one for one in databases if one.physical]
+        physical = [one for one in named.databases if one.physical]
         clusters = cluster_sources(run, physical, repository) if physical else []
+        configurations = [configuration_of(run, one) for one in named.configurations]
         yield [
             *(PlannedSource(one.source, one.paths) for one in sources),
             *(PlannedArrivals(one, [b"/" + one.top]) for one in servers),
@@ -213,6 +228,9 @@ def _planned(
                 )
                 for one in clusters
             ),
+            *documents,
+            *(PlannedSource(one, [b"/" + one.top]) for one in configurations),
+            *records_of(run, named.databases),
         ]
 
 
@@ -224,8 +242,9 @@ def _totals(
     if not wanted:
         yield
         return
-    files, databases = split_names(run, request.names)
-    if databases:  # how much a dump will be, nobody knows
+    named = named_sources(run, request.names)
+    if named.databases or named.documents or named.configurations:
+        # nobody knows, or a listing would have to be paid twice
         yield
         return
     quiet = Run(run.settings, run.machine, ignore)
@@ -234,7 +253,7 @@ def _totals(
     def count() -> None:
         with (
             contextlib.suppress(StrongroomError, OSError),
-            opened_sources(quiet, files, request.excludes, folder) as sources,
+            opened_sources(quiet, named.files, request.excludes, folder) as sources,
         ):
             entries, size = 0, 0
             for items in _walked(sources):

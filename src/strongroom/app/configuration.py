@@ -110,7 +110,7 @@ def _address(origin: str, url: str, folder: Path) -> Iterator[Finding]:
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
     for secret in settings.secrets:
-        if secret.kind is SecretKind.PASSPHRASE_COMMAND:
+        if not secret.is_file:
             continue
         where, path = secret.setting.origin, secret.setting.value
         try:

@@ -54,6 +54,7 @@ class CopyReport:
 
     ``not_whole``: those of ``there`` of which data is lost in the destination.
     ``unreadable`` counts snapshots of the source that nobody can read, where all were meant.
+    ``requests`` are those to both stores.
     """
 
     wanted: Sequence[ListedSnapshot]
@@ -64,6 +65,7 @@ class CopyReport:
     unreadable: int
     url: str
     seconds: float
+    requests: int
 
 
 def copy(run: Run, request: CopyRequest) -> CopyReport:
@@ -99,4 +101,5 @@ def copy(run: Run, request: CopyRequest) -> CopyReport:
             unreadable=0 if chosen.names else listing.unreadable,
             url=destination.store.url,
             seconds=clock.elapsed() - began,
+            requests=opened.store.traffic().requests + other.store.traffic().requests,
         )

@@ -6,13 +6,20 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.iam_token import IAM, FreshToken, iam_token
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
+from strongroom.aws.account import Account
+from strongroom.config.databases import HIGHEST_PORT
 from strongroom.config.environment import read_environment
+from strongroom.config.environments import environment_of
 from strongroom.config.postgres import PasswordSetting, PostgresSettings
+from strongroom.config.references import SecretReference
+from strongroom.config.values import Level, Value
 from strongroom.errors import UsageError
 from strongroom.postgres.catalog import server_of
 from strongroom.postgres.client import Client
@@ -25,25 +32,8 @@ from strongroom.system.causes import cause_of
 _LONGEST: Final = 4096
 _COMMAND_SECONDS: Final = 300.0
 _OTHERS: Final = 0o077
+OF_RDS: Final = ("rdsadmin",)  # AWS's own database, which it lets nobody into
 _FIRST: Final = "postgres"  # the database that every server has, to ask what others there are
-
-
-def split_names(run: Run, names: Sequence[str]) -> tuple[list[str], list[PostgresSettings]]:
-    """Return what names mean: paths and sources of files, and sources of databases.
-
-    Without names, every source of the configuration; ``UsageError`` if it has none.
-    """
-    settings = run.settings
-    if not names and not settings.sources and not settings.databases:
-        raise UsageError(
-            "nothing to back up is named",
-            hint="Name paths, such as ./documents, or describe sources in strongroom.toml.",
-        )
-    if not names:
-        return list(settings.sources), list(settings.databases.values())
-    wanted = dict.fromkeys(names)
-    databases = [settings.databases[name] for name in wanted if name in settings.databases]
-    return [name for name in wanted if name not in settings.databases], databases
 
 
 @contextmanager
@@ -56,7 +46,8 @@ def opened_databases(
 
 
 @contextmanager
-def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
+def _opened(run: Run, stated: PostgresSettings) -> Iterator[PostgresSource]:
+    settings = completed(run, stated)
     with scratch_of(run, settings) as scratch:
         found = found_programs(run, settings)
         client = client_of(run, settings, newest(found), scratch)
@@ -64,7 +55,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
         programs = choose(found, server.major, f"the server of '{settings.name}'")
         yield PostgresSource(
             settings.name,
-            Client(client.spawn, client.connection, programs, client.environment),
+            replace(client, programs=programs),
             server,
             PostgresOptions(
                 databases=settings.databases or tuple(filter(None, [settings.database])),
@@ -72,6 +63,7 @@ def _opened(run: Run, settings: PostgresSettings) -> Iterator[PostgresSource]:
                 jobs=settings.jobs,
                 row_counts=settings.row_counts,
                 subscriptions=settings.subscriptions,
+                without=OF_RDS if settings.rds is not None else (),
             ),
             scratch=scratch,
             fs=run.machine.fs,
@@ -111,19 +103,19 @@ def newest(found: Sequence[Programs]) -> Programs:
 
 def client_of(run: Run, settings: PostgresSettings, programs: Programs, scratch: Path) -> Client:
     """Return what runs programs against the server of a source."""
+    settings = completed(run, settings)
     connection = connection_of(run, settings)
     environment = read_environment()
     ours = environment.variables()
-    return Client(
-        run.machine.spawn,
-        connection,
-        programs,
-        client_environment(ours, _password_file(connection, scratch)),
-    )
+    file = _password_file(connection, scratch)
+    lasts = settings.password is None or settings.password.kind != IAM
+    fresh = None if lasts or file is None else FreshToken(run, settings, Path(file))
+    return Client(run.machine.spawn, connection, programs, client_environment(ours, file), fresh)
 
 
 def connection_of(run: Run, settings: PostgresSettings) -> Connection:
     """Return how the server of a source is reached; its password is read now."""
+    settings = completed(run, settings)
     for warning in settings.warnings:
         run.warn(warning)
     return Connection(
@@ -133,8 +125,51 @@ def connection_of(run: Run, settings: PostgresSettings) -> Connection:
         database=settings.database or ("" if settings.service else _FIRST),
         service=settings.service,
         sslmode=settings.sslmode,
-        password=None if settings.password is None else _password(run, settings.password),
+        password=None if settings.password is None else _password(run, settings),
     )
+
+
+def completed(run: Run, stated: PostgresSettings) -> PostgresSettings:
+    """Return settings in which the parameters below a path say what was left unsaid.
+
+    The password stays a reference, to the parameter that was just read.
+    """
+    if stated.ssm is None:
+        return stated
+    path, origin = stated.ssm.value.rstrip("/"), stated.ssm.origin
+    found = run.aws.below(_account(run, stated.name), path)
+    password = stated.password
+    if password is None and "password" in found:
+        reference = SecretReference("ssm", f"{path}/password")
+        password = PasswordSetting("aws", Value(str(reference), origin, Level.FILE), reference)
+        run.aws.know(_account(run, stated.name), reference, found["password"])
+    host = stated.host or found.get("host", "")
+    if not host:
+        raise UsageError(
+            f"below {path} ({origin}) there is no parameter 'host'",
+            hint="strongroom reads host, port, name, username and password there.",
+        )
+    return replace(
+        stated,
+        ssm=None,
+        host=host,
+        port=stated.port or _port(found.get("port"), f"{path}/port"),
+        user=stated.user or found.get("username", "") or found.get("user", ""),
+        database=stated.database or found.get("name", ""),
+        password=password,
+    )
+
+
+def _port(text: str | None, where: str) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= HIGHEST_PORT):
+        raise UsageError(f"the SSM parameter {where} is no port: a number from 1 to 65535")
+    return int(text)
+
+
+def _account(run: Run, source: str) -> Account:
+    return run.settings.account_in(environment_of(source))
 
 
 def _password_file(connection: Connection, scratch: Path) -> str | None:
@@ -148,9 +183,16 @@ def _password_file(connection: Connection, scratch: Path) -> str | None:
     return str(path)
 
 
-def _password(run: Run, setting: PasswordSetting) -> str:
+def _password(run: Run, settings: PostgresSettings) -> str:
+    setting = settings.password
+    assert setting is not None  # noqa: S101 - whoever calls has looked
+    if setting.kind == IAM:
+        return iam_token(run, settings)
     where, text = setting.setting.origin, setting.setting.value
-    if setting.kind == "file":
+    if setting.reference is not None:
+        value = run.aws.value(_account(run, settings.name), setting.reference)
+        data = value.encode("utf-8", "surrogateescape")
+    elif setting.kind == "file":
         path = Path(text)
         data = read_named(path, f"the password file {text} ({where})", _LONGEST)
         if path.is_file() and path.stat().st_mode & _OTHERS:

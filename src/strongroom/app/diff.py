@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from strongroom.app.awsconfig_records import diff_live, explained
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
@@ -23,12 +24,20 @@ from strongroom.operations.listing import named_snapshots
 from strongroom.repository.tree import is_below
 from strongroom.sources.files.source import FilesSource
 
-__all__ = ["Change", "DiffReport", "Modifier", "Tally", "compare", "compare_with_disk"]
+__all__ = [
+    "Change",
+    "DiffReport",
+    "Modifier",
+    "Tally",
+    "compare",
+    "compare_with_account",
+    "compare_with_disk",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class DiffReport:
-    """What was compared, and what the differences come to; ``new`` is None for the disk."""
+    """What was compared, and what the differences come to; ``new``: None if that is no snapshot."""
 
     old: ListedSnapshot
     new: ListedSnapshot | None
@@ -40,8 +49,17 @@ def compare(run: Run, old: str, new: str, path: str, take: Take) -> DiffReport:
     top = path_in_snapshot(path)
     with opened_repository(run) as opened:
         first, second = named_snapshots(opened.repository, [old, new])
-        result = diff(opened.repository, first, second, top, take)
+        told = explained(opened.repository, first, second, take)
+        result = diff(opened.repository, first, second, top, told)
         return DiffReport(first, second, result)
+
+
+def compare_with_account(run: Run, snapshot: str, source: str, take: Take) -> DiffReport:
+    """Give every difference between the AWS configuration of a snapshot and the account."""
+    with opened_repository(run) as opened:
+        listed = named_snapshots(opened.repository, [snapshot])[0]
+        result = diff_live(run, opened.repository, listed, source, take)
+        return DiffReport(listed, None, result)
 
 
 def compare_with_disk(

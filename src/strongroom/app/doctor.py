@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from strongroom.app.databases import client_of, found_programs, newest, scratch_of
+from strongroom.app.databases import client_of, completed, found_programs, newest, scratch_of
 from strongroom.app.doctor_cluster import check_cluster
 from strongroom.app.machine import Run
 from strongroom.config.environment import Environment, read_environment
@@ -67,23 +67,24 @@ def sources_to_check(run: Run, name: str | None) -> list[PostgresSettings]:
     )
 
 
-def check_databases(run: Run, settings: PostgresSettings) -> Iterator[Finding]:
+def check_databases(run: Run, stated: PostgresSettings) -> Iterator[Finding]:
     """Yield what is found, one after the other; nothing is changed on the server."""
-    yield from _password_files(settings, read_environment())
-    if settings.logical:
-        yield from _dumps(run, settings)
-    if settings.physical is not None:
-        yield from check_cluster(run, settings)
+    yield from _password_files(stated, read_environment())
+    if stated.logical:
+        yield from _dumps(run, stated)
+    if stated.physical is not None:
+        yield from check_cluster(run, stated)
 
 
-def _dumps(run: Run, settings: PostgresSettings) -> Iterator[Finding]:
+def _dumps(run: Run, stated: PostgresSettings) -> Iterator[Finding]:
     try:
-        found = found_programs(run, settings)
+        found = found_programs(run, stated)
     except UsageError as error:
         yield problem("programs", error.message, error.hint, UNREACHABLE)
         return
-    with scratch_of(run, settings) as scratch:
+    with scratch_of(run, stated) as scratch:
         try:
+            settings = completed(run, stated)
             client = client_of(run, settings, newest(found), scratch)
             server = server_of(client)
             facts = server_facts(client)
@@ -141,7 +142,7 @@ def _password_files(settings: PostgresSettings, environment: Environment) -> Ite
             "it comes from DB_PASSWORD, which other programs started here can see",
             "password = { file = '/path' }, in the connection of the source",
         )
-    elif password is None:
+    elif password is None and settings.ssm is None:
         with suppress(UsageError):  # without a home there is no such file
             given = environment.get("PGPASSFILE")
             path = Path(given) if given is not None else environment.home() / ".pgpass"

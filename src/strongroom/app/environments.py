@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -17,7 +17,9 @@ from strongroom.policy.landing import NOWHERE, Landing, refuse_origin
 FULL: Final = "full"
 FILES: Final = "files"
 DATABASE: Final = "database"
-TYPES: Final = (FULL, DATABASE, FILES)
+DOCUMENTS: Final = "documents"
+CONFIG: Final = "config"
+TYPES: Final = (FULL, DATABASE, FILES, DOCUMENTS, CONFIG)
 
 
 class Meant(NamedTuple):
@@ -65,10 +67,16 @@ def _named(settings: Settings, words: Sequence[str]) -> Meant:
 
 def _type_of(settings: Settings, names: Sequence[str]) -> str:
     """Return the type that names have in common; empty if they have none."""
-    are_databases = {name in settings.databases for name in names}
-    if len(are_databases) > 1:
-        return ""
-    return DATABASE if are_databases == {True} else FILES
+    of_others: dict[str, Collection[str]] = {
+        DATABASE: settings.databases,
+        DOCUMENTS: settings.documents,
+        CONFIG: settings.configurations,
+    }
+    types = {
+        next((kind for kind, sources in of_others.items() if name in sources), FILES)
+        for name in names
+    }
+    return types.pop() if len(types) == 1 else ""
 
 
 def _of_type(settings: Settings, environment: str, kind: str) -> list[str]:
@@ -82,6 +90,8 @@ def _of_type(settings: Settings, environment: str, kind: str) -> list[str]:
         FULL: chosen,
         FILES: [name for name in chosen if name in settings.sources],
         DATABASE: [name for name in chosen if name in settings.databases],
+        DOCUMENTS: [name for name in chosen if name in settings.documents],
+        CONFIG: [name for name in chosen if name in settings.configurations],
     }
     if kind not in of_kind:
         near = difflib.get_close_matches(kind, TYPES, n=1)

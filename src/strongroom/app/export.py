@@ -13,6 +13,7 @@ from strongroom import __version__
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.making import packing_of
 from strongroom.app.archives.place import settle, shelf_at
+from strongroom.app.awsconfig_records import warn_of_secrets
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
@@ -204,6 +205,7 @@ class _Chosen:
         repository.keyring.require_reader()
         self.top = path_in_snapshot(request.path)
         self.listed = named_snapshots(repository, [request.snapshot])[0]
+        warn_of_secrets(run, self.listed, self.top)
         self._reader: Reader = repository.reader()
         self._is_directory = (
             not self.top or kind_of(self._reader, self.listed, self.top) == EntryKind.DIRECTORY

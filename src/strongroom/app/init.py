@@ -8,12 +8,14 @@ from typing import Final
 
 from strongroom.app.folders import state_of
 from strongroom.app.machine import Run
+from strongroom.app.probing import probe_for_init
 from strongroom.app.secrets import secret_for_init
 from strongroom.app.stores import OpenStore, opened_store
 from strongroom.errors import RefusedError
 from strongroom.operations.init import init as make
 from strongroom.repository import layout
 from strongroom.repository.opening import refuse_existing
+from strongroom.repository.records import SlotKind
 from strongroom.system.causes import cause_of
 
 _OURS: Final = frozenset(
@@ -30,6 +32,7 @@ _OURS: Final = frozenset(
                 layout.COMMITS,
                 layout.ORDERS,
                 layout.GC,
+                layout.PROBES,
             )
         ),
         "lost+found",
@@ -50,20 +53,25 @@ class InitReport:
     key_file: str
     key_file_made: bool
     replaced: str | None
+    kms: bool = False
 
     def __repr__(self) -> str:
         """Show no secret."""
         return f"<InitReport {self.repository_id}>"
 
 
-def init(run: Run) -> InitReport:
+def init(run: Run, kms: str | None = None) -> InitReport:
     """Make the repository that the settings name; ``RefusedError`` if the place is taken.
 
-    Nothing is asked and nothing written before that is known.
+    Nothing is asked and nothing written before that is known. A store that is no folder of this
+    machine is tried then, and refused in the same way. ``kms``: the key of KMS that the command
+    line names.
     """
     with opened_store(run) as store:
         _refuse_taken(store)
-        secret = secret_for_init(run)
+        if store.folder is None:
+            probe_for_init(run, store)
+        secret = secret_for_init(run, kms)
         if store.folder is not None:
             store.folder.create_root()
         machine = run.machine
@@ -78,14 +86,17 @@ def init(run: Run) -> InitReport:
             key_file=secret.key_file,
             key_file_made=secret.made,
             replaced=made.replaced if made.replaced != repository_id else None,
+            kms=secret.secret.kind is SlotKind.KMS,
         )
 
 
 def _refuse_taken(store: OpenStore) -> None:
     folder = store.folder
-    if folder is None or not folder.exists():
+    if folder is not None and not folder.exists():
         return
     refuse_existing(store.store)
+    if folder is None:
+        return
     try:
         names = sorted(os.listdir(folder.url))  # noqa: PTH208 - only names
     except OSError as error:

@@ -8,25 +8,39 @@ from dataclasses import dataclass
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.secretfiles import SecretFile
-from strongroom.app.secrets import NewSecret, secret_to_add
+from strongroom.app.secrets import NewSecret, kms_opener, secret_to_add
 from strongroom.config.places import SecretKind
 from strongroom.crypto.keytext import key_to_text
 from strongroom.operations import keys as operation
-from strongroom.operations.keys import AgentInfo, KeyInfo, KeyList
+from strongroom.operations.keys import AgentInfo, KeyInfo, KeyList, dependence
 from strongroom.repository.agent import AgentNames
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.records import SlotKind, SlotRole
+from strongroom.repository.rotation import Rotated
 from strongroom.repository.slots import Secret
 
-__all__ = ["AgentInfo", "KeyInfo", "KeyList", "SecretKind", "add_key", "list_keys", "remove_key"]
+__all__ = [
+    "AgentInfo",
+    "KeyInfo",
+    "KeyList",
+    "SecretKind",
+    "add_key",
+    "dependence",
+    "list_keys",
+    "remove_key",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What the command line says of a new key; ``kind`` is None for a passphrase to ask for."""
+    """What the command line says of a new key; ``kind`` is None for a passphrase to ask for.
+
+    ``kms``: the ARN or alias of a key of KMS.
+    """
 
     kind: SecretKind | None = None
     path: str = ""
+    kms: str = ""
     recovery: bool = False
     reader: bool = False
 
@@ -57,6 +71,16 @@ class RemoveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokeReport:
+    """A revoked agent: how many of its snapshots count, and the ids of those that came too late."""
+
+    id: str
+    accepted: int
+    late: tuple[str, ...]
+    before: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentReport:
     """A new agent, and the file that holds its key."""
 
@@ -78,21 +102,25 @@ def add_key(run: Run, wanted: NewKey) -> AddReport:
     role = SlotRole.READER if wanted.reader else SlotRole.FULL
     with opened_repository(run) as opened:
         opened.repository.keyring.admin_signer()
-        new = _new_recovery(run) if wanted.recovery else None
-        new = new or secret_to_add(run, wanted.kind, wanted.path)
+        recovery = run.machine.randomness.take(HASH_SIZE) if wanted.recovery else b""
+        new = _new_secret(run, wanted, recovery)
         key_id = operation.add_key(opened.repository, new.secret, role)
         return AddReport(
             id=key_id,
             kind=new.secret.kind.name.lower(),
             role=role.name.lower(),
-            recovery_key=key_to_text(new.secret.value) if wanted.recovery else "",
+            recovery_key=key_to_text(recovery) if recovery else "",
             key_file=new.key_file,
             key_file_made=new.made,
         )
 
 
-def _new_recovery(run: Run) -> NewSecret:
-    return NewSecret(Secret(SlotKind.RECOVERY, run.machine.randomness.take(HASH_SIZE)))
+def _new_secret(run: Run, wanted: NewKey, recovery: bytes) -> NewSecret:
+    if recovery:
+        return NewSecret(Secret(SlotKind.RECOVERY, recovery))
+    if wanted.kms:
+        return NewSecret(kms_opener(run, wanted.kms))
+    return secret_to_add(run, wanted.kind, wanted.path)
 
 
 def remove_key(run: Run, text: str) -> RemoveReport:
@@ -100,6 +128,27 @@ def remove_key(run: Run, text: str) -> RemoveReport:
     with opened_repository(run) as opened:
         removed = operation.remove_key(opened.repository, text)
         return RemoveReport(removed.slot_id.hex(), removed.before, removed.kept)
+
+
+def rotate_keys(run: Run) -> Rotated:
+    """Begin an epoch of the reader key."""
+    with opened_repository(run) as opened:
+        return operation.rotate_keys(opened.repository)
+
+
+def replace_kms_key(run: Run, text: str, kms: str) -> tuple[str, RemoveReport]:
+    """Have the key of KMS called ``kms`` open what the key whose id begins with ``text`` opens."""
+    with opened_repository(run) as opened:
+        new, removed = operation.replace_key(opened.repository, text, kms_opener(run, kms))
+        return new, RemoveReport(removed.slot_id.hex(), removed.before, removed.kept)
+
+
+def revoke_agent(run: Run, text: str) -> RevokeReport:
+    """Revoke an agent: what it commits from now on does not count."""
+    with opened_repository(run) as opened:
+        done = operation.revoke_agent(opened.repository, text)
+        late = tuple(key.rpartition("/")[2] for key in done.late)
+        return RevokeReport(done.writer_id.hex(), done.accepted, late, done.before)
 
 
 def export_agent(run: Run, name: str, domain: str | None, to: str) -> AgentReport:

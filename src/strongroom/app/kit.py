@@ -22,11 +22,11 @@ from strongroom.errors import KeyRefusedError, StrongroomError, UsageError
 from strongroom.operations.keys import add_key, list_keys
 from strongroom.operations.listing import entries_below
 from strongroom.repository.layout import HASH_SIZE
-from strongroom.repository.opening import unlock
 from strongroom.repository.records import SlotKind, SlotRole
 from strongroom.repository.repository import Repository
 from strongroom.repository.slots import Secret
 from strongroom.repository.slotset import with_orders
+from strongroom.repository.unlocking import unlock
 
 _LARGEST: Final = 64 << 10
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from strongroom.app.awsdoor import AwsDoor
 from strongroom.clock import Clock, SystemClock
 from strongroom.config.settings import Settings
 from strongroom.model.events import Notice, Sink
@@ -60,6 +61,7 @@ class Run:
     person: Person | None = None
     warned: set[str] = field(default_factory=set)
     other: str = ""
+    aws: AwsDoor = field(default_factory=AwsDoor)
 
     def tell(self, text: str) -> None:
         """Say one line to whoever watches."""

@@ -205,8 +205,11 @@ def own_program(run: Run) -> list[str]:
     words = [sys.executable, "-m", "strongroom.cli.entry"]
     if settings.config_file is not None:
         words += ["--config", str(settings.config_file)]
-    if settings.place is not None:
-        words += ["-r", _url(settings.place.url, settings.place.folder)]
+    place = settings.place
+    if place is not None and any(one.kind not in _SECRETS for one in settings.secrets):
+        return [*words, "-r", place.name]  # what AWS keeps or unwraps only the configuration names
+    if place is not None:
+        words += ["-r", _url(place.url, place.folder)]
     for secret in settings.secrets:
         words += [_SECRETS[secret.kind], secret.setting.value]
     return words

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from strongroom.app.awsconfig_records import warn_of_secrets
 from strongroom.app.environments import admitted
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
@@ -190,6 +191,7 @@ class _Restore:
         """Look at snapshot and target; nothing is written."""
         self.run.sink(PhaseBegan("plan"))
         listed, target = self.listed, self.target
+        warn_of_secrets(self.run, listed, self.top)
         wanted = self.wanted()
         totals = stated_totals(listed)
         partial = bool(self.top) or wanted is not None or len(listed.snapshot.sources) != 1

@@ -13,14 +13,17 @@ from typing import Final, NamedTuple
 from strongroom.app.machine import Run
 from strongroom.app.named_files import read_named
 from strongroom.app.secretfiles import SecretFile
+from strongroom.aws.errors import AwsError
 from strongroom.config.environment import KEY_FILE, PASSPHRASE_COMMAND, PASSPHRASE_FILE
 from strongroom.config.places import SecretKind, SecretSetting
+from strongroom.config.references import SecretReference
 from strongroom.config.values import Level, Value
 from strongroom.crypto.keytext import KeyTextError, key_to_text, text_to_key
-from strongroom.errors import KeyRefusedError, UsageError
+from strongroom.errors import KeyRefusedError, SourceError, StoreError, UsageError
 from strongroom.repository.agent import AgentKey, is_agent_text, read_agent
+from strongroom.repository.kmsslot import KmsSecret
 from strongroom.repository.records import SlotKind
-from strongroom.repository.slots import Secret
+from strongroom.repository.slots import Opener, Secret
 from strongroom.system.causes import cause_of
 
 _LONGEST: Final = 64 << 10
@@ -49,7 +52,10 @@ def passphrase_secrets(passphrase: bytes) -> list[Secret]:
 
 
 def given_secrets(run: Run) -> list[Secret] | None:
-    """Return every secret that the settings name, to open with; None if they name none."""
+    """Return every secret that the settings name, to open with; None if they name none.
+
+    A key of KMS is none of them: see ``kms_opener``.
+    """
     passphrases, keys = _read_all(run, run.settings.secrets)
     if not passphrases and not keys:
         return None
@@ -67,19 +73,34 @@ def given_agent(run: Run) -> AgentKey | None:
 
     ``UsageError`` if they name another key file or a passphrase as well.
     """
-    files = [one for one in run.settings.secrets if one.kind is SecretKind.KEY_FILE]
+    secrets = [one for one in run.settings.secrets if one.kind is not SecretKind.KMS_KEY]
+    files = [one for one in secrets if one.kind is SecretKind.KEY_FILE]
     contents = {one.setting.value: _content(one, "key file") for one in files}
     agents = {path: data for path, data in contents.items() if is_agent_text(data)}
     if not agents:
         return None
-    if len(contents) > 1 or len(files) < len(run.settings.secrets):
-        origins = " and ".join(str(one.setting.origin) for one in run.settings.secrets)
+    if len(contents) > 1 or len(files) < len(secrets):
+        origins = " and ".join(str(one.setting.origin) for one in secrets)
         raise UsageError(
             f"an agent key and another key or passphrase are given by {origins}", hint="Remove one."
         )
     ((path, data),) = agents.items()
     _warn_of_readers(run, path)
     return read_agent(data, path)
+
+
+def kms_opener(run: Run, key: str = "") -> KmsSecret:
+    """Return what opens slots of KMS, with the account of the repository.
+
+    ``key``: the ARN or alias of what is to wrap a new one.
+    """
+    return KmsSecret(run.aws.kms(run.settings.require_place().account), key)
+
+
+def stated_kms_key(run: Run) -> SecretSetting | None:
+    """Return the key of KMS that the configuration names; None if it names none."""
+    keys = [one for one in run.settings.secrets if one.kind is SecretKind.KMS_KEY]
+    return keys[0] if keys else None
 
 
 def no_secret(run: Run) -> UsageError:
@@ -100,22 +121,34 @@ def no_secret(run: Run) -> UsageError:
 class NewSecret(NamedTuple):
     """What a new repository will open with; ``key_file`` if it is one, ``made`` if it is new."""
 
-    secret: Secret
+    secret: Opener
     key_file: str = ""
     made: bool = False
 
 
-def secret_for_init(run: Run) -> NewSecret:
-    """Return the one secret for a new repository; a key file that does not exist is made."""
+def secret_for_init(run: Run, kms: str | None = None) -> NewSecret:
+    """Return the one secret for a new repository; a key file that does not exist is made.
+
+    ``kms``: the key of KMS that the command line names.
+    """
     settings = run.settings.secrets
-    keys = [s for s in settings if s.kind is SecretKind.KEY_FILE]
-    passphrases = [s for s in settings if s.kind is not SecretKind.KEY_FILE]
-    if keys and passphrases:
+    if kms is not None:
+        settings = (SecretSetting(SecretKind.KMS_KEY, Value(kms, "--kms", Level.FLAG)), *settings)
+    by_kind = {
+        SecretKind.KMS_KEY: [s for s in settings if s.kind is SecretKind.KMS_KEY][:1],
+        SecretKind.KEY_FILE: [s for s in settings if s.kind is SecretKind.KEY_FILE],
+    }
+    kms_keys, keys = by_kind.values()
+    passphrases = [s for s in settings if s.kind not in by_kind]
+    given = [of_kind[0] for of_kind in (kms_keys, keys, passphrases) if of_kind]
+    if len(given) > 1:
         raise UsageError(
-            f"both {keys[0].setting.origin} and {passphrases[0].setting.origin} are given, "
+            f"both {given[0].setting.origin} and {given[1].setting.origin} are given, "
             "and a new repository gets one of them",
-            hint="Remove one.",
+            hint="Remove one; 'strongroom key add' adds another.",
         )
+    if kms_keys:
+        return NewSecret(kms_opener(run, kms_keys[0].setting.value))
     if keys:
         return _key_for_init(run, keys)
     if passphrases:
@@ -168,11 +201,15 @@ def _read_all(run: Run, settings: Sequence[SecretSetting]) -> tuple[list[Given],
     passphrases: list[Given] = []
     keys: list[Given] = []
     for setting in settings:
+        if setting.kind is SecretKind.KMS_KEY:
+            continue
         origin = setting.setting.origin
         if setting.kind is SecretKind.KEY_FILE:
             _add(keys, Given(_key_from(run, setting), origin), "key")
             continue
-        if setting.kind is SecretKind.PASSPHRASE_FILE:
+        if setting.reference is not None:
+            text = _in_aws(run, setting.reference)
+        elif setting.kind is SecretKind.PASSPHRASE_FILE:
             text = _content(setting, "passphrase file")
         else:
             text = _output(run, setting)
@@ -202,6 +239,16 @@ def _not_empty(passphrase: bytes, origin: str) -> bytes:
 def _content(setting: SecretSetting, what: str) -> bytes:
     path = setting.setting.value
     return read_named(Path(path), f"the {what} {path} ({setting.setting.origin})", _LONGEST)
+
+
+def _in_aws(run: Run, reference: SecretReference) -> bytes:
+    try:
+        text = run.aws.value(run.settings.require_place().account, reference)
+    except AwsError as error:
+        raise KeyRefusedError(error.message, hint=error.hint) from error
+    except SourceError as error:
+        raise StoreError(error.message, hint=error.hint) from error
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _output(run: Run, setting: SecretSetting) -> bytes:

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from strongroom.app.machine import Run
+from strongroom.app.machine import Machine, Run
+from strongroom.aws.account import Account
+from strongroom.aws.bucket import Bucket
+from strongroom.aws.clients import Clients
 from strongroom.config.places import Place
 from strongroom.config.settings import NO_LIMITS
 from strongroom.model.store import Store
 from strongroom.storage.local import LocalStore
 from strongroom.storage.memory import MemoryStore
+from strongroom.storage.s3 import S3Store
 from strongroom.storage.url import StoreUrl, parse
 from strongroom.storage.wrappers.metered import MeteredStore, Traffic
 from strongroom.storage.wrappers.retrying import RetryingStore
@@ -39,15 +43,30 @@ def address_of(place: Place) -> StoreUrl:
     return parse(place.url, str(place.folder))
 
 
+def is_far(run: Run) -> bool:
+    """Return whether the store that the settings name is no folder: each request takes its time."""
+    place = run.settings.place
+    return place is not None and address_of(place).scheme != "file"
+
+
+def bucket_store(address: StoreUrl, account: Account, machine: Machine) -> S3Store:
+    """Return the store in a bucket; nothing is asked of it yet."""
+    bucket = Bucket(Clients(account), address.bucket)
+    return S3Store(address.bucket, address.prefix, bucket, machine.clock, machine.randomness)
+
+
 @contextmanager
 def opened_store(run: Run) -> Iterator[OpenStore]:
     """Open the store that the settings name; nothing is asked of it yet."""
-    address = address_of(run.settings.require_place())
+    place = run.settings.require_place()
+    address = address_of(place)
     machine = run.machine
     folder = None
     within: Store
     if address.scheme == "file":
         within = folder = LocalStore(machine.fs, address.path, machine.randomness)
+    elif address.scheme == "s3":
+        within = bucket_store(address, place.account, machine)
     else:
         within = MemoryStore()
     limits = run.settings.limits

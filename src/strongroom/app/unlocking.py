@@ -7,16 +7,24 @@ from typing import Final
 
 from strongroom.app.folders import StateFiles
 from strongroom.app.machine import Run
-from strongroom.app.secrets import given_agent, given_secrets, no_secret, passphrase_secrets
-from strongroom.errors import KeyRefusedError, RefusedError
+from strongroom.app.secrets import (
+    given_agent,
+    given_secrets,
+    kms_opener,
+    no_secret,
+    passphrase_secrets,
+    stated_kms_key,
+)
+from strongroom.errors import KeyRefusedError, RefusedError, StrongroomError
 from strongroom.model.store import Store
 from strongroom.repository.agent import open_agent
 from strongroom.repository.cache import ObjectCache
 from strongroom.repository.keyring import Keyring, Keys
-from strongroom.repository.opening import OpenedConfig, read_config, unlock
+from strongroom.repository.opening import OpenedConfig, read_config
 from strongroom.repository.remembered import Memory
-from strongroom.repository.slots import Secret
+from strongroom.repository.slots import Opener
 from strongroom.repository.slotset import with_orders
+from strongroom.repository.unlocking import has_kms_slot, unlock
 
 _TRIES: Final = 3
 
@@ -46,22 +54,54 @@ def keys_of(
     store: Store,
     config: OpenedConfig,
     cache: ObjectCache,
-    secrets: Sequence[Secret] | None,
+    secrets: Sequence[Opener] | None,
 ) -> Keys:
     """Open the keys that the settings give, or ``secrets``; ``KeyRefusedError``."""
     agent = given_agent(run) if secrets is None else None
-    if agent is not None:
-        return open_agent(store, config, agent)
     slots = with_orders(store, config, cache, lambda _key, error: run.warn(error.message))
+    if agent is not None:
+        return open_agent(store, slots, agent)
     if secrets is not None:
         return unlock(store, slots, secrets, run.warn)
     return _unlocked(run, store, slots)
 
 
 def _unlocked(run: Run, store: Store, config: OpenedConfig) -> Keyring:
+    """Try what was given first, then KMS, then a person.
+
+    KMS is asked if the configuration names a key of it, or if nothing was given, a slot is of that
+    kind, and there are credentials.
+    """
     secrets = given_secrets(run)
-    if secrets is not None:
+    stated = stated_kms_key(run) is not None
+    if secrets is not None and not stated:
         return unlock(store, config, secrets, run.warn)
+    if secrets is not None:
+        try:
+            return unlock(store, config, secrets, run.warn)
+        except KeyRefusedError as error:
+            run.warn(f"{error.message}; KMS is asked")
+    if stated or _kms_can_be_asked(run, store, config):
+        try:
+            return unlock(store, config, [kms_opener(run)], run.warn)
+        except StrongroomError as error:
+            if run.person is None or secrets is not None:
+                raise
+            run.warn(error.message)
+    return _unlocked_by_person(run, store, config)
+
+
+def _kms_can_be_asked(run: Run, store: Store, config: OpenedConfig) -> bool:
+    if not has_kms_slot(store, config):
+        return False
+    account = run.settings.require_place().account
+    if run.aws.kms(account).has_credentials():
+        return True
+    run.warn(f"a key of AWS KMS opens {store.url}, and there are no credentials for it ({account})")
+    return False
+
+
+def _unlocked_by_person(run: Run, store: Store, config: OpenedConfig) -> Keyring:
     if run.person is None:
         raise no_secret(run)
     question = f"passphrase for {store.url}"
@@ -73,7 +113,7 @@ def _unlocked(run: Run, store: Store, config: OpenedConfig) -> Keyring:
     return unlock(store, config, _asked(run, question), run.warn)
 
 
-def _asked(run: Run, question: str) -> list[Secret]:
+def _asked(run: Run, question: str) -> Sequence[Opener]:
     if run.person is None:
         raise no_secret(run)
     return passphrase_secrets(run.person.passphrase(question, twice=False))

@@ -21,15 +21,7 @@ from strongroom.repository.repository import Repository
 from strongroom.repository.walgaps import GapReason, WalGaps
 from strongroom.repository.walsources import WalSource, WalSources
 
-__all__ = [
-    "Checked",
-    "ClusterWal",
-    "Missing",
-    "Reach",
-    "ServerWal",
-    "StatusReport",
-    "VerifyReport",
-]
+__all__ = ["Checked", "ClusterWal", "Missing", "Reach", "ServerWal", "StatusReport", "VerifyReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +50,10 @@ class VerifyReport:
 def wal_status(
     run: Run, source: str | None, *, give_up: bool = False, servers: bool = False
 ) -> StatusReport:
-    """Look at the WAL of all clusters, or of one source; ``servers``: ask these as well.
+    """Look at the WAL of all clusters, or of one source.
 
-    With ``give_up`` what is missing in the middle now is put on record as never to come.
+    With ``give_up`` what is missing in the middle now is put on record as never to come;
+    ``servers``: ask these as well.
     """
     with opened_repository(run) as opened:
         repository = opened.repository

@@ -24,9 +24,12 @@ _SESSION: Final = "strongroom"  # how the sessions of a role are called in Cloud
 class Clients:
     """Clients of one account, each made once; several threads may use all of it."""
 
-    def __init__(self, account: Account, *, connections: int = 16) -> None:
+    def __init__(
+        self, account: Account, *, connections: int = 16, attempts: int = _ATTEMPTS
+    ) -> None:
         """Take a recipe; nothing is asked of anybody before a client is."""
         self.account = account
+        self._attempts = attempts
         self._connections = connections
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -54,13 +57,19 @@ class Clients:
         with self._lock:
             return self._opened().get_credentials()
 
+    def certificates(self) -> str:
+        """Return the file of certificates that servers are checked with, if one is named."""
+        with self._lock:
+            inner = self._opened()._session  # noqa: SLF001 - boto3 has no other door to it
+            return str(inner.get_config_variable("ca_bundle") or "")
+
     def _new(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
         from botocore.config import Config  # noqa: PLC0415 - loaded for whoever uses AWS only
 
         settings = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": self._attempts},
             max_pool_connections=self._connections,
             user_agent_extra="strongroom",
             s3={"addressing_style": "path"} if self.account.endpoint else {},

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from strongroom.errors import SourceError, StrongroomError, UsageError
+from strongroom.errors import (
+    SourceError,
+    StoreError,
+    StoreUnavailableError,
+    StrongroomError,
+    UsageError,
+)
 
 # Said the same by every service, see "Common Errors" of their API references.
 _DENIED: Final = frozenset(
@@ -36,6 +42,9 @@ _BAD_CREDENTIALS: Final = frozenset(
     }
 )
 _SKEWED: Final = frozenset({"RequestTimeTooSkewed"})
+_NO_CREDENTIALS: Final = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
+)
 _MISSING: Final = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 
 
@@ -48,6 +57,11 @@ class AwsError(SourceError):
     def __init__(self, message: str, *, said: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.said = said
+
+    @property
+    def is_of_credentials(self) -> bool:
+        """Whether no other request would be answered either."""
+        return self.said in _BAD_CREDENTIALS | _SKEWED | _NO_CREDENTIALS
 
 
 @contextmanager
@@ -68,6 +82,23 @@ def refusals(doing: str, where: str) -> Iterator[None]:
         raise told from error
 
 
+@contextmanager
+def store_refusals(doing: str, where: str) -> Iterator[None]:
+    """Do the same where AWS is a store: a no is a ``StoreError``, no answer may be one later."""
+    try:
+        with refusals(doing, where):
+            yield
+    except AwsError as error:
+        raise StoreError(error.message, hint=error.hint) from error
+    except SourceError as error:
+        raise StoreUnavailableError(error.message, hint=error.hint) from error
+
+
+def is_about_us(said: str) -> bool:
+    """Whether AWS says that we are not who may ask, so that nothing else will be answered."""
+    return said in _BAD_CREDENTIALS | _SKEWED
+
+
 def code_of(error: BaseException) -> str:
     """Return AWS's name of the reason in an error of botocore's, empty if it is none."""
     response: Any = getattr(error, "response", None)
@@ -86,7 +117,7 @@ def _told(error: Exception, doing: str, where: str) -> StrongroomError | None:
     name = type(error).__name__
     if name in {"NoRegionError", "ProfileNotFound", "InvalidRegionError", "UnknownServiceError"}:
         return UsageError(text, hint="Name it: region and profile below [aws], or AWS_REGION.")
-    if name in {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}:
+    if name in _NO_CREDENTIALS:
         return AwsError(
             text,
             said=name,
@@ -100,7 +131,11 @@ def _told(error: Exception, doing: str, where: str) -> StrongroomError | None:
 
 def _hint(said: str, error: Exception) -> str:
     response: Any = getattr(error, "response", {})
-    request = response.get("ResponseMetadata", {}).get("RequestId", "")
+    return hint_of(said, response.get("ResponseMetadata", {}).get("RequestId", ""))
+
+
+def hint_of(said: str, request: str = "") -> str:
+    """Return what to do about a no that AWS calls ``said``; ``request``: its id, if known."""
     asked = f" The request was {request}." if request else ""
     if said in _DENIED:
         return (

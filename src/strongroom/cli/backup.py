@@ -19,10 +19,11 @@ from strongroom.app.environments import meant_by, runs_in
 from strongroom.app.machine import Run
 from strongroom.app.sources import Excludes
 from strongroom.app.streams import StreamRequest
+from strongroom.cli.asked import took
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.problems import tell_problems
-from strongroom.cli.quantities import counted, duration, size
+from strongroom.cli.quantities import counted, size
 from strongroom.cli.summaries import saved
 from strongroom.errors import InterruptError, StrongroomError
 from strongroom.model.source import Item
@@ -44,6 +45,7 @@ def run(  # noqa: PLR0913 - one for each option
     stdin_from_command: bool,
     compression_level: int | None,
     host: str | None,
+    allow_vanished: bool,
     dry_run: bool,
 ) -> int:
     """Back up, or say what a backup would read."""
@@ -69,6 +71,7 @@ def run(  # noqa: PLR0913 - one for each option
         ),
         host=host or "",
         compression_level=compression_level,
+        allow_vanished=allow_vanished,
     )
     with job(progress=True) as one:
         if stream is None:
@@ -131,7 +134,8 @@ def _back_up(one: Job, request: BackupRequest) -> int:
         one.output.line(f"snapshot {snapshot.short_id} saved")
     one.output.line(
         f"{counted(report.files, 'file')}, {size(report.bytes)}; read {size(report.bytes_read)}, "
-        f"stored {size(report.data_added_packed)} new, in {duration(report.seconds)}"
+        f"stored {size(report.data_added_packed)} new, "
+        f"in {took(one, report.seconds, report.requests)}"
     )
     one.output.line(
         f"entries: {report.new:,} new, {report.changed:,} changed, {report.unchanged:,} unchanged"

@@ -94,7 +94,7 @@ _OPTIONS: Final = (
         "-r",
         "--repository",
         metavar="FOLDER",
-        text="Where the repository is: a folder, or a name from strongroom.toml.",
+        text="Where the repository is: a folder, s3://BUCKET/PREFIX, or a configured name.",
         complete=repositories,
     ),
     _text(

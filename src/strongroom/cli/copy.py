@@ -16,11 +16,12 @@ from strongroom.app.copy import (
     copy,
     size_of,
 )
+from strongroom.cli.asked import took
 from strongroom.cli.flags import settings_of_other
-from strongroom.cli.job import job
+from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
 from strongroom.cli.output import Output, say
-from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.quantities import counted, moment, size
 from strongroom.model.snapshot import ListedSnapshot
 
 INCOMPLETE: Final = 3
@@ -67,7 +68,7 @@ def run(  # noqa: PLR0913 - one for each option
             _tell_not_whole(one.output, known)
         for failed in report.failed:
             _tell_failed(one.output, failed)
-        _summarise(one.output, report, dry_run=dry_run)
+        _summarise(one, report, dry_run=dry_run)
         if report.failed or report.unreadable:
             return DAMAGED
         return INCOMPLETE if report.not_whole else 0
@@ -137,7 +138,8 @@ def _name(listed: ListedSnapshot) -> str:
     return f"{listed.short_id}  {moment(listed.snapshot.started_ns)}  {host}"
 
 
-def _summarise(output: Output, report: CopyReport, *, dry_run: bool) -> None:
+def _summarise(one: Job, report: CopyReport, *, dry_run: bool) -> None:
+    output = one.output
     done = len(report.wanted) if dry_run else len(report.copied)
     output.record(
         "summary",
@@ -148,14 +150,15 @@ def _summarise(output: Output, report: CopyReport, *, dry_run: bool) -> None:
         snapshots_not_whole=len(report.not_whole),
         snapshots_failed=len(report.failed),
         snapshots_unreadable=report.unreadable,
-        bytes_read=sum(one.read for one in report.copied),
-        data_added=sum(one.written.plain_bytes for one in report.copied),
-        data_added_packed=sum(one.written.stored_bytes for one in report.copied),
+        bytes_read=sum(each.read for each in report.copied),
+        data_added=sum(each.written.plain_bytes for each in report.copied),
+        data_added_packed=sum(each.written.stored_bytes for each in report.copied),
         total_duration=round(report.seconds, 6),
+        store_requests=report.requests,
     )
     would = "would be copied" if dry_run else "copied"
     text = f"{counted(done, 'snapshot')} {would} to {harmless(report.url)}"
-    output.line(f"{text}, {_there(report)}, in {duration(report.seconds)}")
+    output.line(f"{text}, {_there(report)}, in {took(one, report.seconds, report.requests)}")
     if report.not_whole:
         output.wanted(
             f"{counted(len(report.not_whole), 'snapshot')} there already, but not whole; next, for "

@@ -13,12 +13,13 @@ from strongroom.app.diff import (
     Modifier,
     Tally,
     compare,
+    compare_with_account,
     compare_with_disk,
 )
 from strongroom.cli.damage import DAMAGED, tell_damage
 from strongroom.cli.entries import type_of
 from strongroom.cli.job import job
-from strongroom.cli.names import path_fields, shown
+from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.output import Output
 from strongroom.cli.problems import tell_problems
 from strongroom.cli.quantities import counted, size
@@ -27,15 +28,28 @@ INCOMPLETE: Final = 3
 _MOST: Final = 2  # another snapshot and a path
 
 
-def run(
-    snapshot: str, *, others: Sequence[str], disk: bool, content: bool, exclude: Sequence[str]
+def run(  # noqa: PLR0913 - one for each option
+    snapshot: str,
+    *,
+    others: Sequence[str],
+    disk: bool,
+    live: bool,
+    source: str | None,
+    content: bool,
+    exclude: Sequence[str],
 ) -> int:
     """Print differences as they are found."""
-    if not disk:
+    if live and (disk or others or content or exclude):
+        raise click.UsageError("--live takes --source and nothing else")
+    if source and not live:
+        raise click.UsageError("--source is for a comparison with --live")
+    if not (disk or live):
         _check(others, content=content, exclude=exclude)
     with job(stream=True) as one:
         take = _printer(one.output)
-        if disk:
+        if live:
+            report = compare_with_account(one.run, snapshot, source or "", take)
+        elif disk:
             report = compare_with_disk(
                 one.run, snapshot, others, exclude, take, read_content=content
             )
@@ -45,7 +59,7 @@ def run(
         result = report.result
         tell_problems(one.output, result.problems, "diff")
         tell_damage(one.output, result.damaged)
-        _summarise(one.output, report)
+        _summarise(one.output, report, "the account" if live else "the disk")
         if result.damaged:
             return DAMAGED
         return INCOMPLETE if result.problems else 0
@@ -68,6 +82,7 @@ def _printer(output: Output) -> Callable[[Change], None]:
             modifier=change.modifier.value,
             type=type_of(entry),
             metadata=list(change.aspects),
+            details=list(change.details),
             size_before=change.before.size if change.before else None,
             size_after=change.after.size if change.after else None,
             **path_fields(b"/" + entry.path),
@@ -77,11 +92,13 @@ def _printer(output: Output) -> Callable[[Change], None]:
         which = f"  ({', '.join(change.aspects)})" if change.modifier is Modifier.METADATA else ""
         slash = "/" if type_of(entry) == "dir" else ""
         output.wanted(f"{change.modifier.value}  {shown(b'/' + entry.path)}{slash}{which}")
+        for detail in change.details:
+            output.wanted(f"     {harmless(detail)}")
 
     return take
 
 
-def _summarise(output: Output, report: DiffReport) -> None:
+def _summarise(output: Output, report: DiffReport, living: str) -> None:
     result = report.result
     tallies = {"added": result.added, "removed": result.removed}
     output.record(
@@ -97,7 +114,7 @@ def _summarise(output: Output, report: DiffReport) -> None:
         **{f"{name}_others": tally.others for name, tally in tallies.items()},
         **{f"{name}_bytes": tally.bytes for name, tally in tallies.items()},
     )
-    new = f"snapshot {report.new.short_id}" if report.new else "the disk"
+    new = f"snapshot {report.new.short_id}" if report.new else living
     _tell(output, f"from snapshot {report.old.short_id} to {new}", report)
 
 

@@ -15,7 +15,7 @@ from strongroom.cli.job import job
 from strongroom.cli.quantities import size
 
 
-def run(
+def run(  # noqa: PLR0913 - one for each option
     snapshot: str,
     path: str | None,
     *,
@@ -23,6 +23,7 @@ def run(
     form: Literal["sql", "custom", "directory"] | None,
     to: str | None,
     source: str | None,
+    show_secrets: bool,
 ) -> int:
     """Print the bytes of a file, or give the dump of a database."""
     name, inner = snapshot_and_path(snapshot)
@@ -37,7 +38,8 @@ def run(
         raise click.UsageError("give one path: strongroom dump latest /etc/hosts")
     _refuse_json()
     with job(stream=True) as one:
-        dump(one.run, name, path or inner, sys.stdout.buffer.write)
+        write = sys.stdout.buffer.write
+        dump(one.run, name, path or inner, write, show_secrets=show_secrets)
         sys.stdout.buffer.flush()
     return 0
 

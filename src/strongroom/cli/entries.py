@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from typing import Final
 
+from strongroom.aws.attributes import Stated
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import Field
 from strongroom.cli.quantities import moment
@@ -33,6 +34,7 @@ def entry_fields(entry: Entry) -> dict[str, Field]:
     """Return the JSON fields of an entry."""
     kind = EntryKind(entry.kind)
     link = path_fields(entry.target, "target") if kind is EntryKind.SYMLINK else {}
+    said = Stated(entry.xattrs).shown()
     first = path_fields(b"/" + entry.link, "hard_link") if entry.link else {}
     return {
         "type": _TYPES[kind][0],
@@ -46,6 +48,7 @@ def entry_fields(entry: Entry) -> dict[str, Field]:
         **path_fields(b"/" + entry.path),
         **link,
         **first,
+        **({"object": said} if said else {}),
     }
 
 

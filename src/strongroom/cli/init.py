@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import click
+
 from strongroom.app.init import InitReport
 from strongroom.app.init import init as make
 from strongroom.cli.job import Job, job
@@ -13,10 +15,12 @@ from strongroom.cli.prompts import typed
 _TRIES: Final = 3
 
 
-def run() -> int:
+def run(*, kms: str | None) -> int:
     """Make a repository and show its recovery key."""
+    if kms == "":
+        raise click.UsageError("--kms is empty")
     with job() as one:
-        report = make(one.run)
+        report = make(one.run, kms)
         _show(one, report)
         if one.on_terminal and not one.output.json_lines:
             _confirm(report.recovery_key)
@@ -45,6 +49,11 @@ def _show(one: Job, report: InitReport) -> None:
         )
     if report.key_file_made:
         output.line(f"key file made: {report.key_file} (copy it to a safe place)")
+    if report.kms:
+        output.line(
+            "a key of AWS KMS opens it; whoever disables that key shuts everybody out who does not "
+            "have the recovery key"
+        )
     output.wanted("recovery key, shown this once:")
     output.wanted(f"  {report.recovery_key}")
 

@@ -8,13 +8,18 @@ import click
 
 from strongroom.app.keys import (
     AddReport,
+    KeyInfo,
     KeyList,
     NewKey,
     SecretKind,
     add_key,
+    dependence,
     export_agent,
     list_keys,
     remove_key,
+    replace_kms_key,
+    revoke_agent,
+    rotate_keys,
 )
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
@@ -46,6 +51,8 @@ def _records(output: Output, found: KeyList) -> None:
             made=rfc3339(key.made_ns),
             opened=key.opened,
             damage=key.damage or None,
+            kms_key=key.kms.arn if key.kms else None,
+            region=key.kms.region if key.kms else None,
         )
     for agent in found.agents:
         output.record(
@@ -55,6 +62,7 @@ def _records(output: Output, found: KeyList) -> None:
             domain=agent.domain,
             made=rfc3339(agent.made_ns),
             damage=agent.damage or None,
+            revoked=agent.revoked,
         )
     output.record(
         "summary",
@@ -62,22 +70,32 @@ def _records(output: Output, found: KeyList) -> None:
         agents=len(found.agents),
         unfinished=list(found.unfinished),
         unreadable=list(found.unreadable),
+        epoch=found.epoch,
+        depends_on=dependence(found.keys) or None,
     )
 
 
 def _table(output: Output, found: KeyList) -> None:
     rows = [("id", "kind", "role", "made", "")]
     for key in found.keys:
-        kind = key.kind.name.lower().replace("_", " ") if key.kind else "?"
+        kind = _kind(key)
         role = key.role.name.lower() if key.role else "?"
         note = "opened now" if key.opened else "damaged" if key.damage else ""
+        if key.kms is not None:
+            note = f"{key.kms.arn}{', ' if note else ''}{note}"
         rows.append((key.id[:8], kind, role, moment(key.made_ns), note))
     for agent in found.agents:
         note = f"'{harmless(agent.name)}'" if not agent.damage else "damaged"
+        note += ", revoked" if agent.revoked else ""
         made = moment(agent.made_ns) if not agent.damage else "?"
         rows.append((agent.id[:8], "agent", "agent", made, note))
     for line in table(rows):
         output.wanted(line)
+    if alone := dependence(found.keys):
+        output.notice(
+            f"warning: {alone} alone decides whether the repository opens with a full key. Add a "
+            "recovery key, and keep it elsewhere: strongroom key add --recovery"
+        )
     for broken in [key for key in found.keys if key.damage]:
         output.notice(f"warning: {broken.damage}")
     for text in found.unreadable:
@@ -90,20 +108,28 @@ def _table(output: Output, found: KeyList) -> None:
     output.line(f"{counted(len(found.keys), 'key')}, {counted(len(found.agents), 'agent')}")
 
 
+def _kind(key: KeyInfo) -> str:
+    if key.kms is not None:
+        return f"KMS in {key.kms.region}"
+    return key.kind.name.lower().replace("_", " ") if key.kind else "?"
+
+
 def add(
     *,
     new_passphrase_file: str | None,
     new_key_file: str | None,
+    kms: str | None,
     recovery: bool,
     role: Literal["full", "reader"],
 ) -> int:
     """Add a key."""
-    given = [one for one in (new_passphrase_file, new_key_file, recovery or None) if one]
-    if "" in (new_passphrase_file, new_key_file):
-        raise click.UsageError("the name of the new key's file is empty")
+    given = [one for one in (new_passphrase_file, new_key_file, kms, recovery or None) if one]
+    if "" in (new_passphrase_file, new_key_file, kms):
+        raise click.UsageError("the name of the new key, or of its file, is empty")
     if len(given) > 1:
         raise click.UsageError(
-            "give one of --new-passphrase-file, --new-key-file and --recovery: one key a time"
+            "give one of --new-passphrase-file, --new-key-file, --kms and --recovery: one key a "
+            "time"
         )
     kind = None
     if new_passphrase_file is not None:
@@ -112,7 +138,62 @@ def add(
         kind = SecretKind.KEY_FILE
     path = new_passphrase_file or new_key_file or ""
     with job() as one:
-        _tell_added(one, add_key(one.run, NewKey(kind, path, recovery, role == "reader")))
+        wanted = NewKey(kind, path, kms or "", recovery, role == "reader")
+        _tell_added(one, add_key(one.run, wanted))
+    return 0
+
+
+def rotate(*, kms_slot: str | None, kms: str | None) -> int:
+    """Begin an epoch, or replace a key of KMS."""
+    if (kms_slot is None) != (kms is None) or "" in (kms_slot, kms):
+        raise click.UsageError("--kms-slot ID says which key goes, and --kms KEY what comes for it")
+    if kms_slot is not None and kms is not None:
+        return _replace(kms_slot, kms)
+    with job() as one:
+        report = rotate_keys(one.run)
+        one.output.record("keys_rotated", epoch=report.epoch, keys=report.keys)
+        readers = counted(report.keys, "key")
+        one.output.line(f"key epoch {report.epoch} began; {readers} can read what is stored in it")
+        one.output.line("what was stored before stays as it is, and can be read as before")
+    return 0
+
+
+def _replace(kms_slot: str, kms: str) -> int:
+    with job() as one:
+        new, removed = replace_kms_key(one.run, kms_slot, kms)
+        one.output.record("kms_key_replaced", id=new, removed=removed.id, kept=removed.kept or None)
+        one.output.line(
+            f"key {new[:8]} was made and opened; key {removed.id[:8]} opens nothing more"
+        )
+        if removed.kept:
+            one.output.notice(
+                f"warning: its object could not be deleted: {removed.kept}. Run 'strongroom key "
+                f"remove {removed.id[:8]}' where the store allows it"
+            )
+            return INCOMPLETE
+    return 0
+
+
+def revoke(agent: str) -> int:
+    """Revoke an agent."""
+    with job() as one:
+        report = revoke_agent(one.run, agent)
+        one.output.record(
+            "agent_revoked",
+            id=report.id,
+            accepted=report.accepted,
+            late=list(report.late),
+            revoked_before=report.before,
+        )
+        kept = counted(report.accepted, "snapshot")
+        before = " was revoked before" if report.before else " is revoked"
+        one.output.line(f"agent {report.id[:8]}{before}: {kept} of it count, and no later one")
+        for snapshot in report.late:
+            one.output.notice(
+                f"warning: snapshot {snapshot[:8]} came at the same moment and does not count; if "
+                f"it is good: strongroom undelete {snapshot[:8]}"
+            )
+        one.output.line("take its access to the store away as well")
     return 0
 
 
@@ -156,7 +237,8 @@ def remove(key_id: str) -> int:
         one.output.line(f"key {shown} removed{again}")
         one.output.line(
             "whoever copied the repository before and has its secret can read that copy, and what "
-            "is backed up later, too; if it is in wrong hands, back up into a new repository"
+            "is backed up later, too, until 'strongroom key rotate'; if it was a full key and is "
+            "in wrong hands, back up into a new repository"
         )
     return 0
 

@@ -44,11 +44,13 @@ VERBS: Final = {
     "export": ("strongroom.cli.verbs.export", "Write a snapshot into a portable archive."),
     "import": ("strongroom.cli.verbs.import_", "Make a snapshot of a portable archive."),
     "wal": ("strongroom.cli.verbs.wal", "Archive and hand out PostgreSQL's write-ahead log."),
+    "rds": ("strongroom.cli.verbs.rds", "Look at RDS and Aurora, and make snapshots."),
     "archive": ("strongroom.cli.verbs.archive", "Make and restore portable archives."),
     "shims": ("strongroom.cli.verbs.shims", "Write the scripts of the guide."),
     "guard": ("strongroom.cli.verbs.guard", "Run a command, and undo it if it fails."),
     "freshness": ("strongroom.cli.verbs.freshness", "Say whether the last backup is recent."),
     "doctor": ("strongroom.cli.verbs.doctor", "Say what would keep a backup from working."),
+    "store": ("strongroom.cli.verbs.store", "Look at the store of a repository."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

@@ -6,8 +6,9 @@ from typing import Final
 
 from strongroom.app.prune import CollectLimits, Judged, PruneReport
 from strongroom.app.prune import prune as free_room
+from strongroom.cli.asked import took
 from strongroom.cli.job import Job, job
-from strongroom.cli.quantities import counted, duration, size
+from strongroom.cli.quantities import counted, size
 
 _SECOND_NS: Final = 1_000_000_000
 DEFAULT_LIMITS: Final = CollectLimits(
@@ -49,7 +50,7 @@ def collect(one: Job, limits: CollectLimits, *, dry_run: bool) -> None:
     with one.progress:
         report = free_room(one.run, limits, dry_run=dry_run)
     _record(one, report)
-    for line in _lines(report):
+    for line in _lines(one, report):
         one.output.line(line)
 
 
@@ -90,7 +91,7 @@ def _record(one: Job, report: PruneReport) -> None:
     )
 
 
-def _lines(report: PruneReport) -> list[str]:
+def _lines(one: Job, report: PruneReport) -> list[str]:
     done = report.collected
     would = "would be " if report.dry_run else ""
     lines = []
@@ -129,7 +130,7 @@ def _lines(report: PruneReport) -> list[str]:
         f"(strongroom forget {listed.short_id} --allow-empty lets it go)"
         for listed in done.last_good
     ]
-    lines.append(f"done in {duration(report.seconds)}")
+    lines.append(f"done in {took(one, report.seconds, report.requests)}")
     return lines
 
 

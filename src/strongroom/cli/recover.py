@@ -17,6 +17,7 @@ from strongroom.app.recover import (
 from strongroom.cli.job import Job, job
 from strongroom.cli.prompts import confirmed
 from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.recover_rds import OF_RDS, run_rds
 from strongroom.errors import RefusedError
 
 _TARGETS: Final = {
@@ -29,8 +30,11 @@ _TARGETS: Final = {
 
 def run(source: str, *, dry_run: bool, no_confirm: bool, **said: Any) -> int:  # noqa: ANN401
     """Recover, or say what a recovery would do; ``said``: the other options."""
-    request = _request(source, said)
     with job(progress=True) as one:
+        settings = one.run.settings.databases.get(source)
+        if settings is not None and settings.rds is not None:
+            return run_rds(one, source, {**said, "dry_run": dry_run, "no_confirm": no_confirm})
+        request = _request(source, said)
 
         def decide(plan: RecoveryPlan) -> bool:
             with one.progress.pause():
@@ -49,6 +53,9 @@ def run(source: str, *, dry_run: bool, no_confirm: bool, **said: Any) -> int:  #
 
 
 def _request(source: str, said: Mapping[str, Any]) -> RecoverRequest:
+    for name, option in OF_RDS.items():
+        if said[name]:
+            raise click.UsageError(f"{option} is for sources in RDS, and '{source}' is none")
     targets = [(kind, said[name]) for name, kind in _TARGETS.items() if said[name] is not None]
     targets += [(TargetKind.LATEST, "")] if said["latest"] else []
     if len(targets) != 1:

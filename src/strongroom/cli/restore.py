@@ -9,12 +9,15 @@ import click
 
 from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
 from strongroom.cli.arguments import snapshot_and_path
+from strongroom.cli.asked import took
 from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
-from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.quantities import counted, moment, size
+from strongroom.cli.restore_bucket import ToBucket, run_bucket, taken_from
+from strongroom.cli.restore_configuration import Configuration, run_configuration
 from strongroom.cli.restore_database import Database, refuse_others, run_database
 from strongroom.errors import RefusedError
 
@@ -30,6 +33,19 @@ _QUESTIONS: Final = {
     "never": "Restore what is missing in {}?",
 }
 DAMAGED: Final = 4
+_OF_CONFIGURATION: Final = (
+    "configuration",
+    "stack",
+    "to_stack",
+    "stack_parameters",
+    "parameters",
+    "secrets",
+    "mapped",
+    "region",
+    "kms_key",
+    "no_pre_backup",
+)
+_OF_BOTH: Final = ("source", "undo")  # of databases too
 
 
 def run(  # noqa: PLR0913 - one for each option
@@ -50,18 +66,29 @@ def run(  # noqa: PLR0913 - one for each option
     no_confirm: bool,
     confirm: str | None,
     environment: str | None,
-    **database: Any,  # noqa: ANN401 - what is said of one
+    **database: Any,  # noqa: ANN401 - what is said of one, and of objects
 ) -> int:
-    """Restore, or say what a restore would do; ``database`` is what is said of one."""
+    """Restore, or say what a restore would do; ``database``: what is said of one, or of AWS."""
     consent = Consent(name=confirm, unasked=no_confirm)
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
+    objects = taken_from(database)
+    others = [to, include, exclude, overwrite, into_existing, numeric_owner, owner_map, group_map]
+    of_files = any(others)
+    if any(objects):
+        said_of_it = ToBucket(objects, delete, verify, environment or "", dry_run, consent)
+        return run_bucket(snapshot, said_of_it, database, refused=of_files or no_owner)
+    configuration = {key: database.pop(key) for key in _OF_CONFIGURATION}
+    if any(configuration.values()):
+        if of_files or no_owner or verify:
+            raise click.UsageError("configuration in AWS is not restored into a folder that way")
+        configuration |= {"environment": environment, "delete": delete, "dry_run": dry_run}
+        return _restore_configuration(snapshot, configuration, database, consent)
     if any(database.values()):
-        others = [to, include, exclude, overwrite, into_existing, delete, verify, numeric_owner]
-        refuse_others(any(others) or bool(owner_map or group_map))
+        refuse_others(of_files or delete or verify)
         database |= {"environment": environment, "consent": consent}
-        said = Database(**database, dry_run=dry_run, no_owner=no_owner)
-        return run_database(snapshot, said)
+        of_one = Database(**database, dry_run=dry_run, no_owner=no_owner)
+        return run_database(snapshot, of_one)
     if snapshot is None:
         raise click.UsageError("Missing argument 'SNAP[:PATH]'.")
     if to is None:
@@ -84,6 +111,15 @@ def run(  # noqa: PLR0913 - one for each option
         environment=environment or "",
     )
     return _restore(request, consent, dry_run=dry_run)
+
+
+def _restore_configuration(
+    snapshot: str | None, said: dict[str, Any], database: dict[str, Any], consent: Consent
+) -> int:
+    said |= {key: database.pop(key) for key in _OF_BOTH}
+    if any(database.values()):
+        raise click.UsageError("restore a database and configuration in AWS by themselves")
+    return run_configuration(snapshot, Configuration(**said, consent=consent))
 
 
 def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int:
@@ -191,7 +227,7 @@ def _tell(one: Job, report: RestoreReport) -> int:
     )
     output.line(
         f"restored {counted(report.files, 'file')}, {size(report.bytes)} "
-        f"into {report.plan.target.path} in {duration(report.seconds)}"
+        f"into {report.plan.target.path} in {took(one, report.seconds, report.requests)}"
     )
     if report.kept:
         left = report.plan.overwrite == "never"

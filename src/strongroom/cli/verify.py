@@ -7,10 +7,11 @@ from typing import Final
 import click
 
 from strongroom.app.verify import Finding, Severity, VerifyReport, Wanted, verify
-from strongroom.cli.job import job
+from strongroom.cli.asked import took
+from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless, path_fields, shown
 from strongroom.cli.output import Output
-from strongroom.cli.quantities import counted, duration, size
+from strongroom.cli.quantities import counted, size
 
 DAMAGED: Final = 4
 _MOST_SHOWN: Final = 50
@@ -34,7 +35,7 @@ def run(
         with one.progress:
             report = verify(one.run, snapshot, wanted)
         _tell(one.output, report)
-        _summarise(one.output, report)
+        _summarise(one, report)
         return DAMAGED if report.damaged else 0
 
 
@@ -63,7 +64,8 @@ def _text(finding: Finding) -> str:
     return f"{where}{harmless(finding.subject)}: {harmless(finding.text)}"
 
 
-def _summarise(output: Output, report: VerifyReport) -> None:
+def _summarise(one: Job, report: VerifyReport) -> None:
+    output = one.output
     output.record(
         "summary",
         num_errors=report.damaged,
@@ -90,7 +92,7 @@ def _summarise(output: Output, report: VerifyReport) -> None:
         wal = f"{counted(report.wal_files, 'WAL file')}{' read' if report.wal_read else ''}, "
     checked = (
         f"{counted(report.snapshots, 'snapshot')}, {counted(report.packs, 'pack')}, {read}, "
-        f"{wal}in {duration(report.seconds)}"
+        f"{wal}in {took(one, report.seconds, report.requests)}"
     )
     if report.damaged:
         output.wanted(f"{counted(report.damaged, 'damage', 'damages')} found: {checked}")

@@ -27,7 +27,7 @@ DAMAGED: Final = 4
 _SECOND_NS: Final = 1_000_000_000
 
 
-def status(source: str | None, *, servers: bool, record_gaps: bool) -> int:
+def status(source: str | None, *, record_gaps: bool, servers: bool) -> int:
     """Say what there is."""
     with job(stream=True) as one:
         report = wal_status(one.run, source, give_up=record_gaps, servers=servers)

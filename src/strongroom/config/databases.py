@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from strongroom.config.quantities import parse_seconds
+from strongroom.config.rds import wrong_in as wrong_in_rds
+from strongroom.config.references import SERVICES, wrong_reference
 from strongroom.errors import UsageError
 
 HIGHEST_PORT: Final = 65535
@@ -18,6 +20,7 @@ _OF_DUMPS: Final = (
     "scratch",
 )
 _MOST_JOBS: Final = 64
+_PASSWORD: Final = ("file", "env", "command", *SERVICES, "rds_iam")
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -32,6 +35,7 @@ def wrong_in(
     if isinstance(databases, list) and "" in databases:
         yield (*top, "databases"), "none that is empty"
     yield from _wrong_kinds(top, table)
+    yield from wrong_in_rds(top, table)
     connection = table.get("connection")
     if not isinstance(connection, dict):
         return
@@ -42,8 +46,14 @@ def wrong_in(
     if isinstance(mode, str) and mode not in _SSL_MODES:
         yield (*top, "connection", "sslmode"), f"{mode!r} is none of {', '.join(_SSL_MODES)}"
     password = connection.get("password")
-    if isinstance(password, dict) and len(password) != 1:
-        yield (*top, "connection", "password"), "give one of file, env and command"
+    if isinstance(password, dict) and (what := wrong_reference(password, _PASSWORD)):
+        yield (*top, "connection", "password"), what
+    path = connection.get("ssm")
+    if isinstance(path, str) and not path.startswith("/"):
+        yield (
+            (*top, "connection", "ssm"),
+            f"a path of parameters begins with '/': {path!r} does not",
+        )
 
 
 def _wrong_kinds(
@@ -57,7 +67,7 @@ def _wrong_kinds(
         except UsageError:
             yield (*top, "physical", "wait"), "a time such as 10m"
     is_physical = physical is True or isinstance(physical, dict)
-    if logical is False and not is_physical:
+    if logical is False and not is_physical and "rds" not in table:
         yield (*top, "logical"), "then nothing is saved: physical = true makes base backups"
     if is_physical and logical is not True:
         for key in _OF_DUMPS:

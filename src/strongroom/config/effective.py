@@ -9,13 +9,18 @@ from typing import Final, NamedTuple
 from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
 from strongroom.config.places import Flags, SecretKind, folder_values
+from strongroom.config.references import reference_of
 from strongroom.config.schema import (
     ArchivesTable,
     AwsTable,
+    CnameTable,
     ConnectionTable,
+    RdsTable,
     RepositoryTable,
     RetentionTable,
+    SecretTable,
     SourceTable,
+    SwapTable,
 )
 from strongroom.config.settings import Settings, load_settings
 from strongroom.config.values import Value
@@ -130,6 +135,11 @@ def _tables(file: ConfigurationFile) -> Iterator[Effective]:
                 if field.name == _AWS:
                     yield from _aws(file, said, place)
                     continue
+                if isinstance(said, SecretTable):
+                    said = str(reference_of(said))
+                if isinstance(said, RdsTable):
+                    yield from _nested(file, said, place)
+                    continue
                 value: Shown = HIDDEN if stated and field.name in _SECRET_KEYS else said
                 origin = file.origin(kind, name, field.name) if stated else _DEFAULT
                 yield Effective(f"{kind}.{name}.{field.name}", value, origin)
@@ -142,6 +152,22 @@ def _aws(
         if file.states(*place, field.name):
             origin = file.origin(*place, field.name)
             yield Effective(f"{'.'.join(place)}.{field.name}", getattr(said, field.name), origin)
+
+
+def _nested(
+    file: ConfigurationFile,
+    table: RdsTable | SwapTable | CnameTable,
+    place: tuple[str, ...],
+    title: str = "",
+) -> Iterator[Effective]:
+    """Yield what a table says, and the tables in it; ``title`` if it is called otherwise."""
+    for field in fields(table):
+        key, said = (*place, field.name), getattr(table, field.name)
+        called = f"{title or '.'.join(place)}.{field.name}"
+        if isinstance(said, SwapTable | CnameTable):
+            yield from _nested(file, said, key, called)
+        elif file.states(*key):
+            yield Effective(called, said, file.origin(*key))
 
 
 def _general(file: ConfigurationFile) -> Iterator[Effective]:
@@ -184,6 +210,8 @@ def _in_environment(file: ConfigurationFile, one: Described) -> Iterator[Effecti
         said = getattr(one.table, field.name)
         if isinstance(said, ConnectionTable):
             yield from _connection(file, title, said, place)
+        elif isinstance(said, RdsTable):
+            yield from _nested(file, said, place, f"{title}.rds")
         elif file.states(*place) and field.name != "type":
             yield Effective(f"{title}.{field.name}", said, file.origin(*place))
 

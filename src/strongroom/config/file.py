@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from strongroom.config.archives import wrong_in as wrong_in_archives
-from strongroom.config.databases import wrong_in as wrong_in_databases
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.lines import key_lines, line_of
 from strongroom.config.merging import filled, laid_over, unfilled, words_of
 from strongroom.config.naming import Wrong, bad_names, unknown_names
-from strongroom.config.quantities import parse_size
+from strongroom.config.references import SERVICES, wrong_reference
 from strongroom.config.retention import wrong_in
 from strongroom.config.schema import (
     SOURCE_TYPES,
@@ -31,6 +30,7 @@ from strongroom.config.schema import (
     meant_key,
     source_table,
 )
+from strongroom.config.sources import wrong_in_source
 from strongroom.errors import UsageError
 
 NAME: Final = "strongroom.toml"
@@ -346,6 +346,7 @@ _TYPES: Final = {
     "a dictionary or an instance of ConnectionTable": "a table",
     "a dictionary or an instance of PasswordTable": "a table",
     "a dictionary or an instance of RetentionTable": "a table",
+    "a dictionary or an instance of SecretTable": "a table",
     "an object": "a table",
     "a dictionary": "a table",
 }
@@ -361,19 +362,9 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     """Return what a schema cannot say: something must be there, and sizes must be sizes."""
     found: list[Wrong] = []
     for top, source in _all_sources(file):
-        found += wrong_in_databases(top, source)
-        paths = source.get("paths")
-        if isinstance(paths, list) and (not paths or "" in paths):
-            found.append(((*top, "paths"), "at least one path, and none that is empty"))
-        size = source.get("exclude_larger_than")
-        if isinstance(size, str):
-            try:
-                parse_size(size, "")
-            except UsageError as error:
-                found.append(((*top, "exclude_larger_than"), f"{size!r} is no size. {error.hint}"))
+        found += wrong_in_source(top, source)
     for name, repository in file.named("repositories").items():
-        if repository.get("url") == "":
-            found.append((("repositories", name, "url"), "it is empty"))
+        found += _senseless_repository(("repositories", name), repository)
     for top in _policies(file):
         found += [((*top, key), what) for key, what in wrong_in(file.at(*top))]
     if file.states("retention") and file.states("defaults", "retention"):
@@ -381,6 +372,15 @@ def _senseless(file: TomlFile) -> list[Wrong]:
     archives = file.table("archives")
     found += [(("archives", key), what) for key, what in wrong_in_archives(archives)]
     return found
+
+
+def _senseless_repository(top: tuple[str, ...], table: Mapping[str, Any]) -> Iterator[Wrong]:
+    for key in ("url", "kms_key"):
+        if table.get(key) == "":
+            yield (*top, key), "it is empty"
+    passphrase = table.get("passphrase")
+    if isinstance(passphrase, dict) and (what := wrong_reference(passphrase, SERVICES)):
+        yield (*top, "passphrase"), what
 
 
 def _all_sources(file: TomlFile) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

@@ -20,6 +20,7 @@ from strongroom.config.environment import (
     Environment,
 )
 from strongroom.config.file import ConfigurationFile
+from strongroom.config.references import SecretReference, reference_of
 from strongroom.config.schema import RepositoryTable
 from strongroom.config.values import Level, Value, first
 from strongroom.errors import UsageError
@@ -32,33 +33,38 @@ class SecretKind(enum.Enum):
 
     PASSPHRASE_FILE = "passphrase file"  # noqa: S105 - a kind of secret
     PASSPHRASE_COMMAND = "passphrase command"  # noqa: S105 - as above
+    PASSPHRASE_IN_AWS = "passphrase in AWS"  # noqa: S105 - as above
     KEY_FILE = "key file"
+    KMS_KEY = "KMS key"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretSetting:
-    """Where a secret is to be had: the path of a file, or a command."""
+    """Where a secret is to be had: the path of a file, a command, or what AWS keeps or unwraps."""
 
     kind: SecretKind
     setting: Value[str]
+    reference: SecretReference | None = None
 
     @property
     def is_file(self) -> bool:
         """Whether the setting is the path of a file."""
-        return self.kind is not SecretKind.PASSPHRASE_COMMAND
+        return self.kind in {SecretKind.PASSPHRASE_FILE, SecretKind.KEY_FILE}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """The repository as a person gave it, and the folder that a relative path starts from.
 
-    ``account``: who we are to the store, where that is AWS or speaks like it.
+    ``account``: who we are to the store, where that is AWS or speaks like it. ``name``: of its
+    table in the configuration.
     """
 
     url: str
     folder: Path
     origin: str
     account: Account = ANY_ACCOUNT
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +135,7 @@ def _found(
         origin = file.origin("repositories", given.value, "url")
         url = _expanded_url(tables[given.value].url, environment)
         account = account_of(environment, file.tables.aws, own=tables[given.value].aws)
-        return Place(url, file.folder, origin, account), given.value
+        return Place(url, file.folder, origin, account, given.value), given.value
     url = _expanded_url(given.value, environment)
     account = account_of(environment, file.tables.aws if file is not None else None)
     return Place(url, environment.folder, given.origin, account), None
@@ -202,6 +208,14 @@ def _secrets_of_file(
         if text is not None:
             value = Value(text, file.origin("repositories", table, key), Level.FILE)
             found.append(_secret(kind, value, environment, file.folder))
+    reference = reference_of(row.passphrase)
+    if reference is not None:
+        origin = file.origin("repositories", table, "passphrase")
+        value = Value(str(reference), origin, Level.FILE)
+        found.append(SecretSetting(SecretKind.PASSPHRASE_IN_AWS, value, reference))
+    if row.kms_key is not None:
+        value = Value(row.kms_key, file.origin("repositories", table, "kms_key"), Level.FILE)
+        found.append(SecretSetting(SecretKind.KMS_KEY, value))
     return found
 
 

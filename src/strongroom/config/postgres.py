@@ -10,6 +10,8 @@ from strongroom.config.databases import HIGHEST_PORT
 from strongroom.config.environment import Environment
 from strongroom.config.file import ConfigurationFile, Described
 from strongroom.config.quantities import parse_seconds
+from strongroom.config.rds import RdsSettings, rds_settings
+from strongroom.config.references import SecretReference, reference_of
 from strongroom.config.schema import PasswordTable, PhysicalTable, PostgresTable
 from strongroom.config.values import Level, Value
 from strongroom.errors import UsageError
@@ -25,10 +27,11 @@ _VARIABLES: Final = {DB_HOST: "host", DB_PORT: "port", DB_NAME: "database", DB_U
 
 @dataclass(frozen=True, slots=True)
 class PasswordSetting:
-    """Where a password is to be had: a file, the name of a variable, or a command."""
+    """Where a password is to be had: a file, a variable by its name, a command, AWS, or a token."""
 
     kind: str
     setting: Value[str]
+    reference: SecretReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class PostgresSettings:
 
     ``logical``: dumps are made; ``physical``: how base backups are, if they are. ``databases``:
     those that are dumped; empty: ``database`` if that is named, else all. ``warnings``: what to
-    tell whoever uses it.
+    tell whoever uses it. ``ssm``: the path above parameters that say what is empty.
     """
 
     name: str
@@ -68,7 +71,9 @@ class PostgresSettings:
     subscriptions: bool = True
     programs: tuple[Path, ...] = ()
     scratch: Path | None = None
+    rds: RdsSettings | None = None
     warnings: tuple[str, ...] = ()
+    ssm: Value[str] | None = None
 
 
 def postgres_settings(
@@ -102,17 +107,21 @@ def _settings(
         user=to.user,
         database=to.name,
         service=to.service,
-        sslmode=to.sslmode,
+        sslmode=to.sslmode or ("require" if to.password and to.password.rds_iam else ""),
         password=_password(one, to.password, file, environment),
         logical=not table.physical if table.logical is None else table.logical,
         physical=_physical(table.physical),
         databases=table.databases,
-        role_passwords=table.role_passwords,
+        role_passwords=False
+        if table.rds and table.role_passwords is None
+        else table.role_passwords,
         jobs=table.jobs,
         row_counts=table.row_counts,
         subscriptions=table.subscriptions,
         programs=tuple(environment.expanded(text, file.folder) for text in table.programs),
         scratch=environment.expanded(table.scratch, file.folder) if table.scratch else None,
+        ssm=Value(to.ssm, file.origin_of(one, "connection", "ssm"), Level.FILE) if to.ssm else None,
+        rds=None if table.rds is None else rds_settings(table.rds),
     )
 
 
@@ -131,8 +140,13 @@ def _password(
     if table.file is not None:
         path = str(environment.expanded(table.file, file.folder))
         return PasswordSetting("file", Value(path, origin, Level.FILE))
+    reference = reference_of(table)
+    if reference is not None:
+        return PasswordSetting("aws", Value(str(reference), origin, Level.FILE), reference)
     if table.command is not None:
         return PasswordSetting("command", Value(table.command, origin, Level.FILE))
+    if table.rds_iam:
+        return PasswordSetting("rds_iam", Value("", origin, Level.FILE))
     return PasswordSetting("env", Value(table.env or "", origin, Level.FILE))
 
 
@@ -146,13 +160,14 @@ def _with_variables(stated: PostgresSettings, environment: Environment) -> Postg
             continue
         value: str | int = _port(text) if variable == DB_PORT else text
         said = getattr(stated, field)
-        if stated.service and not said:
-            warnings.append(f"{variable} is not used: the service {stated.service} says it")
+        if (stated.service or stated.ssm) and not said:
+            who = f"service {stated.service}" if stated.service else "connection's ssm"
+            warnings.append(f"{variable} is not used: the {who} says it")
         elif not said:
             changes[field] = value
         elif said != value:
             warnings.append(f"{variable}={text} is not used: the configuration says {said}")
-    if environment.get(DB_PASSWORD) is not None and stated.password is None:
+    if environment.get(DB_PASSWORD) is not None and stated.password is None and not stated.ssm:
         changes["password"] = PasswordSetting(
             "env", Value(DB_PASSWORD, DB_PASSWORD, Level.ENVIRONMENT)
         )

@@ -25,15 +25,28 @@ class AwsTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretTable:
+    """``passphrase`` of a repository: a parameter of SSM, or a secret and a field of it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    ssm: str | None = None
+    secret: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryTable:
     """``[repositories.NAME]``."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
 
     url: str
+    passphrase: SecretTable | None = None
     passphrase_file: str | None = None
     passphrase_command: str | None = None
     key_file: str | None = None
+    kms_key: str | None = None
     aws: AwsTable | None = None
 
 
@@ -53,19 +66,21 @@ class FilesTable:
 
 
 @dataclass(frozen=True, slots=True)
-class PasswordTable:
-    """``password`` of a connection: one of the three."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+class PasswordTable(SecretTable):
+    """``password`` of a connection: one of these, or of those of a passphrase."""
 
     file: str | None = None
     env: str | None = None
     command: str | None = None
+    rds_iam: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTable:
-    """``connection`` of a source of databases; ``name`` is a database."""
+    """``connection`` of a source of databases; ``name`` is a database.
+
+    ``ssm``: the path above the parameters that say what the rest does not.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
 
@@ -76,6 +91,7 @@ class ConnectionTable:
     service: str = ""
     sslmode: str = ""
     password: PasswordTable | None = None
+    ssm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +102,39 @@ class PhysicalTable:
 
     wal: Literal["included", "archive"] = "included"
     wait: str = "10m"
+
+
+@dataclass(frozen=True, slots=True)
+class CnameTable:
+    """``cname`` of a swap: a record of Route 53, and that of the readers of a cluster."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    zone: str
+    name: str
+    reader: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapTable:
+    """``swap`` of an instance of RDS: what clients find it by."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    ssm: str = ""
+    ssm_reader: str = ""
+    cname: CnameTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RdsTable:
+    """``rds`` of a source of databases: one of ``instance`` and ``cluster``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    instance: str = ""
+    cluster: str = ""
+    swap: SwapTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +154,42 @@ class PostgresTable:
     subscriptions: bool = True
     programs: tuple[str, ...] = ()
     scratch: str | None = None
+    rds: RdsTable | None = None
 
 
-SourceTable = FilesTable | PostgresTable
+@dataclass(frozen=True, slots=True)
+class S3Table:
+    """``[sources.NAME]`` with ``type = "s3"``; ``most_vanished`` in percent."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["s3"]
+    bucket: str
+    prefix: str = ""
+    versions: Literal["latest"] = "latest"
+    tags: bool = True
+    configuration: bool = True
+    most_vanished: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfigTable:
+    """``[sources.NAME]`` with ``type = "aws-config"``."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
+
+    type: Literal["aws-config"]
+    ssm_parameters: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    cloudformation: tuple[str, ...] = ()
+
+
+SourceTable = FilesTable | PostgresTable | S3Table | AwsConfigTable
 SOURCE_TYPES: Final[Mapping[str, type[SourceTable]]] = {
     "files": FilesTable,
     "postgres": PostgresTable,
+    "s3": S3Table,
+    "aws-config": AwsConfigTable,
 }
 
 
@@ -211,6 +290,7 @@ def source_table(kind: object) -> type[SourceTable]:
 _TABLES: Final[Mapping[tuple[str, ...], type[Any]]] = {
     (): Tables,
     ("repositories", "*"): RepositoryTable,
+    ("repositories", "*", "passphrase"): SecretTable,
     ("repositories", "*", "aws"): AwsTable,
     ("aws",): AwsTable,
     ("retention",): RetentionTable,
@@ -225,6 +305,9 @@ _OF_A_SOURCE: Final[Mapping[tuple[str, ...], type[Any]]] = {
     ("connection",): ConnectionTable,
     ("connection", "password"): PasswordTable,
     ("physical",): PhysicalTable,
+    ("rds",): RdsTable,
+    ("rds", "swap"): SwapTable,
+    ("rds", "swap", "cname"): CnameTable,
 }
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from strongroom.aws.account import ANY_ACCOUNT, Account
 from strongroom.config.archives import ArchiveSettings, archive_settings
 from strongroom.config.aws import account_of
+from strongroom.config.awsconfig import AwsConfigSettings, awsconfig_settings
+from strongroom.config.documents import DocumentsSettings
 from strongroom.config.environment import (
     BACKUP_SCOPE,
     COMPRESSION_LEVEL,
@@ -25,7 +27,7 @@ from strongroom.config.places import Flags, Place, SecretSetting, folders, place
 from strongroom.config.postgres import PostgresSettings, postgres_settings
 from strongroom.config.quantities import parse_rate, parse_size
 from strongroom.config.retention import RetentionSettings, retention_settings
-from strongroom.config.schema import FilesTable
+from strongroom.config.schema import FilesTable, S3Table
 from strongroom.config.values import Level, Value
 from strongroom.errors import UsageError
 
@@ -71,8 +73,10 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     archives: ArchiveSettings = field(default_factory=ArchiveSettings)
     databases: dict[str, PostgresSettings] = field(default_factory=dict)
+    configurations: dict[str, AwsConfigSettings] = field(default_factory=dict)
     environments: dict[str, EnvironmentSettings] = field(default_factory=dict)
     account: Account = ANY_ACCOUNT
+    documents: dict[str, DocumentsSettings] = field(default_factory=dict)
 
     def account_in(self, environment: str) -> Account:
         """Return who we are to AWS in an environment; an empty name is where there is none."""
@@ -101,7 +105,8 @@ class Settings:
         """Return a source of the configuration by its name; UsageError."""
         if name in self.sources:
             return self.sources[name]
-        all_of_them = [*self.sources, *self.databases]
+        others = [*self.databases, *self.documents, *self.configurations]
+        all_of_them = [*self.sources, *others]
         near = difflib.get_close_matches(name, all_of_them, n=1)
         known = ", ".join(all_of_them) or "none"
         where = f"in {self.config_file}" if self.config_file else "and there is no strongroom.toml"
@@ -138,8 +143,10 @@ def load_settings(flags: Flags, environment: Environment) -> Settings:
         retention=retention,
         archives=_archives(file, environment),
         databases=postgres_settings(file, environment),
+        configurations=awsconfig_settings(file),
         environments=environment_settings(flags, environment, file, days, zone),
         account=account_of(environment, file.tables.aws if file is not None else None),
+        documents=_documents(file) if file is not None else {},
     )
 
 
@@ -162,6 +169,22 @@ def _sources(file: ConfigurationFile, environment: Environment) -> dict[str, Sou
         one.name: _source(one, one.table, file, environment)
         for one in file.sources()
         if isinstance(one.table, FilesTable)
+    }
+
+
+def _documents(file: ConfigurationFile) -> dict[str, DocumentsSettings]:
+    return {
+        one.name: DocumentsSettings(
+            name=one.name,
+            environment=one.environment,
+            bucket=one.table.bucket,
+            prefix=one.table.prefix,
+            tags=one.table.tags,
+            configuration=one.table.configuration,
+            most_vanished=one.table.most_vanished,
+        )
+        for one in file.sources()
+        if isinstance(one.table, S3Table)
     }
 
 

@@ -6,8 +6,12 @@ The arrays are those of ``docs/format.md`` 5, field by field.
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import msgspec
+
+PRE_RESTORE: Final = b"pre-restore"
+"""The type of a snapshot of what a restore replaces: no backup that anybody asked for."""
 
 
 class Status(enum.IntEnum):

@@ -10,7 +10,7 @@ import msgspec
 
 from strongroom.chunking.cutter import ROWS, ChunkerParameters
 from strongroom.model.events import Notice, PhaseBegan
-from strongroom.model.snapshot import ListedSnapshot, Snapshot, SourceRecord
+from strongroom.model.snapshot import ListedSnapshot, Order, Snapshot, SourceRecord
 from strongroom.model.source import ArrivingSource, Problem, Source
 from strongroom.operations.anomalies import Anomaly, Current, Earlier, anomalies
 from strongroom.repository.arriving import Arriving
@@ -58,11 +58,25 @@ class Captured(NamedTuple):
 Capture = Callable[[BackupSession], Captured]
 
 
+class Seen(NamedTuple):
+    """Entries of a source: how many the last backup had, and how many of those are gone."""
+
+    before: int
+    gone: int
+
+
 class PlannedSource(NamedTuple):
-    """A source, and the paths a person named."""
+    """A source, and the paths a person named.
+
+    ``order``: how its items are sorted. ``accept``: is told what the source came to before it is
+    committed, and raises what speaks against that. ``position``: what it says in the record.
+    """
 
     source: Source
     paths: Sequence[bytes]
+    order: Order = Order.COMPONENTS
+    accept: Callable[[Seen], None] | None = None
+    position: bytes = b""
 
 
 class PlannedArrivals(NamedTuple):
@@ -210,15 +224,35 @@ def _capture(
 ) -> Captured:
     around = repository.around
     around.sink(PhaseBegan("backup"))
-    ingest = Ingest(session, chunking_of(repository, planned.source.kind), around)
+    ingest = Ingest(session, chunking_of(repository, planned.source.kind), around, planned.order)
     name = f"walks/{planned.source.kind}-{planned.source.name}"
-    last = LastWalk(walks, name)
+    last = LastWalk(walks, name, planned.order)
     with new_walk(walks, name) as walk:
         record = ingest.run(planned.source, last, walk)
+        if planned.accept is not None:
+            planned.accept(_seen(repository, session, record, last))
     if walk.failure is not None:
         around.sink(Notice(f"warning: the next backup reads everything again: {walk.failure}"))
-    record = msgspec.structs.replace(record, paths=tuple(planned.paths))
+    paths = tuple(planned.paths)
+    record = msgspec.structs.replace(record, paths=paths, position=planned.position)
     return Captured(record, ingest.tally, last.changed, last.changed_files)
+
+
+def _seen(
+    repository: Repository, session: BackupSession, record: SourceRecord, last: LastWalk
+) -> Seen:
+    """Compare with what this host remembers, else with what the last snapshot says."""
+    gone = last.gone()
+    if last.known:
+        return Seen(last.known, gone)
+    earlier = [
+        source.counts.entries
+        for listed in repository.recent_snapshots(session.history, _COMPARED)
+        for source in listed.snapshot.sources
+        if (source.name, source.kind) == (record.name, record.kind)
+    ]
+    before = earlier[-1] if earlier else 0
+    return Seen(before, max(before - record.counts.entries, 0))
 
 
 def _take_arrivals(

@@ -22,12 +22,16 @@ class Modifier(enum.Enum):
 
 
 class Change(NamedTuple):
-    """A path that is different. ``aspects``: which of its metadata are."""
+    """A path that is different. ``aspects``: which of its metadata are.
+
+    ``details``: lines about what its content says otherwise, where that is known.
+    """
 
     modifier: Modifier
     before: Entry | None
     after: Entry | None
     aspects: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
 
     @property
     def entry(self) -> Entry:

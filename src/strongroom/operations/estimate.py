@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from strongroom.model.entry import sort_key
+from strongroom.model.snapshot import Order
 from strongroom.model.source import Item, Problem, Source
 from strongroom.repository.lastwalk import LastWalk
 from strongroom.repository.localfiles import LocalFiles
@@ -25,14 +26,17 @@ class Estimate:
 
 
 def estimate(
-    source: Source, walks: LocalFiles, tell: Callable[[Item], None] | None = None
+    source: Source,
+    walks: LocalFiles,
+    tell: Callable[[Item], None] | None = None,
+    order: Order = Order.COMPONENTS,
 ) -> Estimate:
     """Walk a source; an entry that the last walk knows with the same token counts as unchanged.
 
     ``tell`` gets every entry that would be captured anew.
     """
     result = Estimate()
-    last = LastWalk(walks, f"walks/{source.kind}-{source.name}")
+    last = LastWalk(walks, f"walks/{source.kind}-{source.name}", order)
     for item in _items(source.walk(result.problems.append)):
         result.entries += 1
         result.bytes += item.size

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from strongroom.model.snapshot import ListedSnapshot, Status
+from strongroom.aws.rds.record import JOURNAL_KIND
+from strongroom.model.snapshot import PRE_RESTORE, ListedSnapshot, Status
 
+_JOURNAL: Final = JOURNAL_KIND.encode()
 AHEAD_NS: Final = 300 * 1_000_000_000  # two clocks may differ by so much
 
 
@@ -36,7 +38,11 @@ def ages(
     newest: dict[_Source, ListedSnapshot | None] = {}
     saved: dict[_Source, str] = {}
     for listed in snapshots:
+        if listed.snapshot.type == PRE_RESTORE:
+            continue  # made by a restore, and by nothing that has to be made again
         for source in listed.snapshot.sources:
+            if source.kind == _JOURNAL:  # made when something is recovered, and never again
+                continue
             key = _Source(listed.snapshot.host, source.name)
             paths = " ".join(path.decode("utf-8", "backslashreplace") for path in source.paths)
             saved[key] = paths or source.name.decode("utf-8", "backslashreplace")

@@ -9,7 +9,7 @@ from strongroom.model.store import Store
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.opening import Created, initialise
 from strongroom.repository.remembered import Memory, Remembered
-from strongroom.repository.slots import Secret
+from strongroom.repository.slots import Opener
 
 
 class Initialised(NamedTuple):
@@ -20,7 +20,7 @@ class Initialised(NamedTuple):
 
 
 def init(
-    store: Store, secret: Secret, randomness: Randomness, now_ns: int, state: LocalFiles
+    store: Store, secret: Opener, randomness: Randomness, now_ns: int, state: LocalFiles
 ) -> Initialised:
     """Create a repository; what this host remembered of another one at the URL is replaced."""
     created = initialise(store, secret, randomness, now_ns)

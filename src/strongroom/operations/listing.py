@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from strongroom.errors import DamageError, NotFoundError, UsageError
 from strongroom.model.entry import HOLE, Entry, EntryKind
-from strongroom.model.snapshot import ListedSnapshot
+from strongroom.model.snapshot import PRE_RESTORE, ListedSnapshot
 from strongroom.operations.restore import tree_of
 from strongroom.repository.content import flatten
 from strongroom.repository.repository import Listing, Repository
@@ -56,6 +56,7 @@ def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
 def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
     """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, or the start of an id.
 
+    What was saved before a restore is found by its id only: it is what the restore replaced.
     ``latest@ENV`` and ``latest~N@ENV`` are among those of an environment. ``snapshots`` is sorted,
     oldest first. ``NotFoundError``.
     """
@@ -67,6 +68,7 @@ def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnaps
         if at:
             of = environment.encode("utf-8", "surrogateescape")
             snapshots = [one for one in snapshots if one.snapshot.environment == of]
+        snapshots = [one for one in snapshots if one.snapshot.type != PRE_RESTORE]
         if int(back) >= len(snapshots):
             where = f"environment '{environment}' has" if at else "the repository holds"
             raise NotFoundError(

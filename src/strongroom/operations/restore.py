@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from strongroom.model.entry import HOLE, Entry, EntryKind, sort_key
 from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import Extra, Problem, Target
+from strongroom.operations.objects_as_files import Names, as_files
 from strongroom.operations.restore_window import LargeFile, Piece, Window, is_small
 from strongroom.repository.content import FetchTree, flatten, lists_ahead
 from strongroom.repository.reader import Reader, Stream
@@ -245,9 +246,9 @@ def kind_of(reader: Reader, listed: ListedSnapshot, path: bytes) -> int:
 
     What something lies below is a directory, also where no entry is of it.
     """
-    for batch in _entries(reader, listed, path):
+    for batch, top in _entries(reader, listed, path):
         for entry in batch:
-            return entry.kind if entry.path == path else EntryKind.DIRECTORY
+            return entry.kind if entry.path == top else EntryKind.DIRECTORY
     raise _no_path(listed, path)
 
 
@@ -257,15 +258,16 @@ def selected_entries(
     """Yield what is to be restored, with the paths it gets below the target.
 
     With ``top``, what lies below it, relative to it; a file alone keeps its last component. A
-    directory above something wanted comes along. ``NotFoundError`` if ``top`` is not there.
+    directory above something wanted comes along. Objects come as files, see ``as_files``.
+    ``NotFoundError`` if ``top`` is not there.
     """
     found = False
     above: list[Entry] = []
-    for batch in _entries(reader, listed, top):
+    for batch, place in _entries(reader, listed, top):
         chosen: list[Entry] = []
         for entry in batch:
             found = True
-            moved = _moved(entry, top)
+            moved = _moved(entry, place)
             if moved is None:
                 continue
             while above and not moved.path.startswith(above[-1].path + b"/"):
@@ -289,18 +291,38 @@ def _no_path(listed: ListedSnapshot, path: bytes) -> NotFoundError:
     )
 
 
-def _entries(reader: Reader, listed: ListedSnapshot, top: bytes) -> Iterator[Sequence[Entry]]:
+class _Batch(NamedTuple):
+    """Entries that follow each other, and the path that ``top`` has among them."""
+
+    entries: Sequence[Entry]
+    top: bytes
+
+
+def _entries(reader: Reader, listed: ListedSnapshot, top: bytes) -> Iterator[_Batch]:
     """Yield the entries of all sources in one order; a directory in several comes once."""
-    trees = [tree_of(reader, listed, source).entries(top) for source in listed.snapshot.sources]
-    if len(trees) == 1:
-        yield from trees[0]
+    streams = [_of_source(reader, listed, source, top) for source in listed.snapshot.sources]
+    if len(streams) == 1:
+        yield from streams[0]
         return
     last = None
-    streams = [chain.from_iterable(tree) for tree in trees]
-    for entry in heapq.merge(*streams, key=lambda e: sort_key(e.path)):
-        if entry.path != last:
-            yield [entry]
-        last = entry.path
+    singles = [(_Batch([e], place) for batch, place in stream for e in batch) for stream in streams]
+    for one in heapq.merge(*singles, key=lambda single: sort_key(single.entries[0].path)):
+        if one.entries[0].path != last:
+            yield one
+        last = one.entries[0].path
+
+
+def _of_source(
+    reader: Reader, listed: ListedSnapshot, source: SourceRecord, top: bytes
+) -> Iterator[_Batch]:
+    batches = tree_of(reader, listed, source).entries(top)
+    if source.order != Order.RAW:
+        yield from (_Batch(batch, top) for batch in batches)
+        return
+    place = Names().name(top) if top else b""
+    files = as_files(batches, top, place)
+    while batch := list(islice(files, PLACED_AT_ONCE)):
+        yield _Batch(batch, place)
 
 
 def _moved(entry: Entry, top: bytes) -> Entry | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,12 +31,16 @@ _TO_LEAVE: Final = 5.0  # seconds that a psql has to say goodbye
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What runs programs against one server; ``environment`` is all that they see."""
+    """What runs programs against one server; ``environment`` is all that they see.
+
+    ``fresh`` is called before each: it renews a password that does not last.
+    """
 
     spawn: Spawn
     connection: Connection
     programs: Programs
     environment: Mapping[str, str]
+    fresh: Callable[[], None] | None = None
 
     @contextmanager
     def attended(
@@ -47,6 +51,8 @@ class Client:
         ``keep``: descriptors that it gets from us.
         """
         command = [self.programs.path(name), *arguments]
+        if self.fresh is not None:
+            self.fresh()
         try:
             child = self.spawn.attend(command, environment=self.environment, keep=keep)
         except (OSError, ValueError) as error:

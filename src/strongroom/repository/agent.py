@@ -30,9 +30,8 @@ from strongroom.repository.keyring import (
 )
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.putting import put_own
-from strongroom.repository.records import AgentFile, SlotRole, Writer, read_body
+from strongroom.repository.records import AgentFile, EpochSecret, SlotRole, Writer, read_body
 
-FIRST_EPOCH: Final = 1
 _BEGIN: Final = "-----BEGIN STRONGROOM AGENT KEY-----"
 _END: Final = "-----END STRONGROOM AGENT KEY-----"
 _WIDTH: Final = 64
@@ -74,7 +73,8 @@ class MadeAgent(NamedTuple):
 class AgentKeyring:
     """What the holder of an agent file can do: sign its own sessions, and seal into its domain."""
 
-    def __init__(self, key: AgentKey, reader_key: bytes, version: int) -> None:
+    def __init__(self, key: AgentKey, reader_key: tuple[int, bytes], version: int) -> None:
+        """Take ``reader_key`` as the epoch and the key that its sessions are sealed to."""
         self.version = version
         self.repository_id = key.repository_id
         self.admin_key = key.file.admin_key
@@ -113,7 +113,8 @@ class AgentKeyring:
 
     def begin_session(self, randomness: Randomness) -> SessionKeys:
         """See ``Keys``."""
-        return SessionKeys(self._domain, self._reader_key, FIRST_EPOCH, randomness)
+        epoch, reader_key = self._reader_key
+        return SessionKeys(self._domain, reader_key, epoch, randomness)
 
     def begin_in(self, domain: bytes, randomness: Randomness) -> NoReturn:
         """See ``Keys``: refused."""
@@ -142,6 +143,15 @@ class AgentKeyring:
     def bundle_bytes(self, role: SlotRole) -> bytes:
         """See ``Keys``: refused."""
         del role
+        raise self._not_full()
+
+    def epoch_secrets(self) -> NoReturn:
+        """See ``Keys``: refused."""
+        self.require_reader()
+
+    def learn(self, secret: EpochSecret) -> NoReturn:
+        """See ``Keys``: refused."""
+        del secret
         raise self._not_full()
 
     def _not_full(self) -> KeyRefusedError:
@@ -179,7 +189,10 @@ def read_agent(data: bytes, where: str) -> AgentKey:
 
 
 def open_agent(store: StoreReading, config: OpenedConfig, key: AgentKey) -> AgentKeyring:
-    """Return the keys of an agent of this repository; ``KeyRefusedError`` if it is none."""
+    """Return the keys of an agent of this repository; ``KeyRefusedError`` if it is none.
+
+    ``config`` as orders make it: they may have begun an epoch, or revoked the agent.
+    """
     record = key.file
     given = (key.repository_id, record.admin_key, record.config_digest)
     if given != (config.repository_id, config.core.admin_key, config.digest):
@@ -188,8 +201,14 @@ def open_agent(store: StoreReading, config: OpenedConfig, key: AgentKey) -> Agen
             f"repository {config.repository_id.hex()[:8]}",
             hint="Check the address, or export an agent key of that repository.",
         )
-    keyring = AgentKeyring(key, config.core.reader_key, config.version)
+    keyring = AgentKeyring(key, config.reader_key, config.version)
     writer = keyring.writer()
+    if writer.id in config.revoked:
+        raise KeyRefusedError(
+            f"the agent '{keyring.name}' was revoked: what it backs up counts no more",
+            hint="Export another agent, under another name, with a full key: "
+            "strongroom key export-agent.",
+        )
     try:
         known = WriterDirectory(store, keyring).read(layout.writer(writer.id))
     except DamageError as error:

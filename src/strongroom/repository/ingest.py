@@ -17,7 +17,7 @@ from strongroom.chunking.cutter import ChunkerParameters
 from strongroom.clock import Clock
 from strongroom.model.entry import EXTENT, Entry
 from strongroom.model.events import Advanced, ProblemFound
-from strongroom.model.snapshot import SourceRecord
+from strongroom.model.snapshot import Order, SourceRecord
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
 from strongroom.repository.columns import MAX_CHUNK
 from strongroom.repository.lastwalk import LastWalk, WalkBlock, WalkRecord, WalkWriter
@@ -96,7 +96,10 @@ class Ingest:
         session: BackupSession,
         parameters: ChunkerParameters,
         around: Surroundings,
+        order: Order = Order.COMPONENTS,
     ) -> None:
+        """Take a source whose items come in this order."""
+        self._order = order
         self._session = session
         self._writer = session.writer
         self._hash = session.writer.hash_data
@@ -105,7 +108,7 @@ class Ingest:
         self._workers = around.workers
         self._sink = around.sink
         self._pace = _Pace(around.clock)
-        self._tree = session.writer.new_tree()
+        self._tree = session.writer.new_tree(order)
         self._steps: deque[_Begun] = deque()
         self._ahead = 0
         self._batches = 0
@@ -126,7 +129,8 @@ class Ingest:
         self._begin(source, planner.finish())
         self._drain(source, walk, all_of_it=True)
         root = self._tree.finish()
-        return source_record(self.tally, (source.name, source.kind), root, self._streaming)
+        names = source.name, source.kind
+        return source_record(self.tally, names, root, self._streaming, self._order)
 
     def _begin(self, source: Source, plan: Iterable[Step]) -> None:
         for step in plan:

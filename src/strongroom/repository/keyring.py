@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
+
+import msgspec
 
 from strongroom.crypto.primitives import (
     HPKE_OVERHEAD,
@@ -29,8 +31,9 @@ from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import VERSION
+from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.layout import ID_SIZE
-from strongroom.repository.records import Bundle, SlotRole
+from strongroom.repository.records import Bundle, EpochSecret, SlotRole
 
 MAIN: Final = b"main"
 SEALED_SESSION_KEY_SIZE: Final = KEY_SIZE + HPKE_OVERHEAD
@@ -229,21 +232,36 @@ class Keys(Protocol):
         """What a new slot seals."""
         ...
 
+    def epoch_secrets(self) -> tuple[EpochSecret, ...]:
+        """The reader secrets of all epochs, the oldest first."""
+        ...
+
+    def learn(self, secret: EpochSecret) -> None:
+        """Seal to this epoch, which has just begun."""
+        ...
+
 
 class Keyring:
     """What the holder of an opened slot can do."""
 
     def __init__(
-        self, bundle: Bundle, opened_by: bytes | None = None, version: int = VERSION
+        self,
+        bundle: Bundle,
+        opened_by: bytes | None = None,
+        version: int = VERSION,
+        epochs: Sequence[Epoch] = (),
     ) -> None:
-        """Take ``version`` as the format version of the repository."""
+        """Take ``version`` as that of the repository; ``epochs``: those that orders began."""
         self.opened_by = opened_by
         self.version = version
         self.repository_id = bundle.repository_id
         self.admin_key = bundle.admin_key
         self.config_digest = bundle.config_digest
         self._bundle = bundle
-        self._epochs: Mapping[int, bytes] = {e.epoch: e.secret for e in bundle.epochs}
+        self._epochs = {one.epoch: one.secret for one in bundle.epochs}
+        self._reader_keys = {epoch.number: epoch.reader_key for epoch in epochs}
+        for number, secret in self._epochs.items():
+            self._reader_keys[number] = agreement_public_key(secret)
         self._domains: dict[bytes, DomainKeys] = {}
         self._sessions: dict[tuple[bytes, int, bytes], SessionSecret] = {}
 
@@ -277,7 +295,26 @@ class Keyring:
     @property
     def current_epoch(self) -> int:
         """The epoch that new sessions are sealed to."""
-        return max(self._epochs)
+        return max(self._reader_keys)
+
+    @property
+    def missing_epochs(self) -> list[int]:
+        """The epochs that began, and that this key cannot read.
+
+        It was added while another host began them, and both stopped before they noticed.
+        """
+        return sorted(self._reader_keys.keys() - self._epochs.keys())
+
+    def epoch_secrets(self) -> tuple[EpochSecret, ...]:
+        """See ``Keys``."""
+        return self._bundle.epochs
+
+    def learn(self, secret: EpochSecret) -> None:
+        """See ``Keys``."""
+        epochs = (*self._bundle.epochs, secret)
+        self._bundle = msgspec.structs.replace(self._bundle, epochs=epochs)
+        self._epochs[secret.epoch] = secret.secret
+        self._reader_keys[secret.epoch] = agreement_public_key(secret.secret)
 
     def domain(self, domain: bytes) -> DomainKeys:
         """Keys of the domain with this id."""
@@ -296,8 +333,7 @@ class Keyring:
     def begin_in(self, domain: bytes, randomness: Randomness) -> SessionKeys:
         """Fresh keys for packs of the domain with this id: a collector writes in all of them."""
         epoch = self.current_epoch
-        reader_key = agreement_public_key(self._epochs[epoch])
-        return SessionKeys(self.domain(domain), reader_key, epoch, randomness)
+        return SessionKeys(self.domain(domain), self._reader_keys[epoch], epoch, randomness)
 
     def session_secret(
         self, domain: bytes, epoch: int, sealed_session_key: bytes, where: str
@@ -306,8 +342,11 @@ class Keyring:
         known = self._sessions.get((domain, epoch, sealed_session_key))
         if known is not None:
             return known
-        if epoch not in self._epochs:  # an order begins one, and such a repository is not opened
-            msg = f"{where} is damaged: it is sealed to key epoch {epoch}, and there is none"
+        if epoch not in self._epochs:
+            none = (
+                "which this key cannot read" if epoch in self._reader_keys else "and there is none"
+            )
+            msg = f"{where} is damaged: it is sealed to key epoch {epoch}, {none}"
             raise DamageError(msg)
         keys = self.domain(domain)
         try:
@@ -320,7 +359,16 @@ class Keyring:
         return secret
 
     def admin_signer(self) -> WriterKeys:
-        """The identity that signs config, slots, writers and orders."""
+        """The identity that signs config, slots, writers and orders.
+
+        ``KeyRefusedError`` for a key that cannot read all of it: it could decide nothing well.
+        """
+        if self.missing_epochs:
+            raise KeyRefusedError(
+                f"this key cannot read what was stored since key epoch {self.missing_epochs[0]} "
+                "began: it was added at that moment",
+                hint="Run 'strongroom key rotate' with another full key, which mends that.",
+            )
         return WriterKeys(derive(self._admin_seed(), "admin", self.repository_id))
 
     def main_writer(self) -> WriterKeys:

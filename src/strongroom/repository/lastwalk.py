@@ -18,10 +18,12 @@ import msgspec
 
 from strongroom.crypto.primitives import sha256
 from strongroom.errors import RefusedError
-from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, extents, sort_key
+from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, extents
+from strongroom.model.snapshot import Order
 from strongroom.model.source import Item
 from strongroom.repository.layout import HASH_SIZE
 from strongroom.repository.localfiles import LocalFiles, NewFile
+from strongroom.repository.tree import key_of
 
 _HEAD: Final = struct.Struct(">I32s")
 _MAGIC: Final = b"strongroom last walk 1\n"
@@ -128,26 +130,29 @@ class LastWalk:
     """Reads the last walk beside a new one: both in the same order, each once.
 
     ``changed`` counts paths that were asked for and had another token, ``changed_files`` the files
-    among them.
+    among them; ``known`` is what it holds, as far as it was read, ``met`` what of it was asked for.
     """
 
-    def __init__(self, files: LocalFiles, name: str) -> None:
+    def __init__(self, files: LocalFiles, name: str, order: Order = Order.COMPONENTS) -> None:
+        self._key = key_of(order)
         self._blocks = _blocks(files, name)
         self._ahead: WalkBlock | None = None
         self._records: list[WalkRecord] = []
         self._at = 0
         self.changed = 0
         self.changed_files = 0
+        self.known = 0
+        self.met = 0
         self.pass_by()
 
     def match(self, path: bytes, token: bytes) -> WalkRecord | None:
         """Return the record of ``path`` if its token is the same; paths must be asked in order."""
         if self._ahead is None and self._at == len(self._records):
             return None
-        key = sort_key(path)
+        key = self._key(path)
         self._go_to(key)
         if self._at == len(self._records) and self._ahead is not None:
-            if sort_key(self._ahead.first) > key:
+            if self._key(self._ahead.first) > key:
                 return None
             self.enter()
             self._go_to(key)
@@ -156,6 +161,7 @@ class LastWalk:
         record = self._records[self._at]
         if record.entry.path != path:
             return None
+        self.met += 1
         if token and record.token == token:
             return record
         self.changed += 1
@@ -165,11 +171,11 @@ class LastWalk:
     def leaf_at(self, path: bytes) -> WalkBlock | None:
         """Return the leaf that begins with ``path``, unless it was entered."""
         if self._at < len(self._records):
-            self._go_to(sort_key(path))
+            self._go_to(self._key(path))
             if self._at < len(self._records):
                 return None
         if self._ahead is not None and self._ahead.first != path:
-            self._go_to(sort_key(path))
+            self._go_to(self._key(path))
         ahead = self._ahead
         return ahead if ahead is not None and ahead.first == path and ahead.leaf else None
 
@@ -188,14 +194,26 @@ class LastWalk:
             self._ahead = next(self._blocks, None)
         except OSError:
             self._ahead = None
+        self.known += self._ahead.count if self._ahead is not None else 0
+
+    def meet(self) -> None:
+        """Leave the block behind, all of which was asked for."""
+        self.met += self._ahead.count if self._ahead is not None else 0
+        self.pass_by()
+
+    def gone(self) -> int:
+        """Read on to the end; the number of things that were not asked for."""
+        while self._ahead is not None:
+            self.pass_by()
+        return self.known - self.met
 
     def _go_to(self, key: bytes) -> None:
         """Leave behind what comes before ``key``, as far as that takes no record of a block."""
         records = self._records
-        while self._at < len(records) and sort_key(records[self._at].entry.path) < key:
+        while self._at < len(records) and self._key(records[self._at].entry.path) < key:
             self._at += 1
         if self._at == len(records):
-            while self._ahead is not None and sort_key(self._ahead.last) < key:
+            while self._ahead is not None and self._key(self._ahead.last) < key:
                 self.pass_by()
 
 

@@ -17,6 +17,7 @@ GC: Final = "gc/"
 LEDGER: Final = "ledger/"
 WAL: Final = "wal/"
 PREFIXES: Final = (SLOTS, WRITERS, SESSIONS, PACKS, INDEX, COMMITS, ORDERS, GC, LEDGER, WAL)
+PROBES: Final = "probe/"  # no part of a repository: what a store is tried with, deleted again
 RESERVED: Final = "units/"  # format.md 10; nothing writes it yet
 
 ID_SIZE: Final = 16

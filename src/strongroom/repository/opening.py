@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from strongroom.crypto.keytext import key_to_text
@@ -15,7 +15,6 @@ from strongroom.crypto.primitives import (
 )
 from strongroom.errors import (
     DamageError,
-    KeyRefusedError,
     NoRepositoryError,
     ObjectExistsError,
     ObjectMissingError,
@@ -28,6 +27,8 @@ from strongroom.model.store import Store, StoreReading
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import VERSION, Kind, unwrap, wrap
+from strongroom.repository.epochs import FIRST as FIRST_EPOCH
+from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.keyring import MAIN, Keyring, config_digest, domain_id
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
@@ -45,31 +46,35 @@ from strongroom.repository.records import (
     Writer,
     read_body,
 )
-from strongroom.repository.slots import (
-    MAX_TRIED,
-    Owner,
-    Secret,
-    UnreadableSlotError,
-    make_slot,
-    open_slot,
-)
+from strongroom.repository.slots import Opener, Owner, Secret, make_slot, open_slot
 
 DEFAULT_CHUNKING = Chunking(1 << 20, 1 << 20, 1 << 18, 4 << 20, 1)
 FRAME_SIZE = 1 << 20
 PACK_SIZE = 32 << 20
 _KIB, _MIB = 1 << 10, 1 << 20
 
-Warn = Callable[[str], None]
-
 
 class OpenedConfig(NamedTuple):
-    """A config whose signature verifies."""
+    """A config whose signature verifies.
+
+    ``slots``, ``epochs`` (the oldest first) and ``revoked`` (ids of writers) are those of init
+    until orders were read (``slotset.with_orders``).
+    """
 
     repository_id: bytes
     core: ConfigCore
     digest: bytes
     slots: dict[bytes, bytes]
     version: int = VERSION
+    epochs: tuple[Epoch, ...] = ()
+    revoked: frozenset[bytes] = frozenset()
+
+    @property
+    def reader_key(self) -> tuple[int, bytes]:
+        """The epoch that is now, and the key that sessions are sealed to in it."""
+        if self.epochs:
+            return self.epochs[-1].number, self.epochs[-1].reader_key
+        return FIRST_EPOCH, self.core.reader_key
 
     @property
     def owner(self) -> Owner:
@@ -91,7 +96,7 @@ class Created(NamedTuple):
 
 def initialise(
     store: Store,
-    secret: Secret,
+    secret: Opener,
     randomness: Randomness,
     now_ns: int,
     *,
@@ -126,7 +131,7 @@ def initialise(
             repository_id=repository_id,
             admin_key=admin_key,
             config_digest=digest,
-            epochs=(EpochSecret(1, reader_secret),),
+            epochs=(EpochSecret(FIRST_EPOCH, reader_secret),),
             domain_root=domain_root,
             admin_seed=admin_seed,
         )
@@ -170,7 +175,7 @@ def refuse_existing(store: StoreReading) -> None:
 
 
 def _put_slots(
-    store: Store, keyring: Keyring, owner: Owner, secrets: Sequence[Secret], randomness: Randomness
+    store: Store, keyring: Keyring, owner: Owner, secrets: Sequence[Opener], randomness: Randomness
 ) -> tuple[SlotDigest, ...]:
     signer = keyring.admin_signer()
     digests = []
@@ -178,6 +183,8 @@ def _put_slots(
         slot_id = randomness.take(layout.ID_SIZE)
         bundle = keyring.bundle_bytes(SlotRole.FULL)
         body = make_slot(slot_id, secret, owner, SlotRole.FULL, bundle, randomness)
+        if secret.kind is SlotKind.KMS:  # who may wrap a key need not be allowed to unwrap it
+            open_slot(slot_id, read_body("the new key slot", body, Slot), secret, owner)
         key = layout.slot(slot_id)
         data = wrap(Kind.SLOT, owner.repository_id, key, body, signer.sign)
         put_own(store, key, data)
@@ -254,50 +261,3 @@ def read_slot(store: StoreReading, config: OpenedConfig, slot_id: bytes) -> Slot
     envelope = unwrap(data, Kind.SLOT, key, config.repository_id)
     envelope.check(config.core.admin_key)
     return read_body(key, envelope.body, Slot)
-
-
-def unlock(
-    store: StoreReading, config: OpenedConfig, secrets: Sequence[Secret], warn: Warn
-) -> Keyring:
-    """Open the first slot that one of ``secrets`` fits.
-
-    A damaged slot is warned about and skipped. If none fits: ``StoreError`` if one of them could
-    not be reached, ``KeyRefusedError`` otherwise.
-    """
-    tried, unusable = 0, 0
-    unreached: StoreError | None = None
-    for slot_id in list(config.slots)[:MAX_TRIED]:
-        try:
-            slot = read_slot(store, config, slot_id)
-        except StoreError as error:
-            warn(f"{error}, ignored")
-            unreached = error
-            continue
-        except DamageError as error:
-            warn(f"{error}, ignored")
-            unusable += 1
-            continue
-        for secret in secrets:
-            if secret.kind != slot.kind:
-                continue
-            tried += 1
-            try:
-                return Keyring(
-                    open_slot(slot_id, slot, secret, config.owner), slot_id, config.version
-                )
-            except KeyRefusedError:
-                continue
-            except (DamageError, UnreadableSlotError) as error:
-                warn(f"{error}. Not used")
-                unusable += 1
-    if unreached is not None:
-        raise unreached
-    what = " or ".join(
-        dict.fromkeys(secret.kind.name.lower().replace("_", " ") for secret in secrets)
-    )
-    damaged = f"; {unusable} could not be used" if unusable else ""
-    raise KeyRefusedError(
-        f"the {what} given opens none of the {len(config.slots)} key slots "
-        f"of {store.url} (tried {tried}{damaged})",
-        hint="Check the passphrase file or key file; the recovery key of init opens it as well.",
-    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from strongroom.crypto.primitives import label, sha256
+from strongroom.crypto.primitives import KEY_SIZE, label, sha256
 from strongroom.errors import DamageError
 from strongroom.repository import layout
+from strongroom.repository.keyrecords import Epoch, Revocation
 from strongroom.repository.keyring import SEALED_SESSION_KEY_SIZE
 from strongroom.repository.records import (
     OrderKind,
@@ -21,15 +22,9 @@ from strongroom.repository.records import (
     read_body,
 )
 
-Payload = (
-    Targets
-    | SlotDigest
-    | SlotRemoval
-    | TagPayload
-    | tuple[Origin, ...]
-    | PackIds
-    | tuple[Voided, ...]
-)
+OfKeys = SlotDigest | SlotRemoval | Revocation | Epoch
+OfSnapshots = Targets | TagPayload | tuple[Origin, ...] | PackIds | tuple[Voided, ...]
+Payload = OfKeys | OfSnapshots
 _VOIDABLE: Final = (layout.COMMITS, layout.ORDERS, layout.INDEX)
 _MAX_KEY: Final = 512
 Name = TypeVar("Name", str, bytes)
@@ -47,12 +42,22 @@ def removal_key(repository_id: bytes, number: int) -> str:
     return layout.order(sha256(name)[: layout.ID_SIZE])
 
 
+def epoch_key(repository_id: bytes, number: int) -> str:
+    """Key of the order that begins an epoch: of two hosts that begin one at once, one learns it."""
+    if not 1 < number < 1 << 32:
+        msg = f"{number} is no number of an epoch that an order begins"
+        raise DamageError(msg)
+    return layout.order(sha256(label("epoch", repository_id, number.to_bytes(4)))[: layout.ID_SIZE])
+
+
 def read_payload(key: str, kind: OrderKind, data: bytes, repository_id: bytes) -> Payload:
     """Return what the order at ``key`` says; ``DamageError`` if its kind says no such thing."""
     payload = _READERS[kind](key, data)
-    sound = _is_sound(payload)
+    sound = _is_of_keys(payload) if isinstance(payload, OfKeys) else _is_sound(payload)
     if isinstance(payload, SlotRemoval):
         sound = key == removal_key(repository_id, payload.number)
+    if isinstance(payload, Epoch) and sound:
+        sound = key == epoch_key(repository_id, payload.number)
     if not sound:
         msg = f"{key} is damaged: it is no order of its kind"
         raise DamageError(msg)
@@ -68,6 +73,8 @@ _READERS: Final[Mapping[OrderKind, Callable[[str, bytes], Payload]]] = {
     OrderKind.RELEASE: _targets,
     OrderKind.ALLOW_EMPTY: _targets,
     OrderKind.TAG: lambda key, data: read_body(key, data, TagPayload),
+    OrderKind.REVOKE: lambda key, data: read_body(key, data, Revocation),
+    OrderKind.EPOCH: lambda key, data: read_body(key, data, Epoch),
     OrderKind.SLOT_ADDED: lambda key, data: read_body(key, data, SlotDigest),
     OrderKind.SLOT_REMOVED: lambda key, data: read_body(key, data, SlotRemoval),
     OrderKind.ORIGINS: lambda key, data: read_body(key, data, tuple[Origin, ...]),
@@ -76,17 +83,25 @@ _READERS: Final[Mapping[OrderKind, Callable[[str, bytes], Payload]]] = {
 }
 
 
-def _is_sound(payload: Payload) -> bool:
+def _is_of_keys(payload: OfKeys) -> bool:
     match payload:
-        case Targets():
-            return _are_targets(payload.commits)
-        case TagPayload():
-            return _is_tag(payload)
         case SlotDigest():
             sizes = (len(payload.slot_id), len(payload.sha256))
             return sizes == (layout.ID_SIZE, layout.HASH_SIZE)
         case SlotRemoval():
             return len(payload.slot_id) == layout.ID_SIZE
+        case Revocation():
+            return _is_revocation(payload)
+        case Epoch():
+            return _is_epoch(payload)
+
+
+def _is_sound(payload: OfSnapshots) -> bool:
+    match payload:
+        case Targets():
+            return _are_targets(payload.commits)
+        case TagPayload():
+            return _is_tag(payload)
         case PackIds():
             size = layout.HASH_SIZE
             ids = [payload.packs[i : i + size] for i in range(0, len(payload.packs), size)]
@@ -119,6 +134,28 @@ def is_voidable(key: str) -> bool:
 
 def _are_targets(keys: Sequence[str]) -> bool:
     return is_sorted(keys) and all(layout.commit_ids(key) is not None for key in keys)
+
+
+def _is_revocation(payload: Revocation) -> bool:
+    """Whether it names a writer, and commits of that writer alone, perhaps none."""
+    keys = [head.key for head in payload.accepted]
+    ids = [layout.commit_ids(key) for key in keys]
+    return (
+        len(payload.writer_id) == layout.ID_SIZE
+        and keys == sorted(set(keys))
+        and all(one is not None and one[0] == payload.writer_id for one in ids)
+        and all(len(head.sha256) == layout.HASH_SIZE for head in payload.accepted)
+    )
+
+
+def _is_epoch(payload: Epoch) -> bool:
+    slots = [one.slot_id for one in payload.sealed]
+    return (
+        1 < payload.number < 1 << 32
+        and len(payload.reader_key) == KEY_SIZE
+        and is_sorted(slots)
+        and all(len(slot_id) == layout.ID_SIZE for slot_id in slots)
+    )
 
 
 def is_sorted(names: Sequence[Name]) -> bool:

@@ -68,7 +68,7 @@ class Planner:
                 yield from self._entries(between, records)
                 between, records = [], []
                 yield leaf
-                last.pass_by()
+                last.meet()
                 place += leaf.count
             else:
                 last.enter()

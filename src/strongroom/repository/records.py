@@ -12,9 +12,11 @@ from strongroom.repository.canonical import FormatError, decode
 
 SUITE: Final = 1
 Body = TypeVar("Body")
+# What a slot says of its kind: numbers, or ARN, sealed key and context.
+Parameter = int | bytes | tuple[tuple[bytes, bytes], ...]
 
 
-class _Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """An array with a fixed number of fields."""
 
 
@@ -56,6 +58,8 @@ class OrderKind(enum.IntEnum):
     FORGET = 1
     RELEASE = 2
     TAG = 3
+    REVOKE = 4
+    EPOCH = 5
     SLOT_ADDED = 6
     SLOT_REMOVED = 7
     ORIGINS = 8
@@ -72,7 +76,7 @@ class AbortReason(enum.IntEnum):
     REVOKED = 3
 
 
-class Chunking(_Record, frozen=True):
+class Chunking(Record, frozen=True):
     """Chunker parameters for files, bytes."""
 
     whole_below: int
@@ -82,7 +86,7 @@ class Chunking(_Record, frozen=True):
     normalisation: int
 
 
-class ConfigCore(_Record, frozen=True):
+class ConfigCore(Record, frozen=True):
     """What never changes in a repository."""
 
     suite: int
@@ -95,26 +99,26 @@ class ConfigCore(_Record, frozen=True):
     pack_size: int
 
 
-class SlotDigest(_Record, frozen=True):
+class SlotDigest(Record, frozen=True):
     """A slot that ``config`` or an order names, so that damage is found without its secret."""
 
     slot_id: bytes
     sha256: bytes
 
 
-class Config(_Record, frozen=True):
+class Config(Record, frozen=True):
     """Body of ``config``."""
 
     core: bytes
     slots: tuple[SlotDigest, ...]
 
 
-class Slot(_Record, frozen=True):
+class Slot(Record, frozen=True):
     """Body of a slot."""
 
     kind: int
     role: int
-    parameters: tuple[int, ...]
+    parameters: tuple[Parameter, ...]
     salt: bytes
     commitment: bytes
     public_key: bytes
@@ -122,7 +126,7 @@ class Slot(_Record, frozen=True):
     bundle: bytes
 
 
-class EpochSecret(_Record, frozen=True):
+class EpochSecret(Record, frozen=True):
     """The reader secret of one epoch."""
 
     epoch: int
@@ -133,7 +137,7 @@ class EpochSecret(_Record, frozen=True):
         return f"<EpochSecret {self.epoch}>"
 
 
-class Bundle(_Record, frozen=True):
+class Bundle(Record, frozen=True):
     """What a slot gives to its holder."""
 
     repository_id: bytes
@@ -148,7 +152,7 @@ class Bundle(_Record, frozen=True):
         return f"<Bundle of {self.repository_id.hex()}>"
 
 
-class Writer(_Record, frozen=True):
+class Writer(Record, frozen=True):
     """Body of ``writers/<id>``."""
 
     name: bytes
@@ -157,7 +161,7 @@ class Writer(_Record, frozen=True):
     created_ns: int
 
 
-class WalPosition(_Record, frozen=True):
+class WalPosition(Record, frozen=True):
     """From where on a session needs the WAL of a cluster."""
 
     system_id: int
@@ -165,7 +169,7 @@ class WalPosition(_Record, frozen=True):
     lsn: int
 
 
-class SessionBody(_Record, frozen=True):
+class SessionBody(Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>``."""
 
     purpose: int
@@ -174,21 +178,21 @@ class SessionBody(_Record, frozen=True):
     positions: tuple[WalPosition, ...] | None
 
 
-class Heartbeat(_Record, frozen=True):
+class Heartbeat(Record, frozen=True):
     """Body of ``sessions/<writer>/<sid>.<n>``."""
 
     time_ns: int
     positions: tuple[WalPosition, ...] | None
 
 
-class Head(_Record, frozen=True):
+class Head(Record, frozen=True):
     """An object that a writer saw and that no other it saw names."""
 
     key: str
     sha256: bytes
 
 
-class Commit(_Record, frozen=True):
+class Commit(Record, frozen=True):
     """Body of a COMMIT."""
 
     decision: int
@@ -205,7 +209,7 @@ class Commit(_Record, frozen=True):
     sealed: bytes
 
 
-class Abort(_Record, frozen=True):
+class Abort(Record, frozen=True):
     """Body of an ABORT."""
 
     decision: int
@@ -217,7 +221,7 @@ COMMIT: Final = 1
 ABORT: Final = 2
 
 
-class OrderBody(_Record, frozen=True):
+class OrderBody(Record, frozen=True):
     """Body of ``orders/<id>``; ``payload`` is the canonical form of what its kind says."""
 
     kind: int
@@ -227,27 +231,27 @@ class OrderBody(_Record, frozen=True):
     sealed: bytes
 
 
-class SlotRemoval(_Record, frozen=True):
+class SlotRemoval(Record, frozen=True):
     """Payload of a slot removed: the slot, and the number of this removal, from 1."""
 
     slot_id: bytes
     number: int
 
 
-class Targets(_Record, frozen=True):
+class Targets(Record, frozen=True):
     """Payload of forget, release and allow-empty: keys of the COMMITs that it is about."""
 
     commits: tuple[str, ...]
 
 
-class CopyOf(_Record, frozen=True):
+class CopyOf(Record, frozen=True):
     """Where a copied snapshot was first made: the repository, and the key of its COMMIT there."""
 
     repository_id: bytes
     key: str
 
 
-class Origin(_Record, frozen=True):
+class Origin(Record, frozen=True):
     """What else is known of a COMMIT: when a store first showed it, and whose copy it is."""
 
     key: str
@@ -255,20 +259,20 @@ class Origin(_Record, frozen=True):
     copy_of: CopyOf | None
 
 
-class PackIds(_Record, frozen=True):
+class PackIds(Record, frozen=True):
     """Payload of a quarantine: ids of packs, one after the other."""
 
     packs: bytes
 
 
-class Voided(_Record, frozen=True):
+class Voided(Record, frozen=True):
     """An object that counts as absent while its bytes have this digest; empty: it is gone."""
 
     key: str
     sha256: bytes
 
 
-class TagPayload(_Record, frozen=True):
+class TagPayload(Record, frozen=True):
     """Payload of a tag: keys of the commits it is about, and what opens the sealed part."""
 
     targets: tuple[str, ...]
@@ -279,21 +283,21 @@ class TagPayload(_Record, frozen=True):
     commitment: bytes
 
 
-class TakenAway(_Record, frozen=True):
+class TakenAway(Record, frozen=True):
     """A tag, and the additions of it that do not count any more: ids of sessions and orders."""
 
     tag: bytes
     additions: tuple[bytes, ...]
 
 
-class TagChange(_Record, frozen=True):
+class TagChange(Record, frozen=True):
     """Sealed part of a tag: tags that its targets get, and additions that are taken away."""
 
     added: tuple[bytes, ...]
     taken: tuple[TakenAway, ...]
 
 
-class Saving(_Record, frozen=True):
+class Saving(Record, frozen=True):
     """The sealed record of a hold and of an un-forget: who said it, and why."""
 
     host: bytes
@@ -302,7 +306,7 @@ class Saving(_Record, frozen=True):
     note: bytes
 
 
-class AgentFile(_Record, frozen=True):
+class AgentFile(Record, frozen=True):
     """Body of an agent file: what a host that backs up and reads nothing holds."""
 
     config_digest: bytes
@@ -318,7 +322,7 @@ class AgentFile(_Record, frozen=True):
         return f"<AgentFile {self.name!r}>"
 
 
-class Removals(_Record, frozen=True):
+class Removals(Record, frozen=True):
     """Body of tombs and kills: what a collector run may remove, or removes.
 
     ``heads``: of a kills, the heads of what stays; those that only a removed commit named would
@@ -333,19 +337,19 @@ class Removals(_Record, frozen=True):
     heads: tuple[Head, ...]
 
 
-class Waits(_Record, frozen=True):
+class Waits(Record, frozen=True):
     """Body of waits: keys of the sessions that a run waits for."""
 
     sessions: tuple[str, ...]
 
 
-class Done(_Record, frozen=True):
+class Done(Record, frozen=True):
     """Body of done: the run has ended."""
 
     time_ns: int
 
 
-class LedgerBody(_Record, frozen=True):
+class LedgerBody(Record, frozen=True):
     """Body of ``ledger/<id>``: packs that were read whole, and 0 for each that was good."""
 
     writer_id: bytes
@@ -354,7 +358,7 @@ class LedgerBody(_Record, frozen=True):
     results: bytes
 
 
-class PackColumns(_Record, frozen=True):
+class PackColumns(Record, frozen=True):
     """What is in one pack, as three columns (``docs/format.md`` 6)."""
 
     frames: bytes
@@ -362,7 +366,7 @@ class PackColumns(_Record, frozen=True):
     lengths: bytes
 
 
-class IndexedPack(_Record, frozen=True):
+class IndexedPack(Record, frozen=True):
     """One pack in an index segment."""
 
     pack_id: bytes
@@ -372,7 +376,7 @@ class IndexedPack(_Record, frozen=True):
     lengths: bytes
 
 
-class IndexBody(_Record, frozen=True):
+class IndexBody(Record, frozen=True):
     """Body of an index segment."""
 
     packs: tuple[IndexedPack, ...]

@@ -22,14 +22,17 @@ from strongroom.errors import (
 from strongroom.repository import layout
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.heads import heads_of
+from strongroom.repository.keyrecords import Epoch
+from strongroom.repository.kmsslot import KmsSecret, kms_parameters
 from strongroom.repository.opening import OpenedConfig, read_slot
 from strongroom.repository.orders import OrderWriter
+from strongroom.repository.payloads import epoch_key
 from strongroom.repository.putting import put_own
-from strongroom.repository.records import SlotDigest, SlotRole
+from strongroom.repository.records import Slot, SlotDigest, SlotKind, SlotRole, read_body
 from strongroom.repository.repository import History, Repository
 from strongroom.repository.slots import (
     MAX_TRIED,
-    Secret,
+    Opener,
     UnreadableSlotError,
     make_slot,
     open_slot,
@@ -50,6 +53,17 @@ class RemovedSlot(NamedTuple):
     kept: str
 
 
+class KnownKeyError(RefusedError):
+    """The secret opens the repository already, with the slot ``slot_id``."""
+
+    def __init__(self, slot_id: bytes) -> None:
+        super().__init__(
+            f"this secret opens the repository already, as key {slot_id.hex()[:8]}",
+            hint="Give another one, or remove that key first.",
+        )
+        self.slot_id = slot_id
+
+
 class SlotChange:
     """Changes the slots of one repository; needs a full key."""
 
@@ -59,10 +73,11 @@ class SlotChange:
         self._admin = repository.keyring.admin_signer()
         self._orders = OrderWriter(repository.store, repository.keyring, repository.around.clock)
 
-    def add(self, secret: Secret, role: SlotRole) -> bytes:
+    def add(self, secret: Opener, role: SlotRole) -> bytes:
         """Add a slot that ``secret`` opens; return its id.
 
-        ``RefusedError`` if the secret opens a slot already, or there are as many as anybody tries.
+        ``RefusedError`` if the secret opens a slot already, or there are as many as anybody tries;
+        ``FencedError`` if another host began an epoch meanwhile, of which the slot knows nothing.
         """
         repository = self._repository
         history, slots = self._read()
@@ -80,19 +95,46 @@ class SlotChange:
         named = SlotDigest(slot_id, digest)
         order = self._orders.add_slot(order_id, named, heads_of(history.seen))
         repository.remember(history, order)
+        self._refuse_if_behind(slot_id)
         return slot_id
 
-    def remove(self, slot_id: bytes) -> RemovedSlot:
+    def replace(self, slot_id: bytes, secret: KmsSecret) -> tuple[bytes, RemovedSlot]:
+        """Put a slot that another key of KMS opens in the place of one; return its id.
+
+        The new one is opened before the old one goes, which may be the one that this command was
+        opened with. A run that stopped in between is gone on with.
+        """
+        _, slots = self._read()
+        self._refuse_unknown(slot_id, slots)
+        config = self._repository.config._replace(slots=slots.digests)
+        old = read_slot(self._repository.store, config, slot_id)
+        if old.kind != SlotKind.KMS:
+            raise RefusedError(
+                f"key {slot_id.hex()[:8]} is not opened by KMS",
+                hint="Add the new key with 'strongroom key add', and remove the old one.",
+            )
+        try:
+            new_id = self.add(secret, SlotRole(old.role))
+        except KnownKeyError as error:
+            if error.slot_id == slot_id:
+                raise
+            new_id = error.slot_id
+            if read_slot(self._repository.store, config, new_id).role != old.role:
+                raise
+        return new_id, self.remove(slot_id, replaced=True)
+
+    def remove(self, slot_id: bytes, *, replaced: bool = False) -> RemovedSlot:
         """Take a slot away.
 
         ``NotFoundError`` if there is none, ``RefusedError`` for the one that opened the repository
-        and for the last full one, ``FencedError`` if others keep being faster.
+        (unless it was ``replaced``, by one that was just opened) and for the last full one,
+        ``FencedError`` if others keep being faster.
         """
         for _ in range(_TRIES):
             history, slots = self._read()
             if slot_id in slots.removed:
                 return self._finished(slot_id)
-            self._refuse_removal(slot_id, slots)
+            self._refuse_removal(slot_id, slots, replaced=replaced)
             self._repository.store.sync(self._repository.relied_prefixes())
             try:
                 order = self._orders.remove_slot(
@@ -139,7 +181,29 @@ class SlotChange:
             )
         return history, slots
 
-    def _refuse_known(self, config: OpenedConfig, secret: Secret) -> None:
+    def _refuse_if_behind(self, slot_id: bytes) -> None:
+        """Take a new slot away again if an epoch began that nobody sealed to it.
+
+        Whoever begins one looks at the slots again afterwards, and does the same for those that
+        came meanwhile: so one of the two notices.
+        """
+        last = self._repository.keyring.epoch_secrets()[-1].epoch
+        key = epoch_key(self._repository.id, last + 1)
+        try:
+            begun = self._repository.orders.read(key, cached=False).payload
+        except ObjectMissingError:
+            return
+        if isinstance(begun, Epoch) and slot_id in {one.slot_id for one in begun.sealed}:
+            return
+        self.remove(slot_id)
+        raise FencedError(
+            "another host rotated the keys at the same moment",
+            hint="The new key was taken away again; run the command again.",
+        )
+
+    def _refuse_known(self, config: OpenedConfig, secret: Opener) -> None:
+        if secret.kind is SlotKind.KMS:
+            return  # only the answer of KMS says which key it is: see _refuse_twin
         for slot_id in config.slots:
             try:
                 slot = read_slot(self._repository.store, config, slot_id)
@@ -148,18 +212,33 @@ class SlotChange:
                 open_slot(slot_id, slot, secret, config.owner)
             except (DamageError, KeyRefusedError, UnreadableSlotError):
                 continue
-            raise RefusedError(
-                f"this secret opens the repository already, as key {slot_id.hex()[:8]}",
-                hint="Give another one, or remove that key first.",
-            )
+            raise KnownKeyError(slot_id)
+
+    def _refuse_twin(
+        self, config: OpenedConfig, slot_id: bytes, body: bytes, secret: Opener
+    ) -> None:
+        """``KnownKeyError`` if the KMS key of a new slot opens another one, which is tried."""
+        repository_id = self._repository.id
+        new = kms_parameters(repository_id, slot_id, read_body("the new key slot", body, Slot))
+        for other in config.slots if new is not None else ():
+            try:
+                slot = read_slot(self._repository.store, config, other)
+                found = kms_parameters(repository_id, other, slot)
+                if found is None or new is None or found.key != new.key:
+                    continue
+                open_slot(other, slot, secret, config.owner)
+            except (DamageError, KeyRefusedError, UnreadableSlotError):
+                continue
+            raise KnownKeyError(other)
 
     def _store_slot(
-        self, config: OpenedConfig, slot_id: bytes, secret: Secret, role: SlotRole
+        self, config: OpenedConfig, slot_id: bytes, secret: Opener, role: SlotRole
     ) -> bytes:
         """Put a slot and open it again as anybody would; return the digest of the object."""
         repository = self._repository
         bundle = repository.keyring.bundle_bytes(role)
         body = make_slot(slot_id, secret, config.owner, role, bundle, repository.around.randomness)
+        self._refuse_twin(config, slot_id, body, secret)
         key = layout.slot(slot_id)
         data = wrap(
             Kind.SLOT,
@@ -175,13 +254,17 @@ class SlotChange:
         open_slot(slot_id, read_slot(repository.store, stored, slot_id), secret, config.owner)
         return digest
 
-    def _refuse_removal(self, slot_id: bytes, slots: SlotSet) -> None:
-        shown = slot_id.hex()[:8]
+    def _refuse_unknown(self, slot_id: bytes, slots: SlotSet) -> None:
         if slot_id not in slots.digests:
             raise NotFoundError(
-                f"no key {shown}", hint="See which there are with 'strongroom key list'."
+                f"no key {slot_id.hex()[:8]}",
+                hint="See which there are with 'strongroom key list'.",
             )
-        if slot_id == self._repository.keyring.opened_by:
+
+    def _refuse_removal(self, slot_id: bytes, slots: SlotSet, *, replaced: bool) -> None:
+        self._refuse_unknown(slot_id, slots)
+        shown = slot_id.hex()[:8]
+        if slot_id == self._repository.keyring.opened_by and not replaced:
             raise RefusedError(
                 f"key {shown} is the one that this command was opened with",
                 hint="Open the repository with another full key, which shows that one works, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,7 +23,10 @@ from strongroom.crypto.primitives import (
 from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import encode
-from strongroom.repository.records import Bundle, Slot, SlotKind, SlotRole, read_body
+from strongroom.repository.epochs import with_epochs
+from strongroom.repository.keyrecords import Epoch
+from strongroom.repository.kmsslot import KmsSecret, kms_parameters
+from strongroom.repository.records import Bundle, Parameter, Slot, SlotKind, SlotRole, read_body
 
 MEMORY_KIB: Final = (64 * 1024, 2 * 1024 * 1024)
 PASSES: Final = (3, 20)
@@ -57,27 +61,49 @@ class UnreadableSlotError(Exception):
     """A slot asks for what no slot may ask for; the message says what."""
 
 
-def _check_before_work(where: str, slot: Slot) -> None:
-    kind, parameters = slot.kind, slot.parameters
-    if kind == SlotKind.PASSPHRASE:
-        if len(parameters) != len(DEFAULT_PARAMETERS):
-            msg = f"{where} does not state memory, passes and lanes"
-            raise UnreadableSlotError(msg)
-        limits = (("KiB of memory", MEMORY_KIB), ("passes", PASSES), ("lanes", LANES))
-        for value, (what, (least, most)) in zip(parameters, limits, strict=True):
-            if not least <= value <= most:
-                msg = f"{where} asks for {value} {what}; allowed are {least} to {most}"
-                raise UnreadableSlotError(msg)
-    elif kind not in {SlotKind.KEY_FILE, SlotKind.RECOVERY} or parameters:
-        msg = f"{where} is of kind {kind} with {len(parameters)} parameters, unknown here"
+Opener = Secret | KmsSecret  # what can open a slot
+
+
+def _check_before_work(where: str, slot: Slot, owner: Owner, slot_id: bytes) -> None:
+    problem = _problem_of_kind(slot, owner, slot_id)
+    if problem:
+        msg = f"{where} {problem}"
         raise UnreadableSlotError(msg)
     if slot.role not in {SlotRole.FULL, SlotRole.READER} or len(slot.salt) != SALT_SIZE:
         msg = f"{where} has role {slot.role} and a salt of {len(slot.salt)} bytes, unknown here"
         raise UnreadableSlotError(msg)
 
 
+def _problem_of_kind(slot: Slot, owner: Owner, slot_id: bytes) -> str:
+    """Return what no slot of its kind says; empty if there is nothing."""
+    if slot.kind == SlotKind.KMS:
+        found = kms_parameters(owner.repository_id, slot_id, slot)
+        return "" if found else "does not say which KMS key opens it, or was made for another slot"
+    if slot.kind != SlotKind.PASSPHRASE:
+        known = slot.kind in {SlotKind.KEY_FILE, SlotKind.RECOVERY} and not slot.parameters
+        count = len(slot.parameters)
+        return "" if known else f"is of kind {slot.kind} with {count} parameters, unknown here"
+    numbers = _numbers(slot.parameters)
+    if len(numbers) != len(DEFAULT_PARAMETERS):
+        return "does not state memory, passes and lanes"
+    limits = (("KiB of memory", MEMORY_KIB), ("passes", PASSES), ("lanes", LANES))
+    for value, (what, (least, most)) in zip(numbers, limits, strict=True):
+        if not least <= value <= most:
+            return f"asks for {value} {what}; allowed are {least} to {most}"
+    return ""
+
+
+def _numbers(parameters: Sequence[Parameter]) -> list[int]:
+    """Return the parameters that are numbers, if all of them are."""
+    numbers = [one for one in parameters if isinstance(one, int)]
+    return numbers if len(numbers) == len(parameters) else []
+
+
 def _wrap_key(
-    repository_id: bytes, slot_id: bytes, slot: tuple[int, int, tuple[int, ...], bytes], kek: bytes
+    repository_id: bytes,
+    slot_id: bytes,
+    slot: tuple[int, int, tuple[Parameter, ...], bytes],
+    kek: bytes,
 ) -> tuple[bytes, bytes]:
     kind, role, parameters, salt = slot
     info = label(
@@ -87,10 +113,23 @@ def _wrap_key(
     return okm[:KEY_SIZE], okm[KEY_SIZE:]
 
 
-def _key_encryption_key(secret: Secret, salt: bytes, parameters: tuple[int, ...]) -> bytes:
+def _new_key(
+    secret: Opener, repository_id: bytes, slot_id: bytes, salt: bytes
+) -> tuple[tuple[Parameter, ...], bytes]:
+    """Return the parameters of a new slot, and the key that wraps its private key."""
+    if isinstance(secret, KmsSecret):
+        return secret.make(repository_id, slot_id)
     if secret.kind is SlotKind.PASSPHRASE:
-        memory, passes, lanes = parameters
-        return stretch(secret.value, salt, memory, passes, lanes)
+        return DEFAULT_PARAMETERS, stretch(secret.value, salt, *DEFAULT_PARAMETERS)
+    return (), secret.value
+
+
+def _key_encryption_key(secret: Opener, repository_id: bytes, slot_id: bytes, slot: Slot) -> bytes:
+    if isinstance(secret, KmsSecret):
+        return secret.unwrap(repository_id, slot_id, slot)
+    if secret.kind is SlotKind.PASSPHRASE:
+        memory, passes, lanes = _numbers(slot.parameters)
+        return stretch(secret.value, slot.salt, memory, passes, lanes)
     return secret.value
 
 
@@ -104,16 +143,15 @@ def _bundle_info(repository_id: bytes, slot_id: bytes) -> bytes:
 
 def make_slot(
     slot_id: bytes,
-    secret: Secret,
+    secret: Opener,
     owner: Owner,
     role: SlotRole,
     bundle: bytes,
     randomness: Randomness,
 ) -> bytes:
     """Return the body of a slot that ``secret`` opens and that gives the ``bundle`` of ``role``."""
-    parameters = DEFAULT_PARAMETERS if secret.kind is SlotKind.PASSPHRASE else ()
     salt = randomness.take(SALT_SIZE)
-    kek = _key_encryption_key(secret, salt, parameters)
+    parameters, kek = _new_key(secret, owner.repository_id, slot_id, salt)
     key, commitment = _wrap_key(
         owner.repository_id, slot_id, (secret.kind, role, parameters, salt), kek
     )
@@ -133,16 +171,18 @@ def make_slot(
     )
 
 
-def open_slot(slot_id: bytes, slot: Slot, secret: Secret, owner: Owner) -> Bundle:
-    """Return what the slot holds.
+def open_slot(
+    slot_id: bytes, slot: Slot, secret: Opener, owner: Owner, epochs: Sequence[Epoch] = ()
+) -> Bundle:
+    """Return what the slot holds, and the secrets that ``epochs`` sealed to it since.
 
     ``KeyRefusedError`` if the secret is not this slot's, ``UnreadableSlotError`` before any work is
     done for a slot with unreasonable parameters, ``DamageError`` if the secret fits and the rest
-    does not.
+    does not. ``StoreError`` if whoever unwraps its key does not answer.
     """
     where = f"key slot {slot_id.hex()[:8]}"
-    _check_before_work(where, slot)
-    kek = _key_encryption_key(secret, slot.salt, slot.parameters)
+    _check_before_work(where, slot, owner, slot_id)
+    kek = _key_encryption_key(secret, owner.repository_id, slot_id, slot)
     key, commitment = _wrap_key(
         owner.repository_id, slot_id, (slot.kind, slot.role, slot.parameters, slot.salt), kek
     )
@@ -162,7 +202,7 @@ def open_slot(slot_id: bytes, slot: Slot, secret: Secret, owner: Owner) -> Bundl
     if not _holds_keys_of(slot.role, bundle):
         msg = f"{where} does not hold the keys that its role needs"
         raise DamageError(msg)
-    return bundle
+    return with_epochs(bundle, slot_id, private, epochs)
 
 
 def _holds_keys_of(role: int, bundle: Bundle) -> bool:

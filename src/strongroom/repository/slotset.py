@@ -1,4 +1,4 @@
-"""Which slots a repository has: those of ``config`` and of orders, less what orders removed."""
+"""What orders make of keys: which slots count, which epoch it is, and who was revoked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import NamedTuple
 from strongroom.errors import DamageError
 from strongroom.model.store import StoreReading
 from strongroom.repository.cache import ObjectCache
+from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.orders import Order, OrderLog
 from strongroom.repository.records import SlotDigest, SlotRemoval
+from strongroom.repository.standing import revoked_by
 
 
 class SlotSet(NamedTuple):
@@ -54,9 +56,20 @@ def with_orders(
     cache: ObjectCache,
     on_damage: Callable[[str, DamageError], None],
 ) -> OpenedConfig:
-    """Return ``config`` with the slots that count now; orders that cannot be read are told of.
+    """Return ``config`` with the keys that count now; orders that cannot be read are told of.
 
     ``NoRepositoryError`` for an order of a kind that this version does not know.
     """
     log = OrderLog(store, config.repository_id, config.core.admin_key, cache)
-    return config._replace(slots=slots_of(config, list(log.read_all(on_damage))).digests)
+    orders = list(log.read_all(on_damage))
+    return config._replace(
+        slots=slots_of(config, orders).digests,
+        epochs=epochs_of(orders),
+        revoked=revoked_by(orders),
+    )
+
+
+def epochs_of(orders: Sequence[Order]) -> tuple[Epoch, ...]:
+    """Return the epochs that orders began, the oldest first."""
+    found = [order.payload for order in orders if isinstance(order.payload, Epoch)]
+    return tuple(sorted(found, key=lambda epoch: epoch.number))

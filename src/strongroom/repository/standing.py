@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 from strongroom.repository import layout
 from strongroom.repository.commits import Decision
+from strongroom.repository.keyrecords import Revocation
 from strongroom.repository.orders import Order
 from strongroom.repository.records import (
     CopyOf,
+    Head,
     OrderKind,
     Origin,
     PackIds,
@@ -55,7 +57,33 @@ class Standing:
             for key in targets:
                 if (order.key, key) not in cancelled:
                     found.setdefault(key, []).append(order)
+        for key, orders in self._refused.items():
+            left = [order for order in orders if (order.key, key) not in cancelled]
+            if left:
+                found.setdefault(key, []).extend(left)
         return found
+
+    @cached_property
+    def _refused(self) -> dict[str, list[Order]]:
+        """By key, the commits of revoked writers that no revocation accepts, with its orders."""
+        orders: dict[bytes, list[Order]] = {}
+        accepted: set[Head] = set()
+        for order in self.orders:
+            if isinstance(order.payload, Revocation):
+                orders.setdefault(order.payload.writer_id, []).append(order)
+                accepted.update(order.payload.accepted)
+        found: dict[str, list[Order]] = {}
+        for one in self.decisions if orders else ():
+            ids = layout.commit_ids(one.key)
+            of_writer = orders.get(ids[0]) if ids is not None and one.commit is not None else None
+            if of_writer and Head(one.key, one.sha256) not in accepted:
+                found[one.key] = of_writer
+        return found
+
+    @cached_property
+    def revoked(self) -> frozenset[bytes]:
+        """Ids of the writers whose commits count no more, but for those that were accepted."""
+        return revoked_by(self.orders)
 
     @cached_property
     def holds(self) -> list[Hold]:
@@ -88,9 +116,13 @@ class Standing:
 
     @cached_property
     def may_be_empty(self) -> frozenset[str]:
-        """The snapshots that are not kept for being the last good one of their source."""
+        """The snapshots that are not kept for being the last good one of their source.
+
+        What came of a revoked writer is among them: it must not take the place of a good one.
+        """
         allowed = self._targets(OrderKind.ALLOW_EMPTY)
-        return frozenset(key for _, targets in allowed for key in targets)
+        named = frozenset(key for _, targets in allowed for key in targets)
+        return named | (self._refused.keys() & self.forgets.keys())
 
     @cached_property
     def first_seen(self) -> dict[str, int]:
@@ -143,6 +175,12 @@ class Standing:
         for decision in self.decisions:
             if decision.commit is not None and decision.commit.purpose == purpose:
                 yield decision
+
+
+def revoked_by(orders: Iterable[Order]) -> frozenset[bytes]:
+    """Return the ids of the writers that may commit no more."""
+    payloads = [order.payload for order in orders]
+    return frozenset(one.writer_id for one in payloads if isinstance(one, Revocation))
 
 
 def voids_of(orders: Iterable[Order]) -> frozenset[Voided]:

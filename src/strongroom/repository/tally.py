@@ -35,14 +35,18 @@ class Tally:
 
 
 def source_record(
-    tally: Tally, names: tuple[str, str], root: Root, streaming: Streaming
+    tally: Tally,
+    names: tuple[str, str],
+    root: Root,
+    streaming: Streaming,
+    order: Order = Order.COMPONENTS,
 ) -> SourceRecord:
     """Return the record of the source of this name and kind; its problems are saved with it."""
     name, kind = names
     return SourceRecord(
         name=name.encode("utf-8", "surrogateescape"),
         kind=kind.encode("utf-8", "surrogateescape"),
-        order=Order.COMPONENTS,
+        order=order,
         paths=(),
         root=root.chunk_id,
         levels=root.levels,

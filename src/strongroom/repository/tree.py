@@ -97,6 +97,7 @@ class TreeWriter:
 
     def __init__(self, save_tree: SaveTree, order: Order = Order.COMPONENTS) -> None:
         self._save_tree = save_tree
+        self._order = order
         self._key = key_of(order)
         self._levels = [_Level()]
         self._last = b""
@@ -111,7 +112,7 @@ class TreeWriter:
         if self._count and key <= self._last:
             msg = "entry out of order"
             raise ValueError(msg)
-        if _is_suspicious(entry.path) and not are_paths([entry.path]):
+        if _is_suspicious(entry.path) and not are_paths([entry.path], self._order):
             msg = "not a path that can be kept"
             raise ValueError(msg)
         encoded = encode(entry)
@@ -188,6 +189,7 @@ class TreeReader:
         self._where = where
         self._root = root
         self._fetch = fetch
+        self._order = order
         self._key = key_of(order)
 
     def entries(self, below: bytes = b"") -> Iterator[tuple[Entry, ...]]:
@@ -226,7 +228,7 @@ class TreeReader:
                     pending.append((level - 1, self._children(data, level, below)))
 
     def _leaf(self, data: bytes) -> tuple[Entry, ...]:
-        return read_leaf(self._where, data).entries
+        return read_leaf(self._where, data, self._order).entries
 
     def _children(self, data: bytes, level: int, below: bytes) -> list[bytes]:
         children: Sequence[Child] = read_branch(self._where, data, level).children
@@ -243,13 +245,13 @@ def key_of(order: Order) -> SortKey:
 def children_below(children: Sequence[Child], below: bytes, key: SortKey) -> list[Child]:
     """Return those that may hold a path, or something below it."""
     low = key(below)
-    high = low + b"\x01" if key is sort_key else None
+    high = low + b"\x01" if key is sort_key else low.removesuffix(b"/") + b"0"  # what follows "/"
     chosen = []
     for i, child in enumerate(children):
         after = key(children[i + 1].path) if i + 1 < len(children) else None
         if after is not None and after <= low:
             continue
-        if high is not None and key(child.path) >= high:
+        if key(child.path) >= high:
             break
         chosen.append(child)
     return chosen
@@ -265,8 +267,10 @@ def _is_suspicious(path: bytes) -> bool:
     )
 
 
-def are_paths(paths: Sequence[bytes]) -> bool:
-    """Whether each may be the path of an entry (``docs/format.md`` 11)."""
+def are_paths(paths: Sequence[bytes], order: Order) -> bool:
+    """Whether each may be the path of an entry in this order (``docs/format.md`` 11)."""
+    if order is Order.RAW:
+        return all(0 < len(path) <= MAX_PATH for path in paths)
     joined = b"/%b/" % b"/-/".join(paths)
     if b"//" in joined or b"/./" in joined or b"/../" in joined or b"\0" in joined:
         return False
@@ -277,12 +281,17 @@ def are_paths(paths: Sequence[bytes]) -> bool:
 
 
 def is_below(path: bytes, top: bytes) -> bool:
-    """Whether ``path`` is ``top`` or lies below it; everything lies below an empty path."""
-    return not top or path == top or path.startswith(top + b"/")
+    """Whether ``path`` is ``top`` or lies below it; everything lies below an empty path.
+
+    Below a top that ends in a slash, as the key of an object may, is what begins with it.
+    """
+    if not top or path == top:
+        return True
+    return path.startswith(top if top.endswith(b"/") else top + b"/")
 
 
-def read_leaf(where: str, data: bytes) -> Leaf:
-    """Decode a tree chunk of level 0; ``DamageError``."""
+def read_leaf(where: str, data: bytes, order: Order = Order.COMPONENTS) -> Leaf:
+    """Decode a tree chunk of level 0 of a tree of this order; ``DamageError``."""
     try:
         leaf = decode(data, Leaf)
     except FormatError as error:
@@ -291,7 +300,7 @@ def read_leaf(where: str, data: bytes) -> Leaf:
     if leaf.level != 0 or not leaf.entries:
         msg = f"the tree of {where} is damaged: a leaf is of another level"
         raise DamageError(msg)
-    if not are_paths([entry.path for entry in leaf.entries]):
+    if not are_paths([entry.path for entry in leaf.entries], order):
         msg = f"the tree of {where} is damaged: it holds what is no path"
         raise DamageError(msg)
     if len(data) > MAX_ENTRY and any(len(encode(entry)) > MAX_ENTRY for entry in leaf.entries):

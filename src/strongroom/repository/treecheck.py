@@ -148,7 +148,8 @@ class TreeCheck:
         return _Part(level, parts[0].first, parts[-1].last, sum(part.entries for part in parts))
 
     def _leaf(self, name: str, data: bytes, key: SortKey) -> _Part | None:
-        entries = read_leaf(f"snapshot {name}", data).entries
+        order = Order.COMPONENTS if key is sort_key else Order.RAW
+        entries = read_leaf(f"snapshot {name}", data, order).entries
         first, last = entries[0].path, entries[-1].path
         paths = [key(entry.path) for entry in entries]
         if not all(map(lt, paths, paths[1:])):

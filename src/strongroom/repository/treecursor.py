@@ -52,6 +52,7 @@ class TreeCursor:
             msg = f"{where} is damaged: a tree of {root.levels} levels"
             raise DamageError(msg)
         self._where = where
+        self._order = order
         self._key = key_of(order)
         self._fetch = fetch
         self._below = below
@@ -123,7 +124,7 @@ class TreeCursor:
         return {part.chunk_id: data}
 
     def _entries(self, part: Part, data: bytes) -> tuple[Entry, ...]:
-        entries = read_leaf(self._where, data).entries
+        entries = read_leaf(self._where, data, self._order).entries
         self._check(part, [entry.path for entry in entries], len(entries))
         return entries
 

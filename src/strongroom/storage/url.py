@@ -12,29 +12,48 @@ from urllib.parse import unquote_to_bytes
 
 from strongroom.errors import UsageError
 
-Scheme = Literal["file", "memory"]
+Scheme = Literal["file", "s3", "memory"]
 
 _FORMS: Final[dict[Scheme, str]] = {
     "file": "a folder: PATH or file:///PATH",
+    "s3": "a bucket: s3://BUCKET/PREFIX",
     "memory": "gone when the program ends: memory:",
 }
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")  # as S3 ever took them
+_PREFIX_PART: Final = re.compile(r"\.*[A-Za-z0-9_=-][A-Za-z0-9._=-]*")
+_LONGEST_PREFIX: Final = 500  # 1,024 bytes are all of a key
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """A place for a store; ``path`` is that of a folder, absolute, or empty where there is none."""
+    """A place for a store; ``path`` is that of a folder, absolute, or empty where there is none.
+
+    Of a bucket it is ``BUCKET`` or ``BUCKET/PREFIX``.
+    """
 
     scheme: Scheme
     path: str = ""
 
     def __str__(self) -> str:
         """Return a form that ``parse`` reads back."""
-        return self.path if self.scheme == "file" else f"{self.scheme}:{self.path}"
+        if self.scheme == "file":
+            return self.path
+        return f"{self.scheme}:{'//' if self.scheme == 's3' else ''}{self.path}"
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of an address in S3."""
+        return self.path.partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What the keys in the bucket begin with, without the slash; empty for all of it."""
+        return self.path.partition("/")[2]
 
 
 def parse(text: str, folder: str) -> StoreUrl:
-    """Read ``PATH``, ``./PATH``, ``file:///PATH`` or ``memory:``.
+    """Read ``PATH``, ``./PATH``, ``file:///PATH``, ``s3://BUCKET/PREFIX`` or ``memory:``.
 
     A relative path starts at ``folder``. ``NAME:REST`` is always a scheme; a path with a colon
     before its first slash is written ``./NAME:REST``. UsageError for anything else.
@@ -47,6 +66,8 @@ def parse(text: str, folder: str) -> StoreUrl:
     scheme, rest = match[1].lower(), match[2]
     if scheme == "file":
         return StoreUrl("file", _file_path(text, rest))
+    if scheme == "s3":
+        return StoreUrl("s3", _in_bucket(text, rest))
     if scheme == "memory":
         return StoreUrl("memory", rest)
     raise UsageError(f"no store is called {scheme!r}: {text}", hint=_hint(scheme, text))
@@ -66,6 +87,25 @@ def _file_path(text: str, rest: str) -> str:
     if not path.startswith("/") or "\0" in path:
         raise UsageError(f"a file URL holds a path from the root: {text}", hint=_hint())
     return _one_spelling(Path(path))
+
+
+def _in_bucket(text: str, rest: str) -> str:
+    """Return bucket and prefix in their one spelling.
+
+    A prefix is of the characters that every client writes the same way; S3 would take more.
+    """
+    bucket, _, prefix = rest.removeprefix("//").partition("/")
+    prefix = prefix.rstrip("/")
+    if not rest.startswith("//") or not _BUCKET.fullmatch(bucket):
+        raise UsageError(f"not the address of a bucket: {text}", hint=_hint())
+    parts = prefix.split("/") if prefix else []
+    if len(prefix) > _LONGEST_PREFIX or not all(map(_PREFIX_PART.fullmatch, parts)):
+        raise UsageError(
+            f"not a prefix for a repository: {prefix!r}",
+            hint="It is made of names with slashes between them; a name is of the letters A to Z "
+            "and a to z, digits, and . _ - =, and is not only dots.",
+        )
+    return "/".join([bucket, *parts])
 
 
 def _one_spelling(path: Path) -> str:

@@ -8,24 +8,32 @@ from typing import NamedTuple
 from strongroom.app.archives.place import ArchivePlace, settle, shelf_at, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.naming import ArchiveId
+from strongroom.aws.bucketfiles import BucketFiles
+from strongroom.aws.clients import Clients
 from strongroom.errors import RefusedError, UsageError
 from strongroom.operations.archives.copying import copy
+from strongroom.operations.archives.uploading import upload
 from strongroom.storage.url import parse
 
 
 class Copied(NamedTuple):
-    """Where the copy is."""
+    """Where the copy is: a folder, or the URL of a bucket."""
 
     folder: str
 
 
 def copy_to(run: Run, place: ArchivePlace, one: ArchiveId, url: str) -> Copied:
-    """Copy an archive, with those that it builds on, into the folder that an address names."""
+    """Copy an archive, with those that it builds on, to a folder or a bucket."""
     parsed = parse(url, str(run.settings.folder))
+    if parsed.scheme == "s3":
+        clients = Clients(run.settings.account)
+        remote = BucketFiles(clients, parsed.bucket, parsed.prefix)
+        upload(shelf_of(run, place), remote, one, run.sink)
+        return Copied(remote.url)
     if parsed.scheme != "file":
         raise UsageError(
-            f"archives are copied into folders, and {url} is none",
-            hint="Give a path, or file:///PATH; a share or a bucket that is mounted has one.",
+            f"archives are copied into folders and buckets, and {url} is neither",
+            hint="Give a path, file:///PATH or s3://BUCKET/PREFIX.",
         )
     target = Path(parsed.path)
     if target == place.folder:

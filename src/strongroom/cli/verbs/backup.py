@@ -24,7 +24,7 @@ of a source in strongroom.toml. What did not change since the last backup is not
 read again.
 
 Where strongroom.toml describes environments, the first word is one of them, and
-the second, if there is one, a type (full, database, files):
+the second, if there is one, a type (full, database, files, documents):
   backup production database
 
 With --stdin-from-command what a command prints is saved as one file, and only if
@@ -66,6 +66,9 @@ The exit code is 3 if the snapshot was made and something could not be saved.
     help="How hard to compress (3, databases 1); what does not get smaller is stored as it is.",
 )
 @click.option("--host", metavar="NAME", callback=checked_text, help="Say it is from this host.")
+@click.option(
+    "--allow-vanished", is_flag=True, help="Save a bucket that is empty, or lost most objects."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

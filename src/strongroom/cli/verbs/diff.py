@@ -11,7 +11,7 @@ from strongroom.cli.completing import snapshots, snapshots_or_files
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
-Say what is different between two snapshots, or between one and the disk.
+Say what is different between two snapshots, or between one and what is there now.
 
 \b
 Examples:
@@ -29,17 +29,25 @@ would walk them: excludes of strongroom.toml and .strongroomignore are obeyed,
 others have to be given again. A file with the size and time that it had is not
 read, unless --content says so.
 
+With --live the parameters, secrets and stacks of a source of AWS configuration are
+compared with the account as it is. Of a value only that it changed is said.
+
 The exit code is 0 whether or not something is different; 3 if something on the
-disk could not be looked at, 4 if a part of a snapshot is damaged.
+disk or in the account could not be looked at, 4 if a part of a snapshot is damaged.
 """
 
 
 @click.command("diff", help=_HELP, short_help="Compare two snapshots, or one with the disk.")
 @click.argument("snapshot", metavar="SNAP", shell_complete=snapshots)
 @click.argument(
-    "others", nargs=-1, metavar="SNAP [PATH] | --disk [PATH]…", shell_complete=snapshots_or_files
+    "others",
+    nargs=-1,
+    metavar="SNAP [PATH] | --disk [PATH]… | --live",
+    shell_complete=snapshots_or_files,
 )
 @click.option("--disk", is_flag=True, help="Compare with the files on the disk.")
+@click.option("--live", is_flag=True, help="Compare AWS configuration with the account.")
+@click.option("--source", metavar="NAME", help="With --live: only this source.")
 @click.option("--content", is_flag=True, help="With --disk: read every file and compare it.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="With --disk: leave out.")
 @common_options

@@ -37,6 +37,9 @@ code is 4.
     help="What the dump of a database is written as (sql).",
 )
 @click.option("--to", metavar="FOLDER", shell_complete=folders, help="Where a directory goes.")
+@click.option(
+    "--show-secrets", is_flag=True, help="What is secret in a record of AWS configuration, too."
+)
 @click.option("--source", metavar="NAME", help="The source, if several have such a database.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

@@ -28,9 +28,7 @@ of an id will do as well.
 @click.option(
     "--environment", "environments", multiple=True, metavar="ENV", help="Only those of it."
 )
-@click.option(
-    "--type", "types", multiple=True, metavar="TYPE", help="Only full, database or files."
-)
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only such as full or files.")
 @click.option("--forgotten", is_flag=True, help="List what 'undelete' can bring back.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

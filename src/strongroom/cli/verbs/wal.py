@@ -109,17 +109,17 @@ Say what there is of each cluster's WAL: timelines, gaps, what can be reached.
 Examples:
   strongroom wal status
   strongroom wal status db --json
-  strongroom wal status --servers
   strongroom wal status db --record-gaps
-
-With --servers the servers of the configuration are asked as well: how far the
-archive is behind, what waits, what failed, and what their slots keep. The exit code
-is 3 if one of them cannot be asked.
+  strongroom wal status --servers
 
 A gap on record is one for every recovery, also where nothing follows it, and
 no damage any more for 'wal verify' once a base backup began after it. If the
 segment is archived all the same, it counts. The agent and 'wal receive' put
 gaps on record themselves, where the server has the segments no more.
+
+With --servers the servers of the configuration are asked as well: how far the
+archive is behind, what waits, what failed, and what their slots keep. The exit code
+is 3 if one of them cannot be asked.
 """
 _VERIFY_HELP: Final = """\
 Read WAL as a recovery would, and name what is damaged or missing.
@@ -146,10 +146,10 @@ Of the cluster that it was before everything stays, and can be recovered.
 
 @command.command("status", help=_STATUS_HELP, short_help="Say what there is.")
 @click.argument("source", metavar="[SOURCE]", required=False)
-@click.option("--servers", is_flag=True, help="Ask the servers of the configuration as well.")
 @click.option(
     "--record-gaps", is_flag=True, help="Put on record that what is missing now never comes."
 )
+@click.option("--servers", is_flag=True, help="Ask the servers of the configuration as well.")
 @common_options
 def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Say what there is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strongroom.archive.files import TROUBLE, Files
 from strongroom.archive.hashing import HashingReader
+from strongroom.archive.metadata import Metadata
 from strongroom.archive.naming import ArchiveId
 from strongroom.archive.shelf import Shelf, Shelved, State
 from strongroom.errors import DamageError, RefusedError
@@ -20,13 +21,8 @@ def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[Ar
     what was written.
     """
     there = {one.id: one for one in target.listed() if one.is_archive}
-    one = source.find(str(wanted))
-    names = (
-        one.metadata.chain if one.metadata is not None and one.metadata.chain else (str(one.id),)
-    )
     done = []
-    for name in names:
-        each = source.find(name)
+    for each in chain_of(source, wanted):
         if each.id in there:
             _expect_same(each, there[each.id], target)
         else:
@@ -34,6 +30,13 @@ def copy(source: Shelf, target: Shelf, wanted: ArchiveId, sink: Sink) -> list[Ar
             _copy_one(source.below(each), target, each, sink)
             done.append(each.id)
     return done
+
+
+def chain_of(source: Shelf, wanted: ArchiveId) -> list[Shelved]:
+    """Return an archive after those that it builds on."""
+    one = source.find(str(wanted))
+    chain = one.metadata.chain if one.metadata is not None else ()
+    return [source.find(name) for name in chain] if chain else [one]
 
 
 def _expect_same(one: Shelved, there: Shelved, target: Shelf) -> None:
@@ -52,9 +55,13 @@ def _expect_same(one: Shelved, there: Shelved, target: Shelf) -> None:
 
 def _identity(one: Shelved) -> tuple[str, ...]:
     """Return what two copies have in common, also when one was recompressed."""
-    metadata = one.metadata
-    if metadata is None or not metadata.is_ours:
-        return (metadata.sha256 if metadata is not None else "",)
+    return identity_of(one.metadata) if one.metadata is not None else ("",)
+
+
+def identity_of(metadata: Metadata) -> tuple[str, ...]:
+    """Return what copies of one archive have in common."""
+    if not metadata.is_ours:
+        return (metadata.sha256,)
     return metadata.created, metadata.project_root, metadata.system_info.hostname
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from strongroom.errors import DamageError
 from strongroom.model.entry import EXTENT, Entry
-from strongroom.model.snapshot import ListedSnapshot, SourceRecord
+from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.repository.collection.census import Census
 from strongroom.repository.content import MAX_DEPTH, FetchTree
 from strongroom.repository.layout import HASH_SIZE
@@ -46,19 +46,19 @@ class Marker:
         if not 1 <= source.levels <= MAX_LEVELS:
             msg = f"{where} is damaged: a tree of {source.levels} levels"
             raise DamageError(msg)
-        self._nodes(where, [source.root], source.levels - 1)
+        self._nodes(where, [source.root], source.levels - 1, Order(source.order))
 
-    def _nodes(self, where: str, ids: Sequence[bytes], level: int) -> None:
+    def _nodes(self, where: str, ids: Sequence[bytes], level: int, order: Order) -> None:
         """Mark nodes of one level, and all below those that were not gone through before."""
         fresh = self._census.enter(ids, ("tree", level))
         new = [chunk_id for chunk_id, is_new in zip(ids, fresh, strict=True) if is_new]
         for start in range(0, len(new), _AT_ONCE):
             for data in self._fetch(new[start : start + _AT_ONCE]):
                 if level == 0:
-                    self._entries(where, read_leaf(where, data).entries)
+                    self._entries(where, read_leaf(where, data, order).entries)
                 else:
                     children = read_branch(where, data, level).children
-                    self._nodes(where, [child.chunk_id for child in children], level - 1)
+                    self._nodes(where, [one.chunk_id for one in children], level - 1, order)
 
     def _entries(self, where: str, entries: Iterable[Entry]) -> None:
         inline: list[bytes] = []

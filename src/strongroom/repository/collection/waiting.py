@@ -20,6 +20,7 @@ from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
 from strongroom.repository.records import ABORT, Abort, AbortReason, Heartbeat, read_body
 from strongroom.repository.repository import Repository
+from strongroom.repository.standing import revoked_by
 
 _POLL_SECONDS: Final = 5.0
 _SHOWN: Final = 5
@@ -78,6 +79,8 @@ class Waiting:
             signs = self.listed()
             for session in self._dead(waiting):
                 self._fence(session, "whose process has ended")
+            for session in self._revoked(waiting):
+                self._fence(session, "whose writer was revoked", AbortReason.REVOKED)
             for session in self._silent(waiting, signs):
                 self._fence(session, "which is silent for too long")
             waiting = [session for session in waiting if not self._decided(session)]
@@ -122,11 +125,16 @@ class Waiting:
         is_dead = self._repository.around.presence.is_dead
         return [session for session in sessions if is_dead(_session_id(session))]
 
-    def _fence(self, session: str, why: str) -> None:
+    def _revoked(self, sessions: Sequence[str]) -> list[str]:
+        """Return those of writers whose commits count no more."""
+        revoked = revoked_by(self._repository.orders.read_all(lambda _key, _error: None))
+        return [one for one in sessions if (layout.session_ids(one) or (b"",))[0] in revoked]
+
+    def _fence(self, session: str, why: str, reason: AbortReason = AbortReason.FENCED) -> None:
         repository = self._repository
         key = _commit_key(session)
         admin = repository.keyring.admin_signer()
-        body = encode(Abort(ABORT, AbortReason.FENCED, repository.around.clock.now_ns()))
+        body = encode(Abort(ABORT, reason, repository.around.clock.now_ns()))
         try:
             repository.store.put(
                 key,

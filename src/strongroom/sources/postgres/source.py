@@ -26,7 +26,7 @@ class PostgresOptions:
 
     ``role_passwords``: None: where the server lets us read them, and it is said where it does not.
     ``row_counts``: the server counts the rows of each table too, and they are compared.
-    ``subscriptions``: False: they are not wanted.
+    ``subscriptions``: False: they are not wanted. ``without``: databases that are not among all.
     """
 
     databases: tuple[str, ...] = ()
@@ -34,6 +34,7 @@ class PostgresOptions:
     jobs: int = 2
     row_counts: bool = False
     subscriptions: bool = True
+    without: tuple[str, ...] = ()
 
 
 class PostgresSource:
@@ -110,7 +111,8 @@ class PostgresSource:
             )
         if self._options.databases:
             return list(dict.fromkeys(self._options.databases))
-        wanted = [one for one in known.values() if not one.template]
+        ignored = self._options.without
+        wanted = [one for one in known.values() if not one.template and one.name not in ignored]
         for one in wanted:
             if not one.open:
                 path = self.top + b"/" + os.fsencode(folder_name(one.name))

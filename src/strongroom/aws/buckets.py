@@ -1,0 +1,84 @@
+"""A bucket that is not ours: where it is, whether it keeps versions, and clients for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from strongroom.aws.clients import Clients
+from strongroom.aws.errors import AwsError, refusals
+from strongroom.errors import SourceError
+
+_DEFAULT_REGION: Final = "us-east-1"
+_MISSING: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
+_DENIED: Final = frozenset({"403", "AccessDenied", "Forbidden"})
+_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket that is there. ``versioned``: whether it keeps, or once kept, versions."""
+
+    clients: Clients
+    name: str
+    region: str
+    versioned: bool
+
+    def __str__(self) -> str:
+        """Return how a person calls it."""
+        return f"s3://{self.name}"
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401 - boto3 makes its types when it runs
+        """Return a client of S3 for the bucket's region."""
+        near = self.region == self.clients.region()
+        return self.clients.client("s3", "" if near else self.region)
+
+    @property
+    def url(self) -> str:
+        """Where its listings are; by path, which every region and every other server takes."""
+        return f"{str(self.client.meta.endpoint_url).rstrip('/')}/{self.name}"
+
+    def credentials(self) -> Any:  # noqa: ANN401 - as above
+        """Return frozen credentials that are good now; None for a bucket that anybody may read."""
+        with refusals("finding credentials", str(self.clients.account)):
+            found = self.clients.credentials()
+            return found.get_frozen_credentials() if found is not None else None
+
+    def http(self) -> Any:  # noqa: ANN401 - as above
+        """Return botocore's HTTP, with the certificates and proxies that its clients use."""
+        from botocore.httpsession import URLLib3Session  # noqa: PLC0415 - for whoever uses AWS only
+        from botocore.utils import get_environ_proxies  # noqa: PLC0415
+
+        return URLLib3Session(
+            verify=self.clients.certificates() or True,
+            proxies=get_environ_proxies(self.url),
+            timeout=_SECONDS,
+        )
+
+
+def find_bucket(clients: Clients, name: str) -> Bucket:
+    """Return a bucket; ``SourceError`` if it is not there, or not for us."""
+    where = str(clients.account)
+    try:
+        with refusals(f"looking for bucket '{name}'", where):
+            head = clients.client("s3").head_bucket(Bucket=name)
+    except AwsError as error:
+        if error.said in _MISSING:
+            raise SourceError(
+                f"there is no bucket called '{name}' ({where})",
+                hint="Look at its name, and at the account that it is in.",
+            ) from error
+        if error.said in _DENIED:
+            raise SourceError(
+                f"bucket '{name}' is not for us ({where}): access denied",
+                hint="Give the role s3:ListBucket on it; somebody else may own that name.",
+            ) from error
+        raise
+    region = str(head.get("BucketRegion") or clients.region() or _DEFAULT_REGION)
+    if clients.account.endpoint:
+        region = clients.region() or region
+    found = Bucket(clients, name, region, versioned=False)
+    with refusals(f"asking whether bucket '{name}' keeps versions", where):
+        status = found.client.get_bucket_versioning(Bucket=name).get("Status", "")
+    return replace(found, versioned=bool(status))

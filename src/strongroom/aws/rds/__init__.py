@@ -1,0 +1,1 @@
+"""Amazon RDS and Aurora: what is there, its settings, and what clients find it by."""

@@ -1,0 +1,1 @@
+"""RDS and Aurora: snapshots, copies, and recoveries to a moment."""

@@ -1,0 +1,1 @@
+"""Objects brought back into a bucket."""

@@ -1,0 +1,1 @@
+"""Configuration in AWS as a source: parameters, secrets and stacks."""

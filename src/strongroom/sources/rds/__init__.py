@@ -1,0 +1,1 @@
+"""What is known of an instance of RDS, as a source."""

@@ -1,0 +1,1 @@
+"""Objects of a bucket as a source."""

@@ -1,0 +1,1 @@
+"""Tests of documents: objects of a bucket, saved and brought back."""

@@ -1,0 +1,115 @@
+"""What stands in the way of a backup of documents is said, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.harness import Program
+from tests.support.buckets import Client, fill
+from tests.support.s3_proxy import Proxy, Reply
+
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+@pytest.mark.spec("D1")
+def test_a_bucket_that_lost_most_is_refused(program: Program, s3: Client) -> None:
+    """A wrong bucket or policy looks like this; the next good run goes on as if nothing was."""
+    keys = [f"{number:03}" for number in range(50)]
+    fill(s3, "docs", keys)
+    program.good("backup", "documents")
+    for key in keys[:30]:
+        s3.delete_object(Bucket="docs", Key=key)
+    refused = program.run("backup", "documents")
+    assert refused.code == 6
+    assert "--allow-vanished" in refused.err
+    for key in keys[30:]:
+        s3.delete_object(Bucket="docs", Key=key)
+    assert program.run("backup", "documents").code == 6
+    assert len([r for r in program.good("snapshots", "--json").records if "time" in r]) == 1
+    (program.state / "repositories").rename(program.state / "lost")  # what this host remembers
+    assert program.run("backup", "documents").code == 6
+    program.good("backup", "documents", "--allow-vanished")
+    assert "objects/" not in program.good("ls", "latest").out
+
+
+def test_no_such_bucket_and_no_access(program: Program, s3: Client, proxy: Proxy) -> None:
+    """Both are a source that cannot be reached."""
+    fill(s3, "docs", ["a"])
+    proxy.meddle = lambda _method, path: (403, DENIED) if "list-type" in path else None
+    denied = program.run("backup", "documents")
+    assert (denied.code, "AccessDenied" in denied.err) == (14, True)
+    proxy.meddle = lambda _method, _path: None
+    text = (program.folder / "strongroom.toml").read_text()
+    (program.folder / "strongroom.toml").write_text(text.replace("docs", "nowhere"))
+    missing = program.run("backup", "documents")
+    assert (missing.code, "no bucket called 'nowhere'" in missing.err) == (14, True)
+    assert not [r for r in program.good("snapshots", "--json").records if "time" in r]
+
+
+@pytest.mark.spec("D1")
+def test_an_object_that_changes_between_listing_and_reading(
+    program: Program, s3: Client, proxy: Proxy
+) -> None:
+    """It is read as it is then, marked, and read again by the next run; one that goes is told."""
+    fill(s3, "docs", ["a", "b", "c"])
+
+    def meddle(method: str, path: str) -> Reply | None:
+        if method == "GET" and path.startswith("/docs/c"):
+            proxy.meddle = lambda _method, _path: None
+            s3.put_object(Bucket="docs", Key="b", Body=b"changed")
+            s3.delete_object(Bucket="docs", Key="c")
+        if method == "GET" and path.startswith("/docs/b"):
+            s3.put_object(Bucket="docs", Key="b", Body=b"changed")
+        return None
+
+    proxy.meddle = meddle
+    done = program.run("backup", "documents")
+    assert (done.code, "deleted while" in done.out + done.err) == (3, True)
+    assert program.good("dump", "latest", "/s3/documents/objects/b").raw == b"changed"
+    proxy.meddle = lambda _method, _path: None
+    proxy.forget()
+    program.good("backup", "documents")
+    assert set(proxy.objects("GET", "docs")) == {"GET /docs/b"}
+
+
+def test_archived_objects_are_told_and_kept_once_saved(program: Program, s3: Client) -> None:
+    """One that cannot be read makes the backup incomplete; one that was saved before stays."""
+    s3.put_object(Bucket="docs", Key="new", Body=b"x")
+    s3.put_object(Bucket="docs", Key="cold", Body=b"y", StorageClass="GLACIER")
+    done = program.run("backup", "documents")
+    assert (done.code, "archived (GLACIER)" in done.out + done.err) == (3, True)
+    assert "cold" not in program.good("ls", "latest").out
+
+
+def test_tags_that_may_not_be_read(program: Program, s3: Client, proxy: Proxy) -> None:
+    """The backup is incomplete until they may; ``tags = false`` does without."""
+    fill(s3, "docs", ["a", "b"])
+    proxy.meddle = lambda _method, path: (403, DENIED) if "tagging" in path else None
+    done = program.run("backup", "documents")
+    assert (done.code, "tags" in done.out + done.err) == (3, True)
+    assert program.run("backup", "documents").code == 3
+    proxy.meddle = lambda _method, _path: None
+    program.good("backup", "documents")
+    proxy.meddle = lambda _method, path: (403, DENIED) if "tagging" in path else None
+    text = (program.folder / "strongroom.toml").read_text()
+    (program.folder / "strongroom.toml").write_text(f"{text}tags = false\nconfiguration = false\n")
+    program.good("backup", "documents")
+
+
+def test_environments_have_their_buckets(program: Program, s3: Client) -> None:
+    """``backup production documents`` saves the one of production."""
+    (program.folder / "strongroom.toml").write_text(
+        'version = 1\nproject = "do"\n[sources.documents]\ntype = "s3"\n'
+        'bucket = "{project}{environment}"\n[environments.cs]\n'
+    )
+    fill(s3, "docs", ["a"])
+    program.good("backup", "cs", "documents")
+    assert "/s3/cs.documents/objects/a" in program.good("ls", "latest@cs").out
+
+
+def test_a_dry_run_says_what_would_be_read(program: Program, s3: Client, proxy: Proxy) -> None:
+    """It only lists."""
+    fill(s3, "docs", ["a", "b"])
+    found = program.good("backup", "documents", "--dry-run", "--json").record("summary")
+    assert found["entries_new"] == 3
+    assert proxy.objects("GET", "docs") == []
