@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -88,10 +89,11 @@ class Writer:
                 stderr=subprocess.DEVNULL,
                 text=True,
             )
-            with psql:
-                while not self._stop.is_set() and self._written(psql):
-                    time.sleep(0.004)
-                psql.kill()
+            while not self._stop.is_set() and self._written(psql):
+                time.sleep(0.004)
+            psql.kill()
+            with suppress(BrokenPipeError):  # what it did not take is still to be written
+                psql.communicate()
             time.sleep(0.02)
 
     def _written(self, psql: subprocess.Popen[str]) -> bool:
@@ -230,6 +232,9 @@ def test_every_row_before_the_target_and_none_after(major: int, rounds: int, tar
             with Writer(server, len(rows)) as writer:
                 _in_trouble(place, server, draw, kills)
             rows += writer.rows
+            started = server.sql("SELECT pg_postmaster_start_time()")
+            assert any(row.ended > started for row in writer.rows)
+            assert any(row.ended and row.ended < started for row in writer.rows)
             if rounds > 1:
                 backed_up(place)
         server.switch()

@@ -35,6 +35,7 @@ def _files(place: Place) -> int:
     return int(cluster["files"])
 
 
+@pytest.mark.trial(24)
 def test_wal_goes_with_the_base_backup_that_needed_it() -> None:
     """Two base backups, the first is forgotten: prune says what will go, removes it, and a recovery
     to a moment after the second has the rows up to there. A moment before it is refused, with what
