@@ -73,22 +73,20 @@ def run(  # noqa: PLR0913 - one for each option
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
     objects = taken_from(database)
-    others = [to, include, exclude, overwrite, into_existing, numeric_owner, owner_map, group_map]
-    of_files = any(others)
+    maps = owner_map or group_map
+    of_files = any([to, include, exclude, overwrite, into_existing, numeric_owner, maps])
     if any(objects):
         said_of_it = ToBucket(objects, delete, verify, environment or "", dry_run, consent)
         return run_bucket(snapshot, said_of_it, database, refused=of_files or no_owner)
+    more: dict[str, Any] = {"environment": environment, "consent": consent, "dry_run": dry_run}
     configuration = {key: database.pop(key) for key in _OF_CONFIGURATION}
     if any(configuration.values()):
         if of_files or no_owner or verify:
             raise click.UsageError("configuration in AWS is not restored into a folder that way")
-        configuration |= {"environment": environment, "delete": delete, "dry_run": dry_run}
-        return _restore_configuration(snapshot, configuration, database, consent)
+        return _restore_configuration(snapshot, configuration | more | {"delete": delete}, database)
     if any(database.values()):
         refuse_others(of_files or delete or verify)
-        database |= {"environment": environment, "consent": consent}
-        of_one = Database(**database, dry_run=dry_run, no_owner=no_owner)
-        return run_database(snapshot, of_one)
+        return run_database(snapshot, Database(**database, **more, no_owner=no_owner))
     if snapshot is None:
         raise click.UsageError("Missing argument 'SNAP[:PATH]'.")
     if to is None:
@@ -114,12 +112,12 @@ def run(  # noqa: PLR0913 - one for each option
 
 
 def _restore_configuration(
-    snapshot: str | None, said: dict[str, Any], database: dict[str, Any], consent: Consent
+    snapshot: str | None, said: dict[str, Any], database: dict[str, Any]
 ) -> int:
     said |= {key: database.pop(key) for key in _OF_BOTH}
     if any(database.values()):
         raise click.UsageError("restore a database and configuration in AWS by themselves")
-    return run_configuration(snapshot, Configuration(**said, consent=consent))
+    return run_configuration(snapshot, Configuration(**said))
 
 
 def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int:
