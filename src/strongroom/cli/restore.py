@@ -73,11 +73,11 @@ def run(  # noqa: PLR0913 - one for each option
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
     objects = taken_from(database)
-    maps = owner_map or group_map
-    of_files = any([to, include, exclude, overwrite, into_existing, numeric_owner, maps])
+    placed = [to, include, exclude, overwrite, into_existing, numeric_owner]
+    of_files = any([*placed, owner_map, group_map])
     if any(objects):
-        said_of_it = ToBucket(objects, delete, verify, environment or "", dry_run, consent)
-        return run_bucket(snapshot, said_of_it, database, refused=of_files or no_owner)
+        said = ToBucket(objects, delete, verify, environment or "", dry_run, consent)
+        return run_bucket(snapshot, said, database, refused=of_files or no_owner)
     more: dict[str, Any] = {"environment": environment, "consent": consent, "dry_run": dry_run}
     configuration = {key: database.pop(key) for key in _OF_CONFIGURATION}
     if any(configuration.values()):
@@ -87,10 +87,9 @@ def run(  # noqa: PLR0913 - one for each option
     if any(database.values()):
         refuse_others(of_files or delete or verify)
         return run_database(snapshot, Database(**database, **more, no_owner=no_owner))
-    if snapshot is None:
-        raise click.UsageError("Missing argument 'SNAP[:PATH]'.")
-    if to is None:
-        raise click.UsageError("Missing option '--to'.")
+    if snapshot is None or to is None:
+        what = "argument 'SNAP[:PATH]'" if snapshot is None else "option '--to'"
+        raise click.UsageError(f"Missing {what}.")
     if numeric_owner and no_owner:
         raise click.UsageError("--no-owner sets no owners; give it or --numeric-owner")
     name, path = snapshot_and_path(snapshot)
