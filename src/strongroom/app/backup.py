@@ -140,7 +140,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
             )
         sweep_folders(run)
         if request.environment and run.settings.environments[request.environment].manifests:
-            _tell_people(run, repository, result)
+            _tell_people(run, repository, request.environment, result)
         forgotten = _forgotten(run, repository, result.snapshot)
         tallies, written = result.tallies, result.written
         return BackupReport(
@@ -165,14 +165,15 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         )
 
 
-def _tell_people(run: Run, repository: Repository, result: BackupResult) -> None:
-    """Put the manifest; the backup is done, and fails by nothing any more."""
+def _tell_people(run: Run, repository: Repository, environment: str, result: BackupResult) -> None:
+    """Put manifest and list; the backup is done, and fails by nothing any more."""
     if not repository.keyring.is_full:
         return
     try:
         write_manifest(repository, result)
     except StrongroomError as error:
-        run.warn(f"the backup is done, but not its manifest: {error.message}")
+        off = f"manifests = false in [environments.{environment}] does without"
+        run.warn(f"the backup is done, but not its manifests ({off}): {error.message}")
 
 
 def _forgotten(run: Run, repository: Repository, made: ListedSnapshot) -> int:
