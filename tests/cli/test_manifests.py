@@ -84,7 +84,7 @@ def test_one_that_cannot_be_written_fails_no_backup(estate: Program) -> None:
     done = estate.good("backup", "production", env=NO_REPOSITORY)
     assert "the backup is done, but not its manifests (manifests = false in " in done.err
     assert "saved" in done.out
-    assert estate.good("verify", env=NO_REPOSITORY)
+    estate.good("verify", env=NO_REPOSITORY)
 
 
 def test_an_agent_writes_none(estate: Program) -> None:

@@ -54,7 +54,7 @@ def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
 
 
 def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
-    """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, a name, the start of an id.
+    """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, a name, how an id begins.
 
     What was saved before a restore is found by its id only: it is what the restore replaced.
     ``latest@ENV`` and ``latest~N@ENV`` are among those of an environment. ``snapshots`` is sorted,
