@@ -177,12 +177,23 @@ def test_what_somebody_else_put_there_stays(kit: Kit) -> None:
     assert left == theirs
 
 
-def test_a_list_that_is_not_ours_is_told_of_and_not_replaced(kit: Kit) -> None:
-    """The manifest is there all the same."""
-    kit.store.put(LIST, b'{"repository": "another", "backups": []}')
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        b'{"repository": "another", "backups": []}',
+        b'{"x": ' + b"[" * 100_000,
+        b'{"repository": "\xff"}',
+        b"",
+        b'{"name": "\\ud800"}',
+    ],
+    ids=["another", "deep", "binary", "empty", "surrogate"],
+)
+def test_a_list_that_is_not_ours_is_told_of_and_not_replaced(kit: Kit, theirs: bytes) -> None:
+    """Whatever it is; the manifest is there all the same."""
+    kit.store.put(LIST, theirs)
     with pytest.raises(RefusedError, match="nothing that this repository wrote"):
         saved_and_told(kit, FILES)
-    assert kit.store.get(LIST).startswith(b'{"repository": "another"')
+    assert kit.store.get(LIST) == theirs
     assert len(list(kit.store.list(f"{DAY}/"))) == 2
 
 

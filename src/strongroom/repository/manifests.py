@@ -21,6 +21,7 @@ from strongroom.repository.repository import Repository
 
 _VERSION: Final = 1
 _TRIES: Final = 10
+_LAST_NS: Final = 253_402_300_800 * 1_000_000_000  # the year 10000, which no folder is of
 Found = TypeVar("Found", "Manifest", "DayList")
 
 
@@ -200,7 +201,7 @@ def _keys_of(listed: ListedSnapshot) -> tuple[str, ...]:
     Agents write none, so what they say of themselves is not looked at.
     """
     snapshot = listed.snapshot
-    if listed.agent or not snapshot.name:
+    if listed.agent or not snapshot.name or not 0 <= snapshot.started_ns < _LAST_NS:
         return ()
     date = as_utc(snapshot.started_ns)
     day = f"{_text(snapshot.environment)}/{_text(snapshot.type)}/{date:%Y/%m/%d}"
@@ -242,7 +243,8 @@ def _replace(
             f"{key} is there, and is nothing that this repository wrote",
             hint="Take it away, or say manifests = false in the environment.",
         )
-    told.update({one.manifest: one for one in said.backups} if said is not None else {})
+    for listed in said.backups if said is not None else ():
+        told.setdefault(listed.manifest, listed)
     for one in sorted(keys):
         manifest = _read(repository, one) if one not in told else None
         if manifest is not None:
@@ -293,7 +295,7 @@ def _decoded(repository: Repository, data: bytes, kind: type[Found]) -> Found | 
     """Return what one says; None if this repository did not write it."""
     try:
         found = msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if found.repository == repository.id.hex() else None
 
