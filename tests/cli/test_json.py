@@ -52,9 +52,13 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         "problems",
     },
     ("snapshots", "summary"): {"snapshots"},
-    ("key list", "key"): {"id", "kind", "role", "made", "opened", "damage"},
-    ("key list", "agent"): {"id", "name", "domain", "made", "damage"},
-    ("key list", "summary"): {"keys", "agents", "unfinished", "unreadable"},
+    ("key list", "key"): {
+        *("id", "kind", "role", "made", "opened", "damage", "kms_key", "region"),
+    },
+    ("key list", "agent"): {"id", "name", "domain", "made", "damage", "revoked"},
+    ("key list", "summary"): {
+        *("keys", "agents", "unfinished", "unreadable", "epoch", "depends_on"),
+    },
     ("key add", "key_added"): {"id", "kind", "role", "recovery_key", "key_file", "key_file_made"},
     ("key remove", "key_removed"): {"id", "finished_before", "kept"},
     ("key export-agent", "agent_exported"): {"id", "name", "domain", "path", "repository"},
@@ -71,7 +75,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     },
     ("find", "summary"): {"snapshots", "matches", "damaged", "unreadable_snapshots"},
     ("diff", "change"): {
-        *("modifier", "type", "metadata", "size_before", "size_after", "path"),
+        *("modifier", "type", "metadata", "size_before", "size_after", "path", "details"),
     },
     ("diff", "summary"): {
         *("snapshot_id", "other_id", "changed_files", "changed_metadata", "damaged", "problems"),
@@ -124,6 +128,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("commits_removed", "segments_removed", "packs_repacked", "bytes_repacked"),
         *("segments_joined", "packs_kept", "bytes_kept", "bytes_unused", "snapshots_in_grace"),
         *("last_good_kept", "total_duration", "store_requests"),
+        *("wal_files_removed", "wal_bytes_removed"),
     },
 }
 _FLOATS = {"total_duration", "percent_done", "deduplication", "compression"}
