@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,12 +44,14 @@ _OF_ALL_SLOTS: Final = ("app", "repository")  # what the context says of each sl
 class PolicyRequest:
     """Whose policy: a role; ``source``: of which sources, empty for all.
 
-    ``sealed``: the bucket of the repository encrypts by a key of KMS.
+    ``sealed``: the bucket of the repository encrypts by a key of KMS. ``keys``: ARNs of further
+    keys of KMS that open the repository, or will.
     """
 
     role: str
     source: str = ""
     sealed: bool = False
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _of_repository(run: Run, request: PolicyRequest) -> Iterator[Statement]:
         )
     place = _place(where.account)
     writer, domain = _agent_of(run) if request.role == AGENT else (_NOBODY, _NOBODY)
-    known = _Known() if request.role == AGENT else _known(run)
+    known = _Known() if request.role == AGENT else _known(run, request.keys)
     context = context_of(known.repository_id, _NOBODY)
     bound = _OF_ALL_SLOTS if known.repository_id else _OF_ALL_SLOTS[:1]
     one = policies.Repository(
@@ -119,16 +121,22 @@ def _agent_of(run: Run) -> tuple[bytes, bytes]:
     if agent is None:
         raise UsageError(
             "nothing says which agent the policy is for",
-            hint="Give its file: --key-file FILE. 'strongroom key export-agent NAME' makes one.",
+            hint="Give its file: --key-file FILE. 'strongroom key export-agent' makes it.",
         )
     return WriterKeys(agent.file.writer_seed).id, agent.file.domain_id
 
 
-def _known(run: Run) -> _Known:
-    """Ask the repository for its id and its keys; without it, what the configuration says."""
+def _known(run: Run, given: Sequence[str]) -> _Known:
+    """Ask the repository for its id and its keys; without it, what else says of them."""
+    for text in given:
+        if parse_arn(text) is None:
+            raise UsageError(
+                f"{text} is no ARN of a key of KMS",
+                hint="IAM knows keys by their ARN: aws kms describe-key --key-id NAME.",
+            )
     stated = stated_kms_key(run)
     configured = stated.setting.value if stated is not None else ""
-    arns = [configured] if parse_arn(configured) is not None else []
+    arns = [*given, *([configured] if parse_arn(configured) is not None else [])]
     try:
         with opened_store(run) as opened:
             config = known_config(opened.store, state_of(run))
@@ -138,8 +146,8 @@ def _known(run: Run) -> _Known:
         raise
     except StrongroomError as error:
         run.warn(
-            f"the repository could not be read, so the policy knows neither its id nor its keys of "
-            f"KMS, but only what the configuration names: {error.message}"
+            "the repository could not be read, so the policy knows neither its id nor its keys of "
+            f"KMS, but only those that are named: {error.message}"
         )
         return _Known(tuple(arns))
 
@@ -165,9 +173,9 @@ def _sources(settings: Settings, wanted: str) -> Iterator[Statement]:
     names = _names(settings, wanted)
     found = [one for name in names for one in _source(settings, name)]
     if not found:
-        of = f"'{wanted}' reads" if wanted else "the configuration describes no source that reads"
+        what = f"'{wanted}' reads nothing" if wanted else "there is no source that reads anything"
         raise UsageError(
-            f"{of} nothing in AWS" if wanted else f"{of} anything in AWS",
+            f"{what} in AWS",
             hint="Sources in AWS are those of type s3 and aws-config, and databases in RDS or with "
             "a password that AWS keeps.",
         )

@@ -15,7 +15,17 @@ import click
 from strongroom.cli.names import harmless
 
 SCHEMA: Final = 1
-Field = str | int | float | bool | None | list[str] | dict[str, str] | dict[str, int] | Mapping[str, object]
+Field = (
+    str
+    | int
+    | float
+    | bool
+    | None
+    | list[str]
+    | dict[str, str]
+    | dict[str, int]
+    | Mapping[str, object]
+)
 
 
 class Output:

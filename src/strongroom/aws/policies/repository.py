@@ -109,8 +109,7 @@ def _opening(repository: Repository, actions: Sequence[str]) -> list[Statement]:
     if not repository.keys:
         return []
     context = {
-        f"kms:EncryptionContext:{name}": value
-        for name, value in (repository.context or {}).items()
+        f"kms:EncryptionContext:{name}": value for name, value in (repository.context or {}).items()
     }
     arns = [_everywhere(arn) for arn in repository.keys]
     return [allow("Open", actions, arns, {"StringEquals": context})]

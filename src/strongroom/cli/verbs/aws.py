@@ -53,6 +53,12 @@ def command() -> None:
     is_flag=True,
     help="The bucket of the repository encrypts by a key of KMS (SSE-KMS): allow that as well.",
 )
+@click.option(
+    "--kms-key",
+    multiple=True,
+    metavar="ARN",
+    help="A key of KMS that is to open the repository as well; can be given again.",
+)
 @common_options
 def _policy(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Print the policy of a role."""
