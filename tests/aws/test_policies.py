@@ -259,6 +259,47 @@ def test_sources_are_read_with_their_policy(estate: Estate, guard: tuple[Guard, 
     forbidden(policy)
 
 
+def test_a_restore_into_aws_has_a_policy_of_its_own(
+    estate: Estate, guard: tuple[Guard, str]
+) -> None:
+    """Documents with undo, parameters and secrets come back; others, and locks, are not touched."""
+    judge, endpoint = guard
+    estate.fill()
+    s3 = estate.aws.client("s3")
+    make_bucket(s3, "versions", versioned=True)
+    fill(s3, "versions", ["in/a", "in/b", "out/c"])
+    program = estate.program
+    table = '[sources.docs]\ntype = "s3"\nbucket = "versions"\nprefix = "in/"\n'
+    (program.folder / "strongroom.toml").write_text(FILE + table)
+    program.good("backup", "docs", "aws")
+    s3.delete_object(Bucket="versions", Key="in/a")
+    s3.put_object(Bucket="versions", Key="in/new", Body=b"1")
+    estate.ssm.delete_parameter(Name="/app/password")
+    estate.ssm.put_parameter(Name="/app/new", Value="1", Type="String")
+    estate.secrets.delete_secret(SecretId="app/db", ForceDeleteWithoutRecovery=True)
+    program.environment["AWS_ENDPOINT_URL"] = endpoint
+    policy = json.loads(program.good("aws", "policy", "--role", "target").out)
+    judge.sealed = frozenset({"versions"})
+    words = ("--delete", "--no-confirm")
+    with judge.role(policy):
+        program.good("restore", "latest", "--in-place", *words)
+        program.good("restore", "--to-bucket", "versions", "--undo", "--no-confirm")
+        program.good("restore", "latest", "--configuration", *words)
+    assert judge.refused == []
+    assert {
+        *("s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+        *("ssm:PutParameter", "ssm:DeleteParameter", "secretsmanager:CreateSecret", "kms:Encrypt"),
+    } <= judge.actions()
+    here = f"eu-west-2:{OWNER}"
+    denies(policy, Call("s3:PutObject", "arn:aws:s3:::versions/out/c"))
+    denies(policy, Call("s3:DeleteObjectVersion", "arn:aws:s3:::versions/out/c"))
+    denies(policy, Call("s3:BypassGovernanceRetention", "arn:aws:s3:::versions/in/a"))
+    denies(policy, Call("ssm:PutParameter", f"arn:aws:ssm:{here}:parameter/apps/x"))
+    denies(policy, Call("ssm:DeleteParameter", f"arn:aws:ssm:{here}:parameter/other"))
+    arn = f"arn:aws:secretsmanager:{here}:secret:other-aB3xY9"
+    denies(policy, Call("secretsmanager:DeleteSecret", arn))
+
+
 @pytest.mark.parametrize(("what", "make"), [("instance", full_instance), ("cluster", full_cluster)])
 def test_rds_is_looked_at_with_the_policy_of_its_source(
     tmp_path: Path, rds: RdsServer, what: str, make: Callable[[Region], Document]
@@ -316,6 +357,7 @@ def test_what_cannot_be_said_is_refused_with_the_way_out(machine: Vault) -> None
         (("restore", "-r", str(machine.folder / "repository")), "no bucket"),
         (("restore", "documents"), "--role source"),
         (("source",), "aws-config"),
+        (("target",), "aws-config"),
         (("source", "nothing"), "no source is called 'nothing'"),
         (("restore", "--kms-key", "alias/x"), "ARN"),
     ):

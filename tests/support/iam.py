@@ -53,12 +53,11 @@ def _holds(
         return (given is None) == (values == ["true"])
     if given is None:
         return operator.endswith("IfExists")
-    match operator.removesuffix("IfExists"):
-        case "StringEquals":
-            return given in values
-        case "StringLike":
-            return any(like(one, given) for one in values)
-    raise AssertionError(operator)
+    name = operator.removesuffix("IfExists")
+    assert name in {"StringEquals", "StringLike"}, operator
+    if name == "StringEquals":
+        return given in values
+    return any(like(one, given) for one in values)
 
 
 def like(pattern: str, text: str) -> bool:

@@ -69,19 +69,31 @@ def _of_s3(request: Request, region: str, sealed: frozenset[str]) -> Iterator[Ca
     query = {key: one[0] for key, one in parse_qs(url.query, keep_blank_values=True).items()}
     name, _, key = unquote(url.path).removeprefix("/").partition("/")
     bucket = f"arn:aws:s3:::{name}"
+    if "delete" in query:
+        yield from _of_deletes(request.body.decode(), bucket)
+        return
     if not key:
         yield _of_bucket(request.method, bucket, query)
         return
     action = {"HEAD": "GetObject", "GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
-    assert not query.keys() & {"uploads", "delete", "acl", "retention", "legal-hold"}, request
+    assert not query.keys() & {"uploads", "uploadId", "acl", "retention", "legal-hold"}, request
     version = "Version" if "versionId" in query else ""
     tagging = "Tagging" if "tagging" in query else ""
     context = {"s3:if-none-match": "*"} if request.headers.get("if-none-match") == "*" else {}
     yield Call(f"s3:{action[request.method]}{version}{tagging}", f"{bucket}/{key}", context)
+    if "x-amz-tagging" in request.headers:
+        yield Call("s3:PutObjectTagging", f"{bucket}/{key}")
     if name in sealed and not tagging and request.method != "DELETE":
         verb = "GenerateDataKey" if request.method == "PUT" else "Decrypt"
         yield _key("s3", region, "aws:s3:arn", f"{bucket}/{key}", verb)
         yield _key("s3", region, "aws:s3:arn", bucket, verb)  # where it has a bucket key
+
+
+def _of_deletes(body: str, bucket: str) -> Iterator[Call]:
+    for one in re.findall("<Object>.*?</Object>", body, re.DOTALL):
+        (key,) = re.findall("<Key>(.*)</Key>", one)
+        version = "Version" if "<VersionId>" in one else ""
+        yield Call(f"s3:DeleteObject{version}", f"{bucket}/{key}")
 
 
 def _of_bucket(method: str, bucket: str, query: Mapping[str, str]) -> Call:
@@ -104,6 +116,10 @@ def _of_ssm(
     about = asked.get("Name") or asked.get("ResourceId") or asked.get("Path") or ""
     arn = f"arn:aws:ssm:{region}:{OWNER}:parameter/{about.removeprefix('/')}"
     yield Call(f"ssm:{name}", arn, here)
+    if asked.get("Tags"):
+        yield Call("ssm:AddTagsToResource", arn, here)
+    if name == "PutParameter" and asked["Type"] == "SecureString":
+        yield _key("ssm", region, "PARAMETER_ARN", arn, "Encrypt")
     if name in _VALUES:
         one = f"{arn}/one" if "Path" in asked else arn
         yield _key("ssm", region, "PARAMETER_ARN", one)
@@ -115,8 +131,13 @@ def _of_secrets(
     if name == "ListSecrets":
         yield Call("secretsmanager:ListSecrets", "*", here)
         return
-    arn = f"arn:aws:secretsmanager:{region}:{OWNER}:secret:{asked['SecretId']}-aB3xY9"
+    of = asked.get("SecretId") or asked["Name"]
+    arn = f"arn:aws:secretsmanager:{region}:{OWNER}:secret:{of}-aB3xY9"
     yield Call(f"secretsmanager:{name}", arn, here)
+    if asked.get("Tags"):
+        yield Call("secretsmanager:TagResource", arn, here)
+    if asked.get("SecretString"):
+        yield _key("secretsmanager", region, "SecretARN", arn, "GenerateDataKey")
     if name == "GetSecretValue":
         yield _key("secretsmanager", region, "SecretARN", arn)
 

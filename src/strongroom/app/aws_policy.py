@@ -15,8 +15,9 @@ from strongroom.app.unlocking import known_config
 from strongroom.aws.account import Account
 from strongroom.aws.clients import Clients
 from strongroom.aws.policies import repository as policies
-from strongroom.aws.policies import sources
+from strongroom.aws.policies import sources, targets
 from strongroom.aws.policies.statements import Document, Place, Statement, document, place_of
+from strongroom.config.documents import DocumentsSettings
 from strongroom.config.environments import environment_of
 from strongroom.config.places import SecretKind
 from strongroom.config.postgres import PostgresSettings
@@ -35,6 +36,7 @@ AGENT: Final = "agent"
 RESTORE: Final = "restore"
 MAINTAINER: Final = "maintainer"
 SOURCE: Final = "source"
+TARGET: Final = "target"
 _READABLE: Final = (layout.CONFIG, *(one for one in layout.PREFIXES if one != layout.SLOTS))
 _NOBODY: Final = bytes(layout.ID_SIZE)
 _OF_ALL_SLOTS: Final = ("app", "repository")  # what the context says of each slot of a repository
@@ -64,12 +66,12 @@ class _Known:
 
 def policy_of(run: Run, request: PolicyRequest) -> Document:
     """Return what a role needs; ``UsageError`` where nothing says of what."""
-    if request.role == SOURCE:
-        return document(_sources(run.settings, request.source))
+    if request.role in {SOURCE, TARGET}:
+        return document(_sources(run.settings, request.source, writes=request.role == TARGET))
     if request.source:
         raise UsageError(
             f"a policy for {request.role} is of a repository, not of '{request.source}'",
-            hint="Name the repository with -r; a source goes with --role source.",
+            hint="Name the repository with -r; a source goes with --role source and --role target.",
         )
     return document(_of_repository(run, request))
 
@@ -168,16 +170,18 @@ def _keys_of(run: Run, store: Store, config: OpenedConfig) -> Iterator[str]:
                 yield found.key.arn
 
 
-def _sources(settings: Settings, wanted: str) -> Iterator[Statement]:
-    """Yield what reading the sources takes that AWS has; ``UsageError`` if none does."""
+def _sources(settings: Settings, wanted: str, *, writes: bool) -> Iterator[Statement]:
+    """Yield what reading the sources takes that AWS has, or restoring them; ``UsageError``."""
     names = _names(settings, wanted)
-    found = [one for name in names for one in _source(settings, name)]
+    of = _target if writes else _source
+    found = [one for name in names for one in of(settings, name)]
     if not found:
-        what = f"'{wanted}' reads nothing" if wanted else "there is no source that reads anything"
+        what = f"'{wanted}' is nothing" if wanted else "no source of the configuration is something"
+        verb = "is restored into" if writes else "is read from"
+        more = "" if writes else ", and databases in RDS or with a password that AWS keeps"
         raise UsageError(
-            f"{what} in AWS",
-            hint="Sources in AWS are those of type s3 and aws-config, and databases in RDS or with "
-            "a password that AWS keeps.",
+            f"{what} that {verb} AWS",
+            hint=f"Sources in AWS are those of type s3 and aws-config{more}.",
         )
     yield from found
 
@@ -196,16 +200,7 @@ def _names(settings: Settings, wanted: str) -> list[str]:
 def _source(settings: Settings, name: str) -> Iterator[Statement]:
     place = _place(settings.account_in(environment_of(name)))
     if name in settings.documents:
-        one = settings.documents[name]
-        yield from sources.documents(
-            place,
-            sources.Documents(
-                bucket=one.bucket,
-                prefix=one.prefix,
-                tags=one.tags,
-                configuration=one.configuration,
-            ),
-        )
+        yield from sources.documents(place, _documents(settings.documents[name]))
     if name in settings.configurations:
         stated = settings.configurations[name]
         yield from sources.parameters(place, stated.ssm_parameters)
@@ -213,6 +208,25 @@ def _source(settings: Settings, name: str) -> Iterator[Statement]:
         yield from sources.stacks(place, stated.cloudformation)
     if name in settings.databases:
         yield from _database(place, settings.databases[name])
+
+
+def _target(settings: Settings, name: str) -> Iterator[Statement]:
+    place = _place(settings.account_in(environment_of(name)))
+    if name in settings.documents:
+        yield from targets.documents(place, _documents(settings.documents[name]))
+    if name in settings.configurations:
+        stated = settings.configurations[name]
+        yield from targets.parameters(place, stated.ssm_parameters)
+        yield from targets.secrets(place, stated.secrets)
+
+
+def _documents(stated: DocumentsSettings) -> sources.Documents:
+    return sources.Documents(
+        bucket=stated.bucket,
+        prefix=stated.prefix,
+        tags=stated.tags,
+        configuration=stated.configuration,
+    )
 
 
 def _database(place: Place, stated: PostgresSettings) -> Iterator[Statement]:

@@ -102,7 +102,7 @@ def _bucket_key(repository: Repository, *, seals: bool) -> list[Statement]:
     if not repository.sealed:
         return []
     arns = [repository.place.bucket(repository.bucket), *repository.objects(["*"])]
-    return [decrypt_via(repository.place, "s3", "aws:s3:arn", arns, seals=seals)]
+    return [decrypt_via(repository.place, "s3", arns, seals=seals)]
 
 
 def _opening(repository: Repository, actions: Sequence[str]) -> list[Statement]:

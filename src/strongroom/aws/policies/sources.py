@@ -61,10 +61,9 @@ def documents(place: Place, wanted: Documents) -> list[Statement]:
 
     Whether the bucket is there is asked without a prefix, so such a listing must be allowed.
     """
-    bucket = place.bucket(wanted.bucket)
-    begin = f"{literal(wanted.prefix)}*"
-    objects = place.bucket(wanted.bucket, begin)
-    within = {"StringLikeIfExists": {"s3:prefix": [begin]}} if wanted.prefix else None
+    bucket, objects = arns_of(place, wanted)
+    begin = {"s3:prefix": [_begin(wanted)]}
+    within = {"StringLikeIfExists": begin} if wanted.prefix else None
     reading = ["GetObject", "GetObjectVersion", "GetObjectRetention", "GetObjectLegalHold"]
     if wanted.tags:
         reading += ["GetObjectTagging", "GetObjectVersionTagging"]
@@ -73,20 +72,39 @@ def documents(place: Place, wanted: Documents) -> list[Statement]:
         allow("DocumentsList", ["s3:ListBucket", "s3:ListBucketVersions"], [bucket], within),
         allow("DocumentsBucket", [f"s3:{name}" for name in asked], [bucket]),
         allow("DocumentsRead", [f"s3:{name}" for name in reading], [objects]),
-        decrypt_via(place, "s3", "aws:s3:arn", [bucket, objects]),
+        decrypt_via(place, "s3", [bucket, objects]),
     ]
+
+
+def arns_of(place: Place, wanted: Documents) -> tuple[str, str]:
+    """Return the names of the bucket, and of the objects that are meant."""
+    return place.bucket(wanted.bucket), place.bucket(wanted.bucket, _begin(wanted))
+
+
+def _begin(wanted: Documents) -> str:
+    return f"{literal(wanted.prefix)}*"
+
+
+def parameter_arns(place: Place, texts: Sequence[str]) -> list[str]:
+    """Return the names of parameters; ``texts`` are names, paths and patterns."""
+    return [_parameter(place, pattern_of(text)) for text in texts]
+
+
+def secret_arns(place: Place, texts: Sequence[str]) -> list[str]:
+    """Return the names of secrets; ``texts`` are names, paths and patterns."""
+    return [_secret(place, pattern_of(text)) for text in texts]
 
 
 def parameters(place: Place, texts: Sequence[str]) -> list[Statement]:
     """Allow to read parameters with their history; ``texts`` are names, paths and patterns."""
     if not texts:
         return []
-    arns = [_parameter(place, pattern_of(text)) for text in texts]
+    arns = parameter_arns(place, texts)
     reading = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:ListTagsForResource"]
     return [
         allow_asking(place, "ParametersList", ["ssm:DescribeParameters"]),
         allow("Parameters", reading, arns),
-        decrypt_via(place, "ssm", "PARAMETER_ARN", arns),
+        decrypt_via(place, "ssm", arns),
     ]
 
 
@@ -94,12 +112,12 @@ def secrets(place: Place, texts: Sequence[str]) -> list[Statement]:
     """Allow to read secrets, every stage of them; ``texts`` are names, paths and patterns."""
     if not texts:
         return []
-    arns = [_secret(place, pattern_of(text)) for text in texts]
+    arns = secret_arns(place, texts)
     calls = ("DescribeSecret", "GetSecretValue", "GetResourcePolicy")
     return [
         allow_asking(place, "SecretsList", ["secretsmanager:ListSecrets"]),
         allow("Secrets", [f"secretsmanager:{call}" for call in calls], arns),
-        decrypt_via(place, "secretsmanager", "SecretARN", arns),
+        decrypt_via(place, "secretsmanager", arns),
     ]
 
 
@@ -136,7 +154,7 @@ def parameter_value(place: Place, name: str) -> list[Statement]:
     arn = name if name.startswith("arn:") else _parameter(place, stem)
     return [
         allow("Value", ["ssm:GetParameter"], [arn]),
-        decrypt_via(place, "ssm", "PARAMETER_ARN", [arn]),
+        decrypt_via(place, "ssm", [arn]),
     ]
 
 
@@ -145,7 +163,7 @@ def parameter_values(place: Place, path: str) -> list[Statement]:
     above = _parameter(place, literal(path.rstrip("/")))
     return [
         allow("Values", ["ssm:GetParametersByPath"], [above, f"{above}/*"]),
-        decrypt_via(place, "ssm", "PARAMETER_ARN", [f"{above}/*"]),
+        decrypt_via(place, "ssm", [f"{above}/*"]),
     ]
 
 
@@ -155,7 +173,7 @@ def secret_value(place: Place, name: str) -> list[Statement]:
     arns = [name, name + _RANDOM] if whole else [_secret(place, literal(name))]
     return [
         allow("SecretValue", ["secretsmanager:GetSecretValue"], arns),
-        decrypt_via(place, "secretsmanager", "SecretARN", arns),
+        decrypt_via(place, "secretsmanager", arns),
     ]
 
 

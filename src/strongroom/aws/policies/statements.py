@@ -20,6 +20,12 @@ VERSION: Final = "2012-10-17"
 _PARTITIONS: Final = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"))
 _SPECIAL: Final = re.compile(r"[*?$]")
 _CLASS: Final = re.compile(r"\[[^]]+\]")
+_BOUND: Final = {"s3": "aws:s3:arn", "ssm": "PARAMETER_ARN", "secretsmanager": "SecretARN"}
+_SEALING: Final = {
+    "s3": ("kms:GenerateDataKey",),
+    "ssm": ("kms:Encrypt", "kms:GenerateDataKey"),  # the latter of an advanced parameter
+    "secretsmanager": ("kms:GenerateDataKey",),
+}
 _OWNER: Final = re.compile(r"arn:[^:]+:iam::([0-9]{12}):")
 
 
@@ -86,25 +92,21 @@ def allow_asking(place: Place, sid: str, actions: Sequence[str]) -> Statement:
 
 
 def decrypt_via(
-    place: Place, service: str, bound: str, arns: Sequence[str], *, seals: bool = False
+    place: Place, service: str, arns: Sequence[str], *, seals: bool = False
 ) -> Statement:
     """Allow a service to open what it keeps for us, with whatever key: that of these things alone.
 
-    ``bound``: the part of the encryption context in which the service says whose the data is.
-    ``seals``: it may also seal new data.
+    ``seals``: it may also seal new data. In the context of a key each service says whose the data
+    is, under a name of its own.
     """
-    actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if seals else [])]
+    actions = ["kms:Decrypt", *(_SEALING[service] if seals else ())]
     region = "*" if service == "s3" else place.region  # a bucket may be in another one
     keys = f"arn:{place.partition}:kms:{region}:*:key/*"
     through = {
         "kms:ViaService": [f"{service}.{region}.amazonaws.com*"],
-        f"kms:EncryptionContext:{bound}": list(dict.fromkeys(arns)),
+        f"kms:EncryptionContext:{_BOUND[service]}": list(dict.fromkeys(arns)),
     }
-    return allow(f"Keys{_word(service)}", actions, [keys], {"StringLike": through})
-
-
-def _word(service: str) -> str:
-    return service.capitalize()
+    return allow(f"Keys{service.capitalize()}", actions, [keys], {"StringLike": through})
 
 
 def document(statements: Iterable[Statement]) -> Document:

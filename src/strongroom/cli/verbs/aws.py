@@ -10,7 +10,7 @@ from strongroom.cli.common import common_options
 from strongroom.cli.completing import sources
 from strongroom.cli.loading import work
 
-_ROLES: Final = ("agent", "restore", "maintainer", "source")
+_ROLES: Final = ("agent", "restore", "maintainer", "source", "target")
 _HELP: Final = """\
 Say what AWS has to allow.
 
@@ -32,10 +32,11 @@ Examples:
   restore     reads
   maintainer  reads, puts and deletes: a host with a full key, and 'prune'
   source      reads the sources that a backup is of: SOURCE, an environment, or all
+  target      restores them: documents, parameters, secrets; no stack, no database
 
 The first three are of the repository that -r or the configuration names. It is read, without a
 key, for its id and the keys of KMS that open it. A host that backs up sources in AWS has two
-policies. Nothing in AWS is changed.
+policies, of its role and of source. Nothing in AWS is changed.
 """
 
 
