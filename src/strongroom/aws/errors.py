@@ -138,7 +138,10 @@ def hint_of(said: str, request: str = "") -> str:
     """Return what to do about a no that AWS calls ``said``; ``request``: its id, if known."""
     asked = f" The request was {request}." if request else ""
     if said in _DENIED:
-        return f"Give the role the permission that is named.{asked}"
+        return (
+            "Give the role the permission that is named: strongroom aws policy prints what it "
+            f"needs.{asked}"
+        )
     if said in _BAD_CREDENTIALS:
         return f"The credentials are not, or no longer, good: renew them.{asked}"
     if said in _SKEWED:

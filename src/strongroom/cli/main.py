@@ -51,6 +51,7 @@ VERBS: Final = {
     "freshness": ("strongroom.cli.verbs.freshness", "Say whether the last backup is recent."),
     "doctor": ("strongroom.cli.verbs.doctor", "Say what would keep a backup from working."),
     "store": ("strongroom.cli.verbs.store", "Look at the store of a repository."),
+    "aws": ("strongroom.cli.verbs.aws", "Say what AWS has to allow."),
     "key": (
         "strongroom.cli.verbs.key",
         "List, add and remove keys; make agents and recovery kits.",

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -14,7 +15,17 @@ import click
 from strongroom.cli.names import harmless
 
 SCHEMA: Final = 1
-Field = str | int | float | bool | None | list[str] | dict[str, str] | dict[str, int]
+Field = (
+    str
+    | int
+    | float
+    | bool
+    | None
+    | list[str]
+    | dict[str, str]
+    | dict[str, int]
+    | Mapping[str, object]
+)
 
 
 class Output:

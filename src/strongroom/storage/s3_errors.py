@@ -107,7 +107,8 @@ def _hint(answer: Answer) -> str:
     if answer.status in {401, 403}:
         return (
             "Allow it: s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects, "
-            "and s3:DeleteObject for whoever prunes. A bucket of somebody else's looks the same."
+            "and s3:DeleteObject for whoever prunes: strongroom aws policy prints it all. "
+            "A bucket of somebody else's looks the same."
         )
     return "Run 'strongroom store validate': it says what this store can do."
 
