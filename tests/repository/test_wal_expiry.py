@@ -381,3 +381,17 @@ def test_wal_that_a_listing_does_not_show_is_needed_all_the_same(host: Kit) -> N
         host.store.delete(key)
     needs = survey(host.open(), Keep(0)).wal.needs
     assert needs.spared(keys) == {key for key in keys if key.endswith(("03", "04"))}
+
+
+def test_a_timeline_that_a_listing_does_not_show_is_one_all_the_same(host: Kit) -> None:
+    """With a window: a timeline counts that only what is to go speaks of."""
+    archive(host, range(1, 9))
+    base_backup(host, position_of(1, 1))
+    base_backup(host, position_of(8, 8))
+    host.clock.sleep(7 * 86_400)
+    archive(host, [4], timeline=2)
+    *own, other = [one.key for one in archive_of(host.open()).files(SYSTEM)]
+    host.store.delete(other)
+    needs = survey(host.open(), Keep(0, DAY_NS)).wal.needs
+    assert needs.spared(own) == {own[0], own[-1]}
+    assert needs.spared([*own, other]) == {*own, other}
