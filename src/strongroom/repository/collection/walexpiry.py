@@ -136,13 +136,7 @@ class WalNeeds:
         They may be of timelines of which a listing showed nothing.
         """
         found = {key: wal_object(key, 0) for key in keys}
-        timelines = {system: set(there) for system, there in self.timelines.items()}
-        for one in found.values():
-            if one is not None:
-                timelines.setdefault(one.system, set()).add(one.first.timeline)
-        return replace(self, timelines=timelines)._spared(found)
-
-    def _spared(self, found: Mapping[str, WalObject | None]) -> set[str]:
+        needs = self._beside(one for one in found.values() if one is not None)
         stays = set()
         floors: dict[tuple[int, int], Cut] = {}
         for key, one in found.items():
@@ -152,12 +146,19 @@ class WalNeeds:
             elif numbers is not None:
                 place = one.system, one.first.timeline
                 if place not in floors:
-                    floors[place] = self._needed(*place)
+                    floors[place] = needs.needed(*place)
                 if not floors[place].lets_go(*numbers):
                     stays.add(key)
             elif self.of(one.system):
                 stays.add(key)  # of segments of another size
         return stays
+
+    def _beside(self, objects: Iterable[WalObject]) -> WalNeeds:
+        """Return the same, of whose timelines those of some objects are as well."""
+        timelines = {system: set(there) for system, there in self.timelines.items()}
+        for one in objects:
+            timelines.setdefault(one.system, set()).add(one.first.timeline)
+        return replace(self, timelines=timelines)
 
     def judge(self, objects: Collection[WalObject], expired: Collection[str]) -> list[Judged]:
         """Say of each cluster what becomes of its WAL, and why."""
@@ -207,14 +208,14 @@ class WalNeeds:
         """Return where the WAL of a timeline in a domain may end to begin; None: it all stays."""
         if self._why(system):
             return None
-        needed = self._needed(system, timeline)
+        needed = self.needed(system, timeline)
         limit = max(
             (self._before(base, timeline) for base in self.of(system) if base.counts_for(domain)),
             default=0,
         )
         return needed._replace(limit=min(limit, needed.limit))
 
-    def _needed(self, system: int, timeline: int) -> Cut:
+    def needed(self, system: int, timeline: int) -> Cut:
         """Return up to where no base backup needs the WAL of a timeline."""
         limit, who = 1 << 64, None
         spared = []
