@@ -238,6 +238,13 @@ WAL: dict[str, Configuration] = {
         lambda rules: [forgetter("F", "T"), *pair(rules)],
         alike=True,
     ),
+    "window and timelines": Configuration(
+        "a server went on from a1 between two base backups older than the window, one in it, "
+        "the second one is forgotten, two collectors",
+        _bases("a1 a2 a3 b2 b3 b4", live="Sa1 Ta3 Ub4", ends="Sa1 Ta3"),
+        lambda rules: [forgetter("F", "T"), *pair(rules)],
+        alike=True,
+    ),
     "un-forget of a base backup": Configuration(
         "an un-forget of a base backup whose WAL may go, another base backup, two collectors",
         _bases("a1 a2 a3", live="Ta2", dead="Sa1"),

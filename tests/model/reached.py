@@ -68,6 +68,7 @@ REACHED: dict[str, tuple[int, int]] = {
     "incomplete base backup": (3_517, 177),
     "history not there": (150, 4),
     "window": (415, 38),
+    "window and timelines": (217, 16),
     "un-forget of a base backup": (40_557, 685),
     "weaker mode": (41_937, 8_202),
     "weaker mode, two packs": (860, 170),

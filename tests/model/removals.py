@@ -100,6 +100,7 @@ NEEDED: list[Removal] = [
     _one("unknown_may_be_needed", "history not there", Breach.LOST, 13),
     _one("old_base_needs_its_own", "window", Breach.LOST, 13),
     _one("window_is_reached", "window", Breach.LOST, 13),
+    _one("window_follows_forks", "window and timelines", Breach.LOST, 13),
     _one("needed_wal_stays", "base backup", Breach.LOST, 18),
     _one("needed_wal_stays", "un-forget of a base backup", Breach.LOST, 17),
     _one("one_collector", "weaker mode, two packs", Breach.NO_INDEX, 27),

@@ -142,6 +142,9 @@ class Rules:
     window_is_reached: bool = _rule(
         "the last complete base backup of a timeline before the window needs all that follows it"
     )
+    window_follows_forks: bool = _rule(
+        "a base backup takes the place of an older one only for timelines that lead through it"
+    )
     needed_wal_stays: bool = _rule("step 4: WAL that a root needs is left out of kills")
 
     # Weaker mode

@@ -3,7 +3,7 @@
 A segment is named by its timeline and number: ``a1 a2 a3``.  Timeline b began after ``a1``, so its
 history is ``a1 b2 b3``.  A base backup starts in a segment and needs every one that comes after it.
 One that is older than the window in which every moment is kept needs the segments up to its end
-alone; but the last such one of its timeline, from which the window is reached, needs all the same.
+alone; but the last such one on the way to a timeline, from which the window is reached, needs all.
 What went for the sake of a later one does not come back when that is forgotten.
 
 Timeline c began after ``a1`` as well, and its history never came into the repository: who reads the
@@ -53,7 +53,7 @@ def needed(segment: str, base: Commit, bases: Iterable[Commit], rules: Rules = A
     As who reads the repository has to take it: a timeline of which no history is there may come
     from any earlier one.
     """
-    if not _needs_all(base, bases, rules):
+    if not _needs_all(base, segment, bases, rules):
         own = base.start[1] <= segment[1] <= base.end[1]
         return own and segment[0] == base.start[0] and rules.old_base_needs_its_own
     if segment[0] in UNKNOWN and base.start[0] < segment[0]:
@@ -61,12 +61,30 @@ def needed(segment: str, base: Commit, bases: Iterable[Commit], rules: Rules = A
     return needs(base.start, segment)
 
 
-def _needs_all(base: Commit, bases: Iterable[Commit], rules: Rules) -> bool:
-    """Tell whether what comes after a base backup is needed: for one in the window it is."""
+def _needs_all(base: Commit, segment: str, bases: Iterable[Commit], rules: Rules) -> bool:
+    """Tell whether what comes after a base backup is needed: for one in the window it is.
+
+    For an older one if a timeline, of the segment or of a base backup, is reached from no later one
+    that is older too.
+    """
     if not base.end:
         return True
-    later = [other for other in bases if other.complete and other.end and other.start > base.start]
-    return rules.window_is_reached and not any(other.start[0] == base.start[0] for other in later)
+    bases = list(bases)
+    later = [one for one in bases if one.complete and one.end and one.start[1] > base.start[1]]
+    lines = {segment[0], *(one.start[0] for one in bases)}
+    if not rules.window_follows_forks:
+        lines = {base.start[0]}
+    return rules.window_is_reached and any(
+        (_is_on_way(base, line) or (line in UNKNOWN and base.start[0] < line))
+        and not any(_is_on_way(other, line) for other in later)
+        for line in lines
+    )
+
+
+def _is_on_way(base: Commit, line: str) -> bool:
+    """Tell whether a timeline is known to lead through the end of an older base backup."""
+    branch = "" if line in UNKNOWN else BEGAN_AFTER.get(line, "")
+    return line == base.start[0] or (branch[:1] == base.start[0] and base.end[1] <= branch[1])
 
 
 def expired_wal(wal: Iterable[str], live: Iterable[Commit], rules: Rules) -> frozenset[str]:
@@ -187,6 +205,6 @@ def missing_wal(
 
 def _is_promised(segment: str, base: Commit, bases: Iterable[Commit]) -> bool:
     """Tell whether a base backup needs a segment, by what happened, whoever knows it."""
-    if not _needs_all(base, bases, ALL_RULES):
+    if not _needs_all(base, segment, bases, ALL_RULES):
         return segment[0] == base.start[0] and base.start[1] <= segment[1] <= base.end[1]
     return needs(base.start, segment)

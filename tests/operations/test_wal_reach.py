@@ -72,6 +72,14 @@ def test_each_timeline_that_came_after_is_an_end() -> None:
     assert _ends(_backup(7, 8, timeline=2), *ALL) == {2: numbered(10, 2).text}
 
 
+def test_the_position_decides_in_the_segment_of_a_switch() -> None:
+    """A backup that ends before the switch leads on to the new timeline, one after it does not."""
+    both = {1: numbered(8).text, 2: numbered(10, 2).text}
+    assert _ends(_backup(6, 6), *ALL) == both  # ends at 99, the switch is at 100
+    assert _ends(_backup(5, 6), *ALL) == both
+    assert _ends(_backup(3, 3), *ALL) == both  # not 3, which switched at 7
+
+
 def test_a_gap_is_an_end() -> None:
     """What is behind it is not reached, on whatever timeline."""
     names = [one for one in ALL if one != numbered(5)]

@@ -9,9 +9,12 @@ import pytest
 
 from strongroom.errors import DamageError, StrongroomError
 from strongroom.operations.backup import Circumstances, PlannedArrivals, back_up
+from strongroom.operations.clusters import base_backups
+from strongroom.operations.wal.reach import Reach, reach_of
 from strongroom.postgres.cluster import Position
 from strongroom.postgres.wal.names import WalKind
 from strongroom.repository import layout
+from strongroom.repository.collection.survey import Keep, survey
 from strongroom.repository.collection.walexpiry import LATER, NO_BACKUP, SIZES
 from strongroom.repository.envelope import Kind, unwrap
 from strongroom.repository.records import Heartbeat, WalPosition, read_body
@@ -271,3 +274,124 @@ def test_unreadable_gc_is_relied_on_by_nobody(host: Kit) -> None:
     other = Kit(host.store, host.state_path.parent / "other")  # what a host read once it knows
     with pytest.raises(DamageError, match="nobody knows which WAL stays"):
         base_backup(other, position_of(4, 4))
+
+
+def _fork(host: Kit, lsn: str) -> None:
+    archive_of(host.open()).put(CLUSTER, named("00000002.history"), history((1, lsn)))
+
+
+def test_a_fork_in_the_segment_of_a_base_backup_may_come_after_it(host: Kit) -> None:
+    """The segment of the switch belongs to both timelines: a base backup that begins and ends in it
+    before the switch can be recovered along the new one, so what comes there stays.
+    """
+    archive(host, range(1, 5))
+    base_backup(host, position_of(4, 4))
+    archive(host, range(4, 9), timeline=2)
+    _fork(host, "0/400500")
+    base_backup(host, position_of(7, 7, timeline=2))
+    host.prune()
+    assert (_there(host, 1), _there(host, 2)) == ([4], [4, 5, 6, 7, 8])
+    (reach, _) = _reaches(host)
+    assert dict(reach.ends) == {1: numbered(4).text, 2: numbered(8, 2).text}
+
+
+def _reaches(host: Kit) -> list[Reach]:
+    repository = host.open()
+    backups = base_backups(repository.snapshots(), "db")
+    return reach_of(archive_of(repository).extent(CLUSTER), backups, SYSTEM)
+
+
+def test_a_base_backup_after_a_fork_does_not_replace_one_before_it(host: Kit) -> None:
+    """With a window: the way to timeline 2 leaves timeline 1 before the second base backup, so the
+    window of timeline 2 is reached from the first one alone.
+    """
+    archive(host, range(1, 12))
+    base_backup(host, position_of(1, 1))
+    base_backup(host, position_of(8, 8))
+    archive(host, range(4, 12), timeline=2)
+    _fork(host, "0/400100")
+    host.clock.sleep(7 * 86_400)
+    base_backup(host, position_of(10, 10, timeline=2))
+    host.prune(wal_keep_ns=DAY_NS)
+    assert _there(host, 2) == [*range(4, 12)]
+    assert _there(host, 1) == [*range(1, 12)]
+
+
+def test_a_base_backup_that_a_fork_cuts_does_not_replace_one_before_it(host: Kit) -> None:
+    """With a window: the second one ends after the fork, in the same segment."""
+    archive(host, range(1, 7))
+    base_backup(host, position_of(1, 1))
+    base_backup(host, position_of(4, 4))  # ends at 0/400190
+    archive(host, range(4, 9), timeline=2)
+    _fork(host, "0/400100")
+    host.clock.sleep(7 * 86_400)
+    base_backup(host, position_of(8, 8, timeline=2))
+    host.prune(wal_keep_ns=DAY_NS)
+    assert _there(host, 1) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_base_backup_before_the_fork_replaces_one_before_it(host: Kit) -> None:
+    """With a window: both timelines are reached from the second one, in time of both."""
+    archive(host, range(1, 7))
+    base_backup(host, position_of(1, 1))
+    base_backup(host, position_of(4, 4))  # ends at 0/400190
+    archive(host, range(4, 9), timeline=2)
+    _fork(host, "0/400190")
+    host.clock.sleep(7 * 86_400)
+    base_backup(host, position_of(8, 8, timeline=2))
+    host.prune(wal_keep_ns=DAY_NS)
+    assert (_there(host, 1), _there(host, 2)) == ([1, 4, 5, 6], [*range(4, 9)])
+
+
+def test_a_timeline_of_unknown_origin_may_be_reached_from_an_old_base_backup(host: Kit) -> None:
+    """With a window: nobody knows from which of two the timeline can be reached."""
+    archive(host, range(1, 7))
+    base_backup(host, position_of(1, 1))
+    base_backup(host, position_of(4, 4))
+    archive(host, range(3, 9), timeline=2)
+    host.clock.sleep(7 * 86_400)
+    base_backup(host, position_of(8, 8, timeline=2))
+    host.prune(wal_keep_ns=DAY_NS)
+    assert (_there(host, 1), _there(host, 2)) == ([*range(1, 7)], [*range(3, 9)])
+
+
+def test_a_forgotten_base_backup_replaces_none_that_is_wanted(host: Kit) -> None:
+    """With a window: one in its grace will be gone, and with it the way into the window; a hold
+    makes it count again.
+    """
+    archive(host, range(1, 13))
+    base_backup(host, position_of(1, 1))
+    forgotten = base_backup(host, position_of(6, 6)).snapshot
+    host.clock.sleep(3 * 86_400)
+    host.forget(forgotten.id)
+    base_backup(host, position_of(11, 11))
+    host.prune(wal_keep_ns=2 * DAY_NS, grace_ns=7 * DAY_NS)
+    assert _there(host) == [*range(1, 13)]
+    host.hold(forgotten.id)
+    host.prune(wal_keep_ns=2 * DAY_NS, grace_ns=7 * DAY_NS)
+    assert _there(host) == [1, *range(6, 13)]
+
+
+def test_wal_that_a_listing_does_not_show_is_needed_all_the_same(host: Kit) -> None:
+    """What is needed does not depend on a list of what is there, which may be short."""
+    archive(host, range(1, 5))
+    base_backup(host, position_of(3, 3))
+    keys = [one.key for one in archive_of(host.open()).files(SYSTEM)]
+    for key in keys:
+        host.store.delete(key)
+    needs = survey(host.open(), Keep(0)).wal.needs
+    assert needs.spared(keys) == {key for key in keys if key.endswith(("03", "04"))}
+
+
+def test_a_timeline_that_a_listing_does_not_show_is_one_all_the_same(host: Kit) -> None:
+    """With a window: a timeline counts that only what is to go speaks of."""
+    archive(host, range(1, 9))
+    base_backup(host, position_of(1, 1))
+    base_backup(host, position_of(8, 8))
+    host.clock.sleep(7 * 86_400)
+    archive(host, [4], timeline=2)
+    *own, other = [one.key for one in archive_of(host.open()).files(SYSTEM)]
+    host.store.delete(other)
+    needs = survey(host.open(), Keep(0, DAY_NS)).wal.needs
+    assert needs.spared(own) == {own[0], own[-1]}
+    assert needs.spared([*own, other]) == {*own, other}

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from strongroom.clock import rfc3339
 from strongroom.errors import NotFoundError, RefusedError, StrongroomError, UsageError
 from strongroom.postgres.cluster import Position
+from strongroom.postgres.wal.history import leads_through
 from strongroom.postgres.wal.names import format_lsn, segment_name
 from strongroom.postgres.wal.ranges import Missing, WalExtent
 
@@ -233,10 +234,7 @@ def _timeline(candidate: Candidate, extent: WalExtent, target: RecoveryTarget) -
 
 
 def _is_on_way(position: Position, timeline: int, extent: WalExtent) -> bool:
-    return position.timeline == timeline or any(
-        fork.timeline == position.timeline and fork.lsn >= position.stop
-        for fork in extent.histories.get(timeline, ())
-    )
+    return leads_through(extent.histories, timeline, position.timeline, position.stop)
 
 
 def _named(missing: Sequence[Missing], segment_size: int) -> str:

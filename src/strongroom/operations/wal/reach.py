@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from strongroom.operations.clusters import BaseBackup
+from strongroom.postgres.cluster import Position
+from strongroom.postgres.wal.history import leads_through
 from strongroom.postgres.wal.names import WalName, parse_name, segment_name
 from strongroom.postgres.wal.ranges import WalExtent
 
@@ -48,7 +50,7 @@ def _reach(extent: WalExtent, backup: BaseBackup, stored: Mapping[WalName, int])
     position = backup.position
     size = extent.segment_size
     first, last = position.first_segment, position.last_segment
-    ends = tuple(_ends(extent, position.timeline, first, last))
+    ends = tuple(_ends(extent, position))
     gaps = extent.missing(position.timeline, first, last)
     missing = "" if ends or not gaps else gaps[0]._replace(last=gaps[0].first).text(size)
     return Reach(
@@ -71,16 +73,18 @@ def _times(ends: Iterable[tuple[int, str]], stored: Mapping[WalName, int]) -> It
             yield stored[name]
 
 
-def _ends(extent: WalExtent, timeline: int, first: int, last: int) -> Iterator[tuple[int, str]]:
-    """Yield the end on each timeline that comes from the one of a backup after it was made."""
+def _ends(extent: WalExtent, position: Position) -> Iterator[tuple[int, str]]:
+    """Yield the end on each timeline that comes from the one of a backup after it was made.
+
+    A timeline may begin in the very segment in which the backup ends, so the position decides.
+    """
     for other in extent.timelines:
-        way = extent.path(other)
-        step = next(
-            (one for one in way if one[1] <= last and (one[2] is None or last <= one[2])), None
-        )
-        end = extent.reachable(other, first)
-        if step is None or step[0] != timeline or end is None or end < last:
+        if not leads_through(extent.histories, other, position.timeline, position.stop):
             continue
+        end = extent.reachable(other, position.first_segment)
+        if end is None or end < position.last_segment:
+            continue
+        way = extent.path(other)
         on = next(one[0] for one in way if one[1] <= end and (one[2] is None or end <= one[2]))
         if on == other:
             yield other, segment_name(on, end, extent.segment_size).text

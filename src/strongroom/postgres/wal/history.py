@@ -27,6 +27,13 @@ History = tuple[Fork, ...]
 Histories = Mapping[int, History]
 
 
+def leads_through(histories: Histories, target: int, timeline: int, lsn: int) -> bool:
+    """Whether the way to timeline ``target`` has what was written on ``timeline`` up to ``lsn``."""
+    return timeline == target or any(
+        fork.timeline == timeline and fork.lsn >= lsn for fork in histories.get(target, ())
+    )
+
+
 def parse_history(timeline: int, content: bytes) -> History:
     """Read the history of ``timeline``; ``WalContentError``."""
     found: list[Fork] = []

@@ -188,7 +188,9 @@ def _counting(history: History, commits: Iterable[ObjectInfo], since_ns: int | N
     for key, first_ns in history.standing.first_seen.items():
         seen_ns[key] = min(first_ns, seen_ns.get(key, first_ns))
     agents = frozenset(one.key for one in history.decisions if one.by_agent)
-    return Counting(agents, seen_ns, since_ns)
+    keys = (one.key for one in history.decisions)
+    forgotten = frozenset(filter(history.standing.is_forgotten, keys))
+    return Counting(agents, forgotten, seen_ns, since_ns)
 
 
 def _opened(repository: Repository, history: History) -> list[ListedSnapshot]:

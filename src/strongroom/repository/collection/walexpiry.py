@@ -8,10 +8,11 @@ base backup, of a timeline whose ancestors nobody knows, of segments of another 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from strongroom.postgres.wal.history import Histories
+from strongroom.postgres.wal.history import Histories, leads_through
 from strongroom.postgres.wal.names import WalKind, WalName, parse_name, segment_name
 from strongroom.postgres.wal.ranges import WalExtent
 from strongroom.repository import layout
@@ -36,20 +37,22 @@ class WalObject(NamedTuple):
 
 
 class Base(NamedTuple):
-    """A base backup that stays. ``numbers``: of the first and last segment up to its end.
+    """A base backup that stays. ``numbers``: of the first and last segment up to ``stop``, an LSN.
 
-    ``by_admin``: what it says counts for the WAL of every domain. ``old``: older than the window in
-    which every moment can be reached.
+    ``by_admin``: what it says counts for the WAL of every domain. ``wanted``: not forgotten, or
+    held. ``old``: older than the window in which every moment can be reached.
     """
 
     id: str
     domain: bytes
     by_admin: bool
     complete: bool
+    wanted: bool
     old: bool
     system: int
     timeline: int
     numbers: tuple[int, int]
+    stop: int
     segment_size: int
 
     @property
@@ -97,15 +100,17 @@ class Judged(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WalNeeds:
     """What base backups need of WAL. ``is_blind``: one of them cannot be read.
 
-    ``histories``: those of each cluster that are there, by its system id.
+    By the system id of each cluster: the ``histories`` that could be read, and the ``timelines``
+    of which anything is there.
     """
 
     bases: Sequence[Base] = ()
     histories: Mapping[int, Histories] = field(default_factory=dict)
+    timelines: Mapping[int, Collection[int]] = field(default_factory=dict)
     is_blind: bool = False
 
     def of(self, system: int) -> list[Base]:
@@ -125,24 +130,35 @@ class WalNeeds:
                 found.add(one.key)
         return found
 
-    def spared(self, keys: Iterable[str]) -> set[str]:
-        """Return those of some keys that a base backup needs, or that are no WAL that goes."""
+    def spared(self, keys: Collection[str]) -> set[str]:
+        """Return those of some keys that a base backup needs, or that are no WAL that goes.
+
+        They may be of timelines of which a listing showed nothing.
+        """
+        found = {key: wal_object(key, 0) for key in keys}
+        needs = self._beside(one for one in found.values() if one is not None)
         stays = set()
         floors: dict[tuple[int, int], Cut] = {}
-        for key in keys:
-            one = wal_object(key, 0)
+        for key, one in found.items():
             numbers = self._numbers(one) if one is not None else None
             if one is None or self.is_blind:
                 stays.add(key)
             elif numbers is not None:
                 place = one.system, one.first.timeline
                 if place not in floors:
-                    floors[place] = self._needed(*place)
+                    floors[place] = needs.needed(*place)
                 if not floors[place].lets_go(*numbers):
                     stays.add(key)
             elif self.of(one.system):
                 stays.add(key)  # of segments of another size
         return stays
+
+    def _beside(self, objects: Iterable[WalObject]) -> WalNeeds:
+        """Return the same, of whose timelines those of some objects are as well."""
+        timelines = {system: set(there) for system, there in self.timelines.items()}
+        for one in objects:
+            timelines.setdefault(one.system, set()).add(one.first.timeline)
+        return replace(self, timelines=timelines)
 
     def judge(self, objects: Collection[WalObject], expired: Collection[str]) -> list[Judged]:
         """Say of each cluster what becomes of its WAL, and why."""
@@ -167,7 +183,7 @@ class WalNeeds:
         return found
 
     def _oldest(self, system: int) -> Base | None:
-        bases = [one for one in self.of(system) if self._needs_all(one)]
+        bases = [one for one in self.of(system) if one in self._whole]
         return min(bases, key=lambda one: one.first, default=None)
 
     def _why(self, system: int) -> str:
@@ -192,19 +208,19 @@ class WalNeeds:
         """Return where the WAL of a timeline in a domain may end to begin; None: it all stays."""
         if self._why(system):
             return None
-        needed = self._needed(system, timeline)
+        needed = self.needed(system, timeline)
         limit = max(
             (self._before(base, timeline) for base in self.of(system) if base.counts_for(domain)),
             default=0,
         )
         return needed._replace(limit=min(limit, needed.limit))
 
-    def _needed(self, system: int, timeline: int) -> Cut:
+    def needed(self, system: int, timeline: int) -> Cut:
         """Return up to where no base backup needs the WAL of a timeline."""
         limit, who = 1 << 64, None
         spared = []
         for base in self.of(system):
-            if not self._needs_all(base):
+            if base not in self._whole:
                 if base.timeline == timeline:
                     spared.append(base.numbers)
                 continue
@@ -213,22 +229,67 @@ class WalNeeds:
                 limit, who = floor, base
         return Cut(limit, tuple(spared), who)
 
-    def _needs_all(self, base: Base) -> bool:
-        """Whether every moment after a base backup is to be reached.
+    @cached_property
+    def _whole(self) -> frozenset[Base]:
+        """The base backups after which every moment is to be reached.
 
-        Of those that are older than the window the last one of a timeline is what the window is
-        reached from; an agent's is that for nobody else's.
+        Of those that are older than the window these are the last ones on the way to a timeline:
+        what the window is reached from there.
         """
-        return not base.old or not any(
-            other.old
-            and (other.system, other.timeline) == (base.system, base.timeline)
-            and other.first > base.first
-            and other.counts_for(base.domain)
-            for other in self.bases
+        return frozenset(
+            base
+            for base in self.bases
+            if not base.old
+            or any(
+                self._floor(base, timeline) is not None and not self._is_replaced(base, timeline)
+                for timeline in self._lines[base.system]
+            )
+        )
+
+    @cached_property
+    def _lines(self) -> Mapping[int, frozenset[int]]:
+        """Every timeline of each cluster that has base backups."""
+        found: dict[int, set[int]] = {}
+        for base in self.bases:
+            found.setdefault(base.system, set()).add(base.timeline)
+        return {
+            system: frozenset(
+                {*own, *self.timelines.get(system, ()), *self.histories.get(system, ())}
+            )
+            for system, own in found.items()
+        }
+
+    @cached_property
+    def _last(self) -> Mapping[tuple[int, int, bytes | None], int]:
+        """Where the last base backup begins from which the window is reached.
+
+        By cluster, timeline, and domain, which is None for what counts in every domain. Only what
+        is wanted counts: what is forgotten will not be there. It must be known for certain to be on
+        the way to the timeline.
+        """
+        found: dict[tuple[int, int, bytes | None], int] = {}
+        for one in self.bases:
+            if not (one.old and one.complete and one.wanted):
+                continue
+            histories = self.histories.get(one.system, {})
+            for timeline in self._lines[one.system]:
+                if leads_through(histories, timeline, one.timeline, one.stop):
+                    place = one.system, timeline, None if one.by_admin else one.domain
+                    found[place] = max(found.get(place, 0), one.first)
+        return found
+
+    def _is_replaced(self, base: Base, timeline: int) -> bool:
+        """Whether a later base backup is what the window of a timeline is reached from."""
+        return any(
+            self._last.get((base.system, timeline, domain), 0) > base.first
+            for domain in (None, base.domain)
         )
 
     def _floor(self, base: Base, timeline: int) -> int | None:
-        """Return from which segment of a timeline on a base backup needs them; None: none."""
+        """Return from which segment of a timeline on a base backup may need them; None: none.
+
+        A fork in the segment in which it begins may come after it, and counts.
+        """
         if timeline == base.timeline:
             return base.first
         if timeline < base.timeline:
@@ -236,9 +297,8 @@ class WalNeeds:
         histories = self.histories.get(base.system, {})
         if timeline not in histories:
             return 0  # nobody knows where it comes from
-        way = WalExtent((), base.segment_size, histories).path(timeline)
-        on = (line for line, low, high in way if _is_in(base.first, low, high))
-        return base.first if base.timeline in on else None
+        begin = base.first * base.segment_size
+        return base.first if leads_through(histories, timeline, base.timeline, begin) else None
 
     def _before(self, base: Base, timeline: int) -> int:
         """Return up to where the segments of a timeline come before a base backup."""
@@ -270,7 +330,3 @@ def wal_object(key: str, size: int) -> WalObject | None:
 
 def _first_name(base: Base) -> str:
     return segment_name(base.timeline, base.first, base.segment_size).text
-
-
-def _is_in(number: int, low: int, high: int | None) -> bool:
-    return low <= number and (high is None or number <= high)

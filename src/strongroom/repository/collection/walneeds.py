@@ -21,11 +21,13 @@ _KIND: Final = KIND.encode()
 class Counting(NamedTuple):
     """How base backups count. ``agents``: keys of the COMMITs that agents signed.
 
+    ``forgotten``: keys of those that nobody wants any more, and no hold keeps.
     ``seen_ns``: when the store first showed each COMMIT, by key. ``since_ns``: what was seen before
     is older than the window; None: nothing is.
     """
 
     agents: Collection[str]
+    forgotten: Collection[str]
     seen_ns: Mapping[str, int]
     since_ns: int | None
 
@@ -58,16 +60,17 @@ def survey_wal(
     """List WAL, and find out what base backups among ``roots`` need of it."""
     listed: list[WalObject] = []
     histories: dict[int, list[StoredWal]] = {}
+    timelines: dict[int, set[int]] = {}
     for info in repository.store.list(layout.WAL):
         one = wal_object(info.key, info.size)
         if one is not None:
             listed.append(one)
+            timelines.setdefault(one.system, set()).add(one.first.timeline)
             continue
         stored = stored_wal(info.key, info.size, info.stored_ns)
         if stored is not None and stored.name.kind is WalKind.HISTORY:
             histories.setdefault(stored.system_id, []).append(stored)
-    if not listed:
-        return WalSurvey((), WalNeeds())
+            timelines.setdefault(stored.system_id, set()).add(stored.name.timeline)
     bases: list[Base] = []
     is_blind = False
     for root in roots:
@@ -83,7 +86,7 @@ def survey_wal(
         for system, stored in histories.items()
         if system in needed
     }
-    return WalSurvey(listed, WalNeeds(bases, read, is_blind))
+    return WalSurvey(listed, WalNeeds(bases, read, timelines, is_blind))
 
 
 def _base(root: ListedSnapshot, source: SourceRecord, counting: Counting) -> Base | None:
@@ -96,10 +99,12 @@ def _base(root: ListedSnapshot, source: SourceRecord, counting: Counting) -> Bas
         domain=root.domain,
         by_admin=root.key not in counting.agents,
         complete=source.status == Status.COMPLETE,
+        wanted=root.key not in counting.forgotten,
         old=counting.is_old(root.key),
         system=position.system,
         timeline=position.timeline,
         numbers=(position.first_segment, position.last_segment),
+        stop=position.stop,
         segment_size=position.segment_size,
     )
 
