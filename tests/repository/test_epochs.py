@@ -273,6 +273,21 @@ def test_a_key_that_was_added_removes_all_others_once_it_rotated(kit: Kit, tmp_p
     check_invariants(newer, {snapshot.id: AFTER})
 
 
+def test_a_damaged_key_is_removed_though_it_is_the_last_that_was_rotated_to(
+    kit: Kit, tmp_path: Path
+) -> None:
+    """Nobody opens it any more; a rotation, which it stops, would be no way out."""
+    add_key(kit.open(), FULL, SlotRole.FULL)
+    left = host(kit, tmp_path, FULL)
+    first, last = _others(left)
+    remove_key(left.open(), first)
+    kit.store.delete(layout.slot(bytes.fromhex(last)))
+    with pytest.raises(DamageError):
+        rotate_keys(left.open())
+    remove_key(left.open(), last)
+    assert rotate_keys(left.open()) == (2, 1)
+
+
 def _remove_at_once(kit: Kit, removed: list[str]) -> None:
     """Put the orders that remove keys, whichever they are, as a host does that checks less."""
     writer = OrderWriter(kit.store, kit.open().keyring, kit.clock)

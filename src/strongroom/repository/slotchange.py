@@ -300,7 +300,8 @@ class SlotChange:
                 f"key {shown} is the last full key",
                 hint="Add another full key first, with 'strongroom key add'.",
             )
-        if slots.lasting.isdisjoint(full):
+        lasts = slot_id in slots.lasting and self._is_full(slot_id, slots)  # a damaged one may go
+        if lasts and slots.lasting.isdisjoint(full):
             raise RefusedError(
                 f"every full key but {shown} was added since the keys were last rotated, and a "
                 "rotation that another host is at would reach none of them",
