@@ -66,6 +66,10 @@ def test_a_second_region_and_another_key(machine: Program, kms: FakeKms, key: Fa
     ids = [one["id"] for one in machine.good("key", "list", "--json").records if "kind" in one]
     replaced = machine.good("key", "rotate", "--kms-slot", ids[0][:8], "--kms", kms.add("new").arn)
     assert f"key {ids[0][:8]} opens nothing more" in replaced.out
+    asked = machine.run("key", "remove", ids[1])
+    assert asked.code == 6
+    assert "Run 'strongroom key rotate'" in asked.err
+    machine.good("key", "rotate")
     machine.good("key", "remove", ids[1])
     warned = machine.good("key", "list")
     assert "the AWS account 111122223333 alone decides" in warned.err

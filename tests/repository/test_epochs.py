@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.crypto.primitives import agreement_public_key
-from strongroom.errors import DamageError, FencedError, KeyRefusedError
+from strongroom.errors import DamageError, FencedError, KeyRefusedError, RefusedError
 from strongroom.operations.keys import add_key, list_keys, remove_key, revoke_agent, rotate_keys
 from strongroom.repository import layout
 from strongroom.repository.epochs import seal_epoch
@@ -193,11 +193,194 @@ def test_a_key_that_missed_an_epoch_says_so_and_gets_it_with_the_next(
     ):
         with pytest.raises(KeyRefusedError, match="epoch 2"):
             change()
+    with pytest.raises(KeyRefusedError, match="epoch 2") as refused:
+        behind.backup(BEFORE | AFTER)  # which it could not read itself
+    assert "another full key" in refused.value.hint
+    rotate_keys(kit.open())
     late = behind.backup(BEFORE | AFTER).snapshot
     assert kit.restore(late.id)[1] == BEFORE | AFTER
-    rotate_keys(kit.open())
     assert behind.restore(new.id)[1] == AFTER
     assert behind.verify().findings == []
+
+
+class StoppedError(Exception):
+    """A process ends here."""
+
+
+def _stop() -> None:
+    raise StoppedError
+
+
+def _others(kit: Kit) -> list[str]:
+    """Return the ids of all keys but the one that a host opens the repository with."""
+    return [key.id for key in list_keys(kit.open()).keys if not key.opened]
+
+
+def test_a_rotation_on_its_way_always_reaches_a_full_key_that_is_left(
+    kit: Kit, tmp_path: Path
+) -> None:
+    """While its order is on its way another host adds a key and removes the others with it: the
+    last one that the order is sealed to stays, and mends what its host left half done.
+    """
+    newer = host(kit, tmp_path, FULL)
+    kept: list[str] = []
+
+    def meanwhile() -> None:
+        add_key(Kit(newer.store, tmp_path / "adding").open(), FULL, SlotRole.FULL)
+        recovery, first = sorted(_others(newer), key=lambda one: one == opened)
+        remove_key(newer.open(), recovery)
+        with pytest.raises(RefusedError, match="last rotated") as refused:
+            remove_key(newer.open(), first)
+        assert "key rotate" in refused.value.hint
+        kept.append(first)
+
+    opened = next(key.id for key in list_keys(kit.open()).keys if key.opened)
+    hooked = HookedStore(kit.store)
+    hooked.before("put", "orders/", meanwhile)
+    hooked.after("put", "orders/", _stop)
+    with pytest.raises(StoppedError):
+        rotate_keys(Kit(hooked, tmp_path / "stopped").open())
+    assert kept == [opened]
+    for act in (
+        lambda: newer.backup(AFTER),
+        lambda: rotate_keys(newer.open()),
+        lambda: remove_key(newer.open(), opened),
+    ):
+        with pytest.raises(KeyRefusedError, match="epoch 2"):
+            act()
+    between = kit.backup(BEFORE).snapshot
+    assert rotate_keys(kit.open()) == (3, 2)
+    remove_key(newer.open(), opened)
+    after = newer.backup(AFTER).snapshot
+    check_invariants(newer, {between.id: BEFORE, after.id: AFTER})
+
+
+def test_a_key_that_was_added_removes_all_others_once_it_rotated(kit: Kit, tmp_path: Path) -> None:
+    """The number of the epoch that another host is about to begin is taken then."""
+    newer = host(kit, tmp_path, FULL)
+
+    def meanwhile() -> None:
+        add_key(Kit(newer.store, tmp_path / "adding").open(), FULL, SlotRole.FULL)
+        rotate_keys(newer.open())
+        for other in _others(newer):
+            remove_key(newer.open(), other)
+
+    hooked = HookedStore(kit.store)
+    hooked.before("put", "orders/", meanwhile)
+    with pytest.raises(FencedError, match="rotated"):
+        rotate_keys(Kit(hooked, tmp_path / "late").open())
+    snapshot = newer.backup(AFTER).snapshot
+    check_invariants(newer, {snapshot.id: AFTER})
+
+
+def test_a_damaged_key_is_removed_though_it_is_the_last_that_was_rotated_to(
+    kit: Kit, tmp_path: Path
+) -> None:
+    """Nobody opens it any more; a rotation, which it stops, would be no way out."""
+    add_key(kit.open(), FULL, SlotRole.FULL)
+    left = host(kit, tmp_path, FULL)
+    first, last = _others(left)
+    remove_key(left.open(), first)
+    kit.store.delete(layout.slot(bytes.fromhex(last)))
+    with pytest.raises(DamageError):
+        rotate_keys(left.open())
+    remove_key(left.open(), last)
+    assert rotate_keys(left.open()) == (2, 1)
+
+
+def _remove_at_once(kit: Kit, removed: list[str]) -> None:
+    """Put the orders that remove keys, whichever they are, as a host does that checks less."""
+    writer = OrderWriter(kit.store, kit.open().keyring, kit.clock)
+    for number, slot_id in enumerate(removed, 1):
+        writer.remove_slot(bytes.fromhex(slot_id), number, ())
+
+
+def _epoch_of(kit: Kit, slots: list[str]) -> Epoch:
+    """Return an epoch 2 that is sealed to some slots only."""
+    repository = kit.open()
+    ids = [bytes.fromhex(one) for one in slots]
+    publics = {one: read_slot(kit.store, repository.config, one).public_key for one in ids}
+    secrets = (*repository.keyring.reader_keys.secrets, EpochSecret(2, noise(32, "two")))
+    return seal_epoch(repository.id, secrets, publics)
+
+
+def test_nobody_backs_up_to_an_epoch_that_no_key_reads(kit: Kit, tmp_path: Path) -> None:
+    """Neither a full key nor an agent says that anything is saved, until the key that is left has
+    begun another epoch.
+    """
+    agent = agent_host(kit, tmp_path)
+    first = agent.backup(BEFORE).snapshot
+    add_key(kit.open(), FULL, SlotRole.FULL)
+    left = host(kit, tmp_path, FULL)
+    gone = _others(left)
+    late = _epoch_of(kit, gone)
+    writer = OrderWriter(kit.store, kit.open().keyring, kit.clock)
+    _remove_at_once(kit, gone)
+    writer.put(epoch_key(left.open().id, 2), OrderKind.EPOCH, late, ())
+    before = {info.key for info in kit.store.list("")}
+    for one in (left, agent):
+        with pytest.raises(KeyRefusedError, match="epoch 2 was sealed to no key") as refused:
+            one.backup(AFTER)
+        assert "key rotate" in refused.value.hint
+    assert any("key epoch 2" in str(event) for event in left.events)
+    assert {info.key for info in kit.store.list("")} == before
+    add_key(left.open(), READER, SlotRole.READER)
+    assert rotate_keys(left.open()) == (3, 2)
+    own, other = left.backup(AFTER).snapshot, agent.backup(AFTER).snapshot
+    reader = host(kit, tmp_path, READER)
+    for snapshot, files in ((first, BEFORE), (own, AFTER), (other, AFTER)):
+        assert reader.restore(snapshot.id)[1] == files
+    check_invariants(left, {first.id: BEFORE, own.id: AFTER, other.id: AFTER})
+
+
+def test_an_epoch_whose_slots_are_gone_is_kept_to_by_who_has_its_secret(
+    kit: Kit, tmp_path: Path
+) -> None:
+    """Nothing is sealed to an older one, which a removed key reads. An agent cannot know, and
+    waits for the next epoch.
+    """
+    agent = agent_host(kit, tmp_path)
+    rotate_keys(kit.open())
+    add_key(kit.open(), FULL, SlotRole.FULL)
+    left = host(kit, tmp_path, FULL)
+    _remove_at_once(left, _others(left))
+    snapshot = left.backup(AFTER).snapshot
+    (commit,) = [one.commit for one in left.open().read_history().decisions if one.commit]
+    assert commit.epoch == 2
+    with pytest.raises(KeyRefusedError, match="epoch 2"):
+        agent.backup(BEFORE)
+    assert rotate_keys(left.open()) == (3, 1)
+    second = agent.backup(BEFORE).snapshot
+    check_invariants(left, {snapshot.id: AFTER, second.id: BEFORE})
+
+
+def test_keys_that_are_rotated_before_one_is_removed(kit: Kit, tmp_path: Path) -> None:
+    """A process that opened the repository before removes none, and adds none."""
+    key_id = add_key(kit.open(), READER, SlotRole.READER)
+    old = kit.open()
+    again = kit.open()
+    rotate_keys(Kit(kit.store, tmp_path / "other").open())
+    with pytest.raises(FencedError, match="rotated") as fenced:
+        remove_key(old, key_id)
+    assert "Nothing was removed" in fenced.value.hint
+    with pytest.raises(FencedError, match="rotated"):
+        add_key(again, FULL, SlotRole.FULL)
+    assert len(list_keys(kit.open()).keys) == 3
+    remove_key(kit.open(), key_id)
+
+
+def test_keys_that_are_rotated_while_one_is_removed(kit: Kit, tmp_path: Path) -> None:
+    """Whoever removes it looks again, and says what to do: the key may read the new epoch."""
+    key_id = add_key(kit.open(), READER, SlotRole.READER)
+    other = Kit(kit.store, tmp_path / "other")
+    hooked = HookedStore(kit.store)
+    hooked.before("put", "orders/", lambda: rotate_keys(other.open()))
+    with pytest.raises(FencedError, match="rotated") as fenced:
+        remove_key(Kit(hooked, tmp_path / "removing").open(), key_id)
+    assert fenced.value.code == 11
+    assert "key rotate" in fenced.value.hint
+    assert key_id not in {key.id for key in list_keys(kit.open()).keys}
+    assert rotate_keys(kit.open()) == (3, 2)
 
 
 def test_a_damaged_slot_is_shut_out_by_nobody(kit: Kit) -> None:

@@ -16,7 +16,7 @@ from strongroom.errors import (
     StrongroomError,
 )
 from strongroom.model.events import Notice
-from strongroom.operations.keys import add_key, list_keys, remove_key
+from strongroom.operations.keys import add_key, list_keys, remove_key, rotate_keys
 from strongroom.repository import layout
 from strongroom.repository.payloads import removal_key
 from strongroom.repository.records import SlotKind, SlotRole
@@ -188,6 +188,7 @@ def test_no_more_keys_than_are_tried(kit: Kit, tmp_path: Path) -> None:
 def test_two_hosts_that_remove_each_others_key_leave_one(kit: Kit, tmp_path: Path) -> None:
     """Between the look at what is left and the order, another host removes: one of them is told."""
     add_key(kit.open(), SECOND, SlotRole.FULL)
+    rotate_keys(kit.open())
     other = with_secret(kit, tmp_path, SECOND)
     recovery = next(key.id for key in list_keys(kit.open()).keys if key.kind is SlotKind.RECOVERY)
     remove_key(kit.open(), recovery)

@@ -19,6 +19,7 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.commits import WriterDirectory
 from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.epochs import unreadable_epoch
 from strongroom.repository.keyring import (
     MAIN,
     DomainKeys,
@@ -28,7 +29,7 @@ from strongroom.repository.keyring import (
     WriterKeys,
     domain_id,
 )
-from strongroom.repository.opening import OpenedConfig
+from strongroom.repository.opening import OpenedConfig, ReaderKey
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import AgentFile, SlotRole, Writer, read_body
 
@@ -73,8 +74,8 @@ class MadeAgent(NamedTuple):
 class AgentKeyring:
     """What the holder of an agent file can do: sign its own sessions, and seal into its domain."""
 
-    def __init__(self, key: AgentKey, reader_key: tuple[int, bytes], version: int) -> None:
-        """Take ``reader_key`` as the epoch and the key that its sessions are sealed to."""
+    def __init__(self, key: AgentKey, reader_key: ReaderKey, version: int) -> None:
+        """Take ``reader_key`` as what its sessions are sealed to."""
         self.version = version
         self.repository_id = key.repository_id
         self.admin_key = key.file.admin_key
@@ -112,9 +113,11 @@ class AgentKeyring:
         return self._writer
 
     def begin_session(self, randomness: Randomness) -> SessionKeys:
-        """See ``Keys``."""
-        epoch, reader_key = self._reader_key
-        return SessionKeys(self._domain, reader_key, epoch, randomness)
+        """See ``Keys``; refused where it might be that nobody can read what is sealed."""
+        now = self._reader_key
+        if now.left:
+            raise unreadable_epoch(now.epoch, left=True)
+        return SessionKeys(self._domain, now.public, now.epoch, randomness)
 
     def begin_in(self, domain: bytes, randomness: Randomness) -> NoReturn:
         """See ``Keys``: refused."""

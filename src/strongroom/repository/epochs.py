@@ -6,7 +6,7 @@ secrets of all epochs for each slot, so that a slot that missed one gets it with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +19,7 @@ from strongroom.crypto.primitives import (
     seal_to,
     unseal_with,
 )
+from strongroom.errors import KeyRefusedError
 from strongroom.repository.canonical import FormatError, decode, encode
 from strongroom.repository.keyrecords import Epoch, Epochs, SealedEpochs
 from strongroom.repository.records import Bundle, EpochSecret
@@ -29,9 +30,15 @@ FIRST: Final = 1
 class ReaderKeys:
     """The reader keys that somebody holds, beside those of which he knows the public half only."""
 
-    def __init__(self, secrets: Sequence[EpochSecret], epochs: Sequence[Epoch]) -> None:
-        """Take ``epochs`` as those that orders began."""
+    def __init__(
+        self,
+        secrets: Sequence[EpochSecret],
+        epochs: Sequence[Epoch],
+        slots: Collection[bytes],
+    ) -> None:
+        """Take ``epochs`` as those that orders began, ``slots`` as the ids of those that count."""
         self.secrets = tuple(secrets)
+        self._left = {epoch.number for epoch in epochs if is_left(epoch, slots)}
         self._public = {epoch.number: epoch.reader_key for epoch in epochs}
         for one in secrets:
             self._public[one.epoch] = agreement_public_key(one.secret)
@@ -42,12 +49,31 @@ class ReaderKeys:
 
     @property
     def current(self) -> tuple[int, bytes]:
-        """The epoch that new sessions are sealed to, and its public key."""
-        return max(self._public.items())
+        """The epoch that new sessions are sealed to, and its public key.
+
+        ``KeyRefusedError`` if it does not open here: an older one may open to a removed key.
+        """
+        number, public = max(self._public.items())
+        if self.secret(number) is None:
+            raise unreadable_epoch(number, left=number in self._left)
+        return number, public
+
+    @property
+    def newest(self) -> int:
+        """The number of the last epoch that began, whether it opens or not."""
+        return max(self._public)
 
     @property
     def missing(self) -> list[int]:
-        """The epochs that cannot be read: the slot was added while another host began them."""
+        """The epochs that other keys read and this one does not: it was added as they began."""
+        return [number for number in self._unopened() if number not in self._left]
+
+    @property
+    def left(self) -> list[int]:
+        """The epochs that do not open here, and to no other slot that counts either."""
+        return [number for number in self._unopened() if number in self._left]
+
+    def _unopened(self) -> list[int]:
         return sorted(self._public.keys() - {one.epoch for one in self.secrets})
 
     def secret(self, number: int) -> bytes | None:
@@ -58,6 +84,29 @@ class ReaderKeys:
         """Seal to this epoch from now on, which has just begun."""
         self.secrets = (*self.secrets, secret)
         self._public[secret.epoch] = agreement_public_key(secret.secret)
+
+
+def is_left(epoch: Epoch, slots: Collection[bytes]) -> bool:
+    """Whether an epoch was sealed to none of the slots that count now.
+
+    Keys that were added since may have its secret from those; no order says so.
+    """
+    return not any(one.slot_id in slots for one in epoch.sealed)
+
+
+def unreadable_epoch(number: int, *, left: bool) -> KeyRefusedError:
+    """Return why nothing is sealed to an epoch; ``left``: it was sealed to no key that counts."""
+    if left:
+        return KeyRefusedError(
+            f"key epoch {number} was sealed to no key that is left, so what is backed up now "
+            "might be read by nobody",
+            hint="Run 'strongroom key rotate' with a full key, and then this command again.",
+        )
+    return KeyRefusedError(
+        f"this key cannot read what is stored since key epoch {number} began: it was added at "
+        "that moment",
+        hint="Run 'strongroom key rotate' with another full key, which mends that.",
+    )
 
 
 def seal_epoch(

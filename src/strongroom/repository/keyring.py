@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -30,7 +30,7 @@ from strongroom.errors import DamageError, KeyRefusedError
 from strongroom.model.randomness import Randomness
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import VERSION
-from strongroom.repository.epochs import ReaderKeys
+from strongroom.repository.epochs import ReaderKeys, unreadable_epoch
 from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.layout import ID_SIZE
 from strongroom.repository.records import Bundle, SlotRole
@@ -247,15 +247,19 @@ class Keyring:
         opened_by: bytes | None = None,
         version: int = VERSION,
         epochs: Sequence[Epoch] = (),
+        slots: Collection[bytes] = (),
     ) -> None:
-        """Take ``version`` as that of the repository; ``epochs``: those that orders began."""
+        """Take ``version`` as that of the repository; ``epochs``: those that orders began.
+
+        ``slots``: ids of the slots that count now.
+        """
         self.opened_by = opened_by
         self.version = version
         self.repository_id = bundle.repository_id
         self.admin_key = bundle.admin_key
         self.config_digest = bundle.config_digest
         self._bundle = bundle
-        self.reader_keys = ReaderKeys(bundle.epochs, epochs)
+        self.reader_keys = ReaderKeys(bundle.epochs, epochs, slots)
         self._domains: dict[bytes, DomainKeys] = {}
         self._sessions: dict[tuple[bytes, int, bytes], SessionSecret] = {}
 
@@ -301,7 +305,10 @@ class Keyring:
         return self.begin_in(self.main_domain.domain_id, randomness)
 
     def begin_in(self, domain: bytes, randomness: Randomness) -> SessionKeys:
-        """Fresh keys for packs of the domain with this id: a collector writes in all of them."""
+        """Fresh keys for packs of the domain with this id: a collector writes in all of them.
+
+        ``KeyRefusedError`` if this key cannot read the epoch that is now.
+        """
         epoch, reader_key = self.reader_keys.current
         return SessionKeys(self.domain(domain), reader_key, epoch, randomness)
 
@@ -314,7 +321,8 @@ class Keyring:
             return known
         reader_secret = self.reader_keys.secret(epoch)
         if reader_secret is None:
-            began = epoch in self.reader_keys.missing
+            keys_of = self.reader_keys
+            began = epoch in (*keys_of.missing, *keys_of.left)
             none = "which this key cannot read" if began else "and there is none"
             msg = f"{where} is damaged: it is sealed to key epoch {epoch}, {none}"
             raise DamageError(msg)
@@ -331,11 +339,7 @@ class Keyring:
     def admin_signer(self) -> WriterKeys:
         """See ``Keys``; refused to a key that cannot read everything: it would decide blindly."""
         if missing := self.reader_keys.missing:
-            raise KeyRefusedError(
-                f"this key cannot read what was stored since key epoch {missing[0]} "
-                "began: it was added at that moment",
-                hint="Run 'strongroom key rotate' with another full key, which mends that.",
-            )
+            raise unreadable_epoch(missing[0], left=False)
         return WriterKeys(derive(self._admin_seed(), "admin", self.repository_id))
 
     def main_writer(self) -> WriterKeys:

@@ -28,6 +28,7 @@ from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import VERSION, Kind, unwrap, wrap
 from strongroom.repository.epochs import FIRST as FIRST_EPOCH
+from strongroom.repository.epochs import is_left
 from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.keyring import MAIN, Keyring, config_digest, domain_id
 from strongroom.repository.putting import put_own
@@ -54,6 +55,14 @@ PACK_SIZE = 32 << 20
 _KIB, _MIB = 1 << 10, 1 << 20
 
 
+class ReaderKey(NamedTuple):
+    """The epoch that is now, and its public key; ``left``: it was sealed to no slot that counts."""
+
+    epoch: int
+    public: bytes
+    left: bool = False
+
+
 class OpenedConfig(NamedTuple):
     """A config whose signature verifies.
 
@@ -70,11 +79,12 @@ class OpenedConfig(NamedTuple):
     revoked: frozenset[bytes] = frozenset()
 
     @property
-    def reader_key(self) -> tuple[int, bytes]:
-        """The epoch that is now, and the key that sessions are sealed to in it."""
-        if self.epochs:
-            return self.epochs[-1].number, self.epochs[-1].reader_key
-        return FIRST_EPOCH, self.core.reader_key
+    def reader_key(self) -> ReaderKey:
+        """What one who opens nothing seals sessions to."""
+        if not self.epochs:
+            return ReaderKey(FIRST_EPOCH, self.core.reader_key)
+        last = self.epochs[-1]
+        return ReaderKey(last.number, last.reader_key, left=is_left(last, self.slots))
 
     @property
     def owner(self) -> Owner:

@@ -18,7 +18,7 @@ from strongroom.repository.orders import OrderWriter
 from strongroom.repository.payloads import epoch_key
 from strongroom.repository.records import EpochSecret, OrderKind
 from strongroom.repository.repository import History, Repository
-from strongroom.repository.slotset import SlotSet, epochs_of, slots_of
+from strongroom.repository.slotset import SlotSet, epochs_of, is_behind, slots_of
 
 _TRIES: Final = 20
 
@@ -41,7 +41,8 @@ def rotate(repository: Repository) -> Rotated:
     for _ in range(_TRIES):
         history, slots = _read(repository)
         known = repository.keyring.reader_keys.secrets
-        number = max(known[-1].epoch, taken) + 1
+        begun = (epoch.number for epoch in epochs_of(history.orders))  # that nobody reads, too
+        number = max(known[-1].epoch, taken, *begun) + 1
         publics = _public_keys(repository, slots)
         new = EpochSecret(number, repository.around.randomness.take(KEY_SIZE))
         payload = seal_epoch(repository.id, (*known, new), publics)
@@ -75,8 +76,8 @@ def _read(repository: Repository) -> tuple[History, SlotSet]:
 def _refuse_if_behind(repository: Repository, history: History | None = None) -> None:
     """``FencedError`` if another host began an epoch since this one opened the repository."""
     orders = (history or repository.checked_history()).orders
-    known = {one.epoch for one in repository.keyring.reader_keys.secrets}
-    if any(epoch.number not in known for epoch in epochs_of(orders)):
+    slots = slots_of(repository.config, orders)
+    if is_behind(repository.keyring.reader_keys, orders, slots):
         raise FencedError(
             "another host rotated the keys at the same moment",
             hint="Nothing is lost; run the command again if you want another epoch.",

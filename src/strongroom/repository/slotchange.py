@@ -6,6 +6,8 @@ takes it away: what a crash leaves is a slot that nobody uses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from strongroom.crypto.primitives import sha256
@@ -37,7 +39,7 @@ from strongroom.repository.slots import (
     make_slot,
     open_slot,
 )
-from strongroom.repository.slotset import SlotSet, slots_of
+from strongroom.repository.slotset import SlotSet, epochs_of, is_behind, slots_of
 
 _TRIES: Final = 20
 
@@ -82,6 +84,7 @@ class SlotChange:
         repository = self._repository
         history, slots = self._read()
         config = repository.config._replace(slots=slots.digests)
+        self._refuse_if_unread(history, slots, "Nothing was added; run the command again.")
         self._refuse_known(config, secret)
         if len(slots.digests) >= MAX_TRIED:
             raise RefusedError(
@@ -95,7 +98,7 @@ class SlotChange:
         named = SlotDigest(slot_id, digest)
         order = self._orders.add_slot(order_id, named, heads_of(history.seen))
         repository.remember(history, order)
-        self._refuse_if_behind(slot_id)
+        self._refuse_if_missed(slot_id, history)
         return slot_id
 
     def replace(self, slot_id: bytes, secret: KmsSecret) -> tuple[bytes, RemovedSlot]:
@@ -127,14 +130,26 @@ class SlotChange:
         """Take a slot away.
 
         ``NotFoundError`` if there is none, ``RefusedError`` for the one that opened the repository
-        (unless it was ``replaced``, by one that was just opened) and for the last full one,
-        ``FencedError`` if others keep being faster.
+        (unless it was ``replaced``, by one that was just opened), for the last full one, and for
+        the last of these that a rotation just under way would be sealed to. ``FencedError`` if
+        others keep being faster, or another host began an epoch meanwhile.
         """
+        removed = self._removed(slot_id, partial(self._check_removal, slot_id, replaced=replaced))
+        history, slots = self._read()
+        self._refuse_if_unread(
+            history,
+            slots,
+            f"Key {slot_id.hex()[:8]} was removed, and may still read what is stored from now on: "
+            "run 'strongroom key rotate'.",
+        )
+        return removed
+
+    def _removed(self, slot_id: bytes, check: Callable[[History, SlotSet], None]) -> RemovedSlot:
         for _ in range(_TRIES):
             history, slots = self._read()
             if slot_id in slots.removed:
                 return self._finished(slot_id)
-            self._refuse_removal(slot_id, slots, replaced=replaced)
+            check(history, slots)
             self._repository.store.sync(self._repository.relied_prefixes())
             try:
                 order = self._orders.remove_slot(
@@ -181,13 +196,19 @@ class SlotChange:
             )
         return history, slots
 
-    def _refuse_if_behind(self, slot_id: bytes) -> None:
+    def _refuse_if_unread(self, history: History, slots: SlotSet, hint: str) -> None:
+        """``FencedError`` if another host began an epoch since this one opened the repository."""
+        if is_behind(self._repository.keyring.reader_keys, history.orders, slots):
+            raise FencedError("another host rotated the keys at the same moment", hint=hint)
+
+    def _refuse_if_missed(self, slot_id: bytes, history: History) -> None:
         """Take a new slot away again if an epoch began that nobody sealed to it.
 
         Whoever begins one looks at the slots again afterwards, and does the same for those that
         came meanwhile: so one of the two notices.
         """
-        last = self._repository.keyring.reader_keys.secrets[-1].epoch
+        known = self._repository.keyring.reader_keys.secrets
+        last = max(known[-1].epoch, *(one.number for one in epochs_of(history.orders)), 1)
         key = epoch_key(self._repository.id, last + 1)
         try:
             begun = self._repository.orders.read(key, cached=False).payload
@@ -195,7 +216,7 @@ class SlotChange:
             return
         if isinstance(begun, Epoch) and slot_id in {one.slot_id for one in begun.sealed}:
             return
-        self.remove(slot_id)
+        self._removed(slot_id, lambda _, slots: self._refuse_unknown(slot_id, slots))
         raise FencedError(
             "another host rotated the keys at the same moment",
             hint="The new key was taken away again; run the command again.",
@@ -261,8 +282,11 @@ class SlotChange:
                 hint="See which there are with 'strongroom key list'.",
             )
 
-    def _refuse_removal(self, slot_id: bytes, slots: SlotSet, *, replaced: bool) -> None:
+    def _check_removal(
+        self, slot_id: bytes, history: History, slots: SlotSet, *, replaced: bool
+    ) -> None:
         self._refuse_unknown(slot_id, slots)
+        self._refuse_if_unread(history, slots, "Nothing was removed; run the command again.")
         shown = slot_id.hex()[:8]
         if slot_id == self._repository.keyring.opened_by and not replaced:
             raise RefusedError(
@@ -270,10 +294,18 @@ class SlotChange:
                 hint="Open the repository with another full key, which shows that one works, "
                 "and remove this one then. Add one first with 'strongroom key add'.",
             )
-        if not any(self._is_full(other, slots) for other in slots.digests if other != slot_id):
+        full = [one for one in slots.digests if one != slot_id and self._is_full(one, slots)]
+        if not full:
             raise RefusedError(
                 f"key {shown} is the last full key",
                 hint="Add another full key first, with 'strongroom key add'.",
+            )
+        lasts = slot_id in slots.lasting and self._is_full(slot_id, slots)  # a damaged one may go
+        if lasts and slots.lasting.isdisjoint(full):
+            raise RefusedError(
+                f"every full key but {shown} was added since the keys were last rotated, and a "
+                "rotation that another host is at would reach none of them",
+                hint="Run 'strongroom key rotate', and then this command again.",
             )
 
     def _is_full(self, slot_id: bytes, slots: SlotSet) -> bool:

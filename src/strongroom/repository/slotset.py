@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from strongroom.errors import DamageError
 from strongroom.model.store import StoreReading
 from strongroom.repository.cache import ObjectCache
+from strongroom.repository.epochs import ReaderKeys, is_left
 from strongroom.repository.keyrecords import Epoch
 from strongroom.repository.opening import OpenedConfig
 from strongroom.repository.orders import Order, OrderLog
@@ -20,6 +21,8 @@ class SlotSet(NamedTuple):
 
     ``digests`` by id, ``made_ns`` by id; ``removed``: ids of those that do not count any more;
     ``removals``: how many orders took one away; ``gap``: whether one of these is missing.
+    ``lasting``: those that counted when the last epoch began, and so are sealed to by whoever is
+    just beginning the next one.
     """
 
     digests: dict[bytes, bytes]
@@ -27,6 +30,7 @@ class SlotSet(NamedTuple):
     removed: frozenset[bytes]
     removals: int
     gap: bool
+    lasting: frozenset[bytes]
 
 
 def slots_of(config: OpenedConfig, orders: Sequence[Order]) -> SlotSet:
@@ -38,6 +42,8 @@ def slots_of(config: OpenedConfig, orders: Sequence[Order]) -> SlotSet:
         if isinstance(order.payload, SlotDigest):
             digests.setdefault(order.payload.slot_id, order.payload.sha256)
             made.setdefault(order.payload.slot_id, order.body.time_ns)
+    epochs = epochs_of(orders)
+    since = {one.slot_id for one in epochs[-1].sealed} if epochs else _of_init(digests, added)
     removals = [one.payload for one in orders if isinstance(one.payload, SlotRemoval)]
     removed = frozenset(removal.slot_id for removal in removals)
     last = max((removal.number for removal in removals), default=0)
@@ -47,7 +53,20 @@ def slots_of(config: OpenedConfig, orders: Sequence[Order]) -> SlotSet:
         removed=removed,
         removals=last,
         gap=last != len(removals),
+        lasting=frozenset(since & digests.keys()) - removed,
     )
+
+
+def _of_init(digests: Collection[bytes], added: Sequence[Order]) -> set[bytes]:
+    by_order = (one.payload.slot_id for one in added if isinstance(one.payload, SlotDigest))
+    return set(digests).difference(by_order)
+
+
+def is_behind(reader_keys: ReaderKeys, orders: Sequence[Order], slots: SlotSet) -> bool:
+    """Whether an epoch began, of which a slot that counts knows, and the holder does not."""
+    known = {one.epoch for one in reader_keys.secrets}
+    new = [epoch for epoch in epochs_of(orders) if epoch.number not in known]
+    return not all(is_left(epoch, slots.digests) for epoch in new)
 
 
 def with_orders(

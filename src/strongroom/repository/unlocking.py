@@ -79,7 +79,7 @@ class _Attempt:
         config = self.config
         try:
             bundle = open_slot(slot_id, slot, secret, config.owner, config.epochs)
-            return Keyring(bundle, slot_id, config.version, config.epochs)
+            return Keyring(bundle, slot_id, config.version, config.epochs, config.slots)
         except (KeyRefusedError, StoreError) as error:
             if slot.kind == SlotKind.KMS:
                 self.refused.append(error)
@@ -96,6 +96,11 @@ class _Attempt:
             self.warn(
                 f"this key cannot read what was stored since key epoch {missing[0]} began: run "
                 "'strongroom key rotate' with another full key"
+            )
+        if keyring.reader_keys.newest in keyring.reader_keys.left:
+            self.warn(
+                f"no key that is left reads what was stored since key epoch "
+                f"{keyring.reader_keys.newest} began: run 'strongroom key rotate'"
             )
 
     def failed(self, secrets: Sequence[Opener]) -> StrongroomError:
