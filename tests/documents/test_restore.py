@@ -92,15 +92,29 @@ def test_as_of_a_time(program: Program, s3: Client) -> None:
     assert held(s3, "copy")["a"].data == b"two"
 
 
+def _saves_only(program: Program, prefix: str) -> None:
+    text = (program.folder / "strongroom.toml").read_text()
+    (program.folder / "strongroom.toml").write_text(f'{text}prefix = "{prefix}"\n')
+
+
 def test_delete_stays_within_the_prefix_that_was_saved(program: Program, s3: Client) -> None:
     """What a source did not save is nothing that only the bucket has."""
-    text = (program.folder / "strongroom.toml").read_text()
-    (program.folder / "strongroom.toml").write_text(f'{text}prefix = "d/"\n')
+    _saves_only(program, "d/")
     fill(s3, "docs", KEYS)
     program.good("backup", "documents")
     s3.put_object(Bucket="docs", Key="d/new", Body=b"x")
     program.good("restore", "latest", "--in-place", "--delete", "--no-confirm")
     assert set(held(s3, "docs")) == set(KEYS)
+
+
+def test_delete_of_a_folder_stays_within_what_was_saved_of_it(program: Program, s3: Client) -> None:
+    """A folder that is asked for has more in the bucket than the source saved of it."""
+    _saves_only(program, "d/2024/")
+    fill(s3, "docs", ["d/2023/a", "d/2024/a", "d/2025", "e"])
+    program.good("backup", "documents")
+    s3.put_object(Bucket="docs", Key="d/2024/new", Body=b"x")
+    program.good("restore", "latest:d/", "--in-place", "--delete", "--confirm", "docs")
+    assert set(held(s3, "docs")) == {"d/2023/a", "d/2024/a", "d/2025", "e"}
 
 
 def test_a_server_that_goes_away(program: Program, s3: Client, proxy: Proxy) -> None:
