@@ -38,7 +38,7 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
     },
     ("snapshots", "snapshot"): {
         *("id", "short_id", "time", "end", "hostname", "username", "tags", "paths", "sources"),
-        *("environment", "type"),
+        *("environment", "type", "name"),
         *(
             "status",
             "program_version",

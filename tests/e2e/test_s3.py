@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -147,3 +148,24 @@ def test_a_backup_that_was_killed(
     program.good("restore", "latest", "--to", "out")
     assert compare_trees(data, tmp_path / "out" / data.relative_to("/")) == []
     program.good("verify", "--read-data")
+
+
+def test_manifests_of_an_environment(tmp_path: Path, moto: AwsServer, data: Path) -> None:
+    """Where the day's list is looked for, written anew with each backup; gone with the snapshot."""
+    program = program_in(tmp_path, moto, new_bucket(moto))
+    with (tmp_path / "strongroom.toml").open("a") as file:
+        file.write(
+            f'[sources.app]\ntype = "files"\npaths = ["{data}"]\n[environments.production]\n'
+        )
+    program.good("init")
+    for _ in range(2):
+        program.good("backup", "production")
+    requests = program.good("backup", "production", "--json").record("summary")["store_requests"]
+    folder = fetch(moto, program, tmp_path / "copy") / "production/full"
+    (day,) = folder.glob("*/*/*/backup_manifest.json")
+    listed = json.loads(day.read_text())["backups"]
+    assert len(listed) == len(list(day.parent.glob("*/backup_manifest.json"))) == 3
+    assert requests < 40
+    program.good("forget", "--keep-last", "1")
+    program.good("prune", "--grace", "0s")
+    assert len([key for key in objects_in(moto, program) if "manifest" in key]) == 2

@@ -13,7 +13,7 @@ from strongroom.app.awsconfig import source_of as configuration_of
 from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases
 from strongroom.app.documents import opened_documents
-from strongroom.app.environments import FILES
+from strongroom.app.environments import FILES, series_of
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
 from strongroom.app.naming import named_sources
@@ -30,6 +30,7 @@ from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Item, Problem
 from strongroom.operations.anomalies import Anomaly
 from strongroom.operations.backup import (
+    BackupResult,
     Circumstances,
     Planned,
     PlannedArrivals,
@@ -37,6 +38,7 @@ from strongroom.operations.backup import (
     back_up,
 )
 from strongroom.operations.estimate import estimate
+from strongroom.operations.manifests import write_manifest
 from strongroom.repository.repository import Repository
 from strongroom.storage.local import LocalStore
 
@@ -110,6 +112,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
     With ``totals`` a second walk runs ahead, so that progress knows its end.
     """
     run.settings.retention.policy()  # what makes no sense is said before anything is done
+    kind = request.type or FILES
     with opened_repository(run) as opened:
         repository = opened.repository
         folder = opened.store.folder
@@ -129,12 +132,15 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
                     program=f"strongroom {__version__}",
                     tags=request.tags,
                     environment=request.environment,
-                    type=request.type or FILES,
+                    type=kind,
                     level=request.compression_level,
+                    series=series_of(run.settings, request.environment, kind),
                 ),
                 walks_of(run, repository.id),
             )
         sweep_folders(run)
+        if request.environment and run.settings.environments[request.environment].manifests:
+            _tell_people(run, repository, request.environment, result)
         forgotten = _forgotten(run, repository, result.snapshot)
         tallies, written = result.tallies, result.written
         return BackupReport(
@@ -157,6 +163,17 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
             reads=repository.keyring.only_domain is None,
             forgotten=forgotten,
         )
+
+
+def _tell_people(run: Run, repository: Repository, environment: str, result: BackupResult) -> None:
+    """Put manifest and list; the backup is done, and fails by nothing any more."""
+    if not repository.keyring.is_full:
+        return
+    try:
+        write_manifest(repository, result)
+    except StrongroomError as error:
+        off = f"manifests = false in [environments.{environment}] does without"
+        run.warn(f"the backup is done, but not its manifests ({off}): {error.message}")
 
 
 def _forgotten(run: Run, repository: Repository, made: ListedSnapshot) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -19,6 +20,8 @@ FILES: Final = "files"
 DATABASE: Final = "database"
 DOCUMENTS: Final = "documents"
 CONFIG: Final = "config"
+_OTHERS: Final = re.compile(r"[^a-z0-9]+")
+_LONGEST: Final = 64  # of what of the project stands in names
 TYPES: Final = (FULL, DATABASE, FILES, DOCUMENTS, CONFIG)
 
 
@@ -105,6 +108,17 @@ def _of_type(settings: Settings, environment: str, kind: str) -> list[str]:
             hint=f"It has: {', '.join(chosen)}.",
         )
     return list(of_kind[kind])
+
+
+def series_of(settings: Settings, environment: str, kind: str) -> str:
+    """Return what the backups of an environment are called, before their time; empty without one.
+
+    ``PROJECT-ENVIRONMENT-TYPE``, in characters that a key of an object may have.
+    """
+    if not environment:
+        return ""
+    project = _OTHERS.sub("-", settings.environments[environment].project.lower()).strip("-")
+    return "-".join(filter(None, (project[:_LONGEST].rstrip("-"), environment, kind)))
 
 
 def runs_in(run: Run, environment: str) -> list[Run]:

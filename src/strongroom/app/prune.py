@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
+from strongroom.errors import StrongroomError
 from strongroom.repository.collection.collect import Collected, CollectLimits, Collector
 from strongroom.repository.collection.removing import drop_old_ledgers
 from strongroom.repository.collection.shrinking import ShrinkLimits, worth_repacking
 from strongroom.repository.collection.verdict import tombs
 from strongroom.repository.collection.walexpiry import Judged
+from strongroom.repository.manifests import drop_old_manifests, environments_of
+from strongroom.repository.repository import Repository
 
 __all__ = ["CollectLimits", "Judged", "PruneReport", "prune"]
 
@@ -31,11 +35,21 @@ def prune(run: Run, limits: CollectLimits, *, dry_run: bool) -> PruneReport:
     began = clock.elapsed()
     with opened_repository(run) as opened:
         collector = Collector(opened.repository, limits)
+        environments = set() if dry_run else environments_of(opened.repository)
         found = _planned(collector, limits) if dry_run else collector.run()
         if not dry_run:
             drop_old_ledgers(opened.repository)
+            _drop_old_manifests(run, opened.repository, environments)
         requests = opened.store.traffic().requests
         return PruneReport(found, clock.elapsed() - began, requests, dry_run)
+
+
+def _drop_old_manifests(run: Run, repository: Repository, environments: Collection[str]) -> None:
+    """Remove the manifests of what is gone; nothing depends on it."""
+    try:
+        drop_old_manifests(repository, {*environments, *run.settings.environments})
+    except StrongroomError as error:
+        run.warn(f"manifests of snapshots that are gone stay: {error.message}")
 
 
 def _planned(collector: Collector, limits: CollectLimits) -> Collected:

@@ -46,6 +46,7 @@ def _record(output: Output, listed: ListedSnapshot) -> None:
         "snapshot",
         id=listed.id,
         short_id=listed.short_id,
+        name=_text(snapshot.name) or None,
         time=rfc3339(snapshot.started_ns),
         end=rfc3339(snapshot.ended_ns),
         hostname=_text(snapshot.host),

@@ -177,15 +177,18 @@ def _general(file: ConfigurationFile) -> Iterator[Effective]:
     if file.states("defaults", "repositories"):
         origin = file.origin("defaults", "repositories")
         yield Effective("defaults.repositories", file.tables.defaults.repositories, origin)
+    if file.states("defaults", "manifests"):
+        origin = file.origin("defaults", "manifests")
+        yield Effective("defaults.manifests", file.tables.defaults.manifests, origin)
 
 
 def _environment(file: ConfigurationFile, name: str) -> Iterator[Effective]:
     """Yield what an environment decides, and its sources as far as anything is said of them."""
     table, top = file.tables.environments[name], ("environments", name)
     title = ".".join(top)
-    for key in ("repositories", "only", "protected", "restore_from"):
+    for key in ("repositories", "only", "protected", "restore_from", "manifests"):
         place: tuple[str, ...] = (*top, key)
-        if key == "repositories" and not file.states(*place):
+        if key in {"repositories", "manifests"} and not file.states(*place):
             place = ("defaults", key)
         if file.states(*place):
             value = file.at(*place[:-1])[key]
@@ -193,6 +196,8 @@ def _environment(file: ConfigurationFile, name: str) -> Iterator[Effective]:
             yield Effective(f"{title}.{key}", shown, file.origin(*place))
         elif key == "protected":
             yield Effective(f"{title}.{key}", table.protected, _DEFAULT)
+        elif key == "manifests":
+            yield Effective(f"{title}.{key}", file.tables.defaults.manifests, _DEFAULT)
     yield from _aws(file, table.aws, (*top, _AWS))
     for rule, said in file.at(*top, "retention").items():
         shown = tuple(said) if isinstance(said, list) else said

@@ -22,7 +22,8 @@ class EnvironmentSettings:
     """One environment. ``sources``: those that a backup saves, each called ENVIRONMENT.SOURCE.
 
     ``places``: its repositories with their secrets, one at least. ``restore_from``: the
-    environments whose data may come into it besides its own; None: any.
+    environments whose data may come into it besides its own; None: any. ``project``: what the file
+    calls it, perhaps empty. ``manifests``: whether people get one of each backup.
     """
 
     name: str
@@ -32,6 +33,8 @@ class EnvironmentSettings:
     protected: bool = False
     restore_from: tuple[str, ...] | None = None
     account: Account = ANY_ACCOUNT
+    project: str = ""
+    manifests: bool = True
 
 
 def environment_settings(
@@ -48,6 +51,7 @@ def environment_settings(
     found: dict[str, EnvironmentSettings] = {}
     if file is None:
         return found
+    manifests = file.tables.defaults.manifests
     for name, table in file.tables.environments.items():
         only = table.only if table.only is not None else tuple(table.sources)
         found[name] = EnvironmentSettings(
@@ -65,6 +69,8 @@ def environment_settings(
             protected=table.protected,
             restore_from=table.restore_from,
             account=account_of(environment, table.aws, file.tables.aws),
+            project=file.tables.project,
+            manifests=manifests if table.manifests is None else table.manifests,
         )
     return found
 

@@ -12,9 +12,10 @@ from strongroom.repository import layout
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _WHERE_NAMES_STAND: Final = ("repositories", "sources", "environments")
 _TAKEN: Final = frozenset(
-    prefix.rstrip("/") for prefix in (layout.CONFIG, *layout.PREFIXES, layout.RESERVED)
+    prefix.rstrip("/")
+    for prefix in (layout.CONFIG, *layout.PREFIXES, layout.PROBES, layout.RESERVED)
 )
-"""What stands at the top of a repository, where an environment may one day stand beside it."""
+"""What stands at the top of a repository, where the manifests of an environment stand beside it."""
 
 Wrong = tuple[tuple[str, ...], str]
 """A key, and what is wrong with it."""

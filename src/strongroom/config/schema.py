@@ -243,6 +243,7 @@ class DefaultsTable:
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _STRICT
 
     repositories: tuple[str, ...] = ()
+    manifests: bool = True
     retention: RetentionTable | None = None
 
 
@@ -260,6 +261,7 @@ class EnvironmentTable:
     only: tuple[str, ...] | None = None
     protected: bool = False
     restore_from: tuple[str, ...] | None = None
+    manifests: bool | None = None
     retention: RetentionTable | None = None
     aws: AwsTable | None = None
     sources: dict[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.chunking.cutter import ROWS, ChunkerParameters
+from strongroom.clock import as_utc
 from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Order, Snapshot, SourceRecord
 from strongroom.model.source import ArrivingSource, Problem, Source
@@ -18,7 +19,7 @@ from strongroom.repository.ingest import Ingest
 from strongroom.repository.lastwalk import LastWalk, new_walk
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.repository import Repository
-from strongroom.repository.session import BackupSession
+from strongroom.repository.session import BackupSession, Stored
 from strongroom.repository.tally import Tally
 from strongroom.repository.writer import Written
 
@@ -31,6 +32,7 @@ _COMPARED: Final = 60  # snapshots, of all sources and hosts, that a new one is 
 class Circumstances(NamedTuple):
     """Who backs up, and as what; times come from the clock, but for ``when``.
 
+    ``series``: what the snapshot is called if it has no ``name``: this, and when it began.
     ``level``: how hard zstd tries, 1 to 19; None for the usual. ``when``: begin and end, in
     nanoseconds since 1970, of what was captured before and elsewhere.
     """
@@ -44,6 +46,7 @@ class Circumstances(NamedTuple):
     type: str = "files"
     level: int | None = None
     when: tuple[int, int] | None = None
+    series: str = ""
 
 
 class Captured(NamedTuple):
@@ -97,10 +100,11 @@ Planned = PlannedSource | PlannedArrivals
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """What a backup came to."""
+    """What a backup came to. ``stored``: the objects that hold what was new, and its commit."""
 
     snapshot: ListedSnapshot
     written: Written
+    stored: Sequence[Stored]
     tallies: tuple[Tally, ...]
     seconds: float
     changed: int = 0
@@ -148,7 +152,7 @@ def save_snapshot(
         captured = [capture(session) for capture in captures]
         began_ns, ended_ns = circumstances.when or (started_ns, clock.now_ns())
         snapshot = Snapshot(
-            name=_bytes(circumstances.name),
+            name=_bytes(circumstances.name or _name_in(circumstances.series, began_ns)),
             environment=_bytes(circumstances.environment),
             type=_bytes(circumstances.type),
             host=_bytes(circumstances.host),
@@ -169,11 +173,16 @@ def save_snapshot(
     return BackupResult(
         listed,
         written,
+        session.stored,
         tuple(one.tally for one in captured),
         clock.elapsed() - began,
         sum(one.changed for one in captured),
         tuple(_unusual(recent, captured, listed, written.plain_bytes)),
     )
+
+
+def _name_in(series: str, began_ns: int) -> str:
+    return f"{series}-{as_utc(began_ns):%Y%m%d_%H%M%S}" if series else ""
 
 
 def level_of(kind: str) -> int | None:

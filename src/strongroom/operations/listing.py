@@ -54,7 +54,7 @@ def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:
 
 
 def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnapshot:
-    """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, or the start of an id.
+    """Return the snapshot that ``text`` names: ``latest``, ``latest~N``, a name, how an id begins.
 
     What was saved before a restore is found by its id only: it is what the restore replaced.
     ``latest@ENV`` and ``latest~N@ENV`` are among those of an environment. ``snapshots`` is sorted,
@@ -76,13 +76,17 @@ def find_snapshot(snapshots: Sequence[ListedSnapshot], text: str) -> ListedSnaps
                 hint="See them with 'strongroom snapshots'.",
             )
         return snapshots[-1 - int(back)]
-    found = [s for s in snapshots if len(text) >= _SHORTEST_PREFIX and s.id.startswith(text)]
+    name = text.encode("utf-8", "surrogateescape")
+    found = [s for s in snapshots if name and s.snapshot.name == name]
+    found = found or [
+        s for s in snapshots if len(text) >= _SHORTEST_PREFIX and s.id.startswith(text)
+    ]
     if len(found) == 1:
         return found[0]
     if found:
         ids = ", ".join(snapshot.short_id for snapshot in found[:5])
         raise NotFoundError(
-            f"'{text}' matches {len(found)} snapshots: {ids}", hint="Give more of its digits."
+            f"'{text}' matches {len(found)} snapshots: {ids}", hint="Give more digits of its id."
         )
     raise NotFoundError(
         f"no snapshot '{text}'", hint="See which there are with 'strongroom snapshots'."

@@ -103,7 +103,8 @@ class Check:
         for key in self._absent().unreadable:
             self.result.damaged(key, "cannot be read")
         for info in store.list(""):
-            if info.key != layout.CONFIG and not info.key.startswith(layout.PREFIXES):
+            ours = info.key == layout.CONFIG or info.key.startswith(layout.PREFIXES)
+            if not ours and layout.manifest_day(info.key) is None:
                 self.result.note(info.key, "no object of this repository; ignored")
 
     def _slots(self) -> None:

@@ -19,6 +19,7 @@ WAL: Final = "wal/"
 PREFIXES: Final = (SLOTS, WRITERS, SESSIONS, PACKS, INDEX, COMMITS, ORDERS, GC, LEDGER, WAL)
 PROBES: Final = "probe/"  # no part of a repository: what a store is tried with, deleted again
 RESERVED: Final = "units/"  # format.md 10; nothing writes it yet
+MANIFEST: Final = "backup_manifest.json"  # for people: format.md 18
 
 ID_SIZE: Final = 16
 HASH_SIZE: Final = 32
@@ -37,6 +38,10 @@ _WAL_GAP = re.compile(
     r"wal/([0-9a-f]{32})/([1-9][0-9]{0,19})/gaps/([0-9a-f]{8})([0-9a-f]{16})-\3([0-9a-f]{16})"
 )
 _MAX_SYSTEM_ID: Final = (1 << 64) - 1
+_MANIFEST = re.compile(
+    r"([a-z0-9][a-z0-9-]{0,63}/[a-z0-9][a-z0-9-]{0,63}/[0-9]{4}/[0-9]{2}/[0-9]{2})/"
+    r"(?:([a-z0-9][a-z0-9_.-]{0,254})/)?backup_manifest\.json"
+)
 _ID = re.compile(r"(?:slots|writers|orders|ledger)/([0-9a-f]{32})")
 
 
@@ -190,3 +195,11 @@ def object_id(key: str) -> bytes | None:
     """Id in the key of a slot, writer, order or ledger; None if it is not one."""
     match = _ID.fullmatch(key)
     return bytes.fromhex(match[1]) if match else None
+
+
+def manifest_day(key: str) -> tuple[str, str] | None:
+    """(folder of its day, name or empty for the list of the day) of a manifest; None: not one."""
+    match = _MANIFEST.fullmatch(key)
+    if match is None or key.startswith((*PREFIXES, PROBES, RESERVED)):
+        return None
+    return match[1], match[2] or ""

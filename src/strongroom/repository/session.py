@@ -57,6 +57,14 @@ class _Seen(NamedTuple):
     packs: frozenset[bytes]
 
 
+class Stored(NamedTuple):
+    """An object that a session put; ``size`` in bytes."""
+
+    key: str
+    size: int
+    sha256: bytes
+
+
 class BackupSession:
     """One run of a writer. ``begin``, save through ``writer``, then ``commit`` or ``abort``."""
 
@@ -75,6 +83,7 @@ class BackupSession:
         self._packer: Packer | None = None
         self._writer: ChunkWriter | None = None
         self._held: Held | None = None
+        self._listed: list[Stored] = []  # index segments, and the commit
 
     def use_level(self, level: int | None) -> None:
         """Let zstd try so hard, from 1 to 19, for what is saved from now on; None: as usual."""
@@ -178,7 +187,10 @@ class BackupSession:
     def _put_segment(self, packs: Sequence[IndexedPack]) -> None:
         salt = _begun(self._packer).fresh_salt(b"".join(pack.pack_id for pack in packs))
         data = seal_segment(packs, self._domain, salt)
-        put_own(self._repository.store, layout.index_segment(sha256(data)), data)
+        digest = sha256(data)
+        key = layout.index_segment(digest)
+        put_own(self._repository.store, key, data)
+        self._listed.append(Stored(key, len(data), digest))
 
     def beat(self) -> None:
         """Show a sign of life once an hour; called now and then while work goes on."""
@@ -238,9 +250,16 @@ class BackupSession:
             msg = "the new commit did not read back as it was written; nothing was stored"
             raise DamageError(msg, hint="Check the memory of this machine.")
         put_decision(repository.store, repository.log, self.key, data)
+        self._listed.append(Stored(self.key, len(data), decision.sha256))
         self._let_go()
         repository.remember(_begun(self._seen).history, decision)
         return listed
+
+    @property
+    def stored(self) -> list[Stored]:
+        """What this session put and others read: packs, then index segments, then its commit."""
+        sizes = zip(self.writer.pack_ids, self.writer.pack_sizes, strict=True)
+        return [*(Stored(layout.pack(name), size, name) for name, size in sizes), *self._listed]
 
     def abort(self) -> None:
         """End without a commit; packs that are stored stay useful to the next run."""

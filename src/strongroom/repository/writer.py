@@ -57,6 +57,7 @@ class ChunkWriter:
         self._unlisted_chunks = 0
         self._last_checkpoint = clock.elapsed()
         self.pack_ids: list[bytes] = []
+        self.pack_sizes: list[int] = []
         self.written = Written()
 
     @property
@@ -110,6 +111,7 @@ class ChunkWriter:
             self._unlisted.append(entry)
             self._unlisted_chunks += len(ids)
             self.pack_ids.append(entry.pack_id)
+            self.pack_sizes.append(entry.size)
             self.written.packs += 1
             self.written.plain_bytes += pack.plain_bytes
             self.written.stored_bytes += entry.size
