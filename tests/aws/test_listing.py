@@ -35,7 +35,7 @@ def numbered(number: int) -> bytes:
 def listed(stub: ListingStub) -> list[bytes]:
     """List the bucket of a stub; the clock stands still but for waiting."""
     clients = Clients(Account(region=REGION, endpoint=stub.endpoint))
-    pager = Pager(Bucket(clients, "b", REGION, versioned=False), ManualClock())
+    pager = Pager(Bucket(clients, "b", REGION, versioning=""), ManualClock())
     return [one.key for page in pager.objects() for one in page]
 
 
@@ -132,7 +132,7 @@ def test_a_million_keys_in_flat_memory() -> None:
     """What is kept does not grow with the listing, and all of it stays below 250 MB."""
     with running_stub(ListingStub(1_000_000, numbered)) as stub:
         clients = Clients(Account(region=REGION, endpoint=stub.endpoint))
-        pager = Pager(Bucket(clients, "b", REGION, versioned=False), ManualClock())
+        pager = Pager(Bucket(clients, "b", REGION, versioning=""), ManualClock())
         count, early = 0, 0
         for page in pager.objects():
             count += len(page)

@@ -96,6 +96,26 @@ def test_tags_that_may_not_be_read(program: Program, s3: Client, proxy: Proxy) -
     program.good("backup", "documents")
 
 
+def test_tags_of_one_object_that_may_not_be_read(
+    program: Program, s3: Client, proxy: Proxy
+) -> None:
+    """It is told, and asked for again, also after the tags of many others could be read.
+
+    S3 says how many tags an object has only to whoever may read them.
+    """
+    fill(s3, "docs", [f"{number:02}" for number in range(60)])
+    proxy.meddle = lambda _method, path: (403, DENIED) if path.startswith("/docs/55?tag") else None
+    done = program.run("backup", "documents", "--json")
+    assert done.code == 3
+    told = [one["item"] for one in done.records if one["message_type"] == "error"]
+    assert told == ["/s3/documents/objects/55"]
+    assert len(proxy.objects("GET", "docs")) == 2 * 60  # an object, and its tags
+    proxy.meddle = lambda _method, _path: None
+    proxy.forget()
+    program.good("backup", "documents")
+    assert set(proxy.objects("GET", "docs")) == {"GET /docs/55"}
+
+
 def test_environments_have_their_buckets(program: Program, s3: Client) -> None:
     """``backup production documents`` saves the one of production."""
     (program.folder / "strongroom.toml").write_text(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.harness import Program
 from tests.support.buckets import Client, fill, held, make_bucket
-from tests.support.s3_proxy import Proxy
+from tests.support.s3_proxy import Proxy, Reply
 
 KEYS = ["a", "a/b", "a/c", "ab", "d/e", "d/f"]
 
@@ -92,15 +92,72 @@ def test_as_of_a_time(program: Program, s3: Client) -> None:
     assert held(s3, "copy")["a"].data == b"two"
 
 
+def _saves_only(program: Program, prefix: str) -> None:
+    text = (program.folder / "strongroom.toml").read_text()
+    (program.folder / "strongroom.toml").write_text(f'{text}prefix = "{prefix}"\n')
+
+
 def test_delete_stays_within_the_prefix_that_was_saved(program: Program, s3: Client) -> None:
     """What a source did not save is nothing that only the bucket has."""
-    text = (program.folder / "strongroom.toml").read_text()
-    (program.folder / "strongroom.toml").write_text(f'{text}prefix = "d/"\n')
+    _saves_only(program, "d/")
     fill(s3, "docs", KEYS)
     program.good("backup", "documents")
     s3.put_object(Bucket="docs", Key="d/new", Body=b"x")
     program.good("restore", "latest", "--in-place", "--delete", "--no-confirm")
     assert set(held(s3, "docs")) == set(KEYS)
+
+
+def test_delete_of_a_folder_stays_within_what_was_saved_of_it(program: Program, s3: Client) -> None:
+    """A folder that is asked for has more in the bucket than the source saved of it."""
+    _saves_only(program, "d/2024/")
+    fill(s3, "docs", ["d/2023/a", "d/2024/a", "d/2025", "e"])
+    program.good("backup", "documents")
+    s3.put_object(Bucket="docs", Key="d/2024/new", Body=b"x")
+    program.good("restore", "latest:d/", "--in-place", "--delete", "--confirm", "docs")
+    assert set(held(s3, "docs")) == {"d/2023/a", "d/2024/a", "d/2025", "e"}
+
+
+def _keep_versions(s3: Client, status: str) -> None:
+    s3.put_bucket_versioning(Bucket="docs", VersioningConfiguration={"Status": status})
+
+
+def test_suspended_versions_are_no_undo(program: Program, s3: Client) -> None:
+    """A put overwrites there for good: the plan says so, and nothing claims to go back."""
+    _keep_versions(s3, "Enabled")
+    fill(s3, "docs", KEYS)
+    _keep_versions(s3, "Suspended")
+    saved = held(s3, "docs")
+    program.good("backup", "documents")
+    s3.put_object(Bucket="docs", Key="a/b", Body=b"bad")
+    s3.put_object(Bucket="docs", Key="new", Body=b"bad")
+    told = program.good("restore", "latest", "--in-place", "--delete", "--dry-run")
+    assert "no undo" in told.out
+    done = program.good("restore", "latest", "--in-place", "--delete", "--confirm", "docs")
+    assert ("undo" in done.out.replace("no undo", ""), held(s3, "docs")) == (False, saved)
+    assert program.run("restore", "--to-bucket", "docs", "--undo", "--no-confirm").code == 15
+    assert held(s3, "docs") == saved
+
+
+def test_an_undo_leaves_what_got_no_version(program: Program, s3: Client, proxy: Proxy) -> None:
+    """Versions are suspended under a running restore: what has none is told and not deleted."""
+    _keep_versions(s3, "Enabled")
+    fill(s3, "docs", KEYS)
+    program.good("backup", "documents")
+    for key in ("a", "a/b"):
+        s3.put_object(Bucket="docs", Key=key, Body=b"bad")
+
+    def meddle(method: str, _path: str) -> Reply | None:
+        if method == "PUT":
+            _keep_versions(s3, "Suspended")
+        return None
+
+    proxy.meddle = meddle
+    program.good("restore", "latest", "--in-place", "--confirm", "docs")
+    restored = held(s3, "docs")
+    proxy.meddle = lambda _method, _path: None
+    undone = program.run("restore", "--to-bucket", "docs", "--undo", "--no-confirm")
+    assert (undone.code, held(s3, "docs")) == (3, restored)
+    assert "a/b: it got no version" in undone.out + undone.err
 
 
 def test_a_server_that_goes_away(program: Program, s3: Client, proxy: Proxy) -> None:

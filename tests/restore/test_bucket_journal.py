@@ -12,6 +12,7 @@ from strongroom.restore.bucket.journal import (
     last_journal,
     made_in,
     set_aside,
+    told_apart,
 )
 
 HEADER = {"bucket": "docs", "snapshot": "ab", "began": "2026-01-02T03:04:05Z"}
@@ -46,3 +47,10 @@ def test_something_else_is_no_journal(tmp_path: Path) -> None:
     path.write_text('{"format": "other", "version": 1}\n')
     with pytest.raises(ValueError, match="no journal"):
         made_in(path)
+
+
+@pytest.mark.parametrize("version", ["", "null"])
+def test_what_has_no_version_is_never_deleted(version: str) -> None:
+    """Versioning was suspended: what was there before was overwritten, and is not under it."""
+    made = [(b"a", "v1"), (b"b", version), (b"c", "v2")]
+    assert told_apart(made) == ([(b"a", "v1"), (b"c", "v2")], [b"b"])

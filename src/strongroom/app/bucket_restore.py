@@ -36,6 +36,7 @@ from strongroom.restore.bucket.journal import (
     last_journal,
     made_in,
     set_aside,
+    told_apart,
 )
 from strongroom.restore.bucket.target import BucketTarget
 from strongroom.system.causes import cause_of
@@ -90,7 +91,7 @@ class BucketRestorePlan:
 
 @dataclass(frozen=True, slots=True)
 class BucketReport:
-    """What a restore came to. ``journal``: what undoes it; None in a bucket without versions."""
+    """What a restore came to. ``journal``: what undoes it; None where versions are not kept."""
 
     plan: BucketRestorePlan
     result: BucketResult
@@ -102,12 +103,14 @@ class BucketReport:
 class UndoPlan:
     """What an undo would take away again: versions that a restore made.
 
-    ``unknown``: keys that were about to be changed when it was killed.
+    ``lost``: keys that got no version of their own, so that what was there before may be gone;
+    they stay. ``unknown``: keys that were about to be changed when it was killed.
     """
 
     bucket: Bucket
     journal: Path
     made: Sequence[tuple[bytes, str]]
+    lost: Sequence[bytes]
     unknown: Sequence[bytes]
     into: Landing
 
@@ -154,7 +157,7 @@ def _carry_out(run: Run, plan: BucketRestorePlan, work: BucketRestore) -> Path |
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS, thread_name_prefix="put"))
         journal = None
-        if bucket.versioned and (totals.puts or plan.changes):
+        if bucket.keeps_versions and (totals.puts or plan.changes):
             moment = rfc3339(run.machine.clock.now_ns())
             path = journal_path(run.settings.state_dir, bucket.name, moment)
             header = {"bucket": bucket.name, "snapshot": plan.snapshot.id, "began": moment}
@@ -197,7 +200,9 @@ def undo_bucket(
         raise RestoreError(f"the journal {path} cannot be read: {error}") from error
     environment = environment or _environment_of(run, name)
     bucket = find_bucket(clients_in(run, environment), name)
-    plan = UndoPlan(bucket, path, made, sorted(unknown), landing_of(run.settings, environment))
+    made, lost = told_apart(made)
+    into = landing_of(run.settings, environment)
+    plan = UndoPlan(bucket, path, made, lost, sorted(unknown), into)
     if not decide(plan):
         return None
     target = BucketTarget(bucket)

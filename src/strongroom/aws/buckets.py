@@ -13,16 +13,30 @@ _DEFAULT_REGION: Final = "us-east-1"
 _MISSING: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
 _DENIED: Final = frozenset({"403", "AccessDenied", "Forbidden"})
 _SECONDS: Final = 60
+_ENABLED: Final = "Enabled"
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket that is there. ``versioned``: whether it keeps, or once kept, versions."""
+    """A bucket that is there. ``versioning``: Enabled, Suspended, or empty if it never was."""
 
     clients: Clients
     name: str
     region: str
-    versioned: bool
+    versioning: str
+
+    @property
+    def versioned(self) -> bool:
+        """Whether it keeps, or once kept, versions: some of its objects may have one."""
+        return bool(self.versioning)
+
+    @property
+    def keeps_versions(self) -> bool:
+        """Whether what is overwritten or deleted now stays, as an older version.
+
+        Where versioning is suspended a put overwrites the version ``null`` for good.
+        """
+        return self.versioning == _ENABLED
 
     def __str__(self) -> str:
         """Return how a person calls it."""
@@ -78,7 +92,7 @@ def find_bucket(clients: Clients, name: str) -> Bucket:
     region = str(head.get("BucketRegion") or clients.region() or _DEFAULT_REGION)
     if clients.account.endpoint:
         region = clients.region() or region
-    found = Bucket(clients, name, region, versioned=False)
+    found = Bucket(clients, name, region, versioning="")
     with refusals(f"asking whether bucket '{name}' keeps versions", where):
         status = found.client.get_bucket_versioning(Bucket=name).get("Status", "")
-    return replace(found, versioned=bool(status))
+    return replace(found, versioning=str(status))

@@ -23,9 +23,11 @@ from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.quantities import counted, duration, moment, size
 from strongroom.errors import RefusedError
+from strongroom.model.source import Problem
 
 _INCOMPLETE: Final = 3
 _DAMAGED: Final = 4
+_NO_VERSION: Final = "it got no version of its own, so what was there before cannot be given back"
 _OURS: Final = frozenset({"undo", "source"})
 
 
@@ -123,6 +125,7 @@ def _tell_plan(one: Job, plan: BucketRestorePlan, *, dry_run: bool) -> None:
         snapshot_id=listed.id,
         bucket=plan.bucket.name,
         versioned=plan.bucket.versioned,
+        undo=plan.bucket.keeps_versions,
         objects=totals.puts,
         bytes=totals.size,
         replaced=totals.replaced,
@@ -146,10 +149,11 @@ def _tell_plan(one: Job, plan: BucketRestorePlan, *, dry_run: bool) -> None:
         output.line(f"warning: {counted(len(extras), 'object')} that only the bucket has will go")
     elif totals.extras:
         output.line(f"{counted(len(totals.extras), 'object')} that only the bucket has will stay")
-    if plan.bucket.versioned:
+    if plan.bucket.keeps_versions:
         output.line("the bucket keeps versions: --undo gives back what was there")
     elif plan.changes:
-        output.line("warning: the bucket keeps no versions, so there is no undo")
+        why = "its versioning is suspended" if plan.bucket.versioned else "it keeps no versions"
+        output.line(f"warning: what the bucket has now is overwritten: {why}, so there is no undo")
 
 
 def _may_go_on(one: Job, plan: BucketRestorePlan, consent: Consent) -> bool:
@@ -221,6 +225,9 @@ def _undo(said: ToBucket) -> int:
             one.output.line(
                 f"undone: {counted(len(done.made), 'key')} of {done.bucket} are what they were"
             )
+            if done.lost:
+                say(f"{counted(len(done.lost), 'key')} could not be undone")
+                return _INCOMPLETE
         elif said.dry_run:
             one.output.line("dry run: nothing was changed")
         else:
@@ -235,11 +242,14 @@ def _tell_undo(one: Job, plan: UndoPlan, *, dry_run: bool) -> None:
         dry_run=dry_run,
         bucket=plan.bucket.name,
         versions=len(plan.made),
+        lost=len(plan.lost),
         unknown=len(plan.unknown),
     )
     output.line(
         f"takes {counted(len(plan.made), 'version')} out of {plan.bucket} that the last restore "
         "made; what was there before is the latest again"
     )
+    problems = [Problem(key, _NO_VERSION) for key in plan.lost]
+    tell_problems(output, problems, "undo")
     for key in plan.unknown:
         output.line(f"warning: it is not known what became of {shown(key)}: look at its versions")

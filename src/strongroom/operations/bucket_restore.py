@@ -56,11 +56,17 @@ class Chosen:
     @property
     def scope(self) -> bytes:
         """What keys of the bucket begin with that are looked at."""
-        return self.prefix + (self.key or self.within)
+        return self.prefix + max(self.key, self.within, key=len)
 
     def has(self, key: bytes) -> bool:
-        """Whether a key of the bucket is one that the snapshot would have."""
-        return is_below(key, self.scope, Order.RAW) if self.key else key.startswith(self.scope)
+        """Whether a key of the bucket is one that the snapshot would have.
+
+        What was asked for may be more than was saved: the rest of it is not in the snapshot
+        because it was never looked at, and not because it was not there.
+        """
+        if not key.startswith(self.prefix + self.within):
+            return False
+        return not self.key or is_below(key, self.prefix + self.key, Order.RAW)
 
 
 class Pair(NamedTuple):

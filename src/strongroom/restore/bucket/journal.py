@@ -21,6 +21,7 @@ VERSION: Final = 1
 _FOLDER: Final = "bucket-restores"
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
 _DONE: Final = ".undone"
+_NO_VERSION: Final = frozenset({"", "null"})
 
 
 class Journal:
@@ -98,6 +99,18 @@ def made_in(path: Path) -> tuple[list[tuple[bytes, str]], set[bytes]]:
             open_keys.discard(key)
             made.append((key, line[2]))
     return made, open_keys
+
+
+def told_apart(
+    made: Sequence[tuple[bytes, str]],
+) -> tuple[list[tuple[bytes, str]], list[bytes]]:
+    """Return the versions that may be deleted, and the keys that got none of their own.
+
+    Where versioning is suspended S3 calls what it made ``null``, in the place of what was ``null``
+    before. To delete that, or a key without a version, gives nothing back.
+    """
+    owned = [(key, version) for key, version in made if version not in _NO_VERSION]
+    return owned, [key for key, version in made if version in _NO_VERSION]
 
 
 def set_aside(path: Path) -> None:

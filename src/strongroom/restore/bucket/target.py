@@ -26,7 +26,7 @@ _NOT_IN_XML: Final = re.compile(rb"[\x00-\x1f]")
 
 
 class Made(NamedTuple):
-    """What a key is now: its version, empty in a bucket without versions, and its ETag."""
+    """What a key is now: its version, empty where no versions are kept, and its ETag."""
 
     key: bytes
     version: str
@@ -94,7 +94,7 @@ class BucketTarget:
                     Bucket=self.bucket.name, Delete={"Objects": objects}
                 )
             made += [
-                Made(one["Key"].encode(), one.get("DeleteMarkerVersionId", ""))
+                Made(one["Key"].encode(), _version(one, "DeleteMarkerVersionId"))
                 for one in answer.get("Deleted", ())
             ]
         return made
@@ -105,7 +105,7 @@ class BucketTarget:
                 answer = self._client.delete_object(Bucket=self.bucket.name, **named)
         except AwsError:
             return []  # whoever asked sees that it is not among what was deleted
-        return [Made(key, str(answer.get("VersionId", "")))]
+        return [Made(key, _version(answer, "VersionId"))]
 
     def stated(self, listed: Listed) -> Stated:
         """Return what S3 says of an object that is there."""
@@ -197,5 +197,10 @@ def _tagging(stated: Stated) -> dict[str, str]:
 
 
 def _made(key: bytes, answer: dict[str, Any]) -> Made:
-    version = str(answer.get("VersionId", ""))
-    return Made(key, "" if version == "null" else version, str(answer.get("ETag", "")))
+    return Made(key, _version(answer, "VersionId"), str(answer.get("ETag", "")))
+
+
+def _version(answer: dict[str, Any], name: str) -> str:
+    """Return a version; empty for ``null``, which is what there is one of where none are kept."""
+    version = str(answer.get(name, ""))
+    return "" if version == "null" else version

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, Final, NamedTuple
 
 from strongroom.aws.attributes import Attributes, attributes_of, parts_in
@@ -41,8 +40,6 @@ class Objects:
         self._bucket = bucket
         self._client = bucket.client
         self._tags = tags
-        self._lock = Lock()
-        self._may_read_tags: bool | None = None
 
     def begin(self, listed: Listed, start: int = 0) -> Opened:
         """Ask for an object, once more if it is another by now; ``ObjectError``.
@@ -71,35 +68,26 @@ class Objects:
     def attributes(self, opened: Opened) -> tuple[Attributes, bool]:
         """Return what S3 says of an object, and whether its tags are among it."""
         answer, listed = opened.answer, opened.listed
-        tags: list[dict[str, str]] = []
-        known = True
-        if self._tags and (answer.get("TagCount") or not self._checked()):
-            tags, known = self._tags_of(listed)
-        elif self._tags:
-            known = self._may_read_tags is not False
+        tags, known = self._tags_of(listed) if self._tags else ([], True)
         size = self._part_size(listed) if parts_in(listed.etag) > 1 else 0
         return attributes_of(answer, listed, tags, size), known
 
-    def _checked(self) -> bool:
-        """Whether we know if tags may be read: S3 does not tell how many there are if not."""
-        with self._lock:
-            return self._may_read_tags is not None
-
     def _tags_of(self, listed: Listed) -> tuple[list[dict[str, str]], bool]:
+        """Ask for the tags of an object; whether they may be read.
+
+        S3 tells with an object how many tags it has "when you have the relevant permission to read
+        object tags" (GetObject, ``x-amz-tagging-count``), and only if it has any. A policy may
+        deny it for one object and not for the next, so no answer without a number says that there
+        are none.
+        """
         try:
             with self._errors(f"reading the tags of {listed.key!r}"):
                 answer = self._client.get_object_tagging(**self._named(listed))
         except AwsError as error:
             if error.said not in _DENIED:
                 raise _about(error) from error
-            self._note(may=False)
             return [], False
-        self._note(may=True)
         return list(answer["TagSet"]), True
-
-    def _note(self, *, may: bool) -> None:
-        with self._lock:
-            self._may_read_tags = may
 
     def _part_size(self, listed: Listed) -> int:
         try:
