@@ -94,6 +94,33 @@ def test_every_verb(tmp_path: Path, moto: AwsServer, data: Path) -> None:
     assert compare_trees(data, tmp_path / "again" / data.relative_to("/")) == []
 
 
+@pytest.mark.parametrize("server", ["moto", "localstack"])
+def test_a_bucket_that_lets_nothing_go(
+    tmp_path: Path, data: Path, server: str, request: pytest.FixtureRequest
+) -> None:
+    """With a default retention all works; what is pruned is hidden, and its bytes stay locked."""
+    at: Any = request.getfixturevalue(server)
+    program = program_in(tmp_path, at, new_bucket(at, locked=True))
+    program.good("init")
+    program.good("backup", data)
+    before = objects_in(at, program)
+    (data / "new").write_bytes(b"something else")
+    shutil.rmtree(data / "mime")
+    program.good("backup", data)
+    program.good("forget", "--keep-last", "1")
+    program.good("prune", "--grace", "0s")
+    program.good("verify", "--read-data")
+    gone = before - objects_in(at, program)
+    assert gone
+    client = clients_of(at.account).client("s3")
+    versions = client.list_object_versions(Bucket=bucket_of(program))["Versions"]
+    held = {one["Key"]: one["VersionId"] for one in versions if one["Key"] in gone}
+    assert held.keys() == gone
+    for key, version in held.items():
+        with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
+            client.delete_object(Bucket=bucket_of(program), Key=key, VersionId=version)
+
+
 SERVERS = ["moto", pytest.param("localstack", marks=pytest.mark.slow)]
 
 
