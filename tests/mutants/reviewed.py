@@ -51,8 +51,8 @@ REVIEWED: Final[dict[str, str]] = {
     ),
     "collect.py:_has_kills: True -> False": "it looks again then, and its kills comes too late",
     "survey.py:survey: stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if "
-    "i.stored_ns is no...; commits = [info.key for info in store.list(layout.COMMITS)] -> "
-    "the other way round": "neither says what is needed: that was read before both",
+    "i.stored_ns is no...; listed_commits = list(store.list(layout.COMMITS)) -> "
+    "the other way round": "both say only when: what is needed was read before",
     "collect.py:_collect: False -> True": "nobody asks a run that is at work whether it is done",
     "compacting.py:_cut: 0 -> 1": "no segment has a single byte",
 }
