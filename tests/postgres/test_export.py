@@ -301,7 +301,7 @@ def test_only_the_databases(server: PostgresServer, program: Program, path: str)
     other = other_repository(program)
     refused = program.run("import", made, "--name", "x", env=other)
     assert refused.code == 2
-    assert "known by its folder" in refused.err
+    assert "known by their folder" in refused.err
     program.good("import", made, env=other)
     program.good("restore", "latest", "--database", "app", "--to-database", "back", env=other)
     assert server.sql("SELECT count(*) FROM t", "back") == "2000"
