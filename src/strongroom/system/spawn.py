@@ -149,10 +149,22 @@ class AttendedChild:
             self._signal(signal.SIGCONT)  # what is held does not hear
             if self.ended(_GRACE) is None:
                 self._signal(signal.SIGKILL)
-        self._process.wait()
+        self._bury()
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._errors.close()
+
+    def _bury(self) -> None:
+        """Wait for the end of the program.
+
+        An interruption that strikes while ``subprocess`` takes its lock leaves it locked for ever;
+        so the kernel is asked, and who was not waited for then is buried when we end.
+        """
+        if self._process.returncode is None:
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_AT_LEAST)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
