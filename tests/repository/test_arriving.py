@@ -168,3 +168,15 @@ def test_a_file_that_does_not_end_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(StrongroomError, match="half did not come to its end"):
         save(kit, Forgetful(FILES))
     assert kit.snapshots() == []
+
+
+def test_a_database_is_compressed_at_its_own_level(tmp_path: Path) -> None:
+    """At level 1 if nobody says otherwise; what a person says counts for it as for files."""
+    rows = b"".join(b"%d\t%d\tsome words of a row\n" % (n, n * 7919 % 10007) for n in range(30_000))
+    sizes = {}
+    for level in (None, 1, 3):
+        kit = a_kit(tmp_path / str(level))
+        planned = [PlannedArrivals(Arrivals({b"rows": rows}), [b"/"])]
+        made = back_up(kit.open(), planned, Circumstances("h", "u", "test", level=level), kit.state)
+        sizes[level] = made.written.stored_bytes
+    assert sizes[None] == sizes[1] != sizes[3]
