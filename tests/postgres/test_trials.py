@@ -247,7 +247,8 @@ def test_forgetting_while_a_backup_runs(shop: Shop) -> None:
         said = place.good("forget", "--keep-last", "1", "--dry-run")
         assert before[0][:8] in said
         place.good("forget", "--keep-last", "1")
-        place.run("prune")
+        waited = place.run("prune", "--wait", "1s")
+        assert waited.returncode == 11, waited
         assert listed(place) == before[:1]
     finally:
         os.killpg(backup.pid, signal.SIGCONT)
