@@ -1,115 +1,92 @@
-"""Files into pipes: each as fast as it is read, and little of what nobody reads yet."""
+"""Programs that are fed through pipes: each as fast as it reads, whatever the others do."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Iterator
 
-import msgspec
 import pytest
 
 from strongroom.errors import DamageError
-from strongroom.model.entry import EXTENT, HOLE, Entry
-from strongroom.model.events import Event
-from strongroom.operations.feeding import Feeder
-from strongroom.repository.reader import Lost, Reader
-from strongroom.sources.made import made_file
+from strongroom.operations.feeding import feed
 
 PIECE = 40_000
 
 
-class _Chunks:
-    """A reader of chunks whose bytes follow from their ids; counts those that were asked for."""
+class _Program:
+    """The end of a pipe that a program would read."""
 
-    def __init__(self, lost: Iterable[bytes] = ()) -> None:
-        self.asked = 0
-        self.lost = set(lost)
+    def __init__(self) -> None:
+        self.output, self.input = os.pipe()
+        self.pulled = 0
+        self.ended = False
 
-    def fetch(self, ids: list[bytes]) -> list[bytes]:
-        return [_bytes_of(one) for one in ids]
+    def end_input(self) -> None:
+        """See ``Fed``."""
+        if not self.ended:
+            self.ended = True
+            os.close(self.input)
 
-    def begin(self, ids: Sequence[bytes], consume: Any) -> _Chunks._Stream:  # noqa: ANN401
-        self.asked += len(ids)
-        consume([(one, memoryview(_bytes_of(one))) for one in ids if one not in self.lost])
-        return self._Stream([Lost(one, DamageError("gone")) for one in ids if one in self.lost])
+    def pieces(self, number: int, count: int) -> Iterator[bytes]:
+        """Yield pieces, some of them empty, and count them."""
+        for piece in range(count):
+            self.pulled += 1
+            yield bytes([number, piece % 256]) * (PIECE // 2)
+            yield b""
 
-    class _Stream:
-        def __init__(self, lost: list[Lost]) -> None:
-            self._lost = lost
-
-        def finish(self) -> list[Lost]:
-            return self._lost
-
-        def cancel(self) -> None:
-            pass
-
-
-def _bytes_of(chunk_id: bytes) -> bytes:
-    return chunk_id[:4] * (PIECE // 4)
+    def read(self) -> bytes:
+        """Read all that comes."""
+        with os.fdopen(self.output, "rb") as file:
+            return file.read()
 
 
-def _ids(number: int, pieces: int) -> list[bytes]:
-    return [((number + 1) << 16 | piece).to_bytes(4, "big") * 8 for piece in range(pieces)]
-
-
-def _file(number: int, pieces: int) -> Entry:
-    """Return a file of pieces, of which the last is a hole."""
-    ids = [*_ids(number, pieces - 1), HOLE]
-    content = b"".join(EXTENT.pack(one, PIECE) for one in ids)
-    entry = made_file(b"%d.dat" % number, PIECE * pieces, 0)
-    return msgspec.structs.replace(entry, content=content)
-
-
-def _whole(number: int, pieces: int) -> bytes:
-    return b"".join(map(_bytes_of, _ids(number, pieces - 1))) + bytes(PIECE)
-
-
-def test_files_are_read_in_any_order() -> None:
-    """What is read last takes next to nothing until then; each comes whole, and then its end."""
-    chunks, events = _Chunks(), list[Event]()
-    pipes = [os.pipe() for _ in range(5)]
-    files = [(_file(number, 400), writing) for number, (_, writing) in enumerate(pipes)]
-    feeder = Feeder(cast(Reader, chunks), events.append, files)
-    over = threading.Event()
-    feeding = threading.Thread(target=feeder.feed, args=(over.is_set,))
+def test_each_is_fed_as_fast_as_it_reads() -> None:
+    """Who reads nothing yet holds nobody up and gets little; each gets all of its own, in order."""
+    programs = [_Program() for _ in range(3)]
+    feeds = [(one, one.pieces(number, 300)) for number, one in enumerate(programs)]
+    feeding = threading.Thread(target=feed, args=(feeds, lambda: False))
     feeding.start()
-    try:
-        for number, (reading, _) in reversed(list(enumerate(pipes))):
-            with os.fdopen(reading, "rb") as file:
-                assert file.read() == _whole(number, 400)
-            left = number * 10  # of each that nobody has read yet, a few chunks
-            assert chunks.asked < (5 - number) * 400 + left
-    finally:
-        over.set()
-        feeding.join()
-    feeder.close()
+    for number, one in reversed(list(enumerate(programs))):
+        assert one.read() == b"".join(
+            bytes([number, piece % 256]) * (PIECE // 2) for piece in range(300)
+        )
+        assert one.ended
+        assert all(slow.pulled < 20 for slow in programs[:number])
+    feeding.join()
 
 
-def test_damage_and_a_reader_that_goes() -> None:
-    """A chunk that is lost names its file; a reader that goes ends its own file only."""
-    lost = _ids(0, 4)[3]
-    for chunks, goes in ((_Chunks([lost]), False), (_Chunks(), True)):
-        pipes = [os.pipe() for _ in range(2)]
-        files = [(_file(number, 6), writing) for number, (_, writing) in enumerate(pipes)]
-        feeder = Feeder(cast(Reader, chunks), lambda _: None, files)
-        os.set_blocking(pipes[0][0], False)
-        if goes:
-            os.close(pipes[0][0])
-        reader = threading.Thread(target=_drain, args=([one for one, _ in pipes[goes:]],))
-        reader.start()
-        if goes:
-            feeder.feed(lambda: False)
-        else:
-            with pytest.raises(DamageError, match=r"0\.dat is damaged: gone"):
-                feeder.feed(lambda: False)
-        feeder.close()
-        reader.join()
+def test_who_reads_no_more_is_left_alone() -> None:
+    """The others are fed to their end; with nobody left it ends at once."""
+    gone, other = _Program(), _Program()
+    os.close(gone.output)
+    read: list[bytes] = []
+    reading = threading.Thread(target=lambda: read.append(other.read()))
+    reading.start()
+    feed([(gone, gone.pieces(0, 50)), (other, other.pieces(1, 50))], lambda: False)
+    reading.join()
+    assert gone.ended
+    assert len(read[0]) == 50 * PIECE
 
 
-def _drain(pipes: list[int]) -> None:
-    for one in reversed(pipes):
-        os.set_blocking(one, True)
-        with os.fdopen(one, "rb") as file:
-            file.read()
+def test_it_ends_with_the_programs() -> None:
+    """A pipe that is held open by somebody who reads nothing keeps nobody waiting."""
+    held = _Program()
+    feed([(held, held.pieces(0, 50))], lambda: True)
+    held.end_input()
+    os.close(held.output)
+
+
+def test_what_cannot_be_read_is_raised() -> None:
+    """The input is not closed then: its end would look like the end of what was to come."""
+
+    def damaged() -> Iterator[bytes]:
+        yield b"a"
+        raise DamageError("gone")
+
+    one = _Program()
+    with pytest.raises(DamageError, match="gone"):
+        feed([(one, damaged())], lambda: False)
+    assert not one.ended
+    one.end_input()
+    os.close(one.output)

@@ -1,4 +1,4 @@
-"""Rows through pipes, where the folder for dumps has no room for them."""
+"""Rows go to ``pg_restore`` through pipes: no folder has to hold them."""
 
 from __future__ import annotations
 
@@ -41,36 +41,27 @@ def room(free: int) -> Iterator[None]:
         yield
 
 
-def test_rows_go_through_pipes_where_there_is_no_room(
-    each_server: PostgresServer, program: Program
-) -> None:
-    """What has no room is never on the disk, and comes back whole, by several jobs; one table too.
-
-    Where not even the small files have room, it is refused before anything is made.
+def test_a_restore_needs_no_room(each_server: PostgresServer, program: Program) -> None:
+    """Rows are never on a disk, and come back whole, by several programs; one table too, into a
+    new database and into one that exists.
     """
     server = each_server
     make_wide(server, program)
-    with room(100_000):
-        done = program.good(*WORDS)
-        part = program.good(*WORDS[:-1], "part", "--table", "b")
-    assert "largest tables (4) go through pipes" in done.err
-    assert "largest tables (1) go through pipes" in part.err
+    with room(10):
+        program.good(*WORDS)
+        program.good(*WORDS[:-1], "part", "--table", "b")
     assert differences(described(server, "wide"), described(server, "again")) == []
     count = "SELECT count(*), sum(length(t)) FROM b"
     assert server.sql(count, "part") == server.sql(count, "wide")
     server.sql("DROP TABLE b", "part")
-    with room(100_000):
+    with room(10):
         program.good(*WORDS[:-1], "part", "--table", "b", "--no-confirm")
     assert server.sql(count, "part") == server.sql(count, "wide")
-    with room(10):
-        refused = program.run(*WORDS[:-1], "other")
-    assert refused.code == 6
-    assert "10 bytes free" in refused.err
     assert not list((program.cache / "scratch").iterdir())
 
 
 @pytest.mark.parametrize(
-    "mischief", ["kill -9 $$", "exec sleep 0.1", 'head -c 100000 "$last/"*.dat > /dev/null; exit 1']
+    "mischief", ["kill -9 $$", "exec sleep 0.1", "head -c 100000 > /dev/null; exit 1"]
 )
 def test_a_reader_that_ends_early(server: PostgresServer, program: Program, mischief: str) -> None:
     """Nothing waits for a program that reads no more: exit code 21, and no database."""
@@ -79,14 +70,12 @@ def test_a_reader_that_ends_early(server: PostgresServer, program: Program, misc
     spoiled(server, folder, "true", program="pg_restore")
     script = f"""\
 #!/bin/sh
-case "$1" in --version) exec {server.programs}/pg_restore "$@";; esac
-for last; do :; done
+case " $*" in *" --format=custom "*) ;; *) exec {server.programs}/pg_restore "$@";; esac
 {mischief}
 """
     (folder / "pg_restore").write_text(script)
     configure(program, server, programs=str(folder), more=only("wide"))
-    with room(100_000):
-        result = program.run(*WORDS)
+    result = program.run(*WORDS)
     assert result.code == 21, result
     assert databases(server)[-1] == "wide"
 
@@ -102,8 +91,7 @@ def test_damage_on_the_way(server: PostgresServer, program: Program) -> None:
     with pack.open("r+b") as file:
         file.seek(pack.stat().st_size // 2)
         file.write(bytes(64))
-    with room(100_000):
-        result = program.run(*WORDS)
+    result = program.run(*WORDS)
     assert result.code in {4, 21}, result
     assert "damaged" in result.err
     assert databases(server)[-1] == "wide"

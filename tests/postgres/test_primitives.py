@@ -247,6 +247,10 @@ class _Slow:
     def kill(self) -> None:
         self.killed += 1
 
+    @property
+    def input(self) -> int:
+        return -1
+
     def send(self, data: bytes) -> None:
         del data
 
@@ -277,10 +281,8 @@ class _SpawnOf(SystemSpawn):
     def __init__(self, child: Attended) -> None:
         self._child = child
 
-    def attend(
-        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
-    ) -> Any:  # noqa: ANN401
-        del command, environment, keep
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Any:  # noqa: ANN401
+        del command, environment
         return self._child
 
 

@@ -38,6 +38,9 @@ def _without(row: str, *names: str) -> str:
     return f"to_jsonb({row}) - '{{oid,{','.join(names)}}}'::text[]"
 
 
+# of a column; from 15.20 on the server keeps a mark of its own among them, which no dump has
+_OPTIONS: Final = """(SELECT array_agg(o ORDER BY place)
+        FROM unnest(attoptions) WITH ORDINALITY AS x(o, place) WHERE o NOT LIKE 'pg\\_attver=%')"""
 _NUMBERS_OF_RELATIONS: Final = (
     *("relnamespace", "reltype", "reloftype", "relowner", "relam", "relfilenode", "reltablespace"),
     *("relpages", "reltuples", "relallvisible", "relallfrozen", "reltoastrelid", "relfrozenxid"),
@@ -73,7 +76,7 @@ CATALOGUE: Final = {
         (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = a.attrelid AND NOT b.attisdropped
           AND b.attnum BETWEEN 1 AND a.attnum) AS place,
         attnotnull, attidentity, attgenerated, attstorage, attcompression, attislocal, attinhcount,
-        attstattarget, attoptions, attfdwoptions, l.collname, pg_get_expr(adbin, adrelid),
+        attstattarget, {_OPTIONS}, attfdwoptions, l.collname, pg_get_expr(adbin, adrelid),
         ARRAY(SELECT x::text FROM unnest(attacl) x ORDER BY 1)
         FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
         JOIN pg_namespace n ON n.oid = relnamespace

@@ -12,7 +12,7 @@ def test_a_lock_that_an_interruption_left_keeps_nobody() -> None:
     """``subprocess`` never gives back its lock if a signal strikes as it takes it: the program
     is ended all the same, and we go on.
     """
-    child = AttendedChild(["sleep", "300"], dict(os.environ), ())
+    child = AttendedChild(["sleep", "300"], dict(os.environ))
     process = child._process
     assert process._waitpid_lock.acquire(blocking=False)  # type: ignore[attr-defined]
     child.kill()
@@ -24,7 +24,7 @@ def test_a_lock_that_an_interruption_left_keeps_nobody() -> None:
 
 def test_a_program_that_is_killed_is_gone() -> None:
     """It is waited for, and nothing of it is left."""
-    child = AttendedChild(["sleep", "300"], dict(os.environ), ())
+    child = AttendedChild(["sleep", "300"], dict(os.environ))
     child.kill()
     assert not Path(f"/proc/{child._process.pid}").exists()
     child.kill()  # once more, which is nothing

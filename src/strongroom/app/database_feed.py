@@ -1,103 +1,149 @@
-"""A dump on its way to ``pg_restore``: its files lie in a folder, or large ones come through pipes.
+"""A dump on its way to ``pg_restore``: its rows through pipes, as they come from the repository.
 
-Files are faster while they fit into the memory of the machine, and let ``pg_restore`` begin with
-the largest table. Where there is no room for them rows go through pipes, so that no disk has to
-hold them: a pipe is a file of the folder that leads to ``/dev/fd``; it ends when this process does.
+No disk has to hold them. Where the list of contents is of a version that is not known here, all of
+the dump lies in a folder, which ``pg_restore`` may know how to read.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import NamedTuple, Protocol
 
 from strongroom.app.dumps import Dump, refuse_without_room, write_out
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
-from strongroom.model.entry import Entry
-from strongroom.operations.feeding import Feeder
+from strongroom.errors import DamageError, StrongroomError
+from strongroom.model.spawn import Attended
+from strongroom.operations.feeding import feed
+from strongroom.operations.stored_dump import StoredFiles
 from strongroom.postgres.client import Client
+from strongroom.postgres.custom import custom_pieces
+from strongroom.postgres.passes import listed, passes
+from strongroom.postgres.toc import CONTENTS, Toc, toc_of
 from strongroom.repository.reader import Reader
 
-_LARGE: Final = 1 << 20
-_MOST: Final = 200  # pipes; each takes two descriptors
+
+class Feed(Protocol):
+    """What fills a database; ``toc`` is what is in the dump, if that is known here."""
+
+    @property
+    def toc(self) -> Toc | None:
+        """The contents of the dump."""
+        ...
+
+    def pour(self, database: str, arguments: Sequence[str], jobs: int, what: str) -> None:
+        """Restore all that is wanted, by so many programs at once; an error unless all came."""
+        ...
+
+    def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
+        """Restore all that is wanted in one transaction, or nothing."""
+        ...
+
+
+class Way(NamedTuple):
+    """How a dump gets to a server: by ``client``, with ``scratch`` for what needs a folder.
+
+    ``chosen``: the numbers of the entries that are wanted, if not all are.
+    """
+
+    client: Client
+    scratch: Path
+    chosen: Sequence[int] | None
+
+
+def feed_of(run: Run, opened: Opened, reader: Reader, dump: Dump, way: Way) -> Feed:
+    """Return what gives a dump to a server.
+
+    ``RefusedError`` if it has to lie in scratch and has no room there; ``DamageError``.
+    """
+    client, scratch, chosen = way
+    files = StoredFiles(reader, dump.listed, dump.path, run.sink)
+    contents = files.read(CONTENTS)
+    try:
+        toc = toc_of(contents)
+    except DamageError:
+        raise
+    except StrongroomError as error:  # pg_restore may know what we do not
+        run.warn(
+            f"settings, rights and comment of the database itself are not restored: {error.message}"
+        )
+        refuse_without_room(scratch, dump.size)
+        write_out(run, opened, reader, dump, scratch / "dump")
+        return _Folder(client, scratch / "dump")
+    folder = scratch / "contents"
+    folder.mkdir()
+    (folder / CONTENTS).write_bytes(contents)
+    return _Pipes(client, toc, files, dump, folder, chosen)
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """What a program that reads ``folder`` must be given, and what feeds it then."""
+class _Folder:
+    """All of a dump in a folder."""
 
+    client: Client
     folder: Path
-    readable: tuple[int, ...]
-    feeder: Feeder
+    toc: Toc | None = None
 
-    def run(self, is_over: Callable[[], bool]) -> None:
-        """Feed a program that was started, until it has read all, or ``is_over``."""
-        for fd in self.readable:
-            os.close(fd)
-        self.feeder.feed(is_over)
+    def pour(self, database: str, arguments: Sequence[str], jobs: int, what: str) -> None:
+        """See ``Feed``."""
+        command = [*arguments, f"--jobs={jobs}", *self.client.connected(database)]
+        self.client.work("pg_restore", [*command, str(self.folder)], what)
 
-
-def through_pipes(dump: Dump, wanted: Collection[str] | None, folder: Path) -> dict[str, Entry]:
-    """Return the files of a dump that have to come through pipes, for ``folder`` has no room.
-
-    They are the rows of the largest tables. ``RefusedError`` if the others have no room either.
-    """
-    size = dump.size if wanted is None else dump.size_of(wanted)
-    if size <= shutil.disk_usage(folder).free:
-        return {}
-    rows = {table.file for table in dump.record.tables}
-    large = [
-        (name, entry)
-        for name, entry in dump.files.items()
-        if entry.size >= _LARGE and name in rows and (wanted is None or name in wanted)
-    ]
-    large.sort(key=lambda one: -one[1].size)
-    piped = dict(large[:_MOST])
-    refuse_without_room(folder, size - sum(entry.size for entry in piped.values()))
-    return piped
+    def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
+        """See ``Feed``."""
+        command = [*arguments, "--single-transaction", *self.client.connected(database)]
+        self.client.work("pg_restore", [*command, str(self.folder)], what)
 
 
-@contextmanager
-def fed(
-    run: Run,
-    opened: Opened,
-    reader: Reader,
-    dump: Dump,
-    folder: Path,
-    wanted: Collection[str] | None,
-) -> Iterator[Feed]:
-    """Make the folder that ``pg_restore`` reads, with the files of a dump, or those ``wanted``."""
-    piped = through_pipes(dump, wanted, folder.parent)
-    if piped:
-        run.tell(
-            f"{folder.parent} has no room for all: the rows of the largest tables ({len(piped):,}) "
-            "go through pipes"
-        )
-    plain = set(dump.files if wanted is None else wanted) - set(piped)
-    write_out(run, opened, reader, dump, folder, plain)
-    readable: list[int] = []
-    files: list[tuple[Entry, int]] = []
-    for name, entry in piped.items():
-        reading, writing = os.pipe()
-        readable.append(reading)
-        files.append((entry, writing))
-        (folder / name).symlink_to(f"/dev/fd/{reading}")
-    feeder = Feeder(reader, run.sink, files)
-    try:
-        yield Feed(folder, tuple(readable), feeder)
-    finally:
-        feeder.close()
+@dataclass(frozen=True, slots=True)
+class _Pipes:
+    """A dump whose list of contents alone lies in a folder."""
 
+    client: Client
+    toc: Toc
+    files: StoredFiles
+    dump: Dump
+    folder: Path
+    chosen: Sequence[int] | None
 
-def pour(client: Client, feed: Feed, database: str, arguments: Sequence[str], what: str) -> None:
-    """Run ``pg_restore`` on what is fed; an error unless it ends with 0, having read all."""
-    command = [*arguments, *client.connected(database), str(feed.folder)]
-    with client.attended("pg_restore", command, feed.readable) as child:
-        child.end_input()
-        feed.run(lambda: child.ended(0) is not None)
-        client.check("pg_restore", child, what)
+    def pour(self, database: str, arguments: Sequence[str], jobs: int, what: str) -> None:
+        """See ``Feed``."""
+        sizes = {name: entry.size for name, entry in self.dump.files.items()}
+        parts = passes(self.toc, sizes, jobs, self.chosen)
+        command = [*arguments, *self.client.connected(database)]
+        self._work(command, parts.before, what)
+        self._fill(command, parts.rows, what)
+        self._work([f"--jobs={jobs}", *command], parts.after, what)
+
+    def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
+        """See ``Feed``."""
+        chosen = [one.number for one in self.toc.entries] if self.chosen is None else self.chosen
+        command = [*arguments, "--single-transaction", *self.client.connected(database)]
+        self._fill(command, [chosen], what)
+
+    def _work(self, command: Sequence[str], numbers: Sequence[int], what: str) -> None:
+        """Restore what has no rows."""
+        if numbers:
+            chosen = self._list("rest", numbers)
+            self.client.work("pg_restore", [*command, chosen, str(self.folder)], what)
+
+    def _fill(self, command: Sequence[str], parts: Sequence[Sequence[int]], what: str) -> None:
+        """Restore each part by a program of its own."""
+        with ExitStack() as stack:
+            fed: list[tuple[Attended, Iterator[bytes]]] = []
+            for number, part in enumerate(parts):
+                arguments = ["--format=custom", *command, self._list(f"part-{number}", part)]
+                child = stack.enter_context(self.client.attended("pg_restore", arguments))
+                fed.append((child, custom_pieces(self.files, only=set(part))))
+            children = [child for child, _ in fed]
+            feed(fed, lambda: all(child.ended(0) is not None for child in children))
+            for child in children:
+                self.client.check("pg_restore", child, what)
+
+    def _list(self, name: str, numbers: Sequence[int]) -> str:
+        path = self.folder.parent / f"{name}.list"
+        path.write_bytes(listed(numbers))
+        return f"--use-list={path}"

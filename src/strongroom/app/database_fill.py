@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from strongroom.app.database_feed import Feed, pour
+from strongroom.app.database_feed import Feed
 from strongroom.app.dumps import Dump
 from strongroom.app.machine import Run
 from strongroom.errors import (
-    DamageError,
     InterruptError,
     RestoreError,
     RolledBackError,
@@ -32,7 +30,6 @@ from strongroom.postgres.names import identifier
 from strongroom.postgres.properties import Properties, properties_of
 from strongroom.postgres.record import Table
 from strongroom.postgres.swapping import rename_together
-from strongroom.postgres.toc import CONTENTS, toc_of
 
 _ATTEMPTS: Final = 10
 _PAUSE: Final = 1.0  # seconds
@@ -53,8 +50,8 @@ class Filled(NamedTuple):
 class Filling:
     """Makes a database and fills it, connected to ``at`` while it makes it.
 
-    ``target`` is what the database is for, and ``place`` what it is called meanwhile; ``chosen``: a
-    list for ``pg_restore``, if not all of the dump is wanted, and the tables with rows in it.
+    ``target`` is what the database is for, and ``place`` what it is called meanwhile; ``whole``:
+    all of the dump is wanted; ``size``: the bytes that are; ``tables``: those that get rows.
     """
 
     run: Run
@@ -66,7 +63,8 @@ class Filling:
     jobs: int
     major: int
     owners: bool
-    chosen: Path | None = None
+    whole: bool
+    size: int
     tables: Sequence[Table]
 
     def fill(self, feed: Feed, ready: str) -> Filled:
@@ -74,8 +72,8 @@ class Filling:
 
         Whatever goes wrong, it is gone again.
         """
-        self.run.sink(PhaseBegan("fill"))
-        properties = self._properties(feed.folder)
+        self.run.sink(PhaseBegan("fill", 0, self.size))
+        properties = self._properties(feed)
         self._create(properties)
         try:
             self._set(properties, end="ROLLBACK")  # what cannot be set is known before hours pass
@@ -97,21 +95,10 @@ class Filling:
             ) from error
         return filled
 
-    def _properties(self, folder: Path) -> Properties:
-        if self.chosen is not None:
+    def _properties(self, feed: Feed) -> Properties:
+        if not self.whole or feed.toc is None:
             return Properties()
-        data = (folder / CONTENTS).read_bytes()
-        try:
-            toc = toc_of(data)
-        except DamageError:
-            raise
-        except StrongroomError as error:  # pg_restore may know what we do not
-            self.run.warn(
-                "settings, rights and comment of the database itself are not restored: "
-                f"{error.message}"
-            )
-            return Properties()
-        return properties_of(toc, self.dump.record.database, self.place, owners=self.owners)
+        return properties_of(feed.toc, self.dump.record.database, self.place, owners=self.owners)
 
     def _create(self, properties: Properties) -> None:
         with self.client.session(self.at) as session:
@@ -145,17 +132,15 @@ class Filling:
             session.finish()
 
     def _restore(self, feed: Feed) -> None:
-        arguments = ["--exit-on-error", f"--jobs={self.jobs}"]
+        arguments = ["--exit-on-error"]
         if not self.owners:
             arguments += ["--no-owner", "--no-privileges"]
-        if self.chosen is not None:
-            arguments.append(f"--use-list={self.chosen}")
-        pour(self.client, feed, self.place, arguments, f"restoring {self.target!r}")
+        feed.pour(self.place, arguments, self.jobs, f"restoring {self.target!r}")
 
     def _counted(self) -> int:
         self.run.sink(PhaseBegan("count"))
         rows = count_as_dumped(self.client, self.place, self.tables, self.jobs, analyze=True)
-        if self.chosen is None:
+        if self.whole:
             with self.client.session(self.place) as session:
                 here = extensions_of(session)
                 session.finish()

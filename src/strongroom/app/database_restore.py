@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strongroom.app.database_feed import Feed, fed, pour, through_pipes
+from strongroom.app.database_feed import Feed, Way, feed_of
 from strongroom.app.database_fill import Filled, Filling, role_hint
 from strongroom.app.database_swap import (
     Survey,
@@ -143,7 +143,6 @@ def _planned(run: Run, opened: Opened, request: DatabaseRequest) -> Iterator[_Wo
             _refuse_existing(client, request, dump, look)
         wanted = None if choice is None else choice.files
         size = dump.size if wanted is None else dump.size_of(wanted | _NEVER_LEFT_OUT)
-        through_pipes(dump, wanted, scratch)  # is there room at all?
         tables = [one for one in dump.record.tables if wanted is None or one.file in wanted]
         place = client.connection.shown
         version = programs.version
@@ -213,18 +212,14 @@ class _Work:
         plan, look = self.plan, self.plan.look
         for sentence in leftovers(look, plan.name):
             self.run.warn(sentence)
-        folder = self.scratch / "dump"
-        wanted = None if plan.choice is None else plan.choice.files | _NEVER_LEFT_OUT
-        chosen = None
-        if plan.choice is not None:
-            chosen = self.scratch / "chosen.list"
-            chosen.write_bytes(plan.choice.list)
-        with fed(self.run, self.opened, self.reader, plan.dump, folder, wanted) as feed:
-            if chosen is not None and look.ground.exists:
-                return self._add(feed, chosen), ""
-            return self._make(feed, chosen)
+        chosen = None if plan.choice is None else plan.choice.numbers
+        way = Way(self.client, self.scratch, chosen)
+        feed = feed_of(self.run, self.opened, self.reader, plan.dump, way)
+        if chosen is not None and look.ground.exists:
+            return self._add(feed), ""
+        return self._make(feed)
 
-    def _make(self, feed: Feed, chosen: Path | None) -> tuple[Filled, str]:
+    def _make(self, feed: Feed) -> tuple[Filled, str]:
         plan, look, name = self.plan, self.plan.look, self.plan.name
         stamp = free_stamp(look.names, name, self.run.machine.clock.now_ns())
         filling = Filling(
@@ -237,7 +232,8 @@ class _Work:
             jobs=self.jobs,
             major=look.server.major,
             owners=not self.request.no_owner,
-            chosen=chosen,
+            whole=plan.choice is None,
+            size=plan.bytes,
             tables=plan.tables,
         )
         filled = filling.fill(feed, beside(name, Part.READY, stamp))
@@ -248,17 +244,17 @@ class _Work:
         )
         return filled, before
 
-    def _add(self, feed: Feed, chosen: Path) -> Filled:
+    def _add(self, feed: Feed) -> Filled:
         """Restore into a database that exists: all of it in one transaction, or nothing."""
         name = self.plan.name
-        self.run.sink(PhaseBegan("fill"))
+        self.run.sink(PhaseBegan("fill", 0, self.plan.bytes))
         clock = self.run.machine.clock
         began = clock.elapsed()
-        arguments = ["--exit-on-error", "--single-transaction", f"--use-list={chosen}"]
+        arguments = ["--exit-on-error"]
         if self.request.no_owner:
             arguments += ["--no-owner", "--no-privileges"]
         try:
-            pour(self.client, feed, name, arguments, f"restoring into {name!r}")
+            feed.pour_as_one(name, arguments, f"restoring into {name!r}")
         except InterruptError:
             raise
         except StrongroomError as error:

@@ -46,6 +46,11 @@ class Attended(Running, Protocol):
     the thread that started it does, however that ends.
     """
 
+    @property
+    def input(self) -> int:
+        """The descriptor of its standard input, for whoever feeds several at once."""
+        ...
+
     def send(self, data: bytes) -> None:
         """Write to its standard input. ``OSError`` if it does not listen any more."""
         ...
@@ -106,11 +111,6 @@ class Spawn(Protocol):
         """Start a program without input; its errors go where ours go. ``OSError``."""
         ...
 
-    def attend(
-        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
-    ) -> Attended:
-        """Start a program that is talked to; ``environment`` is all that it sees. ``OSError``.
-
-        ``keep``: the descriptors that it gets from us, besides the standard ones.
-        """
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> Attended:
+        """Start a program that is talked to; ``environment`` is all that it sees. ``OSError``."""
         ...

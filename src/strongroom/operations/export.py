@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Final, NamedTuple, cast
@@ -20,7 +20,7 @@ from strongroom.repository.problems import read_problems
 from strongroom.repository.reader import Reader
 from strongroom.repository.tree import is_below
 
-_AHEAD: Final = 32 << 20  # bytes of a large file that are read at once
+_WINDOW: Final = 16 << 20  # bytes of a large file that are read while those before are used
 _NOT_HELD: Final = {
     int(EntryKind.SOCKET): "it is a socket, and a tar has no type for it",
     int(EntryKind.STREAM): "it is a stream, and a tar has no type for it",
@@ -95,7 +95,11 @@ class SnapshotSource:
     @contextmanager
     def open(self, item: Item) -> Iterator[Content]:
         """See ``Source``."""
-        yield _SnapshotContent(self._reader, item)
+        content = _SnapshotContent(self._reader, item)
+        try:
+            yield content
+        finally:
+            content.close()
 
 
 def snapshot_problems(
@@ -130,7 +134,8 @@ class _SnapshotContent:
         self._next = 0
         self._begins = 0
         self._at = 0
-        self._held: dict[bytes, bytes] = {}
+        self._held: Mapping[bytes, bytes] = {}
+        self._coming: _Window | None = None
 
     def extents(self) -> Iterator[tuple[int, int, bool]]:
         """See ``Content``."""
@@ -176,17 +181,51 @@ class _SnapshotContent:
         if piece.chunk_id == HOLE:
             return b""
         if piece.chunk_id not in self._held:
-            ahead, size = [], 0
-            for number in range(self._next, len(self._pieces)):
-                one = self._pieces[number]
-                if one.chunk_id != HOLE:
-                    ahead.append(one.chunk_id)
-                    size += one.length
-                if size >= _AHEAD:
-                    break
-            wanted = list(dict.fromkeys(ahead))
-            self._held = dict(zip(wanted, self._reader.fetch(wanted), strict=True))
+            window = self._coming
+            if window is None or self._next not in window.numbers:
+                self.close()
+                window = self._window(self._next)
+            self._coming = None
+            self._held = window.finish()
+            if window.numbers.stop < len(self._pieces):
+                self._coming = self._window(window.numbers.stop)
         return _bytes_of(self._entry, piece, self._held)
+
+    def _window(self, first: int) -> _Window:
+        size, end = 0, first
+        while end < len(self._pieces) and size < _WINDOW:
+            size += self._pieces[end].length if self._pieces[end].chunk_id != HOLE else 0
+            end += 1
+        return _Window(self._reader, range(first, end), self._pieces[first:end])
+
+    def close(self) -> None:
+        """Ask for no more."""
+        if self._coming is not None:
+            self._coming.cancel()
+            self._coming = None
+
+
+class _Window:
+    """Some pieces of a file in a row, being read."""
+
+    def __init__(self, reader: Reader, numbers: range, pieces: Sequence[Extent]) -> None:
+        self.numbers = numbers
+        self._found: dict[bytes, bytes] = {}
+        ids = dict.fromkeys(one.chunk_id for one in pieces if one.chunk_id != HOLE)
+        self._stream = reader.begin(ids, self._keep)
+
+    def _keep(self, chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+        self._found.update((chunk_id, bytes(chunk)) for chunk_id, chunk in chunks)
+
+    def finish(self) -> Mapping[bytes, bytes]:
+        """Wait for the chunks; ``DamageError``."""
+        for lost in self._stream.finish():
+            raise lost.error
+        return self._found
+
+    def cancel(self) -> None:
+        """Ask for no more."""
+        self._stream.cancel()
 
 
 def _grouped(entry: Entry, firsts: dict[bytes, Entry]) -> _Found:
@@ -243,7 +282,7 @@ def _pieces(entry: Entry, found: Iterable[Extent]) -> list[Extent]:
     return pieces
 
 
-def _bytes_of(entry: Entry, piece: Extent, found: dict[bytes, bytes]) -> bytes:
+def _bytes_of(entry: Entry, piece: Extent, found: Mapping[bytes, bytes]) -> bytes:
     if piece.chunk_id == HOLE:
         return bytes(piece.length)
     data = found[piece.chunk_id]

@@ -62,11 +62,6 @@ class Choice:
     left_out: Sequence[str]
     empty: Sequence[Name]
 
-    @property
-    def list(self) -> bytes:
-        """The list that ``pg_restore --use-list`` reads."""
-        return b"".join(b"%d;\n" % number for number in self.numbers)
-
 
 def table_name(text: str) -> Name:
     """Read ``schema.table`` or ``table``; names with dots or quotes in them stand in quotes."""

@@ -43,18 +43,13 @@ class Client:
     fresh: Callable[[], None] | None = None
 
     @contextmanager
-    def attended(
-        self, name: str, arguments: Sequence[str], keep: Sequence[int] = ()
-    ) -> Iterator[Attended]:
-        """Start a program; it does not outlive the block. ``SourceError`` if it does not start.
-
-        ``keep``: descriptors that it gets from us.
-        """
+    def attended(self, name: str, arguments: Sequence[str]) -> Iterator[Attended]:
+        """Start a program; it does not outlive the block. ``SourceError`` if it does not start."""
         command = [self.programs.path(name), *arguments]
         if self.fresh is not None:
             self.fresh()
         try:
-            child = self.spawn.attend(command, environment=self.environment, keep=keep)
+            child = self.spawn.attend(command, environment=self.environment)
         except (OSError, ValueError) as error:
             raise SourceError(f"{command[0]} does not start: {error}") from error
         try:

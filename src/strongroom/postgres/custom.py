@@ -10,7 +10,7 @@ for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,16 +118,22 @@ class _Block:
         return 1 + NUMBER.size + sum(member.length for member in self.members) + end
 
 
-def custom_pieces(files: DumpFiles, level: int = 0) -> Iterator[bytes]:
+def custom_pieces(
+    files: DumpFiles, level: int = 0, only: Collection[int] | None = None
+) -> Iterator[bytes]:
     """Yield the custom format of a dump; ``DamageError`` if its contents are not understood.
 
-    ``level``: how hard to compress it, from 1 to 9; 0: not at all.
+    ``level``: how hard to compress it, from 1 to 9; 0: not at all. ``only``: the numbers of the
+    entries whose data is wanted, if not of all.
     """
     toc = toc_of(files.read(CONTENTS))
     if toc.packed is not Packed.NOT:
         raise DamageError("the files of the dump are compressed, and no backup makes such")
     blocks = [
-        _Block(entry, list(_members(files, entry))) if entry.file else None for entry in toc.entries
+        _Block(entry, list(_members(files, entry)))
+        if entry.file and (only is None or entry.number in only)
+        else None
+        for entry in toc.entries
     ]
     head = toc.head(Form.CUSTOM, Packed.GZIP if level else Packed.NOT)
     place = len(head) + sum(len(one.data) + PLACE.size for one in toc.entries)

@@ -43,6 +43,15 @@ class Form(enum.IntEnum):
     DIRECTORY = 3
 
 
+class Section(enum.IntEnum):
+    """When ``pg_restore`` wants an entry, by its number; rights and comments are in none."""
+
+    NONE = 1
+    BEFORE_DATA = 2
+    DATA = 3
+    AFTER_DATA = 4
+
+
 class Packed(enum.IntEnum):
     """How data is compressed, by its number in a head."""
 
@@ -70,6 +79,7 @@ class TocEntry:
     data: bytes
     file: str
     depends: tuple[int, ...] = ()
+    section: Section = Section.NONE
 
     @property
     def is_large_objects(self) -> bool:
@@ -234,7 +244,7 @@ def _entry(cursor: Cursor, version: tuple[int, int], form: Form) -> TocEntry:
     cursor.text()
     cursor.text()  # object ids
     tag, kind = cursor.word(), cursor.word()
-    cursor.number()  # section
+    section = Section(cursor.number())
     definition = cursor.word()
     cursor.text()  # how to drop it
     copies = bool(cursor.text())
@@ -252,7 +262,7 @@ def _entry(cursor: Cursor, version: tuple[int, int], form: Form) -> TocEntry:
     file = _file_of(cursor, version, form, number, kind)
     cursor.cut()
     return TocEntry(
-        number, tag, kind, definition, copies, schema, owner, data, file, tuple(depends)
+        number, tag, kind, definition, copies, schema, owner, data, file, tuple(depends), section
     )
 
 

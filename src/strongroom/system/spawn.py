@@ -73,9 +73,7 @@ def _end_with_parent() -> None:
 class AttendedChild:
     """See ``Attended``. Standard error goes to a file without a name, so that it never blocks."""
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], keep: Sequence[int]
-    ) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill
         try:
             self._process = subprocess.Popen(
@@ -84,7 +82,6 @@ class AttendedChild:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env=dict(environment),
-                pass_fds=keep,
                 process_group=0,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call, which takes no lock
             )
@@ -101,6 +98,12 @@ class AttendedChild:
         """See ``Attended``."""
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         return self._process.stdout.readline()
+
+    @property
+    def input(self) -> int:
+        """See ``Attended``."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        return self._process.stdin.fileno()
 
     def send(self, data: bytes) -> None:
         """See ``Attended``."""
@@ -223,8 +226,6 @@ class SystemSpawn:
         """See ``Spawn``."""
         return Child(command)
 
-    def attend(
-        self, command: Sequence[str], *, environment: Mapping[str, str], keep: Sequence[int] = ()
-    ) -> AttendedChild:
+    def attend(self, command: Sequence[str], *, environment: Mapping[str, str]) -> AttendedChild:
         """See ``Spawn``."""
-        return AttendedChild(command, environment, keep)
+        return AttendedChild(command, environment)
