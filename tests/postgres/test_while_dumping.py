@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.system.memory import available_memory
 from tests.cli.harness import COMMAND, Program
 from tests.postgres.kit import (
     check_repository,
@@ -32,6 +33,7 @@ from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.spec("C1", "C3")
 
+MEMORY = "/dev/shm"  # noqa: S108 - it is where rows may stand
 _NAMESPACES = (("unshare", "--mount"), ("unshare", "--user", "--map-root-user", "--mount"))
 
 
@@ -61,6 +63,26 @@ def _refused(program: Program, codes: set[int], *words: str) -> None:
     assert snapshots(program) == 0
     assert not list((program.cache / "scratch").iterdir())
     check_repository(program)
+
+
+def test_rows_stand_in_memory_on_their_way(server: PostgresServer, program: Program) -> None:
+    """Where there is plenty of it and no folder is named; nothing is left there."""
+    server.make_app()
+    seen = program.folder / "seen"
+    body = f'echo "$@" >> {seen}\nexec "$real" "$@"'
+    programs = wrapped(server, program.folder / "p", body)
+    plenty = min(available_memory(), shutil.disk_usage(MEMORY).free) > 4 << 30
+    for named in ("", f"\nscratch = '{program.folder}/named'"):
+        configure(program, server, programs=programs, more=only("app") + named)
+        program.good("backup", "db")
+    first, second = (
+        Path(word.removeprefix("--file="))
+        for word in seen.read_text().split()
+        if word.startswith("--file=/")
+    )
+    assert second.is_relative_to(program.folder / "named")
+    assert first.is_relative_to(MEMORY if plenty else program.cache / "scratch")
+    assert not first.exists()
 
 
 def test_a_worker_of_pg_dump_killed(large: PostgresServer, program: Program) -> None:

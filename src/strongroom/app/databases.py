@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -25,13 +26,16 @@ from strongroom.postgres.catalog import server_of
 from strongroom.postgres.client import Client
 from strongroom.postgres.connection import Connection, client_environment
 from strongroom.postgres.programs import Programs, choose, find_programs
+from strongroom.sources.postgres.room import MOST, MOST_IN_MEMORY
 from strongroom.sources.postgres.scratch import scratch_folder
 from strongroom.sources.postgres.source import PostgresOptions, PostgresSource
 from strongroom.system.causes import cause_of
+from strongroom.system.memory import available_memory, memory_folder
 
 _LONGEST: Final = 4096
 _COMMAND_SECONDS: Final = 300.0
 _OTHERS: Final = 0o077
+_PLENTY: Final = 8 * MOST_IN_MEMORY  # bytes, of which a dump takes an eighth
 OF_RDS: Final = ("rdsadmin",)  # AWS's own database, which it lets nobody into
 _FIRST: Final = "postgres"  # the database that every server has, to ask what others there are
 
@@ -48,7 +52,7 @@ def opened_databases(
 @contextmanager
 def _opened(run: Run, stated: PostgresSettings) -> Iterator[PostgresSource]:
     settings = completed(run, stated)
-    with scratch_of(run, settings) as scratch:
+    with scratch_of(run, settings) as scratch, _for_rows(run, settings, scratch) as for_rows:
         found = found_programs(run, settings)
         client = client_of(run, settings, newest(found), scratch)
         server = server_of(client)
@@ -65,7 +69,8 @@ def _opened(run: Run, stated: PostgresSettings) -> Iterator[PostgresSource]:
                 subscriptions=settings.subscriptions,
                 without=OF_RDS if settings.rds is not None else (),
             ),
-            scratch=scratch,
+            scratch=for_rows,
+            most=MOST if for_rows == scratch else MOST_IN_MEMORY,
             fs=run.machine.fs,
             clock=run.machine.clock,
             tell=run.tell,
@@ -79,6 +84,21 @@ def scratch_of(run: Run, settings: PostgresSettings | None) -> Iterator[Path]:
     parent = stated or run.settings.cache_dir / "scratch"
     with scratch_folder(run.machine.fs, run.machine.randomness, parent) as folder:
         yield folder
+
+
+@contextmanager
+def _for_rows(run: Run, settings: PostgresSettings, scratch: Path) -> Iterator[Path]:
+    """Lend a folder for rows on their way: memory where there is plenty, and no other is named."""
+    folder = memory_folder()
+    if settings.scratch is not None or folder is None or not _is_plenty(folder):
+        yield scratch
+        return
+    with scratch_folder(run.machine.fs, run.machine.randomness, folder) as lent:
+        yield lent
+
+
+def _is_plenty(folder: Path) -> bool:
+    return min(available_memory(), shutil.disk_usage(folder).free) >= _PLENTY
 
 
 def found_programs(run: Run, settings: PostgresSettings | None) -> list[Programs]:

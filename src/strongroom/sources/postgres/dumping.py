@@ -68,12 +68,16 @@ class _Rows:
 
 
 class Dump(NamedTuple):
-    """How a database is dumped: into a new folder of ``scratch``, by so many programs at once."""
+    """How a database is dumped: into a new folder of ``scratch``, by so many programs at once.
+
+    ``most``: the bytes that may stand there.
+    """
 
     client: Client
     server: Server
     fs: Fs
     scratch: Path
+    most: int
     jobs: int
     row_counts: bool
     subscriptions: bool
@@ -162,7 +166,7 @@ def _pieces(dump: Dump, follower: Follower, child: Attended, what: str) -> Itera
     fs = dump.fs
     scratch = fs.open(os.fsencode(dump.scratch), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with watched(fs, scratch, dump.scratch, child) as room:
+        with watched(fs, scratch, dump.scratch, child, dump.most) as room:
             yield from _while_at_work(follower, child, room)
         dump.client.check("pg_dump", child, what)
         yield from follower.finish()

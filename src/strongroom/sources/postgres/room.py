@@ -17,7 +17,8 @@ from strongroom.model.fs import Fs
 from strongroom.model.spawn import Attended
 from strongroom.sources.postgres.following import Follower
 
-MOST: Final = 1 << 30  # bytes that a dump may take before it is held, however much is free
+MOST: Final = 1 << 30  # bytes that a dump may take on a disk until it is held
+MOST_IN_MEMORY: Final = 256 << 20
 LEAST: Final = 4 << 20  # with less a dump does not go on
 _SHARE: Final = 4  # of what is free, a quarter
 LEAST_FREE: Final = LEAST * _SHARE  # with less on the disk no dump begins
@@ -27,11 +28,12 @@ _EVERY: Final = 0.01  # seconds
 class Room:
     """What a dump may take; made by ``watched``, used by one thread."""
 
-    def __init__(self, fs: Fs, scratch: int, where: Path, child: Attended) -> None:
+    def __init__(self, fs: Fs, scratch: int, where: Path, child: Attended, most: int) -> None:
         self._fs = fs
         self._scratch = scratch
         self._where = where
         self._child = child
+        self._most = most
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._allowance = 0
@@ -70,7 +72,7 @@ class Room:
     def _allow(self) -> None:
         """Say from what is free now how much the dump may take until it is held."""
         free = self._fs.free_bytes(self._scratch)
-        self._allowance = min(MOST, free // _SHARE)
+        self._allowance = min(self._most, free // _SHARE)
         self._floor = free - self._allowance
         if self._allowance < LEAST:
             raise RefusedError(
@@ -80,9 +82,12 @@ class Room:
 
 
 @contextmanager
-def watched(fs: Fs, scratch: int, where: Path, child: Attended) -> Iterator[Room]:
-    """Watch over a dump for as long as the block lasts; ``scratch``: a descriptor of the folder."""
-    room = Room(fs, scratch, where, child)
+def watched(fs: Fs, scratch: int, where: Path, child: Attended, most: int = MOST) -> Iterator[Room]:
+    """Watch over a dump for as long as the block lasts; ``scratch``: a descriptor of the folder.
+
+    ``most``: the bytes that it may take, however much is free.
+    """
+    room = Room(fs, scratch, where, child, most)
     thread = threading.Thread(target=room.watch, name="room")
     thread.start()
     try:

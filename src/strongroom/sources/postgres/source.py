@@ -38,7 +38,10 @@ class PostgresOptions:
 
 
 class PostgresSource:
-    """An ``ArrivingSource``. What is dumped stands in ``scratch`` until it is read."""
+    """An ``ArrivingSource``. What is dumped stands in ``scratch`` until it is read.
+
+    ``most``: the bytes that may stand there before who dumps is held.
+    """
 
     kind = "postgres"
 
@@ -50,6 +53,7 @@ class PostgresSource:
         options: PostgresOptions,
         *,
         scratch: Path,
+        most: int,
         fs: Fs,
         clock: Clock,
         tell: Callable[[str], None],
@@ -65,6 +69,7 @@ class PostgresSource:
             server,
             fs,
             scratch,
+            most=most,
             jobs=options.jobs,
             row_counts=options.row_counts,
             subscriptions=options.subscriptions,
