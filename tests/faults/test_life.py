@@ -7,11 +7,19 @@ from hypothesis import HealthCheck, settings
 
 from tests.faults.machine import Life
 
-TestLife = pytest.mark.spec("B1", "B2")(Life.TestCase)
-TestLife.settings = settings(
-    max_examples=40,
+_SETTINGS = settings(
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+class MoreLife(Life):
+    """The same, with examples of its own."""
+
+
+TestLife = pytest.mark.spec("B1", "B2")(Life.TestCase)
+TestLife.settings = settings(_SETTINGS, max_examples=15)
+TestManyLives = pytest.mark.slow(pytest.mark.spec("B1", "B2")(MoreLife.TestCase))
+TestManyLives.settings = settings(_SETTINGS, max_examples=150)

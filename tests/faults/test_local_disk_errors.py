@@ -36,6 +36,7 @@ DISASTERS = {
     "too many files, once": (errno.EMFILE, 1),
     "no memory, once": (errno.ENOMEM, 1),
 }
+QUICK_DISASTERS = {("state", "i/o error"), ("state", "no space left"), ("cache", "read-only")}
 CACHE_DISASTERS = ("no space left", "i/o error, once", "read-only", "too many files, once")
 
 
@@ -66,7 +67,13 @@ def _faulty(nth: int, disaster: str) -> tuple[object, FaultyFs]:
 
 @pytest.mark.parametrize(
     ("folder", "disaster"),
-    [*(("state", name) for name in DISASTERS), *(("cache", name) for name in CACHE_DISASTERS)],
+    [
+        pytest.param(*one, marks=[] if one in QUICK_DISASTERS else pytest.mark.slow)
+        for one in (
+            *(("state", name) for name in DISASTERS),
+            *(("cache", name) for name in CACHE_DISASTERS),
+        )
+    ],
 )
 def test_an_error_of_the_local_disk_never_fails_a_backup(
     base: Base, folder: str, disaster: str, tmp_path: Path

@@ -11,9 +11,16 @@ from tests.faults.schedules import Schedule, run_schedules
 pytestmark = pytest.mark.spec("B1", "B2", "B4")
 
 PARTS, SCHEDULES = 6, 50
+QUICK_PARTS = 2  # what the others add takes minutes
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part",
+    [
+        *range(QUICK_PARTS),
+        *(pytest.param(part, marks=pytest.mark.slow) for part in range(QUICK_PARTS, PARTS)),
+    ],
+)
 def test_whatever_happens_at_once_loses_nothing_and_leaves_nothing(
     part: int, tmp_path: Path
 ) -> None:

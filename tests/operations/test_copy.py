@@ -40,6 +40,7 @@ from tests.support.sources import SparseSource
 pytestmark = pytest.mark.spec("B8")
 
 READER = Secret(SlotKind.KEY_FILE, b"reads in thirty-two bytes, fixed")
+QUICK_STOPS = {"dies after", "fails from then on", "reply lost"}  # the others take a minute
 FILES = {b"d/%04d" % n: noise(300, str(n)) for n in range(900)}
 LARGE = noise(3 << 20, "large") + bytes(1 << 20) + noise(1 << 20, "end")
 
@@ -284,7 +285,10 @@ def test_the_list_of_problems_is_copied(kit: Kit, other: Kit) -> None:
     assert b"permission denied" in other.open().reader().fetch([chunk])[0]
 
 
-@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize(
+    "stop",
+    [pytest.param(stop, marks=[] if stop in QUICK_STOPS else pytest.mark.slow) for stop in STOPS],
+)
 def test_a_copy_stopped_at_any_request_goes_on_where_it_was(
     tmp_path: Path, kit: Kit, stop: str
 ) -> None:

@@ -16,6 +16,8 @@ from tests.support.postgres import PASSWORD, PostgresServer, programs_of
 
 pytestmark = pytest.mark.spec("F4", "C1")
 WEAK = 'weak "x"'
+BETWEEN = pytest.param(16, marks=pytest.mark.slow)  # answers as the others do
+each_of = pytest.mark.parametrize("each_server", [15, BETWEEN, 18], indirect=True)
 
 
 @pytest.fixture
@@ -83,6 +85,7 @@ def psql(server: PostgresServer, sql: str, until: str) -> Iterator[None]:
         child.communicate()
 
 
+@each_of
 def test_a_role_without_rights(weak: PostgresServer, program: Program) -> None:
     """Each thing that it cannot read is named, with the statement that lets it."""
     server = weak
@@ -121,6 +124,7 @@ def test_tables_that_cannot_be_read_are_named(server: PostgresServer, program: P
     assert str(checked(program, 1)["readable"]["text"]).endswith("and 2 more"), "t as well"
 
 
+@each_of
 def test_passwords_of_roles(weak: PostgresServer, program: Program) -> None:
     """Unsaid: a backup would be incomplete; wanted: it would fail; left out: fine."""
     server = weak
@@ -137,6 +141,7 @@ def test_passwords_of_roles(weak: PostgresServer, program: Program) -> None:
     program.good("backup", "db")
 
 
+@each_of
 def test_a_database_that_cannot_be_entered(weak: PostgresServer, program: Program) -> None:
     """No right to connect, no connections allowed, no such database: each with its code."""
     server = weak
