@@ -8,7 +8,7 @@ they were; every error is one that is documented.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from strongroom.crypto.keytext import text_to_key
 from strongroom.errors import DamageError, StoreUnavailableError, StrongroomError
 from strongroom.model.source import Item, Loaded
+from strongroom.model.store import Store
 from strongroom.operations.restore import restore
 from strongroom.repository import layout
 from strongroom.repository.localfiles import LocalFiles
@@ -155,10 +156,19 @@ class Damage(NamedTuple):
 
 
 class Judge:
-    """Looks at a damaged repository as hosts that never saw it, or as the one that made it."""
+    """Looks at a damaged repository as hosts that never saw it, or as the one that made it.
 
-    def __init__(self, base: Base, folder: Path) -> None:
+    ``made`` puts objects into a new store; in memory, if nothing else is said.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        folder: Path,
+        made: Callable[[Mapping[str, bytes]], Store] = store_of,
+    ) -> None:
         self._base = base
+        self._made = made
         self._folder = folder
 
     @contextmanager
@@ -167,7 +177,7 @@ class Judge:
         state = self._folder / "state"
         if knows:
             shutil.copytree(self._base.state, state)
-        kit = Kit(store_of(objects), state)
+        kit = Kit(self._made(objects), state)
         kit.secrets = list(self._base.secrets)
         if not knows:
             kit.cache = LocalFiles(PosixFs(), NOWHERE, kit.randomness)

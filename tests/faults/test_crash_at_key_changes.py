@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.errors import KeyRefusedError
+from strongroom.model.store import Store
 from strongroom.operations.keys import (
     add_key,
     list_keys,
@@ -83,7 +84,7 @@ def _base(
     return Base(objects_of(store), base.state, base.acknowledged), request.param
 
 
-def _opens(store: MemoryStore, folder: Path) -> bool:
+def _opens(store: Store, folder: Path) -> bool:
     kit = Kit(store, folder / "stranger")
     kit.secrets = [OTHER]
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.errors import BusyError, RefusedError
+from strongroom.model.store import Store
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.wrappers.forwarding import Verb
 from tests.faults.workloads import FIRST, SECOND, THIRD, Base, Files, make_base, undecided
@@ -87,7 +88,7 @@ def test_a_backup_beside_it_harms_no_command(
         store, state = base.again(folder)
         made: dict[str, Files] = {}
 
-        def back_up(store: MemoryStore = store, made: dict[str, Files] = made) -> None:
+        def back_up(store: Store = store, made: dict[str, Files] = made) -> None:
             other = Kit(store, folder / "other")  # noqa: B023 - it is used before the next turn
             made[other.backup(THIRD).snapshot.id] = THIRD
 
@@ -128,7 +129,7 @@ def test_a_collection_beside_it_harms_no_command(
         acknowledged = {one: made.acknowledged[one] for one in wanted}
         Kit(store, state).forget(forgotten)
 
-        def collect(store: MemoryStore = store, folder: Path = folder) -> None:
+        def collect(store: Store = store, folder: Path = folder) -> None:
             with suppress(BusyError):
                 Kit(store, folder / "collector").prune(max_unused=0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,34 +47,35 @@ SECOND: Files = FIRST | {
 THIRD: Files = SECOND | {b"etc/hosts": b"::1 localhost\n"}
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A repository as it was before the fault.
-
-    ``objects`` by key; ``state``: the folder of the host that made it; ``acknowledged``: files by
-    id of snapshot, oldest first.
-    """
-
-    objects: Mapping[str, bytes]
-    state: Path
-    acknowledged: Mapping[str, Files]
-
-    def again(self, folder: Path) -> tuple[MemoryStore, Path]:
-        """Return its store and a copy of its host's state."""
-        state = folder / "state"
-        if state.exists():
-            shutil.rmtree(state)
-        if self.state.exists():
-            shutil.copytree(self.state, state)
-        return store_of(self.objects), state
-
-
 def store_of(objects: Mapping[str, bytes]) -> MemoryStore:
     """Return a store that holds these objects."""
     store = MemoryStore()
     for key, value in objects.items():
         store.put(key, value)
     return store
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A repository as it was before the fault.
+
+    ``objects`` by key; ``state``: the folder of the host that made it; ``acknowledged``: files by
+    id of snapshot, oldest first. ``made`` puts objects into a new store.
+    """
+
+    objects: Mapping[str, bytes]
+    state: Path
+    acknowledged: Mapping[str, Files]
+    made: Callable[[Mapping[str, bytes]], Store] = store_of
+
+    def again(self, folder: Path) -> tuple[Store, Path]:
+        """Return its store, made anew, and a copy of its host's state."""
+        state = folder / "state"
+        if state.exists():
+            shutil.rmtree(state)
+        if self.state.exists():
+            shutil.copytree(self.state, state)
+        return self.made(self.objects), state
 
 
 def objects_of(store: Store) -> dict[str, bytes]:
