@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from strongroom.app.backup import BackupReport
-from strongroom.app.import_ import ImportReport
+from typing import TYPE_CHECKING
+
 from strongroom.clock import rfc3339
+
+if TYPE_CHECKING:  # one of the two is what the program began for, and the other takes long to load
+    from strongroom.app.backup import BackupReport
+    from strongroom.app.import_ import ImportReport
 
 
 def saved(report: BackupReport | ImportReport) -> dict[str, str | int | float]:
