@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from strongroom.app.dumps import Dump, refuse_without_room, write_out
 from strongroom.app.machine import Run
@@ -25,6 +25,9 @@ from strongroom.postgres.passes import listed, passes
 from strongroom.postgres.toc import CONTENTS, Toc, toc_of
 from strongroom.repository.reader import Reader
 
+_AT_ONCE: Final = 32 << 20  # bytes of rows that are read for all programs, while as many are used
+_LEAST_AT_ONCE: Final = 1 << 20
+
 
 class Feed(Protocol):
     """What fills a database; ``toc`` is what is in the dump, if that is known here."""
@@ -34,8 +37,8 @@ class Feed(Protocol):
         """The contents of the dump."""
         ...
 
-    def pour(self, database: str, arguments: Sequence[str], jobs: int, what: str) -> None:
-        """Restore all that is wanted, by so many programs at once; an error unless all came."""
+    def pour(self, database: str, arguments: Sequence[str], what: str) -> None:
+        """Restore all that is wanted, by several programs at once; an error unless all came."""
         ...
 
     def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
@@ -46,11 +49,12 @@ class Feed(Protocol):
 class Way(NamedTuple):
     """How a dump gets to a server: by ``client``, with ``scratch`` for what needs a folder.
 
-    ``chosen``: the numbers of the entries that are wanted, if not all are.
+    ``jobs``: programs at once. ``chosen``: the numbers of the entries that are wanted, if not all.
     """
 
     client: Client
     scratch: Path
+    jobs: int
     chosen: Sequence[int] | None
 
 
@@ -59,8 +63,8 @@ def feed_of(run: Run, opened: Opened, reader: Reader, dump: Dump, way: Way) -> F
 
     ``RefusedError`` if it has to lie in scratch and has no room there; ``DamageError``.
     """
-    client, scratch, chosen = way
-    files = StoredFiles(reader, dump.listed, dump.path, run.sink)
+    window = max(_AT_ONCE // way.jobs, _LEAST_AT_ONCE)
+    files = StoredFiles(reader, dump.listed, dump.path, run.sink, window)
     contents = files.read(CONTENTS)
     try:
         toc = toc_of(contents)
@@ -70,65 +74,65 @@ def feed_of(run: Run, opened: Opened, reader: Reader, dump: Dump, way: Way) -> F
         run.warn(
             f"settings, rights and comment of the database itself are not restored: {error.message}"
         )
-        refuse_without_room(scratch, dump.size)
-        write_out(run, opened, reader, dump, scratch / "dump")
-        return _Folder(client, scratch / "dump")
-    folder = scratch / "contents"
+        refuse_without_room(way.scratch, dump.size)
+        write_out(run, opened, reader, dump, way.scratch / "dump")
+        return _Folder(way, way.scratch / "dump")
+    folder = way.scratch / "contents"
     folder.mkdir()
     (folder / CONTENTS).write_bytes(contents)
-    return _Pipes(client, toc, files, dump, folder, chosen)
+    return _Pipes(way, toc, files, dump, folder)
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
     """All of a dump in a folder."""
 
-    client: Client
+    way: Way
     folder: Path
     toc: Toc | None = None
 
-    def pour(self, database: str, arguments: Sequence[str], jobs: int, what: str) -> None:
+    def pour(self, database: str, arguments: Sequence[str], what: str) -> None:
         """See ``Feed``."""
-        command = [*arguments, f"--jobs={jobs}", *self.client.connected(database)]
-        self.client.work("pg_restore", [*command, str(self.folder)], what)
+        self._work([*arguments, f"--jobs={self.way.jobs}"], database, what)
 
     def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
         """See ``Feed``."""
-        command = [*arguments, "--single-transaction", *self.client.connected(database)]
-        self.client.work("pg_restore", [*command, str(self.folder)], what)
+        self._work([*arguments, "--single-transaction"], database, what)
+
+    def _work(self, arguments: Sequence[str], database: str, what: str) -> None:
+        command = [*arguments, *self.way.client.connected(database), str(self.folder)]
+        self.way.client.work("pg_restore", command, what)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pipes:
     """A dump whose list of contents alone lies in a folder."""
 
-    client: Client
+    way: Way
     toc: Toc
     files: StoredFiles
     dump: Dump
     folder: Path
-    chosen: Sequence[int] | None
 
-    def pour(self, database: str, arguments: Sequence[str], jobs: int, what: str) -> None:
+    def pour(self, database: str, arguments: Sequence[str], what: str) -> None:
         """See ``Feed``."""
         sizes = {name: entry.size for name, entry in self.dump.files.items()}
-        parts = passes(self.toc, sizes, jobs, self.chosen)
-        command = [*arguments, *self.client.connected(database)]
+        parts = passes(self.toc, sizes, self.way.jobs, self.way.chosen)
+        command = [*arguments, *self.way.client.connected(database)]
         self._work(command, parts.before, what)
         self._fill(command, parts.rows, what)
-        self._work([f"--jobs={jobs}", *command], parts.after, what)
+        self._work([f"--jobs={self.way.jobs}", *command], parts.after, what)
 
     def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
         """See ``Feed``."""
-        chosen = [one.number for one in self.toc.entries] if self.chosen is None else self.chosen
-        command = [*arguments, "--single-transaction", *self.client.connected(database)]
-        self._fill(command, [chosen], what)
+        command = [*arguments, "--single-transaction", *self.way.client.connected(database)]
+        self._fill(command, [self.way.chosen or [one.number for one in self.toc.entries]], what)
 
     def _work(self, command: Sequence[str], numbers: Sequence[int], what: str) -> None:
         """Restore what has no rows."""
         if numbers:
             chosen = self._list("rest", numbers)
-            self.client.work("pg_restore", [*command, chosen, str(self.folder)], what)
+            self.way.client.work("pg_restore", [*command, chosen, str(self.folder)], what)
 
     def _fill(self, command: Sequence[str], parts: Sequence[Sequence[int]], what: str) -> None:
         """Restore each part by a program of its own."""
@@ -136,12 +140,12 @@ class _Pipes:
             fed: list[tuple[Attended, Iterator[bytes]]] = []
             for number, part in enumerate(parts):
                 arguments = ["--format=custom", *command, self._list(f"part-{number}", part)]
-                child = stack.enter_context(self.client.attended("pg_restore", arguments))
+                child = stack.enter_context(self.way.client.attended("pg_restore", arguments))
                 fed.append((child, custom_pieces(self.files, only=set(part))))
             children = [child for child, _ in fed]
             feed(fed, lambda: all(child.ended(0) is not None for child in children))
             for child in children:
-                self.client.check("pg_restore", child, what)
+                self.way.client.check("pg_restore", child, what)
 
     def _list(self, name: str, numbers: Sequence[int]) -> str:
         path = self.folder.parent / f"{name}.list"

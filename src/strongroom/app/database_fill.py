@@ -135,7 +135,7 @@ class Filling:
         arguments = ["--exit-on-error"]
         if not self.owners:
             arguments += ["--no-owner", "--no-privileges"]
-        feed.pour(self.place, arguments, self.jobs, f"restoring {self.target!r}")
+        feed.pour(self.place, arguments, f"restoring {self.target!r}")
 
     def _counted(self) -> int:
         self.run.sink(PhaseBegan("count"))

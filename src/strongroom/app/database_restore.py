@@ -213,7 +213,7 @@ class _Work:
         for sentence in leftovers(look, plan.name):
             self.run.warn(sentence)
         chosen = None if plan.choice is None else plan.choice.numbers
-        way = Way(self.client, self.scratch, chosen)
+        way = Way(self.client, self.scratch, self.jobs, chosen)
         feed = feed_of(self.run, self.opened, self.reader, plan.dump, way)
         if chosen is not None and look.ground.exists:
             return self._add(feed), ""

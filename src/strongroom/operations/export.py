@@ -20,7 +20,7 @@ from strongroom.repository.problems import read_problems
 from strongroom.repository.reader import Reader
 from strongroom.repository.tree import is_below
 
-_WINDOW: Final = 16 << 20  # bytes of a large file that are read while those before are used
+WINDOW: Final = 16 << 20  # bytes of a large file that are read while those before are used
 _NOT_HELD: Final = {
     int(EntryKind.SOCKET): "it is a socket, and a tar has no type for it",
     int(EntryKind.STREAM): "it is a stream, and a tar has no type for it",
@@ -46,9 +46,16 @@ class SnapshotSource:
     kind = "snapshot"
 
     def __init__(
-        self, reader: Reader, listed: ListedSnapshot, top: bytes = b"", wanted: Wanted | None = None
+        self,
+        reader: Reader,
+        listed: ListedSnapshot,
+        top: bytes = b"",
+        wanted: Wanted | None = None,
+        *,
+        window: int = WINDOW,
     ) -> None:
         self._reader = reader
+        self._window = window
         self._listed = listed
         self._top = top
         self._wanted = wanted
@@ -95,7 +102,7 @@ class SnapshotSource:
     @contextmanager
     def open(self, item: Item) -> Iterator[Content]:
         """See ``Source``."""
-        content = _SnapshotContent(self._reader, item)
+        content = _SnapshotContent(self._reader, item, self._window)
         try:
             yield content
         finally:
@@ -124,9 +131,10 @@ def snapshot_problems(
 class _SnapshotContent:
     """``Content`` of a large file; offsets only go on."""
 
-    def __init__(self, reader: Reader, item: Item) -> None:
+    def __init__(self, reader: Reader, item: Item, window: int) -> None:
         self._reader = reader
         self._item = item
+        self._size = window
         entry = self._entry = _entry_of(item)
         self._pieces = _pieces(
             entry, flatten(_shown(entry), entry.content, entry.depth, reader.fetch)
@@ -193,7 +201,7 @@ class _SnapshotContent:
 
     def _window(self, first: int) -> _Window:
         size, end = 0, first
-        while end < len(self._pieces) and size < _WINDOW:
+        while end < len(self._pieces) and size < self._size:
             size += self._pieces[end].length if self._pieces[end].chunk_id != HOLE else 0
             end += 1
         return _Window(self._reader, range(first, end), self._pieces[first:end])

@@ -10,7 +10,7 @@ from strongroom.errors import DamageError
 from strongroom.model.events import Advanced, Sink
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Content, Item, Problem
-from strongroom.operations.export import SnapshotSource
+from strongroom.operations.export import WINDOW, SnapshotSource
 from strongroom.repository.reader import Reader
 
 _PIECE: Final = 1 << 20
@@ -19,9 +19,19 @@ _PIECE: Final = 1 << 20
 class StoredFiles:
     """``DumpFiles`` of a folder in a snapshot; every chunk is verified (``DamageError``)."""
 
-    def __init__(self, reader: Reader, listed: ListedSnapshot, path: bytes, sink: Sink) -> None:
-        """Find them; ``NotFoundError``. ``sink`` hears of the bytes that are read."""
-        self._source = SnapshotSource(reader, listed, path)
+    def __init__(
+        self,
+        reader: Reader,
+        listed: ListedSnapshot,
+        path: bytes,
+        sink: Sink,
+        window: int = WINDOW,
+    ) -> None:
+        """Find them; ``NotFoundError``. ``sink`` hears of the bytes that are read.
+
+        ``window``: so many bytes of a file are read at once, while as many are used.
+        """
+        self._source = SnapshotSource(reader, listed, path, window=window)
         self._sink = sink
         self._items = {
             item.path.decode("utf-8", "surrogateescape"): item
