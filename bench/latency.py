@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import data
+from bench import data, far_bucket
 from strongroom.app.machine import Machine, this_machine, worker_threads
 from strongroom.model.events import ignore
 from strongroom.model.store import Store
@@ -38,6 +38,7 @@ from strongroom.storage.wrappers.metered import MeteredStore
 SETS = ("random", "python")
 SECONDS = 0.03
 BANDWIDTH = 100e6
+BUCKET_BANDWIDTH = 50e6  # a faster one would measure the server
 _SECRET = Secret(SlotKind.KEY_FILE, b"a key of thirty-two bytes, fixed")
 _RANDOM_BYTES = 1_000_000_000
 _HEAD = f"""# A store that is far away
@@ -46,6 +47,9 @@ Made by `./run bench latency` on {{date:%Y-%m-%d}}: {SECONDS * 1000:.0f} ms are 
 request, and all requests share a line of {BANDWIDTH / 1e6:.0f} MB/s. {os.cpu_count()} processors,
 Python {{python}}; one run each. *Near* is the same without the line, which no line can be faster
 than."""
+_BUCKET = f"""The same in a bucket, by commands as they are typed, start included. A line before moto,
+a server in Python that shares the processors, makes all that comes back {SECONDS * 1000:.0f} ms
+late, and carries {BUCKET_BANDWIDTH / 1e6:.0f} MB/s each way for all connections."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,7 @@ def run(work: Path, *, sets: Sequence[str] | None) -> str:
             source = Path(folder) / "data"
             source.mkdir()
             described = _make(name, source)
+            in_bucket = far_bucket.measured(Path(folder), source, SECONDS, BUCKET_BANDWIDTH)
             far = _measured(Path(folder), source, far=True)
             near = _measured(Path(folder), source, far=False)
         lines += [
@@ -176,5 +181,11 @@ def run(work: Path, *, sets: Sequence[str] | None) -> str:
                 f"| {a.cpu:.2f} | {b.wall:.2f} |"
                 for a, b in zip(far, near, strict=True)
             ),
+            "",
+            _BUCKET,
+            "",
+            "| command | seconds | MB over the line | of the line | processor s |",
+            "|---|---|---|---|---|",
+            *in_bucket,
         ]
     return "\n".join([*lines, ""])
