@@ -47,8 +47,8 @@ Made by `./run bench latency` on {{date:%Y-%m-%d}}: {SECONDS * 1000:.0f} ms are 
 request, and all requests share a line of {BANDWIDTH / 1e6:.0f} MB/s. {os.cpu_count()} processors,
 Python {{python}}; one run each. *Near* is the same without the line, which no line can be faster
 than."""
-_BUCKET = f"""The same in a bucket, by commands as they are typed, start included. A line before moto,
-a server in Python that shares the processors, makes all that comes back {SECONDS * 1000:.0f} ms
+_BUCKET = f"""The same in a bucket, by commands as they are typed, start included. A line before
+moto, a server in Python that shares the processors, makes all that comes back {SECONDS * 1000:.0f} ms
 late, and carries {BUCKET_BANDWIDTH / 1e6:.0f} MB/s each way for all connections."""
 
 
