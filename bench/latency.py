@@ -48,8 +48,8 @@ request, and all requests share a line of {BANDWIDTH / 1e6:.0f} MB/s. {os.cpu_co
 Python {{python}}; one run each. *Near* is the same without the line, which no line can be faster
 than."""
 _BUCKET = f"""The same in a bucket, by commands as they are typed, start included. A line before
-moto, a server in Python that shares the processors, makes all that comes back {SECONDS * 1000:.0f} ms
-late, and carries {BUCKET_BANDWIDTH / 1e6:.0f} MB/s each way for all connections."""
+moto, a server in Python that shares the processors, carries {BUCKET_BANDWIDTH / 1e6:.0f} MB/s each
+way for all connections, and makes all that comes back {SECONDS * 1000:.0f} ms late."""
 
 
 @dataclass(frozen=True)
