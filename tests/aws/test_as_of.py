@@ -11,7 +11,7 @@ import pytest
 
 from strongroom.aws.asof import AsOfStore
 from strongroom.aws.listxml import read_page
-from strongroom.aws.versions import BucketVersions, History, Version
+from strongroom.aws.versions import BucketVersions, History, Version, newest_first
 from strongroom.clock import ManualClock
 from strongroom.errors import ObjectMissingError, RangeError, RefusedError
 from tests.support.aws import AwsServer
@@ -164,15 +164,19 @@ def test_the_past_is_not_written_to() -> None:
 def test_within_a_second_the_order_of_the_listing_decides() -> None:
     """S3 lists the newest version of a key first; its times are whole seconds."""
     second = 1_764_000_000 * _SECOND_NS
-    newest_first = [
+    listed = [
         Version("k", "3", 0, second, deleted=True),
         Version("k", "2", 2, second, deleted=False),
         Version("k", "1", 1, second - 5 * _SECOND_NS, deleted=False),
     ]
-    found = History("k", newest_first)
+    found = History("k", newest_first(listed))
     ids = [one.id if (one := found.at(second + after)) else None for after in (-1, 0, 1)]
     assert ids == ["1", "3", "3"]
     assert found.at(second - 6 * _SECOND_NS) is None
+    marker, version = listed[0]._replace(latest=True), listed[1]
+    assert newest_first([version, marker]) == [marker, version]  # a server with markers last
+    back = version._replace(latest=True)
+    assert newest_first([back, listed[0]]) == [back, listed[0]]
 
 
 def test_a_page_is_read_with_its_delete_markers() -> None:

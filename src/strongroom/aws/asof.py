@@ -7,13 +7,12 @@ not asked for again.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Final, NoReturn
 
+from strongroom.aws.catalog import FEW, Catalog
 from strongroom.aws.errors import code_of, store_refusals
-from strongroom.aws.versions import BucketVersions, Version
+from strongroom.aws.versions import BucketVersions, History, Version
 from strongroom.clock import as_utc
 from strongroom.errors import (
     ObjectMissingError,
@@ -27,26 +26,19 @@ from strongroom.model.store import ObjectInfo, checked_key
 
 _GONE: Final = frozenset({"NoSuchVersion", "NoSuchKey", "404", "MethodNotAllowed"})
 _ARCHIVED: Final = "InvalidObjectState"
-_FEW: Final = 4000
 
 
 class AsOfStore:
     """A ``Store`` that is only read; safe in any number of threads."""
 
-    def __init__(self, versions: BucketVersions, moment_ns: int, *, few: int = _FEW) -> None:
+    def __init__(self, versions: BucketVersions, moment_ns: int, *, few: int = FEW) -> None:
         """Take the moment as nanoseconds since 1970; nothing is asked of anybody yet.
 
-        ``few``: how many keys of a top folder are listed for the sake of one, before only the
-        folder is listed that the one is in.
+        ``few``: see ``Catalog``.
         """
         self._versions = versions
-        self._few = few
         self._moment_ns = moment_ns
-        self._known: dict[str, Version] = {}
-        self._whole: set[str] = set()  # prefixes of which everything is known
-        self._large: set[str] = set()
-        self._lock = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
+        self._catalog = Catalog(versions, self._then, few=few)
 
     @property
     def url(self) -> str:
@@ -85,13 +77,7 @@ class AsOfStore:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See ``Store``."""
-        if not self._is_whole(prefix):
-            yield from self._listed(prefix)
-            return
-        with self._lock:
-            found = [one for key, one in self._known.items() if key.startswith(prefix)]
-        for one in sorted(found):
-            yield _info(one)
+        return (ObjectInfo(one.key, one.size, one.stored_ns) for one in self._catalog.list(prefix))
 
     def put(self, key: str, value: Buffer) -> NoReturn:
         """Raise ``RefusedError``."""
@@ -118,64 +104,15 @@ class AsOfStore:
             "--no-pre-backup.",
         )
 
-    # -- which version
-
     def _there(self, key: str) -> Version:
-        checked_key(key)
-        found = self._looked_up(key)
+        found = self._catalog.find(checked_key(key))
         if found is None:
             raise ObjectMissingError(f"no object {self.url}/{key} at {self.moment}")
         return found
 
-    def _looked_up(self, key: str) -> Version | None:
-        """Find a key by listing what lies beside it: one request serves many that follow.
-
-        All of a top folder, if that is few; else the folder that the key is in.
-        """
-        folder, slash, _ = key.rpartition("/")
-        if not slash:
-            self._load(key)
-        else:
-            top = key.partition("/")[0] + "/"
-            self._load(top, None if top == folder + "/" else self._few)
-            if top in self._large:
-                self._load(folder + "/")
-        with self._lock:
-            return self._known.get(key)
-
-    def _load(self, prefix: str, most: int | None = None) -> None:
-        """List what begins with ``prefix``, once, by whichever thread is first."""
-        with self._lock:
-            if prefix in self._large:
-                return
-            lock = self._locks.setdefault(prefix, threading.Lock())
-        with lock:
-            if self._is_whole(prefix) or prefix in self._large:
-                return
-            count = sum(1 for _ in islice(self._listed(prefix), most))
-            if most is not None and count == most:
-                with self._lock:
-                    self._large.add(prefix)
-
-    def _is_whole(self, prefix: str) -> bool:
-        with self._lock:
-            ends = (end for end in range(len(prefix)) if prefix[end] == "/")
-            above = [prefix[: end + 1] for end in ends]
-            return any(one in self._whole for one in ("", prefix, *above))
-
-    def _listed(self, prefix: str) -> Iterator[ObjectInfo]:
-        """List, and know what was listed from now on."""
-        for history in self._versions.histories(prefix):
-            found = history.at(self._moment_ns)
-            if found is None or found.deleted:
-                continue
-            with self._lock:
-                self._known[found.key] = found
-            yield _info(found)
-        with self._lock:
-            self._whole.add(prefix)
-
-    # -- its bytes
+    def _then(self, history: History) -> Version | None:
+        found = history.at(self._moment_ns)
+        return None if found is None or found.deleted else found
 
     def _read(self, version: Version, offset: int, length: int) -> bytes:
         """Read a part of a version, which has so many bytes."""
@@ -205,7 +142,3 @@ class AsOfStore:
         if len(data) != length:
             raise StoreUnavailableError(f"{about}: {len(data)} bytes came instead of {length}")
         return data
-
-
-def _info(version: Version) -> ObjectInfo:
-    return ObjectInfo(version.key, version.size, version.stored_ns)

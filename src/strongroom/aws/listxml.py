@@ -25,7 +25,7 @@ class Listed(NamedTuple):
 
     ``modified`` and ``etag`` are the texts of the listing. ``version`` is empty where none is
     stated. ``readable``: an archived object of which a copy was brought back for a time.
-    ``deleted``: a delete marker, which has no size.
+    ``deleted``: a delete marker, which has no size. ``latest``: what its key is now.
     """
 
     key: bytes
@@ -36,6 +36,7 @@ class Listed(NamedTuple):
     version: str = ""
     readable: bool = False
     deleted: bool = False
+    latest: bool = True
 
 
 @dataclass(slots=True)
@@ -144,6 +145,7 @@ def _listed(thing: dict[str, str], *, encoded: bool, deleted: bool) -> Listed:
         "" if version == "null" else version,
         readable=thing.get("IsRestoreInProgress") == "false",
         deleted=deleted,
+        latest=thing.get("IsLatest", "true") == "true",
     )
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -27,7 +28,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Version(NamedTuple):
     """What a key was from a moment on: an object of ``size`` bytes, or ``deleted``.
 
-    ``stored_ns``: nanoseconds since 1970, by the bucket's clock.
+    ``stored_ns``: nanoseconds since 1970, by the bucket's clock. ``latest``: it still is.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Version(NamedTuple):
     size: int
     stored_ns: int
     deleted: bool
+    latest: bool = False
 
 
 class History(NamedTuple):
@@ -62,6 +64,7 @@ class BucketVersions:
         self._clock = clock
         self._name = name
         self._where = str(clients.account)
+        self._lock = threading.Lock()
         self.requests = 0
 
     @property
@@ -87,11 +90,16 @@ class BucketVersions:
         """Return what a request says about a key."""
         return {"Bucket": self._name, "Key": self._prefix + key}
 
+    def count(self, requests: int = 1) -> None:
+        """Add requests that were answered to what ``requests`` says."""
+        with self._lock:
+            self.requests += requests
+
     def are_kept(self) -> bool:
         """Ask whether the bucket keeps versions, or once did."""
         with store_refusals(f"asking whether s3://{self._name} keeps versions", self._where):
             found = self.client().get_bucket_versioning(Bucket=self._name)
-            self.requests += 1
+            self.count()
         return bool(found.get("Status"))
 
     def histories(self, prefix: str) -> Iterator[History]:
@@ -101,8 +109,7 @@ class BucketVersions:
         """
         for name, versions in groupby(self._versions(prefix), key=lambda one: one.key):
             if _is_key(name):
-                found = sorted(versions, key=lambda one: -one.stored_ns)  # stable: as S3 has them
-                yield History(name, found)
+                yield History(name, newest_first(versions))
 
     def _versions(self, prefix: str) -> Iterator[Version]:
         begin = (self._prefix + prefix).encode()
@@ -116,7 +123,7 @@ class BucketVersions:
             before = pager.pages
             with store_refusals(where, self._where):
                 page = next(pages, None)
-            self.requests += pager.pages - before
+            self.count(pager.pages - before)
             if page is None:
                 return
             for one in page:
@@ -134,7 +141,17 @@ def _version(one: Listed, skip: int) -> Version:
         one.size,
         stored // timedelta(microseconds=1) * 1000,
         one.deleted,
+        one.latest,
     )
+
+
+def newest_first(versions: Iterable[Version]) -> list[Version]:
+    """Sort what is listed of one key; pure.
+
+    S3 lists the newest first, and that decides within a second. Other servers list delete markers
+    after all versions: of these it is known only whether one is the latest.
+    """
+    return sorted(versions, key=lambda one: (-one.stored_ns, not one.latest))
 
 
 def _is_key(name: str) -> bool:
