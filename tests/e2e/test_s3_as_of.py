@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +13,7 @@ from tests.cli.harness import Program
 from tests.e2e.test_s3 import bucket_of, objects_in, program_in
 from tests.support.aws import AwsServer
 from tests.support.compare_trees import compare_trees
-from tests.support.s3 import clients_of, new_bucket
+from tests.support.s3 import clients_of, moment_now, new_bucket
 
 pytestmark = pytest.mark.spec("D3")
 
@@ -29,13 +28,6 @@ class Attacked(NamedTuple):
     at: AwsServer
     data: Path
     moment: str
-
-
-def moment_now() -> str:
-    """Return this moment, and wait until the bucket's clock, in whole seconds, is past it."""
-    now = time.time()
-    time.sleep(_SECOND - now % _SECOND + 0.02)
-    return datetime.fromtimestamp(int(now), UTC).isoformat()
 
 
 def make_data(folder: Path) -> Path:

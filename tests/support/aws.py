@@ -27,8 +27,8 @@ CREDENTIALS: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
 }
 # moto looks whether a key is taken, and stores, in two steps; S3 does it in one. And a client would
-# wait 40 ms for what its server sends after the headers. Of GetObjectRetention it knows nothing, and
-# sends the object itself.
+# wait 40 ms for what its server sends after the headers. It does not know GetObjectRetention,
+# and sends the object itself.
 _SERVE: Final = """
 import logging, sys, threading
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
