@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from strongroom.app.machine import Machine
-from strongroom.aws.account import Account
-from strongroom.aws.clients import Clients
+from strongroom.app.machine import Run
 from strongroom.aws.versions import BucketVersions
 from strongroom.config.places import Place
 from strongroom.storage.url import StoreUrl, parse
@@ -15,6 +13,7 @@ def address_of(place: Place) -> StoreUrl:
     return parse(place.url, str(place.folder))
 
 
-def versions_of(address: StoreUrl, account: Account, machine: Machine) -> BucketVersions:
+def versions_of(run: Run, address: StoreUrl) -> BucketVersions:
     """Return the versions of what lies in a bucket; nothing is asked of it yet."""
-    return BucketVersions(Clients(account), address.bucket, address.prefix, machine.clock)
+    clients = run.aws.clients(run.settings.require_place().account)
+    return BucketVersions(clients, address.bucket, address.prefix, run.machine.clock)

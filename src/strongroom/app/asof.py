@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strongroom.app.addresses import address_of, versions_of
 from strongroom.app.folders import state_of
-from strongroom.app.machine import Machine, Run
+from strongroom.app.machine import Run
 from strongroom.aws.asof import AsOfStore
 from strongroom.aws.versions import BucketVersions
 from strongroom.clock import as_utc
@@ -25,22 +25,23 @@ def is_past(run: Run) -> bool:
     return place is not None and bool(place.as_of)
 
 
-def past_store(place: Place, machine: Machine) -> AsOfStore:
+def past_store(run: Run) -> AsOfStore:
     """Return the store as it was; nothing is asked of it yet. ``UsageError``."""
+    place = run.settings.require_place()
     address = address_of(place)
     if address.scheme != "s3":
         raise UsageError(
             f"{OPTION}: {address} keeps no versions, so nobody knows what it was at another time",
             hint="A bucket of S3 that keeps versions does: -r s3://BUCKET/PREFIX.",
         )
-    now_ns = machine.clock.now_ns()
+    now_ns = run.machine.clock.now_ns()
     moment_ns = parse_moment(place.as_of, OPTION, now_ns, at_end=True)
     if moment_ns > now_ns:
         raise UsageError(
             f"{OPTION} {place.as_of!r} is {_utc(moment_ns)}, and not over: it is {_utc(now_ns)}",
             hint="Name a moment in the past; a day alone means its end.",
         )
-    return AsOfStore(versions_of(address, place.account, machine), moment_ns)
+    return AsOfStore(versions_of(run, address), moment_ns)
 
 
 def past_config(run: Run, store: StoreReading) -> OpenedConfig:
@@ -49,7 +50,7 @@ def past_config(run: Run, store: StoreReading) -> OpenedConfig:
     ``RefusedError`` if the bucket keeps no versions, ``NoRepositoryError`` if there was none then.
     """
     place = run.settings.require_place()
-    versions = versions_of(address_of(place), place.account, run.machine)
+    versions = versions_of(run, address_of(place))
     if not versions.are_kept():
         raise RefusedError(
             f"s3://{versions.bucket} keeps no versions, so what was deleted is gone",

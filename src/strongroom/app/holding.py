@@ -37,7 +37,7 @@ def held_after(run: Run, removed: Sequence[str], transfer: Executor, now_ns: int
     address = address_of(run.settings.require_place())
     if address.scheme != "s3" or not removed:
         return Held()
-    versions = versions_of(address, run.settings.require_place().account, run.machine)
+    versions = versions_of(run, address)
     look = _Look(versions)
     kept = look.ask("whether the bucket keeps versions", versions.are_kept)
     if kept is False:

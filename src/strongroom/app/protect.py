@@ -81,14 +81,13 @@ def protect(run: Run, request: ProtectRequest, agree: Agree) -> ProtectReport:
     began = clock.elapsed()
     if request.span > _LONGEST:
         raise UsageError("S3 holds nothing for longer than 100 years", hint="Give less: --for 30d.")
-    place = run.settings.require_place()
-    address = address_of(place)
+    address = address_of(run.settings.require_place())
     if address.scheme != "s3":
         raise UsageError(
             f"{address} has no Object Lock, so there is no retention to extend",
             hint="A bucket of S3 can have it: -r s3://BUCKET/PREFIX.",
         )
-    versions = versions_of(address, place.account, run.machine)
+    versions = versions_of(run, address)
     mode = _mode(versions, request.mode)
     with opened_repository(run) as opened:
         goal = _goal(request, mode, store_time_ns(opened.repository))

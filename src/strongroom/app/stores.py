@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from strongroom.app.addresses import address_of
 from strongroom.app.asof import past_store
 from strongroom.app.machine import Machine, Run
-from strongroom.aws.account import Account
 from strongroom.aws.bucket import Bucket
 from strongroom.aws.clients import Clients
 from strongroom.config.settings import NO_LIMITS
@@ -52,9 +51,9 @@ def is_far(run: Run) -> bool:
     return place is not None and address_of(place).scheme != "file"
 
 
-def bucket_store(address: StoreUrl, account: Account, machine: Machine) -> S3Store:
+def bucket_store(address: StoreUrl, clients: Clients, machine: Machine) -> S3Store:
     """Return the store in a bucket; nothing is asked of it yet."""
-    bucket = Bucket(Clients(account), address.bucket)
+    bucket = Bucket(clients, address.bucket)
     return S3Store(address.bucket, address.prefix, bucket, machine.clock, machine.randomness)
 
 
@@ -68,12 +67,12 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     within: Store
     beside: Callable[[], int] = _none
     if place.as_of:
-        within = past = past_store(place, machine)
+        within = past = past_store(run)
         beside = past.listings
     elif address.scheme == "file":
         within = folder = LocalStore(machine.fs, address.path, machine.randomness)
     elif address.scheme == "s3":
-        within = bucket_store(address, place.account, machine)
+        within = bucket_store(address, run.aws.clients(place.account), machine)
     else:
         within = MemoryStore()
     limits = run.settings.limits

@@ -38,7 +38,7 @@ class Catalog:
     def list(self, prefix: str) -> Iterator[Version]:
         """Yield everything that begins with ``prefix``, in order."""
         if not self._is_whole(prefix):
-            yield from self._listed(prefix)
+            yield from (one for one in self._listed(prefix) if one is not None)
             return
         with self._lock:
             found = [one for key, one in self._known.items() if key.startswith(prefix)]
@@ -80,14 +80,13 @@ class Catalog:
             above = [prefix[: end + 1] for end in ends]
             return any(one in self._whole for one in ("", prefix, *above))
 
-    def _listed(self, prefix: str) -> Iterator[Version]:
-        """List, and know what was listed from now on."""
+    def _listed(self, prefix: str) -> Iterator[Version | None]:
+        """List, and know what was listed from now on; None for each key that is not there."""
         for history in self._versions.histories(prefix):
             found = self._choose(history)
-            if found is None:
-                continue
-            with self._lock:
-                self._known[found.key] = found
+            if found is not None:
+                with self._lock:
+                    self._known[found.key] = found
             yield found
         with self._lock:
             self._whole.add(prefix)

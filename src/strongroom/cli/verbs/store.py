@@ -16,7 +16,6 @@ Look at the store that a repository lies in.
 \b
 Examples:
   strongroom store validate s3://backups/app
-  strongroom store validate
   strongroom store protect --for 30d --at-least 20d
 """
 _VALIDATE_HELP: Final = """\
