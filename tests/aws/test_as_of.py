@@ -128,15 +128,16 @@ def test_a_version_that_is_gone_is_missing(moto: AwsServer) -> None:
 
 
 def test_one_listing_serves_many_reads(moto: AwsServer) -> None:
-    """Of a small folder all is listed at once, of a large one what lies beside; missing keys of
-    what is known cost nothing, and threads do not list the same twice.
+    """The first four keys are looked for by themselves; then of a small folder all is listed, of a
+    large one what lies beside. Missing keys of what is known cost nothing, and threads do not list
+    the same twice.
     """
     kept = Kept(moto)
     keys = [f"packs/{number % 4:02x}/{number:04x}" for number in range(20)]
     for key in keys:
         kept.put(key, key.encode())
     moment = kept.tick()
-    for few, listings in ((4000, 1), (10, 5)):
+    for few, listings in ((4000, 4 + 1), (10, 4 + 5)):
         store = kept.at(moment, few)
         with ThreadPoolExecutor(8) as threads:
             assert [one.decode() for one in threads.map(store.get, keys)] == keys

@@ -7,7 +7,7 @@ from strongroom.app.folders import state_of
 from strongroom.app.machine import Run
 from strongroom.aws.asof import AsOfStore
 from strongroom.aws.versions import BucketVersions
-from strongroom.clock import as_utc
+from strongroom.clock import as_utc, rfc3339
 from strongroom.config.moments import parse_moment
 from strongroom.config.places import Place
 from strongroom.errors import NoRepositoryError, RefusedError, UsageError
@@ -25,6 +25,13 @@ def is_past(run: Run) -> bool:
     return place is not None and bool(place.as_of)
 
 
+def past_moment(run: Run) -> str:
+    """Return the moment so that another command reads it as the same; empty if it is now."""
+    if not is_past(run):
+        return ""
+    return rfc3339(_moment_of(run))
+
+
 def past_store(run: Run) -> AsOfStore:
     """Return the store as it was; nothing is asked of it yet. ``UsageError``."""
     place = run.settings.require_place()
@@ -34,14 +41,25 @@ def past_store(run: Run) -> AsOfStore:
             f"{OPTION}: {address} keeps no versions, so nobody knows what it was at another time",
             hint="A bucket of S3 that keeps versions does: -r s3://BUCKET/PREFIX.",
         )
+    return AsOfStore(versions_of(run, address), _moment_of(run))
+
+
+def _moment_of(run: Run) -> int:
+    text = run.settings.require_place().as_of
+    if text not in run.moments:
+        run.moments[text] = _parsed(run, text)
+    return run.moments[text]
+
+
+def _parsed(run: Run, text: str) -> int:
     now_ns = run.machine.clock.now_ns()
-    moment_ns = parse_moment(place.as_of, OPTION, now_ns, at_end=True)
+    moment_ns = parse_moment(text, OPTION, now_ns, at_end=True)
     if moment_ns > now_ns:
         raise UsageError(
-            f"{OPTION} {place.as_of!r} is {_utc(moment_ns)}, and not over: it is {_utc(now_ns)}",
+            f"{OPTION} {text!r} is {_utc(moment_ns)}, and not over: it is {_utc(now_ns)}",
             hint="Name a moment in the past; a day alone means its end.",
         )
-    return AsOfStore(versions_of(run, address), moment_ns)
+    return moment_ns
 
 
 def past_config(run: Run, store: StoreReading) -> OpenedConfig:

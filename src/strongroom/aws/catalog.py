@@ -10,6 +10,7 @@ from typing import Final
 from strongroom.aws.versions import BucketVersions, History, Version
 
 FEW: Final = 4000
+_SINGLES: Final = 4
 
 Choose = Callable[[History], Version | None]
 
@@ -32,6 +33,7 @@ class Catalog:
         self._known: dict[str, Version] = {}
         self._whole: set[str] = set()  # prefixes of which everything is known
         self._large: set[str] = set()
+        self._singles: dict[str, int] = {}
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
 
@@ -45,20 +47,27 @@ class Catalog:
         yield from sorted(found)
 
     def find(self, key: str) -> Version | None:
-        """Find a key by listing what lies beside it: one request serves many that follow.
+        """Find a key: the first few of a top folder by themselves, then by what lies beside them.
 
-        All of a top folder, if that is few; else the folder that the key is in.
+        One listing serves many that follow: of all of a top folder, if that is few; else of the
+        folder that the key is in.
         """
-        folder, slash, _ = key.rpartition("/")
-        if not slash:
-            self._load(key)
-        else:
+        if not self._is_whole(key):
+            folder = key.rpartition("/")[0] + "/"
             top = key.partition("/")[0] + "/"
-            self._load(top, None if top == folder + "/" else self._few)
-            if top in self._large:
-                self._load(folder + "/")
+            if folder == "/" or self._is_early(top):
+                self._load(key)
+            else:
+                self._load(top, None if top == folder else self._few)
+                if top in self._large:
+                    self._load(folder)
         with self._lock:
             return self._known.get(key)
+
+    def _is_early(self, top: str) -> bool:
+        with self._lock:
+            self._singles[top] = self._singles.get(top, 0) + 1
+            return self._singles[top] <= _SINGLES
 
     def _load(self, prefix: str, most: int | None = None) -> None:
         """List what begins with ``prefix``, once, by whichever thread is first."""
