@@ -51,7 +51,7 @@ def delete_everything(at: AwsServer, bucket: str) -> None:
 
 
 def test_a_cluster_is_recovered_as_of_before_the_attack(moto: AwsServer) -> None:
-    """The server itself fetches WAL as of then; nothing is archived in the present; WAL can be looked
+    """The server itself fetches WAL as of then, nothing is archived now, and WAL can be looked
     at and verified as of then.
     """
     with cluster_of(15, archive=True) as (place, server):
