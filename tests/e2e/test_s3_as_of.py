@@ -109,6 +109,31 @@ def test_everything_reads_as_it_was_before_it_was_deleted(attacked: Attacked) ->
     assert not any(key.startswith("team/") for key in objects_in(at, program))
 
 
+def test_an_environment_and_an_archive_of_before(tmp_path: Path, moto: AwsServer) -> None:
+    """A snapshot is found by its name, and the latest is that of then; so is what is exported."""
+    bucket = new_bucket(moto)
+    versions(moto, bucket, "Enabled")
+    program = program_in(tmp_path, moto, bucket)
+    data = make_data(tmp_path)
+    with (tmp_path / "strongroom.toml").open("a") as file:
+        file.write(
+            f'[sources.app]\ntype = "files"\npaths = ["{data}"]\n'
+            '[environments.production]\nrepositories = ["main"]\n'
+        )
+    program.good("init")
+    program.good("backup", "production")
+    name = program.good("snapshots", "--json").records[0]["name"]
+    moment = moment_now()
+    (data / "deep/er/one").write_text("2")
+    program.good("backup", "production")
+    delete_everything(moto, program)
+    as_of = ("--as-of", moment)
+    program.good("restore", name, "--to", "out", *as_of)
+    assert (tmp_path / "out" / data.relative_to("/") / "deep/er/one").read_text() == "1"
+    program.good("export", "latest", "--to", "archives", *as_of)
+    assert list((tmp_path / "archives").rglob("*.tar*"))
+
+
 def test_without_the_folders_of_this_host(attacked: Attacked) -> None:
     """Neither cache nor state is needed: a new machine reads as of then as well."""
     program, _, data, moment = attacked

@@ -18,10 +18,10 @@ class Candidate:
     """A snapshot in one of its groups: one of several sources has a candidate for each.
 
     ``time_ns`` is the time that counts; a bucket tells it in whole seconds, and of those in one
-    second ``claimed_ns``, what its writer said, decides which is later. A candidate that does not count (``counts``) takes no place
-    in any rule; it stays, unless it ``follows`` another one, as long as which it stays; ``note``
-    says why. ``young``: an agent made it too lately for it to go. The brakes compare ``files`` and
-    ``bytes``.
+    second ``claimed_ns``, what its writer said, decides which is later. A candidate that does not
+    count (``counts``) takes no place in any rule; it stays, unless it ``follows`` another one, as
+    long as which it stays; ``note`` says why. ``young``: an agent made it too lately for it to go.
+    The brakes compare ``files`` and ``bytes``.
     """
 
     id: str
