@@ -84,7 +84,10 @@ def test_everything_reads_as_it_was_before_it_was_deleted(attacked: Attacked) ->
     with its own key; the host's memory, which misses what is gone, neither hinders nor changes.
     """
     program, at, data, moment = attacked
-    assert program.run("snapshots").code == 10
+    gone = program.run("snapshots")
+    assert gone.code == 10
+    assert "this host knows repository" in gone.err
+    assert "--as-of" in gone.err
     remembered = state_of(program)
     assert remembered
     as_of = ("--as-of", moment)

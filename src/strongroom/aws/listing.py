@@ -95,6 +95,7 @@ class Pager:
         """Ask until a page comes whole; ``SourceError``."""
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(asked.items()))
         url = f"{self._bucket.url}?{query}"
+        what = f"the versions of {self._bucket} (s3:ListBucketVersions)" if every else self._bucket
         wait, why = _FIRST_WAIT, ""
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -116,12 +117,12 @@ class Pager:
             why = f"{page.error} ({status}): {page.message}"
             if status not in _AGAIN and page.error not in _AGAIN_IF:
                 raise AwsError(
-                    f"listing {self._bucket} failed: {why}",
+                    f"listing {what} failed: {why}",
                     said=page.error,
                     hint=hint_of(page.error),
                 )
         raise SourceError(
-            f"listing {self._bucket} failed {_ATTEMPTS} times, at last: {why}",
+            f"listing {what} failed {_ATTEMPTS} times, at last: {why}",
             hint="Look at the network and the endpoint, then run it again.",
         )
 
