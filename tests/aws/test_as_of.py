@@ -9,13 +9,23 @@ from typing import Any, Final
 
 import pytest
 
+from strongroom.aws.account import Account
 from strongroom.aws.asof import AsOfStore
+from strongroom.aws.clients import Clients
 from strongroom.aws.listxml import read_page
 from strongroom.aws.versions import BucketVersions, History, Version, newest_first
 from strongroom.clock import ManualClock
-from strongroom.errors import ObjectMissingError, RangeError, RefusedError
-from tests.support.aws import AwsServer
+from strongroom.errors import (
+    ObjectMissingError,
+    RangeError,
+    RefusedError,
+    StoreError,
+    StoreUnavailableError,
+)
+from tests.support.aws import REGION, AwsServer
+from tests.support.listing_stub import ListingStub, running_stub
 from tests.support.s3 import clients_of, new_bucket
+from tests.support.s3_proxy import running_proxy
 
 pytestmark = pytest.mark.spec("D3")
 
@@ -195,3 +205,63 @@ def test_a_page_is_read_with_its_delete_markers() -> None:
     latest = read_page(page)
     assert [one.key for one in latest.objects] == [b"b"]
     assert found.markers == latest.markers == 1
+
+
+def test_a_key_whose_versions_lie_on_two_pages_is_one_history(aws_credentials: None) -> None:
+    """Markers that a page has after its versions belong to their keys all the same."""
+    del aws_credentials
+    one = (
+        "<{kind}><Key>app/{key}</Key><VersionId>{id}</VersionId><IsLatest>{latest}</IsLatest>"
+        "<Size>1</Size><LastModified>2026-01-02T03:04:{second:02}.000Z</LastModified></{kind}>"
+    )
+
+    def page(more: str, *things: tuple[str, str, str, int, str]) -> tuple[int, bytes]:
+        body = "".join(
+            one.format(kind=kind, key=key, id=name, second=second, latest=latest)
+            for kind, key, name, second, latest in things
+        )
+        return 200, f"<ListVersionsResult>{more}{body}</ListVersionsResult>".encode()
+
+    stub = ListingStub(0, lambda _number: b"")
+    stub.replies = [
+        page(
+            "<IsTruncated>true</IsTruncated><NextKeyMarker>app/b</NextKeyMarker>"
+            "<NextVersionIdMarker>3</NextVersionIdMarker>",
+            ("Version", "a", "1", 1, "false"),
+            ("Version", "b", "3", 3, "false"),
+            ("DeleteMarker", "a", "2", 2, "true"),
+            ("DeleteMarker", "b", "4", 4, "true"),
+        ),
+        page(
+            "<IsTruncated>false</IsTruncated>",
+            ("Version", "b", "1", 1, "false"),
+            ("DeleteMarker", "b", "2", 2, "false"),
+        ),
+    ]
+    with running_stub(stub) as running:
+        account = Account(region=REGION, endpoint=running.endpoint)
+        found = BucketVersions(Clients(account), "b", "app", ManualClock())
+        listed = [(one.key, [v.id for v in one.versions]) for one in found.histories("")]
+    assert listed == [("a", ["2", "1"]), ("b", ["4", "3", "2", "1"])]
+    assert found.requests == 2
+
+
+def test_what_a_read_is_refused_for_is_what_a_store_says(moto: AwsServer) -> None:
+    """A server that is busy may be asked again; an archived version must be brought back first."""
+    kept = Kept(moto)
+    kept.put("packs/aa/one", b"1")
+    kept.client.put_object(
+        Bucket=kept.bucket, Key="app/packs/aa/cold", Body=b"2", StorageClass="GLACIER"
+    )
+    moment = kept.tick()
+    with pytest.raises(StoreError, match="archive class"):
+        kept.at(moment).get("packs/aa/cold")
+    with running_proxy(moto.endpoint) as proxy:
+        busy = b"<Error><Code>SlowDown</Code><Message>reduce</Message></Error>"
+        proxy.meddle = lambda _method, path: (503, busy) if "versionId" in path else None
+        account = Account(region=REGION, endpoint=proxy.endpoint)
+        once = Clients(account, attempts=1)
+        store = AsOfStore(BucketVersions(once, kept.bucket, "app", ManualClock()), moment)
+        assert store.size("packs/aa/one") == 1
+        with pytest.raises(StoreUnavailableError, match="SlowDown"):
+            store.get("packs/aa/one")
