@@ -25,6 +25,7 @@ from tests.support.iam_calls import OWNER, Guard
 from tests.support.rds_model import Document, Region
 from tests.support.rds_server import RdsServer
 from tests.support.rds_sources import full_cluster, full_instance
+from tests.support.s3 import moment_now
 from tests.support.s3_proxy import running_proxy
 from tests.support.wal import SYSTEM, numbered, segment
 
@@ -111,9 +112,11 @@ def denies(policy: dict[str, Any], *calls: Call) -> None:
         assert not allows(policy, call), call
 
 
-def forbidden(policy: dict[str, Any]) -> None:
-    """What no role may is allowed nowhere."""
+def forbidden(policy: dict[str, Any], *, but: str = "") -> None:
+    """What no role may is allowed nowhere; ``but``: what this one may."""
     for action in FORBIDDEN:
+        if action == but:
+            continue
         denies(policy, Call(action), Call(action, BUCKET), *objects(action, "app/packs/00/1"))
 
 
@@ -213,7 +216,53 @@ def test_a_maintainer_does_everything_with_the_repository_and_nothing_beside_it(
     denies(policy, Call("s3:PutObject", f"{BUCKET}/app/packs/00/1"))
     denies(policy, *objects("s3:DeleteObject", "other/packs/00/1", "app"))
     denies(policy, Call("s3:DeleteBucket", BUCKET))
-    forbidden(policy)
+    denies(policy, *objects("s3:PutObjectRetention", "other/packs/00/1"))
+    forbidden(policy, but="s3:PutObjectRetention")
+
+
+def test_what_was_hidden_and_what_is_held_need_nothing_more(vault: Vault) -> None:
+    """In a bucket that locks: a maintainer prunes, is told what is held, and extends retention; who
+    restores reads as of before. Neither may remove a version, nor pass by a retention.
+    """
+    client = vault.aws.client("s3")
+    client.create_bucket(
+        Bucket="locked",
+        CreateBucketConfiguration={"LocationConstraint": "eu-west-2"},
+        ObjectLockEnabledForBucket=True,
+    )
+    vault.environment["STRONGROOM_REPOSITORY"] = "s3://locked/app"
+    vault.good("init", "--kms", vault.key)
+    maintainer = vault.policy("maintainer", "--bucket-kms")
+    restore = vault.policy("restore", "--bucket-kms")
+    vault.guard.sealed = frozenset({"locked"})
+    with vault.guard.role(maintainer):
+        vault.good("backup", "./documents")
+        (vault.folder / "documents/b").write_bytes(b"x" * 100_000)
+        vault.good("backup", "./documents")
+        moment = moment_now()
+        vault.good("forget", "latest~1")
+        pruned = vault.good("prune", "--grace", "0s", "--json").record("summary")
+        vault.good("store", "protect", "--for", "1d")
+        vault.good("snapshots", "--as-of", moment)
+    assert vault.guard.refused == []
+    assert (pruned["not_known"], pruned["objects_hidden"] > 2) == ([], True)
+    assert {
+        *("s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetLifecycleConfiguration"),
+        *("s3:GetBucketObjectLockConfiguration", "s3:GetObjectRetention"),
+        *("s3:PutObjectRetention", "s3:GetObjectVersion"),
+    } <= vault.guard.actions()
+    with vault.guard.role(restore):
+        vault.good("restore", "latest~1", "--to", "before", "--as-of", moment)
+        vault.good("verify", "--read-data", "--as-of", moment)
+        refused = vault.run("store", "protect", "--for", "2d")
+    assert (vault.folder / "before").exists()
+    assert refused.code == 13
+    assert {call.action for call in vault.guard.refused} == {"s3:GetBucketObjectLockConfiguration"}
+    denies(restore, Call("s3:PutObjectRetention", "arn:aws:s3:::locked/app/packs/00/1"))
+    prefix = {"s3:prefix": "other/"}
+    for policy in (restore, maintainer):
+        denies(policy, Call("s3:ListBucketVersions", "arn:aws:s3:::locked", prefix))
+        denies(policy, Call("s3:GetObjectVersion", "arn:aws:s3:::locked/other/config"))
 
 
 def test_sources_are_read_with_their_policy(estate: Estate, guard: tuple[Guard, str]) -> None:

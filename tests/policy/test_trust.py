@@ -70,11 +70,21 @@ def test_what_is_believed_is_handed_on() -> None:
         bytes=9,
     )
     wanted = Candidate(
-        id="a", group=APP, time_ns=NOW, tags=("x",), complete=False, held=True, files=7, bytes=9
+        id="a",
+        group=APP,
+        time_ns=NOW,
+        claimed_ns=NOW - HOUR,
+        tags=("x",),
+        complete=False,
+        held=True,
+        files=7,
+        bytes=9,
     )
     assert believed([one], NOW, GRACE) == [wanted]
     plain = Claim(id="b", group=APP, claimed_ns=NOW, first_seen_ns=NOW)
-    assert believed([plain], NOW, GRACE) == [Candidate(id="b", group=APP, time_ns=NOW)]
+    assert believed([plain], NOW, GRACE) == [
+        Candidate(id="b", group=APP, time_ns=NOW, claimed_ns=NOW)
+    ]
 
 
 def test_a_time_that_is_not_believed_says_both() -> None:
@@ -220,3 +230,13 @@ def test_every_hour_of_an_agent_has_one_speaker(seen: list[tuple[int, int, bool,
         if given_.agent and one.counts
     ]
     assert len(spoken) == len(set(spoken))
+
+
+def test_of_two_in_one_second_the_later_one_is_the_last() -> None:
+    """A bucket tells whole seconds; within one their own times decide, not their ids."""
+    second = ns("2026-11-22 11:00")
+    early = replace(claim("b", "2026-11-22 11:00", agent=False), claimed_ns=second + 1)
+    late = replace(claim("a", "2026-11-22 11:00", agent=False), claimed_ns=second + 2)
+    for claims in ([early, late], [late, early]):
+        decided = decide(believed(claims, NOW, GRACE), Policy(keep_last=1), NOW, UTC)
+        assert [one.candidate.id for one in decided if one.keep] == ["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
 import pytest
 
 from strongroom.model.snapshot import ListedSnapshot, Snapshot
@@ -19,6 +20,7 @@ from strongroom.repository.collection.verdict import (
     removals,
     tombs,
 )
+from strongroom.repository.commits import oldest_first
 from strongroom.repository.loading import ListedSegment
 from strongroom.repository.orders import Order
 from strongroom.repository.records import OrderBody, OrderKind, Removals, Targets, split
@@ -196,6 +198,18 @@ class TestLiveness:
             )
             assert found.last_good == [whole]
             assert whole.key in found.roots
+
+
+def test_copies_of_one_second_stay_in_their_order() -> None:
+    """A bucket says in whole seconds when it first had a snapshot; of two in one second the times
+    of the snapshots decide, not their ids.
+    """
+    second = 1_000_000_000
+    early, late = _snapshot(5 * second + 7), _snapshot(5 * second + 9)
+    late = msgspec.structs.replace(late, id="0" * 32)  # which would come first
+    copied = {late.key: 5 * second, early.key: 5 * second}
+    assert oldest_first([late, early], [], copied) == [early, late]
+    assert oldest_first([early, late], [], copied) == [early, late]
 
 
 def _snapshot(number: int) -> ListedSnapshot:

@@ -27,7 +27,8 @@ CREDENTIALS: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
 }
 # moto looks whether a key is taken, and stores, in two steps; S3 does it in one. And a client would
-# wait 40 ms for what its server sends after the headers.
+# wait 40 ms for what its server sends after the headers. It does not know GetObjectRetention,
+# and sends the object itself.
 _SERVE: Final = """
 import logging, sys, threading
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -40,6 +41,18 @@ def put_alone(self):
     with one_at_a_time:
         return put_object(self)
 S3Response.put_object = put_alone
+get_object = S3Response.get_object
+def get_object_or_retention(self):
+    if "retention" not in self.querystring:
+        return get_object(self)
+    key, _ = self._get_key()
+    if not key.lock_mode:
+        return 404, {}, "<Error><Code>NoSuchObjectLockConfiguration</Code></Error>"
+    mode, until = key.lock_mode, key.lock_until
+    return 200, {}, (
+        f"<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>"
+    )
+S3Response.get_object = get_object_or_retention
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)

@@ -76,7 +76,12 @@ def _of_s3(request: Request, region: str, sealed: frozenset[str]) -> Iterator[Ca
         yield _of_bucket(request.method, bucket, query)
         return
     action = {"HEAD": "GetObject", "GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
-    assert not query.keys() & {"uploads", "uploadId", "acl", "retention", "legal-hold"}, request
+    assert not query.keys() & {"uploads", "uploadId", "acl", "legal-hold"}, request
+    if "retention" in query:
+        bypass = "x-amz-bypass-governance-retention" in request.headers
+        of = {"GET": "GetObjectRetention", "PUT": "PutObjectRetention"}[request.method]
+        yield Call(f"s3:{'BypassGovernanceRetention' if bypass else of}", f"{bucket}/{key}")
+        return
     version = "Version" if "versionId" in query else ""
     tagging = "Tagging" if "tagging" in query else ""
     context = {"s3:if-none-match": "*"} if request.headers.get("if-none-match") == "*" else {}

@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,13 @@ def store_in(account: Account, bucket: str, prefix: str = "", limits: Limits = P
     """Return a store as the program makes it."""
     access = Bucket(clients_of(account), bucket)
     return S3Store(bucket, prefix, access, SystemClock(), SystemRandomness(), limits=limits)
+
+
+def moment_now() -> str:
+    """Return this moment, and wait until the bucket's clock, in whole seconds, is past it."""
+    now = time.time()
+    time.sleep(1 - now % 1 + 0.02)
+    return datetime.fromtimestamp(int(now), UTC).isoformat()
 
 
 @contextmanager

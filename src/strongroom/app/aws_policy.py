@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from strongroom.app.addresses import address_of
 from strongroom.app.environments import FULL, meant_by
 from strongroom.app.folders import cache_of, state_of
 from strongroom.app.machine import Run
 from strongroom.app.secrets import given_agent, stated_kms_key
-from strongroom.app.stores import address_of, opened_store
+from strongroom.app.stores import opened_store
 from strongroom.app.unlocking import known_config
 from strongroom.aws.account import Account
 from strongroom.aws.clients import Clients

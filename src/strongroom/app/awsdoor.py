@@ -32,7 +32,7 @@ class AwsDoor:
         """Return what a reference means; UsageError, SourceError."""
         key = account, reference
         if key not in self._values:
-            clients = self._of(account)
+            clients = self.clients(account)
             self._values[key] = (
                 parameter(clients, reference.name)
                 if reference.service == "ssm"
@@ -48,8 +48,9 @@ class AwsDoor:
         """Return the parameters below a path; UsageError, SourceError."""
         key = account, path
         if key not in self._below:
-            self._below[key] = parameters_below(self._of(account), path)
+            self._below[key] = parameters_below(self.clients(account), path)
         return self._below[key]
 
-    def _of(self, account: Account) -> Clients:
+    def clients(self, account: Account) -> Clients:
+        """Return what makes clients of services, each of them once."""
         return self._clients.setdefault(account, Clients(account))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.addresses import address_of
 from strongroom.app.databases import connection_of
 from strongroom.app.machine import Run
-from strongroom.app.stores import address_of
 from strongroom.config.environment import read_environment
 from strongroom.config.postgres import PostgresSettings
 from strongroom.errors import SourceError, StrongroomError, UsageError

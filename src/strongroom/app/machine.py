@@ -52,7 +52,8 @@ class Person(Protocol):
 class Run:
     """What one command works with; ``person`` is None where nobody can be asked.
 
-    ``other``: the option that names the repository, where it is a second one.
+    ``other``: the option that names the repository, where it is a second one. ``moments``: what
+    times of --as-of mean, decided once, nanoseconds since 1970.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class Run:
     warned: set[str] = field(default_factory=set)
     other: str = ""
     aws: AwsDoor = field(default_factory=AwsDoor)
+    moments: dict[str, int] = field(default_factory=dict)
 
     def tell(self, text: str) -> None:
         """Say one line to whoever watches."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strongroom.app.asof import is_past, past_config
 from strongroom.app.folders import cache_of, state_of
 from strongroom.app.machine import Run, worker_threads
 from strongroom.app.stores import OpenStore, opened_store
@@ -33,7 +34,8 @@ def opened_repository(run: Run, secrets: Sequence[Secret] | None = None) -> Iter
     """
     with opened_store(run) as store:
         state = state_of(run)
-        config = known_config(store.store, state)
+        past = is_past(run)
+        config = past_config(run, store.store) if past else known_config(store.store, state)
         cache = cache_of(run, config.repository_id)
         keyring = keys_of(run, store.store, config, cache, secrets)
         with worker_threads() as workers:
@@ -45,6 +47,7 @@ def opened_repository(run: Run, secrets: Sequence[Secret] | None = None) -> Iter
                 state=state,
                 sink=run.sink,
                 presence=FilePresence(run.machine.fs, _sessions_folder(run, config)),
+                remembers=not past,
             )
             yield Opened(Repository(store.store, config, keyring, around), store)
 

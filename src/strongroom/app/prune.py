@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from strongroom.app.holding import held_after
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.errors import StrongroomError
+from strongroom.operations.holding import Hidden
 from strongroom.repository.collection.collect import Collected, CollectLimits, Collector
 from strongroom.repository.collection.removing import drop_old_ledgers
 from strongroom.repository.collection.shrinking import ShrinkLimits, worth_repacking
@@ -16,17 +18,21 @@ from strongroom.repository.collection.walexpiry import Judged
 from strongroom.repository.manifests import drop_old_manifests, environments_of
 from strongroom.repository.repository import Repository
 
-__all__ = ["CollectLimits", "Judged", "PruneReport", "prune"]
+__all__ = ["CollectLimits", "Hidden", "Judged", "PruneReport", "prune"]
 
 
 @dataclass(frozen=True, slots=True)
 class PruneReport:
-    """What a collection did; sizes in bytes. With ``dry_run``: what it would do."""
+    """What a collection did; sizes in bytes. With ``dry_run``: what it would do.
+
+    ``hidden``: what became of it in a bucket that keeps versions; None elsewhere.
+    """
 
     collected: Collected
     seconds: float
     requests: int
     dry_run: bool
+    hidden: Hidden | None = None
 
 
 def prune(run: Run, limits: CollectLimits, *, dry_run: bool) -> PruneReport:
@@ -40,8 +46,10 @@ def prune(run: Run, limits: CollectLimits, *, dry_run: bool) -> PruneReport:
         if not dry_run:
             drop_old_ledgers(opened.repository)
             _drop_old_manifests(run, opened.repository, environments)
-        requests = opened.store.traffic().requests
-        return PruneReport(found, clock.elapsed() - began, requests, dry_run)
+        transfer = opened.repository.around.workers.transfer
+        held = held_after(run, found.removed, transfer, clock.now_ns())
+        requests = opened.store.traffic().requests + held.requests
+        return PruneReport(found, clock.elapsed() - began, requests, dry_run, held.hidden)
 
 
 def _drop_old_manifests(run: Run, repository: Repository, environments: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from strongroom.app.asof import is_past, past_moment
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
 from strongroom.config.places import SecretKind
@@ -30,8 +31,8 @@ _ABSENT: Final = 44  # no code that a shell or a Python that does not start ends
 _TAKEN: Final = f'if mv -f {WAL_AHEAD}/%f "%p" 2>/dev/null; then exit 0; fi; '
 _AHEAD: Final = f"--ahead {WAL_AHEAD} "
 _COMMAND: Final = (
-    f"{_TAKEN}{{program}} wal fetch --absent-code {{absent}} --system-id {{system}} {_AHEAD}"
-    '"%f" "%p"; case $? in 0) exit 0;; {absent}) exit 1;; *) exit 200;; esac'
+    f"{_TAKEN}{{program}} wal fetch --absent-code {{absent}} --system-id {{system}} {{past}}"
+    f'{_AHEAD}"%f" "%p"; case $? in 0) exit 0;; {{absent}}) exit 1;; *) exit 200;; esac'
 )
 _PROBE_SECONDS: Final = 300.0
 _SECRETS: Final = {
@@ -43,13 +44,17 @@ _SECRETS: Final = {
 
 @dataclass(slots=True)
 class RecoveryWal:
-    """What there is. ``salvage``: what only the old data directory has; ``stored``: the archive."""
+    """What there is. ``salvage``: what only the old data directory has; ``stored``: the archive.
+
+    ``moment``: as of when the archive is read; empty is now.
+    """
 
     wal: Wal
     system: int
     stored: Sequence[StoredWal]
     salvage: list[str]
     program: str
+    moment: str = ""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -62,7 +67,8 @@ class RecoveryWal:
         """
         if not self.stored:
             return _NO_ARCHIVE
-        return _COMMAND.format(program=self.program, absent=_ABSENT, system=self.system)
+        past = f"--as-of {self.moment} " if self.moment else ""
+        return _COMMAND.format(program=self.program, absent=_ABSENT, system=self.system, past=past)
 
 
 def recovery_wal(
@@ -97,6 +103,7 @@ def recovery_wal(
         stored,
         [one.text for one in old if one not in names],
         shlex.join(own_program(run)),
+        past_moment(run),
     )
 
 
@@ -159,7 +166,7 @@ class Salvage:
     def keep(self, names: Sequence[str], folder: Path) -> None:
         """Archive them, and say what became of them. The last one is not full."""
         kept = f"they stay in {self.plan.aside}/pg_wal too"
-        if self.plan.restore_command == _NO_ARCHIVE:
+        if self.plan.restore_command == _NO_ARCHIVE or is_past(self.run):
             self.run.tell(f"WAL of the old data directory is read ({len(names)}); {kept}")
             return
         parsed = [name for name in map(parse_name, names) if name is not None]
@@ -209,7 +216,7 @@ def own_program(run: Run) -> list[str]:
     if place is not None and any(one.kind not in _SECRETS for one in settings.secrets):
         return [*words, "-r", place.name]  # what AWS keeps or unwraps only the configuration names
     if place is not None:
-        words += ["-r", _url(place.url, place.folder)]
+        words += ["-r", place.name or _url(place.url, place.folder)]
     for secret in settings.secrets:
         words += [_SECRETS[secret.kind], secret.setting.value]
     return words

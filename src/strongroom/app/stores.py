@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strongroom.app.addresses import address_of
+from strongroom.app.asof import past_store
 from strongroom.app.machine import Machine, Run
-from strongroom.aws.account import Account
 from strongroom.aws.bucket import Bucket
 from strongroom.aws.clients import Clients
-from strongroom.config.places import Place
 from strongroom.config.settings import NO_LIMITS
 from strongroom.model.store import Store
 from strongroom.storage.local import LocalStore
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.s3 import S3Store
-from strongroom.storage.url import StoreUrl, parse
+from strongroom.storage.url import StoreUrl
 from strongroom.storage.wrappers.metered import MeteredStore, Traffic
 from strongroom.storage.wrappers.retrying import RetryingStore
 from strongroom.storage.wrappers.throttled import ThrottledStore
@@ -24,23 +24,25 @@ from strongroom.storage.wrappers.throttled import ThrottledStore
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A store, and the folder it is in if it is in one."""
+    """A store, and the folder it is in if it is in one.
+
+    ``beside`` counts requests that the store makes for itself.
+    """
 
     store: Store
     meter: MeteredStore
     folder: LocalStore | None
+    beside: Callable[[], int]
 
     def traffic(self) -> Traffic:
         """Return everything that was asked for so far."""
         counts = self.meter.snapshot().values()
-        return (
-            Traffic(*(sum(column) for column in zip(*counts, strict=True))) if counts else Traffic()
-        )
+        found = Traffic(*map(sum, zip(*counts, strict=True))) if counts else Traffic()
+        return found._replace(requests=found.requests + self.beside())
 
 
-def address_of(place: Place) -> StoreUrl:
-    """Read the address that a person gave; UsageError says where it was given."""
-    return parse(place.url, str(place.folder))
+def _none() -> int:
+    return 0
 
 
 def is_far(run: Run) -> bool:
@@ -49,9 +51,9 @@ def is_far(run: Run) -> bool:
     return place is not None and address_of(place).scheme != "file"
 
 
-def bucket_store(address: StoreUrl, account: Account, machine: Machine) -> S3Store:
+def bucket_store(address: StoreUrl, clients: Clients, machine: Machine) -> S3Store:
     """Return the store in a bucket; nothing is asked of it yet."""
-    bucket = Bucket(Clients(account), address.bucket)
+    bucket = Bucket(clients, address.bucket)
     return S3Store(address.bucket, address.prefix, bucket, machine.clock, machine.randomness)
 
 
@@ -63,10 +65,14 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     machine = run.machine
     folder = None
     within: Store
-    if address.scheme == "file":
+    beside: Callable[[], int] = _none
+    if place.as_of:
+        within = past = past_store(run)
+        beside = past.listings
+    elif address.scheme == "file":
         within = folder = LocalStore(machine.fs, address.path, machine.randomness)
     elif address.scheme == "s3":
-        within = bucket_store(address, place.account, machine)
+        within = bucket_store(address, run.aws.clients(place.account), machine)
     else:
         within = MemoryStore()
     limits = run.settings.limits
@@ -77,7 +83,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     meter = MeteredStore(within)
     store = RetryingStore(meter, machine.clock, machine.randomness, tell=run.warn)
     try:
-        yield OpenStore(store, meter, folder)
+        yield OpenStore(store, meter, folder, beside)
     finally:
         if folder is not None:
             folder.close()

@@ -15,7 +15,13 @@ from strongroom.app.secrets import (
     passphrase_secrets,
     stated_kms_key,
 )
-from strongroom.errors import KeyRefusedError, RefusedError, StrongroomError
+from strongroom.errors import (
+    KeyRefusedError,
+    NoRepositoryError,
+    ObjectMissingError,
+    RefusedError,
+    StrongroomError,
+)
 from strongroom.model.store import Store
 from strongroom.repository.agent import open_agent
 from strongroom.repository.cache import ObjectCache
@@ -32,10 +38,20 @@ _TRIES: Final = 3
 def known_config(store: Store, state: StateFiles) -> OpenedConfig:
     """Read ``config``, before any key is asked for.
 
-    ``RefusedError`` if this host knows another repository there.
+    ``RefusedError`` if this host knows another repository there, ``NoRepositoryError`` for none.
     """
-    config = read_config(store)
     known = Memory(state).load(store.url)
+    try:
+        config = read_config(store)
+    except NoRepositoryError as error:
+        if known is None or not isinstance(error.__cause__, ObjectMissingError):
+            raise
+        raise NoRepositoryError(
+            f"{error.message}; this host knows repository {known.repository_id[:8]} there",
+            hint="It was deleted, or its store is not there now. Make no new one in its place "
+            "before that is clear. In a bucket that keeps versions it reads as it was: "
+            "--as-of TIME.",
+        ) from error
     if known is None:
         return config
     here = (config.repository_id.hex(), config.core.admin_key.hex(), config.digest.hex())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strongroom.app.asof import is_past, past_config
 from strongroom.app.folders import cache_of, state_of
 from strongroom.app.machine import Machine, Run
 from strongroom.app.stores import opened_store
@@ -29,7 +30,8 @@ class WalRepository:
 def opened_wal(run: Run) -> Iterator[WalRepository]:
     """Open the WAL of the repository that the settings name, for as long as the block lasts."""
     with opened_store(run) as opened:
-        config = known_config(opened.store, state_of(run))
+        store = opened.store
+        config = past_config(run, store) if is_past(run) else known_config(store, state_of(run))
         cache = cache_of(run, config.repository_id)
         keys = keys_of(run, opened.store, config, cache, None)
         yield WalRepository(opened.store, keys, WriterDirectory(opened.store, keys), run.machine)

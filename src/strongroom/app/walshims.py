@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from strongroom.app.addresses import address_of
 from strongroom.app.machine import Run
-from strongroom.app.stores import address_of
 from strongroom.app.walagent import agent_place
 from strongroom.config.environment import (
     CACHE_DIR,

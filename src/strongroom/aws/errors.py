@@ -45,6 +45,18 @@ _SKEWED: Final = frozenset({"RequestTimeTooSkewed"})
 _NO_CREDENTIALS: Final = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
 )
+_AGAIN: Final = frozenset(
+    {
+        "InternalError",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "500",
+        "502",
+        "503",
+        "504",
+    }
+)
 _MISSING: Final = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 
 
@@ -89,6 +101,8 @@ def store_refusals(doing: str, where: str) -> Iterator[None]:
         with refusals(doing, where):
             yield
     except AwsError as error:
+        if error.said in _AGAIN:
+            raise StoreUnavailableError(error.message, hint=error.hint) from error
         raise StoreError(error.message, hint=error.hint) from error
     except SourceError as error:
         raise StoreUnavailableError(error.message, hint=error.hint) from error

@@ -47,27 +47,41 @@ class Pager:
 
         ``SourceError`` if the bucket cannot be listed, or its listing cannot be true.
         """
-        if self._bucket.versioned:
-            asked: dict[str, bytes] = {"versions": b""}
-        else:
-            asked = {"list-type": b"2"}
+        return self._pages(prefix, versions=self._bucket.versioned, every=False)
+
+    def versions(self, prefix: bytes = b"") -> Iterator[list[Listed]]:
+        """Yield every version of every object, and every delete marker, a page at a time.
+
+        Keys come in order; of one key the newest is first in S3, and a page of another server may
+        have its delete markers last. ``SourceError`` as above.
+        """
+        return self._pages(prefix, versions=True, every=True)
+
+    def _pages(self, prefix: bytes, *, versions: bool, every: bool) -> Iterator[list[Listed]]:
+        asked: dict[str, bytes] = {"versions": b""} if versions else {"list-type": b"2"}
         asked |= {"encoding-type": b"url", "max-keys": b"%d" % _AT_ONCE, "prefix": prefix}
         last: bytes | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="listing") as ahead:
-            coming = ahead.submit(self._page, asked)
+            coming = ahead.submit(self._page, asked, every=every)
             while True:
                 page = coming.result()
                 if page.after:
-                    coming = ahead.submit(self._page, asked | page.after)
-                last = self._checked(page.objects, prefix, last)
+                    coming = ahead.submit(self._page, asked | page.after, every=every)
+                if every:  # markers that stand after all versions go where their keys are
+                    page.objects.sort(key=lambda one: one.key)
+                last = self._checked(page.objects, prefix, last, again=every)
                 if page.objects:
                     yield page.objects
                 if not page.after:
                     return
 
-    def _checked(self, found: list[Listed], prefix: bytes, last: bytes | None) -> bytes | None:
+    def _checked(
+        self, found: list[Listed], prefix: bytes, last: bytes | None, *, again: bool
+    ) -> bytes | None:
+        """Return the last key; ``again``: one may come several times."""
         for one in found:
-            if (last is not None and one.key <= last) or not one.key.startswith(prefix):
+            is_back = last is not None and (one.key < last if again else one.key <= last)
+            if is_back or not one.key.startswith(prefix):
                 shown = one.key.decode("utf-8", "backslashreplace")
                 raise SourceError(
                     f"the listing of {self._bucket} is not in the order of its keys, at {shown!r}",
@@ -77,10 +91,11 @@ class Pager:
             last = one.key
         return last
 
-    def _page(self, asked: Mapping[str, bytes]) -> Page:
+    def _page(self, asked: Mapping[str, bytes], *, every: bool) -> Page:
         """Ask until a page comes whole; ``SourceError``."""
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(asked.items()))
         url = f"{self._bucket.url}?{query}"
+        what = f"the versions of {self._bucket} (s3:ListBucketVersions)" if every else self._bucket
         wait, why = _FIRST_WAIT, ""
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -92,7 +107,7 @@ class Pager:
                 why = str(error)
                 continue
             try:
-                page = read_page(data)
+                page = read_page(data, every=every)
             except PageError as error:
                 why = f"an answer that cannot be read ({status}): {error}"
                 continue
@@ -102,12 +117,12 @@ class Pager:
             why = f"{page.error} ({status}): {page.message}"
             if status not in _AGAIN and page.error not in _AGAIN_IF:
                 raise AwsError(
-                    f"listing {self._bucket} failed: {why}",
+                    f"listing {what} failed: {why}",
                     said=page.error,
                     hint=hint_of(page.error),
                 )
         raise SourceError(
-            f"listing {self._bucket} failed {_ATTEMPTS} times, at last: {why}",
+            f"listing {what} failed {_ATTEMPTS} times, at last: {why}",
             hint="Look at the network and the endpoint, then run it again.",
         )
 

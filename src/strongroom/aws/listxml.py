@@ -25,6 +25,7 @@ class Listed(NamedTuple):
 
     ``modified`` and ``etag`` are the texts of the listing. ``version`` is empty where none is
     stated. ``readable``: an archived object of which a copy was brought back for a time.
+    ``deleted``: a delete marker, which has no size. ``latest``: what its key is now.
     """
 
     key: bytes
@@ -34,6 +35,8 @@ class Listed(NamedTuple):
     storage_class: str
     version: str = ""
     readable: bool = False
+    deleted: bool = False
+    latest: bool = True
 
 
 @dataclass(slots=True)
@@ -51,14 +54,17 @@ class Page:
     message: str = ""
 
 
-def read_page(data: bytes) -> Page:
-    """Read a page; ``PageError`` unless it is whole."""
+def read_page(data: bytes, *, every: bool = False) -> Page:
+    """Read a page; ``PageError`` unless it is whole.
+
+    ``every``: all versions are among its objects, and delete markers, in the order of the page.
+    """
     reader = _Reader()
     try:
         reader.parser.Parse(data, True)  # noqa: FBT003 - expat's own way to say that this is all
     except expat.ExpatError as error:
         raise PageError(f"it is no whole XML: {error}") from error
-    return reader.page()
+    return reader.page(every=every)
 
 
 class _Reader:
@@ -101,7 +107,7 @@ class _Reader:
         elif depth > 1:
             self._thing[name] = text
 
-    def page(self) -> Page:
+    def page(self, *, every: bool) -> Page:
         top = self._top
         if self._root not in _ROOTS:
             raise PageError(f"it is <{self._root}>, and no listing")
@@ -114,18 +120,18 @@ class _Reader:
         page = Page()
         for name, thing in self._things:
             latest = thing.get("IsLatest", "true") == "true"
-            if name == "DeleteMarker":
-                page.markers += latest
-            elif latest:
-                page.objects.append(_listed(thing, encoded=encoded))
+            is_marker = name == "DeleteMarker"
+            page.markers += is_marker and latest
+            if every or (latest and not is_marker):
+                page.objects.append(_listed(thing, encoded=encoded, deleted=is_marker))
         if truncated == "true":
             page.after = _after(top, encoded=encoded)
         return page
 
 
-def _listed(thing: dict[str, str], *, encoded: bool) -> Listed:
+def _listed(thing: dict[str, str], *, encoded: bool, deleted: bool) -> Listed:
     try:
-        key, size = thing["Key"], int(thing["Size"])
+        key, size = thing["Key"], 0 if deleted else int(thing["Size"])
         etag, modified = thing.get("ETag", ""), thing["LastModified"]
     except (KeyError, ValueError) as error:
         raise PageError(f"an object of it lacks something: {error}") from error
@@ -138,6 +144,8 @@ def _listed(thing: dict[str, str], *, encoded: bool) -> Listed:
         thing.get("StorageClass", "") or "STANDARD",
         "" if version == "null" else version,
         readable=thing.get("IsRestoreInProgress") == "false",
+        deleted=deleted,
+        latest=thing.get("IsLatest", "true") == "true",
     )
 
 

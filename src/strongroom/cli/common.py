@@ -25,6 +25,7 @@ class Common:
     key_file: str | None = None
     cache_dir: str | None = None
     config: str | None = None
+    as_of: str | None = None
     limit_upload: str | None = None
     limit_download: str | None = None
     nice: bool | None = None
@@ -51,6 +52,16 @@ def common_options(function: F) -> F:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
+
+
+def as_of_option(function: F) -> F:
+    """Add ``--as-of`` to a command that only reads; ``common`` returns it."""
+    add: Callable[[F], F] = _text(
+        "--as-of",
+        metavar="TIME",
+        text="Read the repository as it was then, in a bucket that keeps versions.",
+    )
+    return add(function)
 
 
 def _keep(_context: click.Context, parameter: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001

@@ -20,6 +20,7 @@ def flags_of(options: Common) -> Flags:
         key_file=options.key_file,
         cache_dir=options.cache_dir,
         config=options.config,
+        as_of=options.as_of,
         limit_upload=options.limit_upload,
         limit_download=options.limit_download,
     )

@@ -7,6 +7,7 @@ from typing import Final
 from strongroom.app.prune import CollectLimits, Judged, PruneReport
 from strongroom.app.prune import prune as free_room
 from strongroom.cli.asked import took
+from strongroom.cli.hidden import hidden_fields, hidden_lines
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, size
 
@@ -86,6 +87,7 @@ def _record(one: Job, report: PruneReport) -> None:
         bytes_unused=done.unused_bytes,
         snapshots_in_grace=done.in_grace,
         last_good_kept=[listed.id for listed in done.last_good],
+        **hidden_fields(report.hidden),
         total_duration=round(report.seconds, 6),
         store_requests=report.requests,
     )
@@ -114,9 +116,11 @@ def _lines(one: Job, report: PruneReport) -> list[str]:
             f"{would}removed: {counted(done.packs, 'pack')}, {size(done.bytes)}; "
             f"{counted(done.commits, 'snapshot record')}, {counted(done.segments, 'index segment')}"
         )
-        lines.append(f"{size(max(done.bytes - again.written, 0))} {would}freed")
+        if report.hidden is None:
+            lines.append(f"{size(max(done.bytes - again.written, 0))} {would}freed")
     elif not done.wal_files:
         lines.append("nothing to remove")
+    lines += hidden_lines(report.hidden)
     lines += [_wal_line(judged, would) for judged in done.wal if judged.files or judged.why]
     kept = f"{counted(done.kept_packs, 'pack')}, {size(done.kept_bytes)}"
     lines.append(f"in use: {kept}, of which {size(done.unused_bytes)} are not needed")

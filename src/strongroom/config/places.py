@@ -57,7 +57,8 @@ class Place:
     """The repository as a person gave it, and the folder that a relative path starts from.
 
     ``account``: who we are to the store, where that is AWS or speaks like it. ``name``: of its
-    table in the configuration.
+    table in the configuration. ``as_of``: the moment at which it is meant, as a person wrote it;
+    empty is now.
     """
 
     url: str
@@ -65,6 +66,7 @@ class Place:
     origin: str
     account: Account = ANY_ACCOUNT
     name: str = ""
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Flags:
     key_file: str | None = None
     cache_dir: str | None = None
     config: str | None = None
+    as_of: str | None = None
     limit_upload: str | None = None
     limit_download: str | None = None
 
@@ -103,7 +106,7 @@ def place_of(
                 hint=f"Name one with -r: {', '.join(tables)}.",
             )
         given = Value(name, name, Level.FILE)
-    return (None, None) if given is None else _found(given, environment, file)
+    return (None, None) if given is None else _found(given, flags, environment, file)
 
 
 def places_of(
@@ -116,7 +119,7 @@ def places_of(
     given = _given(flags, environment)
     found: list[tuple[Place | None, str | None]]
     if given is None and names:
-        found = [_found(Value(name, name, Level.FILE), environment, file) for name in names]
+        found = [_found(Value(name, name, Level.FILE), flags, environment, file) for name in names]
     else:
         found = [place_of(flags, environment, file)]
     return [(place, secrets_of(flags, environment, file, table)) for place, table in found]
@@ -128,17 +131,18 @@ def _given(flags: Flags, environment: Environment) -> Value[str] | None:
 
 
 def _found(
-    given: Value[str], environment: Environment, file: ConfigurationFile | None
+    given: Value[str], flags: Flags, environment: Environment, file: ConfigurationFile | None
 ) -> tuple[Place, str | None]:
     tables = file.tables.repositories if file is not None else {}
+    as_of = flags.as_of or ""
     if given.value in tables and file is not None:
         origin = file.origin("repositories", given.value, "url")
         url = _expanded_url(tables[given.value].url, environment)
         account = account_of(environment, file.tables.aws, own=tables[given.value].aws)
-        return Place(url, file.folder, origin, account, given.value), given.value
+        return Place(url, file.folder, origin, account, given.value, as_of), given.value
     url = _expanded_url(given.value, environment)
     account = account_of(environment, file.tables.aws if file is not None else None)
-    return Place(url, environment.folder, given.origin, account), None
+    return Place(url, environment.folder, given.origin, account, as_of=as_of), None
 
 
 def _expanded_url(url: str, environment: Environment) -> str:

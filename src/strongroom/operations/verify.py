@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.errors import StoreError, StoreFullError, UsageError
+from strongroom.errors import RefusedError, StoreError, StoreFullError, UsageError
 from strongroom.model.events import Notice
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.retention import store_time_ns
@@ -142,7 +142,7 @@ def verify_and_note(
         return Verified(check.result, "")
     try:
         put_ledger(repository, check.read, store_time_ns(repository))
-    except (StoreError, StoreFullError) as error:
+    except (StoreError, StoreFullError, RefusedError) as error:
         return Verified(check.result, error.message)
     return Verified(check.result, "")
 

@@ -87,7 +87,7 @@ def _shrunk(name: str, decisions: Sequence[Decision]) -> Iterator[str]:
     """
     by_age = sorted(
         (one for one in decisions if one.candidate.complete),
-        key=lambda one: (one.candidate.time_ns, one.candidate.id),
+        key=lambda one: one.candidate.age_key,
         reverse=True,
     )
     counted = [one.candidate for one in by_age if one.candidate.counts]

@@ -54,7 +54,7 @@ def decide(
     for one in candidates:
         if members.setdefault((one.group, one.id), one) is not one:
             raise ValueError(one.id)
-    by_age = sorted(members.values(), key=lambda one: (one.time_ns, one.id), reverse=True)
+    by_age = sorted(members.values(), key=lambda one: one.age_key, reverse=True)
     groups: dict[Group, list[Candidate]] = defaultdict(list)
     for one in by_age:
         groups[one.group].append(one)

@@ -64,7 +64,7 @@ def believed(claims: Iterable[Claim], now_ns: int, grace_ns: int) -> list[Candid
         if claim.agent and one.counts:
             hours[one.group, one.time_ns // HOUR_NS].append(one)
     speakers = {
-        key: min(together, key=lambda one: (not one.complete, one.time_ns, one.id))
+        key: min(together, key=lambda one: (not one.complete, *one.age_key))
         for key, together in hours.items()
     }
     return [
@@ -82,6 +82,7 @@ def _candidate(claim: Claim, now_ns: int, grace_ns: int) -> Candidate:
         id=claim.id,
         group=claim.group,
         time_ns=time_ns,
+        claimed_ns=claim.claimed_ns,
         tags=claim.tags,
         complete=claim.complete,
         counts=counts,

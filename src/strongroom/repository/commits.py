@@ -209,7 +209,8 @@ def oldest_first(
     So that a host whose clock was wrong for a day does not own the latest snapshot for years.
     Orders are part of the ``history``: what a writer saw may lie behind one. ``copied``: by the key
     of a copy, when its original was first seen. Whoever copied it had seen newer ones, so a copy
-    stands where its original would, and no later than when that was seen.
+    stands where its original would, and no later than when that was seen; a bucket says that in
+    whole seconds, and of two in one second their own times decide.
     """
     there = {(one.key, one.sha256) for one in history}
     seen = {
@@ -224,7 +225,7 @@ def oldest_first(
     for listed in found:
         if listed.key in copied:
             moments[listed.key] = min(claimed[listed.key], copied[listed.key])
-    return sorted(found, key=lambda listed: (moments[listed.key], listed.id))
+    return sorted(found, key=lambda one: (moments[one.key], claimed[one.key], one.id))
 
 
 def seal_record(

@@ -6,7 +6,7 @@ Kept as JSON per URL. ``docs/format.md`` 15; DESIGN: pinning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -31,6 +31,28 @@ class Remembered(msgspec.Struct, frozen=True):
     config_digest: str
     heads: dict[str, str]
     missing: list[str] = msgspec.field(default_factory=list)
+
+
+class Remembers(Protocol):
+    """Where what was seen of repositories is kept."""
+
+    def load(self, url: str) -> Remembered | None:
+        """Return what is remembered for ``url``."""
+        ...
+
+    def save(self, remembered: Remembered) -> None:
+        """Replace what is remembered for its URL."""
+        ...
+
+
+class NoMemory:
+    """Remembers nothing, and forgets nothing that another memory has."""
+
+    def load(self, url: str) -> None:
+        """See ``Remembers``."""
+
+    def save(self, remembered: Remembered) -> None:
+        """See ``Remembers``."""
 
 
 class Memory:

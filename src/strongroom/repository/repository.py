@@ -47,7 +47,7 @@ from strongroom.repository.packer import Workers
 from strongroom.repository.presence import Presence, Unknown
 from strongroom.repository.reader import Reader
 from strongroom.repository.records import Voided
-from strongroom.repository.remembered import Memory, Remembered
+from strongroom.repository.remembered import Memory, NoMemory, Remembered, Remembers
 from strongroom.repository.runs import RunReader, Runs
 from strongroom.repository.slotset import SlotSet, slots_of
 from strongroom.repository.standing import Standing, voids_of
@@ -104,7 +104,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a repository is given: this host's doors and folders, and who is at work on it."""
+    """What a repository is given: this host's doors and folders, and who is at work on it.
+
+    ``remembers``: whether what is seen is compared with what was seen before, and remembered; not
+    so for a repository as it was at another time.
+    """
 
     clock: Clock
     randomness: Randomness
@@ -113,6 +117,7 @@ class Surroundings:
     state: LocalFiles
     sink: Sink
     presence: Presence = field(default_factory=Unknown)
+    remembers: bool = True
 
 
 class Repository:
@@ -125,7 +130,7 @@ class Repository:
         self.config = config
         self.keyring = keyring
         self.around = around
-        self.memory = Memory(around.state)
+        self.memory: Remembers = Memory(around.state) if around.remembers else NoMemory()
         self.writers = WriterDirectory(store, keyring)
         admin_key = config.core.admin_key
         self.orders = OrderLog(store, config.repository_id, admin_key, around.cache)

@@ -16,6 +16,12 @@ _MULTI_REGION: Final = ":key/mrk-"
 # Every object is put on the condition that its key is free, so nobody needs to overwrite one.
 _ONLY_NEW: Final = {"Null": {"s3:if-none-match": "false"}}
 
+_OF_BUCKET: Final = (  # what becomes of what is deleted in it
+    "s3:GetBucketVersioning",
+    "s3:GetBucketObjectLockConfiguration",
+    "s3:GetLifecycleConfiguration",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
@@ -54,22 +60,28 @@ def agent(repository: Repository, readable: Sequence[str], own: Sequence[str]) -
 
 
 def restore(repository: Repository) -> list[Statement]:
-    """Allow to read everything, and to open it with a key of KMS."""
+    """Allow to read everything, also as it was, and to open it with a key of KMS."""
     return [
-        _listing(repository, ["*"]),
-        allow("Read", ["s3:GetObject"], repository.objects(["*"])),
+        *_reading(repository, ["s3:GetBucketVersioning"]),
         *_bucket_key(repository, seals=False),
         *_opening(repository, ["kms:Decrypt"]),
     ]
 
 
 def maintainer(repository: Repository) -> list[Statement]:
-    """Allow to read, add and delete everything, and to seal further keys with those of KMS."""
+    """Allow to read, add, delete and hold everything, and to seal further keys with those of KMS.
+
+    A retention can be extended, and never shortened: that would be to pass by it.
+    """
     return [
-        _listing(repository, ["*"]),
-        allow("Read", ["s3:GetObject"], repository.objects(["*"])),
+        *_reading(repository, _OF_BUCKET),
         _adding(repository, ["*"]),
         allow("Delete", ["s3:DeleteObject"], repository.objects(["*"])),
+        allow(
+            "Hold",
+            ["s3:GetObjectRetention", "s3:PutObjectRetention"],
+            repository.objects(["*"]),
+        ),
         *_bucket_key(repository, seals=True),
         *_opening(repository, ["kms:Decrypt", "kms:GenerateDataKey"]),
     ]
@@ -79,7 +91,18 @@ def _below(key: str) -> str:
     return f"{key}*" if key.endswith("/") else key
 
 
-def _listing(repository: Repository, patterns: Sequence[str]) -> Statement:
+def _reading(repository: Repository, of_bucket: Sequence[str]) -> list[Statement]:
+    """Allow to read everything, as it is and as it was; ``of_bucket``: what the bucket is asked."""
+    return [
+        _listing(repository, ["*"], ["s3:ListBucket", "s3:ListBucketVersions"]),
+        allow("Bucket", of_bucket, [repository.place.bucket(repository.bucket)]),
+        allow("Read", ["s3:GetObject", "s3:GetObjectVersion"], repository.objects(["*"])),
+    ]
+
+
+def _listing(
+    repository: Repository, patterns: Sequence[str], actions: Sequence[str] = ("s3:ListBucket",)
+) -> Statement:
     """Allow to list, and to be told that an object is missing: S3 says 403 to whoever may not.
 
     That question has no prefix, so one without any must be allowed.
@@ -87,7 +110,7 @@ def _listing(repository: Repository, patterns: Sequence[str]) -> Statement:
     bucket = [repository.place.bucket(repository.bucket)]
     prefixes = repository.keys_in_bucket(patterns)
     condition = None if prefixes == ["*"] else {"StringLikeIfExists": {"s3:prefix": prefixes}}
-    return allow("List", ["s3:ListBucket"], bucket, condition)
+    return allow("List", actions, bucket, condition)
 
 
 def _adding(repository: Repository, patterns: Sequence[str]) -> Statement:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.choice import choice_options
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 from strongroom.cli.other import other_options
@@ -36,6 +36,7 @@ exit code is 4 if a snapshot is damaged and was not copied.
 @other_options("to", "The repository to copy to: a folder or a name.", required=True)
 @choice_options
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be copied.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Copy snapshots."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import snapshots, snapshots_or_files
 from strongroom.cli.loading import work
 
@@ -50,6 +50,7 @@ disk or in the account could not be looked at, 4 if a part of a snapshot is dama
 @click.option("--source", metavar="NAME", help="With --live: only this source.")
 @click.option("--content", is_flag=True, help="With --disk: read every file and compare it.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="With --disk: leave out.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Compare."""

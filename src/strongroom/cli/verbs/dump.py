@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import folders, snapshots
 from strongroom.cli.loading import work
 
@@ -41,6 +41,7 @@ code is 4.
     "--show-secrets", is_flag=True, help="What is secret in a record of AWS configuration, too."
 )
 @click.option("--source", metavar="NAME", help="The source, if several have such a database.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Print the bytes of a file."""

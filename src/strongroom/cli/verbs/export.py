@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import files, folders, snapshots
 from strongroom.cli.loading import work
 
@@ -84,6 +84,7 @@ can hold.
     shell_complete=files,
     help="Encrypt with the passphrase in this file.",
 )
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Export a snapshot."""

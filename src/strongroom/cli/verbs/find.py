@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.choice import choice_options
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
@@ -49,6 +49,7 @@ snapshot is damaged and could not be searched.
 @click.option("-O", "--oldest", metavar="TIME", help="Only what changed at this time or later.")
 @click.option("-N", "--newest", metavar="TIME", help="Only what changed at this time or earlier.")
 @click.option("-l", "--long", is_flag=True, help="Mode, owner, size and time as well.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Find entries."""

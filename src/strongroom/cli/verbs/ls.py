@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
@@ -26,6 +26,7 @@ Names with control characters are shown as $'...', which a shell reads back.
 @click.argument("snapshot", metavar="SNAP", shell_complete=snapshots)
 @click.argument("path", required=False, metavar="[PATH]")
 @click.option("-l", "--long", is_flag=True, help="Mode, owner, size and time as well.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """List entries."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import folders
 from strongroom.cli.loading import work
 
@@ -73,6 +73,7 @@ never changed.
 @click.option("--no-repository", is_flag=True, help="RDS: keep the journal here only.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
 @click.option("--confirm", metavar="NAME", help="RDS: ask nothing if it is this instance.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Recover, or say what a recovery would do."""

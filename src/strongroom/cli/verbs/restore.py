@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import folders, snapshots
 from strongroom.cli.loading import work
 
@@ -102,6 +102,7 @@ protected is restored into only when its name is typed, or given with --confirm.
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--no-confirm", is_flag=True, help="Ask nothing.")
 @click.option("--confirm", metavar="NAME", help="Ask nothing if it goes to this one.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Restore, or say what a restore would do."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.choice import choice_options
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -30,6 +30,7 @@ of an id will do as well.
 )
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only such as full or files.")
 @click.option("--forgotten", is_flag=True, help="List what 'undelete' can bring back.")
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """List the snapshots."""

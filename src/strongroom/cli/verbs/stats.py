@@ -8,7 +8,7 @@ import click
 
 from strongroom.cli import completing
 from strongroom.cli.choice import choice_options
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -40,6 +40,7 @@ The exit code is 4 if something is damaged; the numbers are then too small.
 @click.command("stats", help=_HELP, short_help="Say how much room the snapshots take.")
 @click.argument("snapshots", nargs=-1, metavar="[SNAP]…", shell_complete=completing.snapshots)
 @choice_options
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Add up."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.arguments import SIZE, SPAN
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.completing import snapshots
 from strongroom.cli.loading import work
 
@@ -40,6 +40,7 @@ signature and every tree. With SNAP, only the tree of that snapshot.
 @click.option(
     "--budget", type=SIZE, metavar="SIZE", help="With --every: read at most so much (20G)."
 )
+@as_of_option
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Check a repository."""

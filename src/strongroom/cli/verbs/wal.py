@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from strongroom.cli.arguments import SIZE, SPAN
-from strongroom.cli.common import common_options
+from strongroom.cli.common import as_of_option, common_options
 from strongroom.cli.loading import work
 
 _HELP: Final = """\
@@ -96,6 +96,7 @@ def _push(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @click.option(
     "--timeout", type=SPAN, default=300, metavar="TIME", help="Give up after so long (5m)."
 )
+@as_of_option
 @common_options
 def _fetch(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Hand out one file."""
@@ -150,6 +151,7 @@ Of the cluster that it was before everything stays, and can be recovered.
     "--record-gaps", is_flag=True, help="Put on record that what is missing now never comes."
 )
 @click.option("--servers", is_flag=True, help="Ask the servers of the configuration as well.")
+@as_of_option
 @common_options
 def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Say what there is."""
@@ -160,6 +162,7 @@ def _status(**given: Any) -> int:  # noqa: ANN401 - what the options say
 @click.argument("source", metavar="[SOURCE]", required=False)
 @click.option("--from", "first", metavar="SEGMENT", help="The first file to read.")
 @click.option("--to", "last", metavar="SEGMENT", help="The last one.")
+@as_of_option
 @common_options
 def _verify(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Read everything, or a range."""

@@ -68,7 +68,7 @@ class CollectLimits:
 class Collected:
     """What was done; sizes in bytes. ``last_good``: forgotten, and kept as the last of a source.
 
-    ``wal``: what of each cluster goes, and why.
+    ``wal``: what of each cluster goes, and why. ``removed``: the keys of all that was deleted.
     """
 
     finished: int = 0
@@ -86,6 +86,7 @@ class Collected:
     unused_bytes: int = 0
     in_grace: int = 0
     last_good: Sequence[ListedSnapshot] = ()
+    removed: list[str] = field(default_factory=list)
 
 
 class Collector:
@@ -303,10 +304,10 @@ class Collector:
             names.commits,
             wal,  # the oldest first, so that what stays is one piece
         ):
-            remove(repository, keys)
+            self._remove(keys)
         killed = {*names.commits, *self._killed_commits()}
         ended = self._waiting.decided(self._sessions(number), killed)
-        remove(repository, self._waiting.objects_of(ended))
+        self._remove(self._waiting.objects_of(ended))
         there = [sizes[key] for key in map(layout.pack, packs) if key in sizes]
         self.result.packs += len(there)
         self.result.bytes += sum(there)
@@ -314,6 +315,10 @@ class Collector:
         self.result.segments += len(segments)
         self.result.wal_files += len(wal_sizes.keys() & set(wal))
         self.result.wal_bytes += sum(wal_sizes.get(key, 0) for key in wal)
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        remove(self._repository, keys)
+        self.result.removed += keys
 
     # -- the objects of a run
 

@@ -92,6 +92,11 @@ class Survey:
         roots = self.liveness.roots.values()
         return [one for one in roots if forgotten(one.key) and one.key not in good]
 
+    def needed_packs(self) -> set[bytes]:
+        """Return every pack that is said to hold a chunk that is needed, also where several do."""
+        shares = self.census.shares()
+        return {name for name, share in zip(self.census.packs, shares, strict=True) if share > 0}
+
     def kept_packs(self, prover: Prover | None = None) -> set[bytes]:
         """Return packs that hold all that is needed, the fullest where a chunk lies twice.
 
