@@ -152,7 +152,7 @@ class _Work:
 
     def _backups(self) -> list[BaseBackup]:
         request, repository = self._request, self._opened.repository
-        found = base_backups(repository.list_snapshots().found, request.source)
+        found = base_backups(repository.list_snapshots(reading=True).found, request.source)
         if not request.snapshot:
             newest = found[-1].position.system if found else 0
             return sorted(
