@@ -70,6 +70,17 @@ def snapshot_to_restore(repository: Repository, name: str) -> ListedSnapshot:
     )
 
 
+def refuse_not_whole(repository: Repository, history: History, listed: ListedSnapshot) -> None:
+    """``MissingObjectError`` for a snapshot that is of no use unless all of it is there."""
+    lacking = _lacking(repository, history, listed)
+    if lacking is not None:
+        raise MissingObjectError(
+            f"snapshot {listed.short_id} is not whole in {repository.store.url}: "
+            f"{said_of(lacking[1])}",
+            hint="Name an older one. 'strongroom store replica --all' says what a replica lacks.",
+        )
+
+
 def _lacking(
     repository: Repository, history: History, listed: ListedSnapshot
 ) -> tuple[Stock, Lack] | None:
