@@ -72,11 +72,12 @@ def _tell(one: Job, report: ReplicaReport) -> int:
     for key in state.heads:
         output.record("head", object=key)
     if state.heads:
-        first = f"{counted(len(state.heads), 'commit or order', 'commits or orders')}"
-        output.line(f"{first} that others name not there, the first is {state.heads[0]}")
+        count = counted(len(state.heads), "commit or order", "commits or orders")
+        are = "is" if len(state.heads) == 1 else "are"
+        output.line(f"{count} that others name {are} not there, the first is {state.heads[0]}")
     if state.unreadable:
         what = counted(state.unreadable, "commit")
-        output.wanted(f"{what} cannot be read before more arrives: what they hold is not known")
+        output.wanted(f"{what} cannot be read before more arrives: what it holds is not known")
     if report.source_away:
         output.notice(f"warning: the original could not be looked at: {report.source_away}")
     for text in report.missed:
@@ -176,4 +177,4 @@ def _summarise(one: Job, report: ReplicaReport) -> None:
         one.output.line(f"{what} not whole, the lag is {duration(state.lag)} ({did})")
     elif not state.damage:
         looked = counted(state.looked, "snapshot")
-        one.output.line(f"nothing is missing of {looked} that were looked at ({did})")
+        one.output.line(f"looked at {looked}: nothing is missing ({did})")

@@ -241,6 +241,8 @@ class Repository:
                 hint="Somebody removed or rolled back the repository. Run 'strongroom verify', "
                 "and restore the missing objects from a copy.",
             )
+        if history.unseen:
+            text += "; some were never seen here: in a replica they may not have arrived"
         self.around.sink(Notice(f"warning: {text}. Run 'strongroom verify'"))
         return history
 
