@@ -145,12 +145,13 @@ def _is_of(listed: ListedSnapshot, source: bytes) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_latest_is_whole_or_refused_before_anything_is_written(
-    kit: Kit, tmp_path: Path, seed: int
-) -> None:
+def test_latest_is_whole_or_refused_before_anything_is_written(tmp_path: Path, seed: int) -> None:
     """At each object that arrives, on a host that looked each time: what is refused is not whole,
     and names the newest that is; what is not refused comes back.
     """
+    store = Keeping()
+    kit = Kit(store, tmp_path / "state")
+    kit.init()
     made = history_of(kit)
     there = MemoryStore("memory:replica")
     keys = [info.key for info in kit.store.list("")]
@@ -158,6 +159,7 @@ def test_latest_is_whole_or_refused_before_anything_is_written(
     arrive(kit.store, there, first)
     rest = [key for key in keys if key not in first]
     random.Random(seed).shuffle(rest)
+    rest.sort(key=lambda key: key == [one for one in store.ever if "packs/" in one][-1])
     replica = Kit(there, tmp_path / "replica")
     refusals = 0
     for key in rest:
@@ -180,6 +182,43 @@ def test_latest_is_whole_or_refused_before_anything_is_written(
         else:
             assert chosen in whole
     assert refusals
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_removals_that_arrive_before_what_takes_their_place(tmp_path: Path, seed: int) -> None:
+    """With deletes replicated too, at each step: what is called whole comes back, and nothing else;
+    the latest is refused unless it does.
+    """
+    store = Keeping()
+    kit = Kit(store, tmp_path / "state")
+    kit.init()
+    made = history_of(kit)
+    stays = {info.key for info in kit.store.list("")}
+    order = list(store.ever)
+    gone = [key for key in order if key not in stays and not key.startswith(layout.SESSIONS)]
+    cut = 1 + max(order.index(key) for key in gone)  # what was there when it was collected
+    there = MemoryStore("memory:replica")
+    arrive_as_put(store, there, order[:cut])
+    steps = [*order[cut:], *gone]
+    random.Random(seed).shuffle(steps)
+    for number, key in enumerate(steps):
+        there.delete(key) if key in gone else arrive_as_put(store, there, [key])
+        repository = Kit(there, tmp_path / f"host {number}").open()
+        found = listed_in(repository)
+        truth = {one.id for one in found if restored(repository, one) == made[one.id]}
+        assert whole_in(replica_state(repository, None, 0, every=True), repository) == truth
+        try:
+            chosen = snapshot_to_restore(repository, "latest", all_of_it=True)
+        except MissingObjectError:
+            assert found[-1].id not in truth
+        else:
+            assert chosen.id in truth
+
+
+def arrive_as_put(source: Keeping, replica: Store, keys: Sequence[str]) -> None:
+    """Let objects arrive that may be gone from the original by now."""
+    for key in keys:
+        replica.put(key, source.ever[key])
 
 
 def _is_told(kit: Kit, text: str) -> bool:

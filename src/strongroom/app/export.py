@@ -204,7 +204,7 @@ class _Chosen:
         repository = opened.repository
         repository.keyring.require_reader()
         self.top = path_in_snapshot(request.path)
-        self.listed = snapshot_to_restore(repository, request.snapshot)
+        self.listed = snapshot_to_restore(repository, request.snapshot, all_of_it=not self.top)
         warn_of_secrets(run, self.listed, self.top)
         self._reader: Reader = repository.reader()
         self._is_directory = (

@@ -135,7 +135,8 @@ def restore(
         )
         if request.overwrite is None:
             refuse_in_use(target)
-        listed = snapshot_to_restore(opened.repository, request.snapshot)
+        all_of_it = not (top or request.include or request.exclude)
+        listed = snapshot_to_restore(opened.repository, request.snapshot, all_of_it=all_of_it)
         into = admitted(run.settings, request.environment, listed)
         work = _Restore(run, opened, request, listed, top, target, owners, into)
         plan = work.plan()

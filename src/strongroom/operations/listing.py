@@ -44,17 +44,20 @@ def _named(listing: Listing, name: str) -> ListedSnapshot:
         ) from None
 
 
-def snapshot_to_restore(repository: Repository, name: str) -> ListedSnapshot:
+def snapshot_to_restore(
+    repository: Repository, name: str, *, all_of_it: bool = False
+) -> ListedSnapshot:
     """Return the snapshot that a name names, for whoever will need all of it.
 
     Of one that is named by itself it is told what is not there: what is there may be wanted all
-    the same. For ``latest``, where it is not whole, ``MissingObjectError`` says which one is;
-    errors also as of ``named_snapshots``.
+    the same. Its trees are read for that if ``all_of_it`` will be, and else only where listings
+    hint at a gap: a part may be small. For ``latest``, where it is not whole,
+    ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``.
     """
     listing = repository.list_snapshots(reading=True)
     refuse_unreadable(listing, [name])
     listed = _named(listing, name)
-    lacking = _lacking(repository, listing.history, listed)
+    lacking = _lacking(repository, listing.history, listed, every=all_of_it)
     if lacking is None:
         return listed
     stock, lack = lacking
@@ -72,7 +75,7 @@ def snapshot_to_restore(repository: Repository, name: str) -> ListedSnapshot:
 
 def refuse_not_whole(repository: Repository, history: History, listed: ListedSnapshot) -> None:
     """``MissingObjectError`` for a snapshot that is of no use unless all of it is there."""
-    lacking = _lacking(repository, history, listed)
+    lacking = _lacking(repository, history, listed, every=True)
     if lacking is not None:
         raise MissingObjectError(
             f"snapshot {listed.short_id} is not whole in {repository.store.url}: "
@@ -82,16 +85,16 @@ def refuse_not_whole(repository: Repository, history: History, listed: ListedSna
 
 
 def _lacking(
-    repository: Repository, history: History, listed: ListedSnapshot
+    repository: Repository, history: History, listed: ListedSnapshot, *, every: bool
 ) -> tuple[Stock, Lack] | None:
-    """Return what a snapshot lacks; None if it is whole.
+    """Return what a snapshot lacks; None if it is whole, or nothing but ``every`` tree would tell.
 
     What lacks something is looked at again: a collector may have put its packs together.
     """
     found = None
     for _ in range(_LOOKS):
         stock = Stock(repository, history)
-        if not stock.shows_gaps(listed):
+        if not (every or stock.shows_gaps(listed)):
             return None
         lack = stock.lack(listed)
         if not lack.is_absent:

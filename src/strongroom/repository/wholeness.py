@@ -122,9 +122,10 @@ class Stock:
         return self._index.damaged
 
     def shows_gaps(self, listed: ListedSnapshot) -> bool:
-        """Whether anything at all hints that a snapshot is not whole; its tree is not read.
+        """Whether anything hints that a snapshot is not whole; its tree is not read.
 
-        Where this is False, all that writers named is there: their commits, packs and index.
+        Where this is False, all that writers named is there: their commits, packs and index. What
+        a collector put together may not be, where its removals went ahead of what it wrote.
         """
         named = self._packs.get(listed.key, ())
         return bool(
