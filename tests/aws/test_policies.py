@@ -171,14 +171,19 @@ def policy_of_all(vault: Vault) -> dict[str, Any]:
     return vault.policy("maintainer")
 
 
+@pytest.mark.spec("D8")
 def test_a_host_that_restores_reads_and_does_nothing_else(vault: Vault) -> None:
-    """It opens the repository with the key of KMS, of this repository alone, and reads it."""
+    """It opens the repository with the key of KMS, of this repository alone, and reads it.
+
+    So a look at a replica needs no other role.
+    """
     vault.good("backup", "./documents")
     vault.push()
     policy = vault.policy("restore")
     with vault.guard.role(policy):
         vault.good("restore", "latest", "--to", "back")
         vault.good("verify")
+        vault.good("store", "replica", "--max-age", "1h")
         server = ("--system-id", str(SYSTEM))
         missing = vault.run("wal", "fetch", numbered(9).text, "RECOVERYXLOG", *server)
     assert missing.code == 1  # the end of the archive, and no error

@@ -25,7 +25,7 @@ from strongroom.errors import NotFoundError, UsageError
 from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import PRE_RESTORE, ListedSnapshot, SourceRecord
 from strongroom.operations.backup import Circumstances, PlannedSource, back_up
-from strongroom.operations.listing import named_snapshots
+from strongroom.operations.listing import snapshot_to_restore
 from strongroom.policy.landing import NOWHERE, Landing
 from strongroom.restore.awsconfig.changing import (
     SERVICES,
@@ -160,7 +160,7 @@ class _Work:
         self.run = run
         self.opened = opened
         self.request = request
-        self.listed = named_snapshots(opened.repository, [request.snapshot])[0]
+        self.listed = snapshot_to_restore(opened.repository, request.snapshot)
         self.record = source_in_snapshot(self.listed, request.source)
         name = self.record.name.decode("utf-8", "surrogateescape")
         self.source = name.removesuffix(f"@{BEFORE}")

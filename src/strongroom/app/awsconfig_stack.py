@@ -24,7 +24,7 @@ from strongroom.config.environments import environment_of
 from strongroom.errors import NotFoundError, UsageError
 from strongroom.model.events import PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
-from strongroom.operations.listing import dump, named_snapshots
+from strongroom.operations.listing import dump, snapshot_to_restore
 from strongroom.policy.landing import NOWHERE, Landing
 from strongroom.restore.awsconfig.stacks import ChangeSet, StackChange, request_of
 
@@ -105,7 +105,7 @@ class _Work:
         self.asked = request
         self.opened = opened
         self.before: ListedSnapshot | None = None
-        self.listed = named_snapshots(opened.repository, [request.snapshot])[0]
+        self.listed = snapshot_to_restore(opened.repository, request.snapshot)
         of = source_in_snapshot(self.listed, request.source)
         name = of.name.decode("utf-8", "surrogateescape")
         self.source = name.removesuffix(f"@{BEFORE}")

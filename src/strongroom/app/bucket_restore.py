@@ -28,7 +28,7 @@ from strongroom.operations.bucket_restore import (
     BucketResult,
     Chosen,
 )
-from strongroom.operations.listing import find_snapshot, named_snapshots, refuse_unreadable
+from strongroom.operations.listing import find_snapshot, refuse_unreadable, snapshot_to_restore
 from strongroom.policy.landing import Landing
 from strongroom.restore.bucket.journal import (
     Journal,
@@ -219,9 +219,9 @@ def undo_bucket(
 
 def _snapshot(run: Run, opened: Opened, request: BucketRequest) -> ListedSnapshot:
     if not request.at:
-        return named_snapshots(opened.repository, [request.snapshot])[0]
+        return snapshot_to_restore(opened.repository, request.snapshot)
     until = parse_moment(request.at, "--at", run.machine.clock.now_ns(), at_end=True)
-    listing = opened.repository.list_snapshots()
+    listing = opened.repository.list_snapshots(reading=True)
     refuse_unreadable(listing, [request.snapshot])
     fitting = [
         one

@@ -47,7 +47,7 @@ from strongroom.model.events import PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot, Status
 from strongroom.operations.archives.making import Around, Recipe, make
 from strongroom.operations.export import SnapshotSource
-from strongroom.operations.listing import named_snapshots
+from strongroom.operations.listing import snapshot_to_restore
 from strongroom.operations.restore import kind_of
 from strongroom.repository.reader import Reader
 
@@ -204,7 +204,7 @@ class _Chosen:
         repository = opened.repository
         repository.keyring.require_reader()
         self.top = path_in_snapshot(request.path)
-        self.listed = named_snapshots(repository, [request.snapshot])[0]
+        self.listed = snapshot_to_restore(repository, request.snapshot, all_of_it=not self.top)
         warn_of_secrets(run, self.listed, self.top)
         self._reader: Reader = repository.reader()
         self._is_directory = (

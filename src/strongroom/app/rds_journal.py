@@ -83,7 +83,7 @@ class Journals:
         snapshots = (
             listing.named_snapshots(opened.repository, [snapshot])
             if snapshot
-            else opened.repository.list_snapshots().found
+            else opened.repository.snapshots()
         )
         listed = self._last(snapshots, KIND, self._source)
         if listed is None:

@@ -46,6 +46,7 @@ from strongroom.postgres.names import RECORD
 from strongroom.postgres.programs import Programs
 from strongroom.postgres.wal.names import parse_lsn
 from strongroom.repository.reader import Reader
+from strongroom.repository.repository import History
 from strongroom.restore.cluster.place import is_half_done, settle
 from strongroom.restore.cluster.present import Present, look, running
 
@@ -130,6 +131,7 @@ class _Work:
         self._chosen: BaseBackup | None = None
         self._programs: Programs | None = None
         self._wal: RecoveryWal | None = None
+        self._history: History | None = None
 
     # -- planning
 
@@ -148,11 +150,15 @@ class _Work:
         candidates = [Candidate(name, one.position) for name, one in by_id.items()]
         way = find_way(candidates, wal.wal, target, now_ns, named=bool(request.snapshot))
         self._chosen = by_id[way.candidate.id]
+        if self._history is not None:
+            listing.refuse_not_whole(self._opened.repository, self._history, self._chosen.listed)
         return self._planned(way, target, place)
 
     def _backups(self) -> list[BaseBackup]:
         request, repository = self._request, self._opened.repository
-        found = base_backups(repository.list_snapshots().found, request.source)
+        listed_now = repository.list_snapshots(reading=True)
+        self._history = listed_now.history
+        found = base_backups(listed_now.found, request.source)
         if not request.snapshot:
             newest = found[-1].position.system if found else 0
             return sorted(

@@ -20,7 +20,7 @@ from strongroom.errors import RefusedError, UsageError
 from strongroom.model.events import PhaseBegan, ProblemFound
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.model.source import Problem
-from strongroom.operations.listing import named_snapshots
+from strongroom.operations.listing import snapshot_to_restore
 from strongroom.operations.restore import Removal, RestoreResult, selected_entries
 from strongroom.operations.restore import restore as bring_back
 from strongroom.operations.restore_check import Check, Checked
@@ -135,7 +135,8 @@ def restore(
         )
         if request.overwrite is None:
             refuse_in_use(target)
-        listed = named_snapshots(opened.repository, [request.snapshot])[0]
+        all_of_it = not (top or request.include or request.exclude)
+        listed = snapshot_to_restore(opened.repository, request.snapshot, all_of_it=all_of_it)
         into = admitted(run.settings, request.environment, listed)
         work = _Restore(run, opened, request, listed, top, target, owners, into)
         plan = work.plan()

@@ -7,6 +7,7 @@ from typing import Final
 from strongroom.aws.account import Account
 from strongroom.config.environment import Environment
 from strongroom.config.schema import AwsTable
+from strongroom.config.values import Value
 
 AWS_REGION: Final = "AWS_REGION"
 AWS_DEFAULT_REGION: Final = "AWS_DEFAULT_REGION"
@@ -35,3 +36,8 @@ def account_of(
         role=stated("role"),
         endpoint=stated("endpoint", AWS_ENDPOINT_URL),
     )
+
+
+def region_of(environment: Environment) -> Value[str] | None:
+    """Return the region that the variables name."""
+    return environment.value(AWS_REGION) or environment.value(AWS_DEFAULT_REGION)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Final, NamedTuple
 
-from strongroom.config.environment import CONFIG, RETENTION_DAYS, Environment
+from strongroom.config.aws import region_of
+from strongroom.config.environment import BACKUP_BUCKET, CONFIG, RETENTION_DAYS, Environment
 from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
 from strongroom.config.places import Flags, SecretKind, folder_values
 from strongroom.config.references import reference_of
@@ -48,6 +49,7 @@ def effective(flags: Flags, environment: Environment) -> list[Effective]:
     file = read_file(path) if path is not None else None
     found = list(_repository(settings))
     cache, state = folder_values(flags, environment)
+    found += _region(settings, environment, file)
     found.append(Effective("cache folder", str(cache.value), cache.origin))
     found.append(Effective("state folder", str(state.value), state.origin))
     found.append(Effective("file", str(path) if path else None, _how_found(flags, environment)))
@@ -76,6 +78,27 @@ def _repository(settings: Settings) -> Iterator[Effective]:
         yield Effective(secret.kind.value, value, secret.setting.origin)
     if not settings.secrets:
         yield Effective("passphrase", "asked for at the terminal", _DEFAULT)
+
+
+def _region(
+    settings: Settings, environment: Environment, file: ConfigurationFile | None
+) -> Iterator[Effective]:
+    """Yield the region of a repository in a bucket, which several places may name."""
+    place = settings.place
+    if place is None or not place.url.startswith("s3://"):
+        return
+    region = place.account.region
+    named = region_of(environment)
+    own = ("repositories", place.name, _AWS, "region")
+    key = "repository region"
+    if not region:
+        yield Effective(key, "asked of the bucket", _DEFAULT)
+    elif file is not None and place.origin != BACKUP_BUCKET and place.name and file.states(*own):
+        yield Effective(key, region, file.origin(*own))
+    elif named is not None:
+        yield Effective(key, region, named.origin)
+    elif file is not None:
+        yield Effective(key, region, file.origin(_AWS, "region"))
 
 
 def _retention(settings: Settings, file: ConfigurationFile | None) -> Iterator[Effective]:

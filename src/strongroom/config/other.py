@@ -1,18 +1,20 @@
 """A second repository beside the one that a command is about: where a copy goes or comes from.
 
-Nothing of the environment counts for it, which speaks of the first one.
+Of the environment, which speaks of the first one, only who we are to AWS counts for it: libraries
+take that from there in any case. Its region is its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from strongroom.config.aws import AWS_ENDPOINT_URL, AWS_PROFILE
 from strongroom.config.environment import CONFIG, Environment
 from strongroom.config.file import find_file, read_file
 from strongroom.config.places import Flags, place_of, secrets_of
 from strongroom.config.settings import Settings
 
-_KEPT = (CONFIG, "HOME")
+_KEPT = (CONFIG, "HOME", AWS_PROFILE, AWS_ENDPOINT_URL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from strongroom.aws.account import ANY_ACCOUNT, Account
-from strongroom.config.aws import account_of
+from strongroom.config.aws import account_of, region_of
 from strongroom.config.environment import (
+    BACKUP_BUCKET,
     CACHE_DIR,
     KEY_FILE,
     PASSPHRASE_COMMAND,
@@ -26,6 +28,8 @@ from strongroom.config.values import Level, Value, first
 from strongroom.errors import UsageError
 
 DEFAULT_REPOSITORY: Final = "main"
+_S3: Final = "s3://"
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]+")
 
 
 class SecretKind(enum.Enum):
@@ -93,12 +97,15 @@ def place_of(
     environments say which, which are asked with ``places_of``.
     """
     given = _given(flags, environment)
+    bucket = environment.value(BACKUP_BUCKET) if given is None else None
     tables = file.tables.repositories if file is not None else {}
     stated = file.tables.defaults.repositories if file is not None else ()
     if given is None and (stated or tables):
         name = stated[0] if stated else DEFAULT_REPOSITORY
         name = name if name in tables else min(tables)
         if not stated and name != DEFAULT_REPOSITORY and len(tables) > 1:
+            if bucket is not None:
+                return _in_bucket(bucket, None, environment, file)
             if file is not None and file.tables.environments:
                 return None, None
             raise UsageError(
@@ -106,6 +113,9 @@ def place_of(
                 hint=f"Name one with -r: {', '.join(tables)}.",
             )
         given = Value(name, name, Level.FILE)
+    if bucket is not None:
+        name = given.value if given is not None else None
+        return _in_bucket(bucket, name, flags, environment, file)
     return (None, None) if given is None else _found(given, flags, environment, file)
 
 
@@ -114,11 +124,15 @@ def places_of(
 ) -> list[tuple[Place | None, tuple[SecretSetting, ...]]]:
     """Return the repositories of an environment, with their secrets: ``names``, if any are given.
 
-    A flag or a variable that names a repository counts more than those of the configuration.
+    A flag or a variable that names a repository counts more than those of the configuration; one
+    that names a bucket is about the first of these.
     """
     given = _given(flags, environment)
+    bucket = environment.value(BACKUP_BUCKET) if given is None else None
     found: list[tuple[Place | None, str | None]]
-    if given is None and names:
+    if bucket is not None and names:
+        found = [_in_bucket(bucket, names[0], flags, environment, file)]
+    elif given is None and names:
         found = [_found(Value(name, name, Level.FILE), flags, environment, file) for name in names]
     else:
         found = [place_of(flags, environment, file)]
@@ -143,6 +157,39 @@ def _found(
     url = _expanded_url(given.value, environment)
     account = account_of(environment, file.tables.aws if file is not None else None)
     return Place(url, environment.folder, given.origin, account, as_of=as_of), None
+
+
+def _in_bucket(
+    bucket: Value[str],
+    name: str | None,
+    flags: Flags,
+    environment: Environment,
+    file: ConfigurationFile | None,
+) -> tuple[Place, str | None]:
+    """Return the repository of this name in another bucket: its prefix and keys are kept.
+
+    Its region is not, which is that of its own bucket. Without a name, or where the repository is
+    in no bucket, it is that at the top of the bucket.
+    """
+    if not _BUCKET.fullmatch(bucket.value):
+        raise UsageError(
+            f"{bucket.origin} is the name of a bucket, not {bucket.value!r}",
+            hint=f"A repository elsewhere, or below a prefix, is named with -r or {REPOSITORY}.",
+        )
+    own, prefix = None, ""
+    if name is not None and file is not None:
+        row = file.tables.repositories[name]
+        if row.url.startswith(_S3):
+            own, prefix = row.aws, row.url.removeprefix(_S3).partition("/")[2]
+        else:
+            name = None
+    general = file.tables.aws if file is not None else None
+    region = region_of(environment)
+    account = account_of(environment, own, general)
+    account = replace(account, region=region.value if region is not None else "")
+    url = f"{_S3}{bucket.value}{'/' if prefix else ''}{prefix}"
+    as_of = flags.as_of or ""
+    return Place(url, environment.folder, bucket.origin, account, name or "", as_of), name
 
 
 def _expanded_url(url: str, environment: Environment) -> str:

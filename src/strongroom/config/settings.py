@@ -13,6 +13,7 @@ from strongroom.config.aws import account_of
 from strongroom.config.awsconfig import AwsConfigSettings, awsconfig_settings
 from strongroom.config.documents import DocumentsSettings
 from strongroom.config.environment import (
+    BACKUP_BUCKET,
     BACKUP_SCOPE,
     COMPRESSION_LEVEL,
     PARALLEL_JOBS,
@@ -96,7 +97,7 @@ class Settings:
         if self.place is None:
             raise UsageError(
                 "no repository is named",
-                hint=f"Give one with -r FOLDER, or set {REPOSITORY}, "
+                hint=f"Give one with -r FOLDER, or set {REPOSITORY} (or {BACKUP_BUCKET}), "
                 "or write url below [repositories.main] in strongroom.toml.",
             )
         return self.place

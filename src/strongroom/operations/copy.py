@@ -163,7 +163,7 @@ def not_whole(destination: Repository, there: Sequence[There]) -> list[There]:
     bad = missing | standing.quarantined
     usable = destination.load_index(Choice(usable=lambda p: p.pack_id not in bad, absent=void))
     result = CheckResult()
-    check = TreeCheck(destination.reader(), usable.index, result)
+    check = TreeCheck(destination.reader(), usable.index, result.add)
     sink = destination.around.sink
     sink(PhaseBegan("look at what is there already", len(there)))
     for one in there:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from strongroom.errors import DamageError, NotFoundError, UsageError
+from strongroom.clock import rfc3339
+from strongroom.errors import DamageError, MissingObjectError, NotFoundError, UsageError
 from strongroom.model.entry import HOLE, Entry, EntryKind
+from strongroom.model.events import Notice
 from strongroom.model.snapshot import PRE_RESTORE, ListedSnapshot
 from strongroom.operations.restore import tree_of
+from strongroom.repository import layout
 from strongroom.repository.content import flatten
-from strongroom.repository.repository import Listing, Repository
+from strongroom.repository.repository import History, Listing, Repository
+from strongroom.repository.wholeness import Lack, Stock
 
 _SHORTEST_PREFIX = 2
 _ZEROS = bytes(1 << 20)
 _WINDOW = 64
+_LOOKS = 2
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def named_snapshots(repository: Repository, names: Sequence[str]) -> list[ListedSnapshot]:
     """Return the snapshot that each name names; ``NotFoundError``, and ``refuse_unreadable``."""
-    listing = repository.list_snapshots()
+    listing = repository.list_snapshots(reading=True)
     refuse_unreadable(listing, names)
     return [_named(listing, name) for name in names]
 
@@ -37,6 +42,99 @@ def _named(listing: Listing, name: str) -> ListedSnapshot:
             f"snapshot {short} is forgotten",
             hint=f"Bring it back with 'strongroom undelete {short}', as long as it is there.",
         ) from None
+
+
+def snapshot_to_restore(
+    repository: Repository, name: str, *, all_of_it: bool = False
+) -> ListedSnapshot:
+    """Return the snapshot that a name names, for whoever will need all of it.
+
+    Of one that is named by itself it is told what is not there: what is there may be wanted all
+    the same. Its trees are read for that if ``all_of_it`` will be, and else only where listings
+    hint at a gap: a part may be small. For ``latest``, where it is not whole,
+    ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``.
+    """
+    listing = repository.list_snapshots(reading=True)
+    refuse_unreadable(listing, [name])
+    listed = _named(listing, name)
+    lacking = _lacking(repository, listing.history, listed, every=all_of_it)
+    if lacking is None:
+        return listed
+    stock, lack = lacking
+    text = f"snapshot {listed.short_id} is not whole in {repository.store.url}: {said_of(lack)}"
+    if not name.startswith("latest"):
+        repository.around.sink(Notice(f"warning: {text}"))
+        return listed
+    whole = _newest_whole(stock, listing.found, listed)
+    raise MissingObjectError(
+        text,
+        hint=f"{whole} What is there of {listed.short_id} is had by its id. 'strongroom store "
+        "replica' says what a replica lacks, 'strongroom verify' what is damaged.",
+    )
+
+
+def refuse_not_whole(repository: Repository, history: History, listed: ListedSnapshot) -> None:
+    """``MissingObjectError`` for a snapshot that is of no use unless all of it is there."""
+    lacking = _lacking(repository, history, listed, every=True)
+    if lacking is not None:
+        raise MissingObjectError(
+            f"snapshot {listed.short_id} is not whole in {repository.store.url}: "
+            f"{said_of(lacking[1])}",
+            hint="Name an older one. 'strongroom store replica --all' says what a replica lacks.",
+        )
+
+
+def _lacking(
+    repository: Repository, history: History, listed: ListedSnapshot, *, every: bool
+) -> tuple[Stock, Lack] | None:
+    """Return what a snapshot lacks; None if it is whole, or nothing but ``every`` tree would tell.
+
+    What lacks something is looked at again: a collector may have put its packs together.
+    """
+    found = None
+    for _ in range(_LOOKS):
+        stock = Stock(repository, history)
+        if not (every or stock.shows_gaps(listed)):
+            return None
+        lack = stock.lack(listed)
+        if not lack.is_absent:
+            return None
+        found = stock, lack
+    return found
+
+
+def _newest_whole(stock: Stock, found: Sequence[ListedSnapshot], of: ListedSnapshot) -> str:
+    """Say which snapshot of the same sources, older than ``of``, is the newest that is whole."""
+    mine = _series(of)
+    older = found[: found.index(of)]
+    for listed in reversed(older):
+        if not mine.isdisjoint(_series(listed)) and stock.lack(listed).is_whole:
+            when = rfc3339(listed.snapshot.started_ns)
+            return (
+                f"The newest of its sources that is whole is {listed.short_id}, of {when}: "
+                f"'strongroom restore {listed.short_id} …'."
+            )
+    return "No older snapshot of its sources is whole there."
+
+
+def _series(listed: ListedSnapshot) -> set[tuple[bytes, bytes]]:
+    snapshot = listed.snapshot
+    if snapshot.type == PRE_RESTORE:
+        return set()
+    return {(snapshot.host, source.name) for source in snapshot.sources}
+
+
+def said_of(lack: Lack) -> str:
+    """Say in a few words what is not there."""
+    said = []
+    if lack.packs:
+        count = len(lack.packs)
+        packs = "pack that it needs is" if count == 1 else "packs that it needs are"
+        size = f" ({lack.bytes:,} bytes)" if lack.bytes else ""
+        said.append(f"{count:,} {packs} missing{size}, the first is {layout.pack(min(lack.packs))}")
+    if lack.unindexed:
+        said.append("parts of the index are missing")
+    return "; ".join([*said, *lack.damage[:1]])
 
 
 def refuse_unreadable(listing: Listing, names: Sequence[str]) -> None:

@@ -356,7 +356,7 @@ class Check:
             Choice(usable=lambda pack: pack.pack_id not in self._bad_packs, absent=self._void),
             repository.index_memory,
         )
-        check = TreeCheck(reader, usable.index, self.result)
+        check = TreeCheck(reader, usable.index, self.result.add)
         for listed in snapshots:
             check.snapshot(listed)
             repository.around.sink(Advanced(1, 0))

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import lt
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from strongroom.errors import DamageError
 from strongroom.model.entry import EXTENT, HOLE, Entry, EntryKind, sort_key
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.repository.content import FetchTree, flatten, lists_ahead
-from strongroom.repository.findings import CheckResult, Finding, Severity
-from strongroom.repository.index import ChunkIndex
-from strongroom.repository.reader import Reader
+from strongroom.repository.findings import Finding, Found, Severity
 from strongroom.repository.tree import MAX_LEVELS, Child, read_branch, read_leaf
 
 _WITH_CONTENT: Final = frozenset({EntryKind.FILE, EntryKind.STREAM})
@@ -35,16 +33,32 @@ class _Part(NamedTuple):
     entries: int
 
 
+class Fetching(Protocol):
+    """Reads chunks."""
+
+    def fetch(self, ids: list[bytes]) -> list[bytes]:
+        """Return whole chunks in the order asked for; ``DamageError`` if one is not to be had."""
+        ...
+
+
+class Lengths(Protocol):
+    """Knows which chunks are to be had."""
+
+    def lengths(self, ids: Sequence[bytes]) -> list[int | None]:
+        """Return the length in bytes of each chunk, None where it is not to be had."""
+        ...
+
+
 class TreeCheck:
-    """Checks snapshots one after the other; findings go to ``result``.
+    """Checks snapshots one after the other, and says what it finds.
 
     ``usable`` holds the chunks whose packs are there and, as far as they were read, sound.
     """
 
-    def __init__(self, reader: Reader, usable: ChunkIndex, result: CheckResult) -> None:
+    def __init__(self, reader: Fetching, usable: Lengths, found: Found) -> None:
         self._reader = reader
         self._usable = usable
-        self._result = result
+        self._found = found
         self._good: dict[bytes, _Part] = {}
         self._ahead: dict[bytes, bytes] = {}
         self.chunks_seen = 0
@@ -82,7 +96,7 @@ class TreeCheck:
             self._damage(name, b"", f"its tree has {part.entries} entries, {stated} are stated")
 
     def _damage(self, name: str, path: bytes, text: str) -> None:
-        self._result.add(Finding(Severity.DAMAGE, f"snapshot {name}", text, name, path))
+        self._found(Finding(Severity.DAMAGE, f"snapshot {name}", text, name, path))
 
     def _node(
         self,

@@ -9,6 +9,7 @@ import click
 from strongroom.cli.arguments import SPAN
 from strongroom.cli.common import common_options
 from strongroom.cli.loading import work
+from strongroom.cli.other import other_options
 
 _HELP: Final = """\
 Look at the store that a repository lies in.
@@ -17,6 +18,24 @@ Look at the store that a repository lies in.
 Examples:
   strongroom store validate s3://backups/app
   strongroom store protect --for 30d --at-least 20d
+  strongroom store replica s3://replica/app --max-lag 1h
+"""
+_REPLICA_HELP: Final = """\
+Say how far a replica is behind: what of it can be restored whole.
+
+\b
+Examples:
+  strongroom store replica s3://replica/app --max-age 26h
+  strongroom -r replica store replica --source main --max-lag 1h --json
+
+S3 replicates in any order, so a snapshot may be there before its data. For each
+source this finds the newest snapshot of which everything is there, and says what
+newer ones lack. Nothing is written. URL, -r or the configuration name the replica;
+--source the repository that it is filled from, also by 'copy', so that what has
+not begun to arrive is seen too.
+
+The exit code is 0 if nothing is waited for, or within --max-lag not for longer; 5
+if that, or --max-age, is missed; 3 if something cannot be told; 4 for damage.
 """
 _VALIDATE_HELP: Final = """\
 Say whether a store can hold a repository, by trying it.
@@ -98,3 +117,19 @@ def _validate(**given: Any) -> int:  # noqa: ANN401 - what the options say
 def _protect(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Extend retention."""
     return work("protect", given)
+
+
+@command.command("replica", help=_REPLICA_HELP, short_help="Say how far a replica is behind.")
+@click.argument("url", required=False, metavar="[URL]")
+@other_options("source", "What it is a replica of: a folder, an address or a name.", required=False)
+@click.option(
+    "--max-lag", type=SPAN, metavar="TIME", help="How long a snapshot may be waited for (15m)."
+)
+@click.option(
+    "--max-age", type=SPAN, metavar="TIME", help="How old the newest whole one may be (26h)."
+)
+@click.option("--all", "every", is_flag=True, help="Look at older snapshots too.")
+@common_options
+def _replica(**given: Any) -> int:  # noqa: ANN401 - what the options say
+    """Look at a replica."""
+    return work("replica", given)
