@@ -105,7 +105,7 @@ def place_of(
         name = name if name in tables else min(tables)
         if not stated and name != DEFAULT_REPOSITORY and len(tables) > 1:
             if bucket is not None:
-                return _in_bucket(bucket, None, environment, file)
+                return _in_bucket(bucket, None, flags, environment, file)
             if file is not None and file.tables.environments:
                 return None, None
             raise UsageError(
@@ -114,8 +114,8 @@ def place_of(
             )
         given = Value(name, name, Level.FILE)
     if bucket is not None:
-        name = given.value if given is not None else None
-        return _in_bucket(bucket, name, flags, environment, file)
+        own = given.value if given is not None else None
+        return _in_bucket(bucket, own, flags, environment, file)
     return (None, None) if given is None else _found(given, flags, environment, file)
 
 
