@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.aws.buckets import find_bucket
@@ -14,12 +15,14 @@ from strongroom.config.documents import DocumentsSettings
 from strongroom.model.snapshot import Order
 from strongroom.operations.backup import PlannedSource, Seen
 from strongroom.operations.vanished import refuse_vanished
-from strongroom.sources.s3.source import AT_ONCE, S3Options, S3Source
+from strongroom.sources.s3.source import S3Options, S3Source
+
+_CONNECTIONS: Final = 32  # for a restore, which writes with as many threads at most
 
 
 def clients_in(run: Run, environment: str) -> Clients:
     """Return clients of the account of an environment; an empty name is where there is none."""
-    return Clients(run.settings.account_in(environment), connections=2 * AT_ONCE)
+    return Clients(run.settings.account_in(environment), connections=_CONNECTIONS)
 
 
 @contextmanager

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError, refusals
+from strongroom.aws.lines import Server
 from strongroom.errors import SourceError
 
 _DEFAULT_REGION: Final = "us-east-1"
 _MISSING: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
 _DENIED: Final = frozenset({"403", "AccessDenied", "Forbidden"})
-_SECONDS: Final = 60
 _ENABLED: Final = "Enabled"
 
 
@@ -48,27 +49,25 @@ class Bucket:
         near = self.region == self.clients.region()
         return self.clients.client("s3", "" if near else self.region)
 
-    @property
-    def url(self) -> str:
-        """Where its listings are; by path, which every region and every other server takes."""
-        return f"{str(self.client.meta.endpoint_url).rstrip('/')}/{self.name}"
-
     def credentials(self) -> Any:  # noqa: ANN401 - as above
         """Return frozen credentials that are good now; None for a bucket that anybody may read."""
         with refusals("finding credentials", str(self.clients.account)):
             found = self.clients.credentials()
             return found.get_frozen_credentials() if found is not None else None
 
-    def http(self) -> Any:  # noqa: ANN401 - as above
-        """Return botocore's HTTP, with the certificates and proxies that its clients use."""
-        from botocore.httpsession import URLLib3Session  # noqa: PLC0415 - for whoever uses AWS only
+    @property
+    def server(self) -> Server:
+        """Where its objects are asked for, with the certificates and proxies of botocore.
+
+        By path, which every region and every other server takes.
+        """
+        from botocore.httpsession import get_cert_path  # noqa: PLC0415 - for whoever uses AWS only
         from botocore.utils import get_environ_proxies  # noqa: PLC0415
 
-        return URLLib3Session(
-            verify=self.clients.certificates() or True,
-            proxies=get_environ_proxies(self.url),
-            timeout=_SECONDS,
-        )
+        endpoint = str(self.client.meta.endpoint_url)
+        certificates = str(get_cert_path(self.clients.certificates() or True))
+        proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
+        return Server(endpoint, certificates, proxy)
 
 
 def find_bucket(clients: Clients, name: str) -> Bucket:
