@@ -98,6 +98,7 @@ class Getter:
         if not region or region == sent_to.bucket.region:
             return False
         if region != self.place.bucket.region:
+            self.place.lines.close()
             bucket = replace(sent_to.bucket, region=region)
             self.place = _place_of(bucket, bucket.server)
         return True

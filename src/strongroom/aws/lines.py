@@ -41,6 +41,7 @@ class Lines:
         if self._at.scheme == "https":
             self._context = ssl.create_default_context(cafile=server.certificates or None)
         self._free: list[Line] = []
+        self._closed = False
 
     @property
     def host(self) -> str:
@@ -86,13 +87,14 @@ class Lines:
 
     def give_back(self, line: Line) -> None:
         """Keep a line for the next request, or close it where its answer was not read whole."""
-        if line.is_free:
+        if line.is_free and not self._closed:
             self._free.append(line)
         else:
             line.close()
 
     def close(self) -> None:
-        """Close those that are free."""
+        """Close those that are free, and the others when they are given back."""
+        self._closed = True
         while (line := self.free()) is not None:
             line.close()
 
