@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError, refusals
 from strongroom.aws.lines import Server
+from strongroom.aws.signing import Credentials
 from strongroom.errors import SourceError
 
 _DEFAULT_REGION: Final = "us-east-1"
@@ -49,11 +50,10 @@ class Bucket:
         near = self.region == self.clients.region()
         return self.clients.client("s3", "" if near else self.region)
 
-    def credentials(self) -> Any:  # noqa: ANN401 - as above
-        """Return frozen credentials that are good now; None for a bucket that anybody may read."""
-        with refusals("finding credentials", str(self.clients.account)):
-            found = self.clients.credentials()
-            return found.get_frozen_credentials() if found is not None else None
+    def who(self) -> Who:
+        """Return who we are to it; ``AwsError`` if nobody can tell."""
+        with refusals("finding credentials", self.clients.account):
+            return Who(self.clients.credentials(), str(self.clients.account))
 
     @property
     def server(self) -> Server:
@@ -68,6 +68,24 @@ class Bucket:
         certificates = str(get_cert_path(self.clients.certificates() or True))
         proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
         return Server(endpoint, certificates, proxy)
+
+
+class Who:
+    """Credentials that renew themselves; any thread may ask."""
+
+    def __init__(self, found: Any, where: str) -> None:  # noqa: ANN401 - as above
+        self._found = found
+        self._where = where
+
+    def now(self) -> Credentials | None:
+        """Return those that are good now; None for whoever has none. ``AwsError``."""
+        if self._found is None:
+            return None
+        try:
+            return cast("Credentials", self._found.get_frozen_credentials())
+        except Exception:
+            with refusals("renewing credentials", self._where):
+                raise
 
 
 def find_bucket(clients: Clients, name: str) -> Bucket:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from strongroom.aws.buckets import Bucket
+from strongroom.aws.buckets import Bucket, Who
 from strongroom.aws.errors import AwsError, hint_of
 from strongroom.aws.lines import Lines, Server
 from strongroom.aws.listxml import PageError, read_page
@@ -56,6 +56,7 @@ class Place(NamedTuple):
     """Where the bucket is, as far as is known; ``path``: what stands before that of a request."""
 
     bucket: Bucket
+    who: Who
     lines: Lines
     signer: Signer
     path: str
@@ -81,7 +82,7 @@ class Getter:
             path,
             asked.query,
             {**_HEADERS, "host": place.lines.host, **asked.headers},
-            place.bucket.credentials(),
+            place.who.now(),
             self.clock.now_ns(),
         )
         target = f"{place.lines.before_path}{path}{'?' if asked.query else ''}{asked.query}"
@@ -299,4 +300,4 @@ def _no(head: Head, data: bytes) -> _No:
 def _place_of(bucket: Bucket, server: Server) -> Place:
     before = urlsplit(server.endpoint).path.rstrip("/")
     path = f"{before}/{quoted(bucket.name.encode())}"
-    return Place(bucket, Lines(server), Signer(bucket.region), path)
+    return Place(bucket, bucket.who(), Lines(server), Signer(bucket.region), path)

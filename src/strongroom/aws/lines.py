@@ -31,23 +31,22 @@ class Server(NamedTuple):
 
 
 class Lines:
-    """Opens lines, and keeps those that are free; any thread may take one."""
+    """Opens lines, and keeps those that are free; any thread may take one.
+
+    ``host``: the name and port that a request is for, as its header has them.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._at = urlsplit(server.endpoint)
         self._proxy = _proxy_of(server.proxy)
+        name = self._at.netloc.rpartition("@")[2]
+        self.host = name.removesuffix(f":{_PORTS.get(self._at.scheme, 0)}")
         self._context: ssl.SSLContext | None = None
         if self._at.scheme == "https":
             self._context = ssl.create_default_context(cafile=server.certificates or None)
         self._free: list[Line] = []
         self._closed = False
-
-    @property
-    def host(self) -> str:
-        """The name and port that a request is for, as its header ``host`` has them."""
-        name = self._at.netloc.rpartition("@")[2]
-        return name.removesuffix(f":{_PORTS.get(self._at.scheme, 0)}")
 
     @property
     def before_path(self) -> str:

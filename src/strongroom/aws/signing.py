@@ -111,10 +111,10 @@ class Signer:
 
 def _sendable(headers: dict[str, str]) -> dict[str, str]:
     """Return them; ``SourceError`` for what would end its line, and begin another header."""
-    for name, value in headers.items():
-        if not value.isprintable():
-            raise SourceError(
-                f"{name} cannot be sent to S3: it has a control character in it",
-                hint="Look at the credentials, or at what the server calls its ETags.",
-            )
+    if not "".join(headers.values()).isprintable():
+        name = next(name for name, value in headers.items() if not value.isprintable())
+        raise SourceError(
+            f"{name} cannot be sent to S3: it has a control character in it",
+            hint="Look at the credentials, or at what the server calls its ETags.",
+        )
     return headers

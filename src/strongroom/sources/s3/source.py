@@ -34,8 +34,8 @@ from strongroom.sources.s3.reading import (
     Whole,
 )
 
-_AHEAD: Final = 16  # objects that a thread has asked for and not read yet
-_THREADS: Final = 4  # that read at the same time: more would wait for the interpreter, not for S3
+_AHEAD: Final = 32  # objects that a thread has asked for and not read yet
+_THREADS: Final = 2  # that read at the same time: more would wait for the interpreter, not for S3
 _SECOND: Final = 1_000_000_000
 
 
