@@ -5,6 +5,7 @@ GetObject, and GetObjectTagging, of the S3 API reference.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -34,6 +35,11 @@ _NAMES: Final = {
     "x-amz-version-id": "VersionId",
 }
 _LOCKED_UNTIL: Final = "ObjectLockRetainUntilDate"
+# a whole answer without a tag, as most are: a parser takes twenty times as long to say so
+_NO_TAGS: Final = re.compile(
+    rb"""\s*(<\?xml[^<>]*\?>)?\s*<Tagging(\sxmlns="[^"<>]*")?>\s*<TagSet\s*(/>|>\s*</TagSet>)"""
+    rb"""\s*</Tagging>\s*"""
+)
 _BUCKET_KEY: Final = "x-amz-server-side-encryption-bucket-key-enabled"
 
 
@@ -56,6 +62,8 @@ def answer_of(head: Head) -> dict[str, Any]:
 
 def read_tags(data: bytes) -> list[dict[str, str]]:
     """Return the tags that an answer names, as ``Key`` and ``Value``; ``LineError``."""
+    if _NO_TAGS.fullmatch(data):
+        return []
     try:
         root = ET.fromstring(data)  # noqa: S314 - a server that we trust with more than this
     except ET.ParseError as error:

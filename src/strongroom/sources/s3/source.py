@@ -68,6 +68,7 @@ class S3Source:
         self._configuration = configuration_path(name)
         self._getter = Getter(bucket, clock)
         self._objects = Objects(self._getter, tags=options.tags)
+        self._made = made_file(b"", 0, 0)  # once: whose it is would be looked up for each object
         self._reading = BoundedSemaphore(_THREADS)
 
     def walk(self, report: Report) -> Iterator[Sequence[Item]]:
@@ -136,7 +137,7 @@ class S3Source:
         """Return an object of which all was read in pieces."""
         attributes, with_tags = self._objects.attributes(opened)
         whole = Whole(opened.listed, b"", opened.changed, attributes, with_tags)
-        return _loaded(item, whole, size)
+        return _loaded(item, whole, size, self._made)
 
     def _ask(self, item: Item) -> Coming | Loaded:
         if isinstance(item.handle, bytes):
@@ -153,7 +154,7 @@ class S3Source:
             whole = self._objects.whole(coming)
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
-        return _loaded(item, whole, len(whole.data))
+        return _loaded(item, whole, len(whole.data), self._made)
 
     def _token(self, one: Listed) -> bytes:
         """Return what changes with an object; that its storage class changes is no reason to read.
@@ -222,9 +223,12 @@ class _ObjectContent:
         self._request.close()
 
 
-def _loaded(item: Item, whole: Whole, size: int) -> Loaded:
+def _loaded(item: Item, whole: Whole, size: int, made: Entry) -> Loaded:
     entry: Entry = msgspec.structs.replace(
-        made_file(item.path, size, _time(whole.listed.modified)),
+        made,
+        path=item.path,
+        size=size,
+        mtime_ns=_time(whole.listed.modified),
         xattrs=whole.attributes,
         flags=CHANGED_WHILE_READ if whole.changed else 0,
     )
