@@ -75,7 +75,7 @@ class ObjectStub:
                 if head.startswith("CONNECT") and self.tls is not None:
                     line = self.tls.wrap_socket(line, server_side=True)
                 if reply.stalls:
-                    self.over.wait(10)
+                    self.over.wait(60)
                 if reply.ends or reply.stalls:
                     break
         line.close()
