@@ -75,6 +75,17 @@ def test_a_key_is_asked_for_byte_for_byte(stub: ObjectStub, getter: Getter, key:
     assert stub.seen[-1].target == f"{target}?versionId=a%2Fb"
 
 
+def test_what_may_be_changed_on_the_way_is_not_signed(stub: ObjectStub, getter: Getter) -> None:
+    """A proxy says who it is, and what it can unpack; the object comes as it is kept."""
+    stub.replies = [good(b"hello")]
+    getter.begin(KEY._replace(headers={"if-match": '"1"'})).whole(10)
+    headers = stub.seen[-1].headers
+    signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+    assert signed == "host;if-match;x-amz-content-sha256;x-amz-date"
+    assert headers.keys() == {*signed.split(";"), "authorization", "accept-encoding", "user-agent"}
+    assert headers["accept-encoding"] == "identity"
+
+
 def test_all_are_on_their_way_at_once(stub: ObjectStub, getter: Getter) -> None:
     """Each on its own line; the lines are used again."""
     stub.answer = lambda seen: good(seen.target.encode())

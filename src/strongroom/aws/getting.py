@@ -17,7 +17,7 @@ from strongroom.aws.errors import AwsError, hint_of
 from strongroom.aws.lines import Lines, Server
 from strongroom.aws.listxml import PageError, read_page
 from strongroom.aws.signing import Signer, quoted
-from strongroom.aws.wire import Head, Line, LineError, request_of
+from strongroom.aws.wire import Head, Line, LineError, header_lines, request_of
 from strongroom.clock import Clock
 from strongroom.errors import SourceError
 
@@ -30,6 +30,7 @@ _WRONG_REGION: Final = "AuthorizationHeaderMalformed"  # says S3 to what another
 _REGION: Final = "x-amz-bucket-region"
 _GOOD: Final = frozenset({200, 206})
 _MOST_SAID: Final = 64 << 10  # bytes of an answer that says no
+# not signed: what stands in between may change them
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "strongroom"}
 
 
@@ -53,13 +54,19 @@ class Answer(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where the bucket is, as far as is known; ``path``: what stands before that of a request."""
+    """Where the bucket is, as far as is known.
+
+    ``path`` stands before that of a request, ``before`` before that in what is sent; ``unsigned``
+    is headers that every request has.
+    """
 
     bucket: Bucket
     who: Who
     lines: Lines
     signer: Signer
     path: str
+    before: str
+    unsigned: str
 
 
 class Getter:
@@ -81,14 +88,14 @@ class Getter:
             "GET",
             path,
             asked.query,
-            {**_HEADERS, "host": place.lines.host, **asked.headers},
+            {"host": place.lines.host, **asked.headers},
             place.who.now(),
             self.clock.now_ns(),
         )
-        target = f"{place.lines.before_path}{path}{'?' if asked.query else ''}{asked.query}"
+        target = f"{place.before}{path}?{asked.query}" if asked.query else place.before + path
         line = line or place.lines.opened()
         try:
-            line.send(request_of(target, {**headers, **place.lines.headers()}))
+            line.send(request_of(target, headers, place.unsigned))
         except OSError:
             line.close()
             raise
@@ -300,4 +307,7 @@ def _no(head: Head, data: bytes) -> _No:
 def _place_of(bucket: Bucket, server: Server) -> Place:
     before = urlsplit(server.endpoint).path.rstrip("/")
     path = f"{before}/{quoted(bucket.name.encode())}"
-    return Place(bucket, bucket.who(), Lines(server), Signer(bucket.region), path)
+    lines = Lines(server)
+    unsigned = header_lines({**_HEADERS, **lines.headers()})
+    signer = Signer(bucket.region)
+    return Place(bucket, bucket.who(), lines, signer, path, lines.before_path, unsigned)

@@ -167,7 +167,14 @@ def _length(head: Head) -> int:
     return int(text)
 
 
-def request_of(target: str, headers: Mapping[str, str]) -> bytes:
-    """Return a GET request; ``target`` is the path and the query, already quoted."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    return f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode()
+def request_of(target: str, headers: Mapping[str, str], more: str = "") -> bytes:
+    """Return a GET request; ``target`` is the path and the query, already quoted.
+
+    ``more``: headers as ``header_lines`` makes them.
+    """
+    return f"GET {target} HTTP/1.1\r\n{header_lines(headers)}{more}\r\n".encode()
+
+
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Return headers as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
