@@ -24,6 +24,10 @@ class Pieces:
         data, self.data = self.data[:size], self.data[size:]
         return data
 
+    def shutdown(self, how: int, /) -> None:
+        del how
+        self.data = b""
+
     def close(self) -> None:
         self.closed = True
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -182,6 +184,26 @@ def test_nobody_answers_any_more(stub: ObjectStub, source: S3Source) -> None:
     stub.answer = lambda _seen: Reply(b"", ends=True)
     with pytest.raises(SourceError, match=f"failed .* {ATTEMPTS} times"):
         source.load([item(key) for key in "abc"])
+
+
+def test_an_end_waits_for_nobody(served: tuple[ObjectStub, Clients], stub: ObjectStub) -> None:
+    """As when a backup is interrupted while the server says nothing."""
+    asked = threading.Event()
+
+    def silent(_seen: Seen) -> Reply:
+        asked.set()
+        return Reply(b"", stalls=True)
+
+    stub.answer = silent
+    source = S3Source(
+        "d", Bucket(served[1], "b", REGION, versioning=""), S3Options(), ManualClock()
+    )
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(source.load, [item(key) for key in "abc"])
+        assert asked.wait(10)
+        source.close()
+        with pytest.raises(SourceError, match="given up"):
+            loading.result(10)
 
 
 def large(broken: Answer) -> Answer:

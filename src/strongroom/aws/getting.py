@@ -6,6 +6,7 @@ its own. What is broken, or refused for now, is asked for again by whoever waits
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -76,13 +77,16 @@ class Getter:
         """``server``: other than the one that the bucket names, such as with other time limits."""
         self.clock = clock
         self.place = _place_of(bucket, server or bucket.server)
+        self._closed = threading.Event()
 
     def begin(self, asked: Asked) -> Request:
         """Send a request, and return what waits for its answer."""
         return Request(self, asked)
 
     def send(self, asked: Asked, place: Place, line: Line | None) -> Line:
-        """Send a request on a line, or on a new one; OSError."""
+        """Send a request on a line, or on a new one; OSError, ``SourceError`` if it is closed."""
+        if self._closed.is_set():
+            raise SourceError(f"{asked.doing} was given up ({place.bucket})")
         path = place.path + asked.path
         headers = place.signer.signed(
             "GET",
@@ -95,6 +99,8 @@ class Getter:
         target = f"{place.before}{path}?{asked.query}" if asked.query else place.before + path
         line = line or place.lines.opened()
         try:
+            if self._closed.is_set():  # since it was looked at
+                line.stop()
             line.send(request_of(target, headers, place.unsigned))
         except OSError:
             line.close()
@@ -106,13 +112,14 @@ class Getter:
         if not region or region == sent_to.bucket.region:
             return False
         if region != self.place.bucket.region:
-            self.place.lines.close()
+            self.place.lines.retire()
             bucket = replace(sent_to.bucket, region=region)
             self.place = _place_of(bucket, bucket.server)
         return True
 
     def close(self) -> None:
-        """Close the lines that nobody uses."""
+        """Ask no more, also for what somebody waits for."""
+        self._closed.set()
         self.place.lines.close()
 
 

@@ -7,6 +7,7 @@ import ssl
 from base64 import b64encode
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
+from weakref import WeakSet
 
 from strongroom.aws.wire import Line
 from strongroom.errors import UsageError
@@ -46,7 +47,8 @@ class Lines:
         if self._at.scheme == "https":
             self._context = ssl.create_default_context(cafile=server.certificates or None)
         self._free: list[Line] = []
-        self._closed = False
+        self._open: WeakSet[Line] = WeakSet()
+        self._retired = False
 
     @property
     def before_path(self) -> str:
@@ -82,20 +84,28 @@ class Lines:
         except http.client.HTTPException as error:
             raise OSError(f"the proxy gives no answer of HTTP: {error!r}") from error
         made.sock.settimeout(self._server.read_seconds)
-        return Line(made.sock)
+        line = Line(made.sock)
+        self._open.add(line)
+        return line
 
     def give_back(self, line: Line) -> None:
         """Keep a line for the next request, or close it where its answer was not read whole."""
-        if line.is_free and not self._closed:
+        if line.is_free and not self._retired:
             self._free.append(line)
         else:
             line.close()
 
-    def close(self) -> None:
+    def retire(self) -> None:
         """Close those that are free, and the others when they are given back."""
-        self._closed = True
+        self._retired = True
         while (line := self.free()) is not None:
             line.close()
+
+    def close(self) -> None:
+        """Do so, and end the others under whoever waits for an answer."""
+        self.retire()
+        for line in list(self._open):
+            line.stop()
 
 
 def _proxy_of(url: str) -> SplitResult | None:

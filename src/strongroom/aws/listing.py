@@ -46,8 +46,8 @@ class Pager:
         asked |= {"encoding-type": b"url", "max-keys": b"%d" % _AT_ONCE, "prefix": prefix}
         last: bytes | None = None
         with (
-            closing(self._getter),
             ThreadPoolExecutor(1, thread_name_prefix="listing") as ahead,
+            closing(self._getter),
         ):
             coming = ahead.submit(self._page, asked)
             while True:

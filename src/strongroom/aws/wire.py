@@ -6,7 +6,9 @@ takes five times as long for the headers, which counts at thousands of objects a
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 _END: Final = b"\r\n\r\n"
@@ -27,6 +29,7 @@ class Socket(Protocol):
 
     def sendall(self, data: bytes, /) -> None: ...  # noqa: D102
     def recv(self, size: int, /) -> bytes: ...  # noqa: D102
+    def shutdown(self, how: int, /) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -44,10 +47,10 @@ class Head(NamedTuple):
 class Line:
     """A connection that one thread uses at a time: ``send``, ``head``, ``read`` to the end."""
 
-    __slots__ = ("_chunked", "_come", "_left", "_reusable", "_socket")
+    __slots__ = ("__weakref__", "_chunked", "_come", "_left", "_reusable", "_socket")
 
-    def __init__(self, socket: Socket) -> None:
-        self._socket = socket
+    def __init__(self, connected: Socket) -> None:
+        self._socket = connected
         self._come = b""
         self._left = 0
         self._chunked = False
@@ -105,6 +108,11 @@ class Line:
             pieces.append(data)
             size += len(data)
         return b"".join(pieces)
+
+    def stop(self) -> None:
+        """End it under whoever waits for it, who gets an OSError; any thread may."""
+        with suppress(OSError):  # it has ended
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close it."""

@@ -83,7 +83,11 @@ class Objects:
     def ask(self, listed: Listed) -> Coming:
         """Ask for an object and its tags, and wait for neither; ``ObjectError``."""
         request = self._ask(listed, 0)
-        return Coming(listed, request, self._ask_tags(listed) if self._tags else None)
+        try:
+            return Coming(listed, request, self._ask_tags(listed) if self._tags else None)
+        except BaseException:
+            request.close()
+            raise
 
     def whole(self, coming: Coming) -> Whole:
         """Read an object that was asked for, as it is by now; ``ObjectError``."""
