@@ -67,6 +67,18 @@ def test_a_page_that_is_not_whole_is_asked_for_again(bad: object) -> None:
         assert stub.requests == 3
 
 
+def test_a_bucket_is_listed_again_by_who_listed_it() -> None:
+    """A restore lists once to plan and once to write, and may not read the first to its end."""
+    with running_stub(ListingStub(2500, numbered)) as stub:
+        clients = Clients(Account(region=REGION, endpoint=stub.endpoint))
+        pager = Pager(Bucket(clients, "b", REGION, versioning=""), ManualClock())
+        first = pager.objects()
+        assert len(next(first)) == 1000
+        del first
+        assert sum(len(page) for page in pager.objects()) == 2500
+        assert sum(len(page) for page in pager.objects()) == 2500
+
+
 def test_a_page_that_is_never_whole_ends_it() -> None:
     """After some tries, with what was wrong."""
     with running_stub(ListingStub(10, numbered)) as stub:

@@ -31,7 +31,6 @@ class Pager:
     def __init__(self, bucket: Bucket, clock: Clock) -> None:
         self._bucket = bucket
         self._clock = clock
-        self._getter = Getter(bucket, clock)
         self.pages = 0
 
     def objects(self, prefix: bytes = b"") -> Iterator[list[Listed]]:
@@ -47,13 +46,13 @@ class Pager:
         last: bytes | None = None
         with (
             ThreadPoolExecutor(1, thread_name_prefix="listing") as ahead,
-            closing(self._getter),
+            closing(Getter(self._bucket, self._clock)) as getter,
         ):
-            coming = ahead.submit(self._page, asked)
+            coming = ahead.submit(self._page, getter, asked)
             while True:
                 page = coming.result()
                 if page.after:
-                    coming = ahead.submit(self._page, asked | page.after)
+                    coming = ahead.submit(self._page, getter, asked | page.after)
                 last = self._checked(page.objects, prefix, last)
                 if page.objects:
                     yield page.objects
@@ -72,7 +71,7 @@ class Pager:
             last = one.key
         return last
 
-    def _page(self, asked: Mapping[str, bytes]) -> Page:
+    def _page(self, getter: Getter, asked: Mapping[str, bytes]) -> Page:
         """Ask until a page comes whole; ``SourceError``."""
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(asked.items()))
         what = Asked(f"listing {self._bucket}", "", query, _HEADERS)
@@ -81,7 +80,7 @@ class Pager:
             if attempt:
                 self._clock.sleep(wait_before(attempt, query))
             try:
-                head, data = self._getter.begin(what).once(_MOST_BYTES)
+                head, data = getter.begin(what).once(_MOST_BYTES)
             except OSError as error:
                 why = str(error)
                 continue
