@@ -11,12 +11,19 @@ import hashlib
 import re
 import sys
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 _PAGE: Final = 1000
+_LISTING: Final = {"prefix", "delimiter", "max-keys", "marker", "encoding-type"}
 _TIME: Final = "2026-01-02T03:04:05.000Z"
-_DATE: Final = "Fri, 02 Jan 2026 03:04:05 GMT"
-_KEY: Final = re.compile(r"/docs/d(\d{3})/(\d{7})\.txt")
+_KEY: Final = re.compile(rb"/docs/d\d{3}/(\d{7})\.txt")
+_LENGTH: Final = re.compile(rb"(?i)content-length: (\d+)")
+_END: Final = b"\r\n\r\n"
+_OBJECT: Final = (
+    b'HTTP/1.1 200 OK\r\nETag: "%b"\r\nLast-Modified: Fri, 02 Jan 2026 03:04:05 GMT\r\n'
+    b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
+)
+_OTHER: Final = b"HTTP/1.1 %b\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n"
 
 
 class Objects:
@@ -26,6 +33,7 @@ class Objects:
         self.count = count
         self.size = size
         self.changed: dict[int, bytes] = {}
+        self.etags = [_md5(self.data(number)) for number in range(count)]
 
     def data(self, number: int) -> bytes:
         """Return the bytes of one."""
@@ -34,9 +42,10 @@ class Objects:
         text = hashlib.sha256(b"%d" % number).hexdigest().encode()
         return (text * (self.size // len(text) + 1))[: self.size + number % 100]
 
-    def etag(self, number: int) -> str:
-        """Return its MD5, as S3 has it."""
-        return hashlib.md5(self.data(number), usedforsecurity=False).hexdigest()
+    def put(self, number: int, data: bytes) -> None:
+        """Make one another."""
+        self.changed[number] = data
+        self.etags[number] = _md5(data)
 
     def page(self, query: dict[str, list[str]]) -> bytes:
         """Return a page of the listing; the token is a number."""
@@ -48,7 +57,7 @@ class Objects:
         next_one = f"<NextContinuationToken>{end}</NextContinuationToken>" if more else ""
         contents = "".join(
             f"<Contents><Key>d{n // 1000:03}/{n:07}.txt</Key><LastModified>{_TIME}</LastModified>"
-            f"<ETag>&quot;{self.etag(n)}&quot;</ETag><Size>{len(self.data(n))}</Size>"
+            f"<ETag>&quot;{self.etags[n]}&quot;</ETag><Size>{len(self.data(n))}</Size>"
             "<StorageClass>STANDARD</StorageClass></Contents>"
             for n in range(start, end)
         )
@@ -59,49 +68,67 @@ class Objects:
             "</ListBucketResult>"
         ).encode()
 
-    def answer(self, method: str, target: str, body: bytes) -> tuple[str, str, bytes]:
-        """Return status line, more headers, and body."""
-        parts = urlsplit(target)
-        found = _KEY.fullmatch(parts.path)
-        if "tagging" in parts.query:
-            return "200 OK", "", b"<Tagging><TagSet></TagSet></Tagging>"
-        if found is not None:
-            number = int(found[2])
-            if method == "PUT":
-                self.changed[number] = body
-            headers = (
-                f'ETag: "{self.etag(number)}"\r\nLast-Modified: {_DATE}\r\n'
-                "Content-Type: text/plain\r\n"
-            )
-            return "200 OK", headers, b"" if method == "PUT" else self.data(number)
-        query = parse_qs(parts.query, keep_blank_values=True)
-        if method == "HEAD" or "versioning" in query:
-            return "200 OK", "", b"<VersioningConfiguration/>"
-        if "list-type" in query or not query.keys() - {"prefix", "delimiter", "max-keys", "marker"}:
-            return "200 OK", "Content-Type: application/xml\r\n", self.page(query)
-        return "404 Not Found", "", b"<Error><Code>NoSuchConfiguration</Code></Error>"
+    def answer(self, method: bytes, target: bytes, body: bytes) -> bytes:
+        """Return a whole answer."""
+        path, _, query = target.partition(b"?")
+        if b"tagging" in query:
+            return _other(b"200 OK", b"<Tagging><TagSet></TagSet></Tagging>")
+        if found := _KEY.fullmatch(path):
+            number = int(found[1])
+            if method == b"PUT":
+                self.put(number, body)
+            data = self.data(number)
+            head = _OBJECT % (self.etags[number].encode(), len(data))
+            return head + data if method == b"GET" else head.replace(b"%d" % len(data), b"0")
+        asked = parse_qs(query.decode(), keep_blank_values=True)
+        if method == b"HEAD" or "versioning" in asked:
+            data = b"<VersioningConfiguration/>"
+            return _other(b"200 OK", data if method == b"GET" else b"")
+        if "list-type" in asked or not asked.keys() - _LISTING:
+            return _other(b"200 OK", self.page(asked))
+        return _other(b"404 Not Found", b"<Error><Code>NoSuchConfiguration</Code></Error>")
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _other(status: bytes, data: bytes) -> bytes:
+    return _OTHER % (status, len(data)) + data
+
+
+class _Line(asyncio.Protocol):
+    """One connection: requests one after the other."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._transport: asyncio.Transport | None = None
+        self._come = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - as asyncio promises for TCP
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._come += data
+        while _END in self._come and self._transport is not None:
+            head, _, rest = self._come.partition(_END)
+            length = _LENGTH.search(head)
+            size = int(length[1]) if length else 0
+            if len(rest) < size:
+                return
+            self._come = rest[size:]
+            method, target, _ = head.split(b"\r\n", 1)[0].split(b" ")
+            self._transport.write(self._objects.answer(method, target, rest[:size]))
 
 
 async def _serve(objects: Objects) -> None:
-    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                line, _, rest = head.decode("latin-1").partition("\r\n")
-                method, target, _ = line.split(" ")
-                length = re.search(r"(?i)content-length: (\d+)", rest)
-                body = await reader.readexactly(int(length[1])) if length else b""
-                status, headers, data = objects.answer(method, target, body)
-                begin = f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(data)}\r\n\r\n"
-                writer.write(begin.encode() + (b"" if method == "HEAD" else data))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(client, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Line(objects), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     async with server:
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":

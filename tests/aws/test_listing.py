@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -67,6 +69,18 @@ def test_a_page_that_is_not_whole_is_asked_for_again(bad: object) -> None:
         assert stub.requests == 3
 
 
+def test_a_bucket_is_listed_again_by_who_listed_it() -> None:
+    """A restore lists once to plan and once to write, and may not read the first to its end."""
+    with running_stub(ListingStub(2500, numbered)) as stub:
+        clients = Clients(Account(region=REGION, endpoint=stub.endpoint))
+        pager = Pager(Bucket(clients, "b", REGION, versioning=""), ManualClock())
+        first = pager.objects()
+        assert len(next(first)) == 1000
+        del first
+        assert sum(len(page) for page in pager.objects()) == 2500
+        assert sum(len(page) for page in pager.objects()) == 2500
+
+
 def test_a_page_that_is_never_whole_ends_it() -> None:
     """After some tries, with what was wrong."""
     with running_stub(ListingStub(10, numbered)) as stub:
@@ -129,17 +143,30 @@ def test_more_without_a_place_to_go_on_is_no_page() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_million_keys_in_flat_memory() -> None:
-    """What is kept does not grow with the listing, and all of it stays below 250 MB."""
-    with running_stub(ListingStub(1_000_000, numbered)) as stub:
-        clients = Clients(Account(region=REGION, endpoint=stub.endpoint))
-        pager = Pager(Bucket(clients, "b", REGION, versioning=""), ManualClock())
-        count, early = 0, 0
-        for page in pager.objects():
-            count += len(page)
-            early = early if count > 50_000 else peak_kib()
+    """What is kept does not grow with the listing, and all of it stays below 250 MB; in a process
+    of its own, since another test of this one may have needed more.
+    """
+    with (
+        running_stub(ListingStub(1_000_000, numbered)) as stub,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as own,
+    ):
+        count, early, late = own.submit(listed_in_all, stub.endpoint).result()
     assert count == 1_000_000
-    assert peak_kib() - early < 32 << 10
-    assert peak_kib() < 250_000
+    assert late - early < 32 << 10
+    assert late < 250_000
+
+
+def listed_in_all(endpoint: str) -> tuple[int, int, int]:
+    """List a bucket; return how many keys came, and peak memory early and at the end, in KiB."""
+    pager = Pager(
+        Bucket(Clients(Account(region=REGION, endpoint=endpoint)), "b", REGION, versioning=""),
+        ManualClock(),
+    )
+    count, early = 0, 0
+    for page in pager.objects():
+        count += len(page)
+        early = early if count > 50_000 else peak_kib()
+    return count, early, peak_kib()
 
 
 def peak_kib() -> int:

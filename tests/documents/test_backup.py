@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
-from tests.cli.harness import Program
+from tests.cli.harness import NO_KEY, Program
+from tests.support import object_stub
 from tests.support.buckets import Client, fill
 from tests.support.s3_proxy import Proxy, Reply
 
@@ -114,6 +118,22 @@ def test_tags_of_one_object_that_may_not_be_read(
     proxy.forget()
     program.good("backup", "documents")
     assert set(proxy.objects("GET", "docs")) == {"GET /docs/55"}
+
+
+def test_nobody_waits_for_a_bucket_without_a_key(program: Program, tmp_path: Path) -> None:
+    """A wrong passphrase is told at once, though the bucket is looked for meanwhile."""
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not this one\n")
+    wrong.chmod(0o600)
+    stub = object_stub.ObjectStub()
+    stub.answer = lambda _seen: object_stub.Reply(b"", stalls=True)
+    with object_stub.running_objects(stub):
+        environment = {"AWS_ENDPOINT_URL": stub.endpoint, "STRONGROOM_PASSPHRASE_FILE": str(wrong)}
+        began = time.monotonic()
+        refused = program.spawn("backup", "documents", env={**NO_KEY, **environment})
+        assert time.monotonic() - began < 30  # of the 60 seconds that are waited for an answer
+    assert refused.code == 12
+    assert "passphrase" in refused.err
 
 
 def test_environments_have_their_buckets(program: Program, s3: Client) -> None:

@@ -12,7 +12,7 @@ from strongroom import __version__
 from strongroom.app.awsconfig import source_of as configuration_of
 from strongroom.app.clusters import cluster_sources
 from strongroom.app.databases import opened_databases
-from strongroom.app.documents import opened_documents
+from strongroom.app.documents import Ahead, opened_documents
 from strongroom.app.environments import FILES, series_of
 from strongroom.app.folders import state_of, sweep_folders, walks_of
 from strongroom.app.machine import Run
@@ -113,6 +113,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
     """
     run.settings.retention.policy()  # what makes no sense is said before anything is done
     kind = request.type or FILES
+    ahead = Ahead(run, [] if request.stream else named_sources(run, request.names).documents)
     with opened_repository(run) as opened:
         repository = opened.repository
         folder = opened.store.folder
@@ -120,7 +121,7 @@ def backup(run: Run, request: BackupRequest, *, totals: bool) -> BackupReport:
         if folder is not None:
             _sweep(run, folder)
         with (
-            _planned(run, request, inside, repository) as planned,
+            _planned(run, request, inside, repository, ahead) as planned,
             _totals(run, request, inside, wanted=totals and request.stream is None),
         ):
             result = back_up(
@@ -200,9 +201,10 @@ def estimate_backup(
                 f"a dry run cannot say what a backup of '{named.databases[0].name}' will be",
                 hint="Name the other sources: strongroom backup NAME --dry-run.",
             )
+        ahead = Ahead(run, named.documents)
         with (
             opened_sources(run, named.files, request.excludes, folder) as sources,
-            opened_documents(run, named.documents, allow_vanished=True) as documents,
+            opened_documents(run, named.documents, ahead, allow_vanished=True) as documents,
         ):
             found = [estimate(one.source, walks, tell) for one in sources]
             found += [estimate(one.source, walks, tell, one.order) for one in documents]
@@ -222,7 +224,7 @@ def estimate_backup(
 
 @contextmanager
 def _planned(
-    run: Run, request: BackupRequest, folder: str | None, repository: Repository
+    run: Run, request: BackupRequest, folder: str | None, repository: Repository, ahead: Ahead
 ) -> Iterator[list[Planned]]:
     if request.stream is not None:
         yield [stream_source(run, request.stream)]
@@ -231,7 +233,9 @@ def _planned(
     with (
         opened_sources(run, named.files, request.excludes, folder) as sources,
         opened_databases(run, [one for one in named.databases if one.logical]) as servers,
-        opened_documents(run, named.documents, allow_vanished=request.allow_vanished) as documents,
+        opened_documents(
+            run, named.documents, ahead, allow_vanished=request.allow_vanished
+        ) as documents,
     ):
         physical = [one for one in named.databases if one.physical]
         clusters = cluster_sources(run, physical, repository) if physical else []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from strongroom.app.machine import Run
-from strongroom.aws.buckets import find_bucket
+from strongroom.aws.buckets import Bucket, find_bucket
 from strongroom.aws.clients import Clients
 from strongroom.aws.keys import source_path
 from strongroom.aws.record import BucketRecord, packed_record
@@ -14,23 +17,51 @@ from strongroom.config.documents import DocumentsSettings
 from strongroom.model.snapshot import Order
 from strongroom.operations.backup import PlannedSource, Seen
 from strongroom.operations.vanished import refuse_vanished
-from strongroom.sources.s3.source import AT_ONCE, S3Options, S3Source
+from strongroom.sources.s3.source import S3Options, S3Source
+
+_CONNECTIONS: Final = 32  # for a restore, which writes with as many threads at most
 
 
 def clients_in(run: Run, environment: str) -> Clients:
     """Return clients of the account of an environment; an empty name is where there is none."""
-    return Clients(run.settings.account_in(environment), connections=2 * AT_ONCE)
+    return Clients(run.settings.account_in(environment), connections=_CONNECTIONS)
+
+
+class Ahead:
+    """Looks for buckets while something else is done, such as opening the repository.
+
+    A passphrase takes a processor a quarter of a second, and so do the clients of AWS. Nobody waits
+    for a bucket that is not asked for in the end.
+    """
+
+    def __init__(self, run: Run, wanted: Sequence[DocumentsSettings]) -> None:
+        self._run = run
+        self._coming: dict[str, Future[Bucket]] = {one.name: Future() for one in wanted}
+        if wanted:
+            threading.Thread(target=self._look, args=[wanted], name="buckets", daemon=True).start()
+
+    def bucket(self, settings: DocumentsSettings) -> Bucket:
+        """Wait for a bucket; ``SourceError`` if it cannot be reached."""
+        return self._coming[settings.name].result()
+
+    def _look(self, wanted: Sequence[DocumentsSettings]) -> None:
+        for one in wanted:
+            coming = self._coming[one.name]
+            try:
+                coming.set_result(find_bucket(clients_in(self._run, one.environment), one.bucket))
+            except BaseException as error:  # noqa: BLE001 - it is raised for whoever waits
+                coming.set_exception(error)
 
 
 @contextmanager
 def opened_documents(
-    run: Run, wanted: Sequence[DocumentsSettings], *, allow_vanished: bool
+    run: Run, wanted: Sequence[DocumentsSettings], ahead: Ahead, *, allow_vanished: bool
 ) -> Iterator[list[PlannedSource]]:
     """Open the buckets; ``SourceError`` if one cannot be reached."""
     with ExitStack() as stack:
         planned = []
         for settings in wanted:
-            bucket = find_bucket(clients_in(run, settings.environment), settings.bucket)
+            bucket = ahead.bucket(settings)
             options = S3Options(
                 prefix=settings.prefix.encode("utf-8", "surrogateescape"),
                 tags=settings.tags,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from strongroom.aws.buckets import Bucket
@@ -31,6 +32,7 @@ NOT_CAPTURED: Final = (
     "inventory, metrics, analytics and intelligent tiering configurations",
     "access points, and tags or locks that changed while the object did not",
 )
+_AT_ONCE: Final = 4
 _NOT_THERE: Final = frozenset(
     {"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "InvalidBucketState"}
 )
@@ -48,15 +50,11 @@ def read_configuration(bucket: Bucket) -> Configuration:
     """Ask for all of it; ``SourceError`` if nobody answers."""
     found: dict[str, Any] = {}
     denied: list[str] = []
-    for name, request, part in _ASKED:
-        try:
-            with refusals(f"reading {name} of {bucket}", str(bucket.clients.account)):
-                answer = dict(getattr(bucket.client, request)(Bucket=bucket.name))
-        except AwsError as error:
-            if error.said in _DENIED:
-                denied.append(name)
-            elif not _is_unset(error.said):
-                raise
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="configuration") as threads:
+        answers = list(threads.map(lambda one: _answer(bucket, *one[:2]), _ASKED))
+    for (name, _, part), answer in zip(_ASKED, answers, strict=True):
+        if answer is None:
+            denied.append(name)
             continue
         answer.pop("ResponseMetadata", None)
         value = answer.get(part) if part else answer
@@ -73,6 +71,19 @@ def read_configuration(bucket: Bucket) -> Configuration:
     }
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, default=str)
     return Configuration(text.encode() + b"\n", tuple(denied))
+
+
+def _answer(bucket: Bucket, name: str, request: str) -> dict[str, Any] | None:
+    """Return what S3 says, nothing where nothing is set; None if we may not know."""
+    try:
+        with refusals(f"reading {name} of {bucket}", bucket.clients.account):
+            return dict(getattr(bucket.client, request)(Bucket=bucket.name))
+    except AwsError as error:
+        if error.said in _DENIED:
+            return None
+        if _is_unset(error.said):
+            return {}
+        raise
 
 
 def _is_unset(said: str) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
 
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError, refusals
+from strongroom.aws.lines import Server
+from strongroom.aws.signing import Credentials
 from strongroom.errors import SourceError
 
 _DEFAULT_REGION: Final = "us-east-1"
 _MISSING: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
 _DENIED: Final = frozenset({"403", "AccessDenied", "Forbidden"})
-_SECONDS: Final = 60
 _ENABLED: Final = "Enabled"
 
 
@@ -48,27 +50,42 @@ class Bucket:
         near = self.region == self.clients.region()
         return self.clients.client("s3", "" if near else self.region)
 
+    def who(self) -> Who:
+        """Return who we are to it; ``AwsError`` if nobody can tell."""
+        with refusals("finding credentials", self.clients.account):
+            return Who(self.clients.credentials(), str(self.clients.account))
+
     @property
-    def url(self) -> str:
-        """Where its listings are; by path, which every region and every other server takes."""
-        return f"{str(self.client.meta.endpoint_url).rstrip('/')}/{self.name}"
+    def server(self) -> Server:
+        """Where its objects are asked for, with the certificates and proxies of botocore.
 
-    def credentials(self) -> Any:  # noqa: ANN401 - as above
-        """Return frozen credentials that are good now; None for a bucket that anybody may read."""
-        with refusals("finding credentials", str(self.clients.account)):
-            found = self.clients.credentials()
-            return found.get_frozen_credentials() if found is not None else None
-
-    def http(self) -> Any:  # noqa: ANN401 - as above
-        """Return botocore's HTTP, with the certificates and proxies that its clients use."""
-        from botocore.httpsession import URLLib3Session  # noqa: PLC0415 - for whoever uses AWS only
+        By path, which every region and every other server takes.
+        """
+        from botocore.httpsession import get_cert_path  # noqa: PLC0415 - for whoever uses AWS only
         from botocore.utils import get_environ_proxies  # noqa: PLC0415
 
-        return URLLib3Session(
-            verify=self.clients.certificates() or True,
-            proxies=get_environ_proxies(self.url),
-            timeout=_SECONDS,
-        )
+        endpoint = str(self.client.meta.endpoint_url)
+        certificates = str(get_cert_path(self.clients.certificates() or True))
+        proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
+        return Server(endpoint, certificates, proxy)
+
+
+class Who:
+    """Credentials that renew themselves; any thread may ask."""
+
+    def __init__(self, found: Any, where: str) -> None:  # noqa: ANN401 - as above
+        self._found = found
+        self._where = where
+
+    def now(self) -> Credentials | None:
+        """Return those that are good now; None for whoever has none. ``AwsError``."""
+        if self._found is None:
+            return None
+        try:
+            return cast("Credentials", self._found.get_frozen_credentials())
+        except Exception:
+            with refusals("renewing credentials", self._where):
+                raise
 
 
 def find_bucket(clients: Clients, name: str) -> Bucket:

@@ -77,7 +77,7 @@ class AwsError(SourceError):
 
 
 @contextmanager
-def refusals(doing: str, where: str) -> Iterator[None]:
+def refusals(doing: str, where: object) -> Iterator[None]:
     """Turn botocore's errors into ours; ``doing`` as in "reading /app/db", ``where`` the account.
 
     UsageError for what the configuration must name and does not, AwsError for a no, SourceError
@@ -121,7 +121,7 @@ def code_of(error: BaseException) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def _told(error: Exception, doing: str, where: str) -> StrongroomError | None:
+def _told(error: Exception, doing: str, where: object) -> StrongroomError | None:
     if not type(error).__module__.startswith(("botocore.", "boto3.")):
         return None
     said = code_of(error)

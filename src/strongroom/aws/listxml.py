@@ -44,7 +44,7 @@ class Page:
     """What a page says; ``after``: the parameters that ask for the next one, empty at the end.
 
     ``markers``: delete markers that are the latest of their keys. ``error``: S3's name of what it
-    refused, and ``message`` in its words.
+    refused, ``message`` in its words; ``region``: where it says that the bucket is.
     """
 
     objects: list[Listed] = field(default_factory=list)
@@ -52,6 +52,7 @@ class Page:
     markers: int = 0
     error: str = ""
     message: str = ""
+    region: str = ""
 
 
 def read_page(data: bytes, *, every: bool = False) -> Page:
@@ -112,7 +113,8 @@ class _Reader:
         if self._root not in _ROOTS:
             raise PageError(f"it is <{self._root}>, and no listing")
         if self._root == "Error":
-            return Page(error=top.get("Code", "Unknown"), message=top.get("Message", ""))
+            said, message = top.get("Code", "Unknown"), top.get("Message", "")
+            return Page(error=said, message=message, region=top.get("Region", ""))
         truncated = top.get("IsTruncated")
         if truncated not in {"true", "false"}:
             raise PageError("it does not say whether there is more")

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from threading import BoundedSemaphore
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Final, Self, cast
 
 import msgspec
 
 from strongroom.aws.bucketconfig import read_configuration
 from strongroom.aws.buckets import Bucket
+from strongroom.aws.getting import ATTEMPTS, Getter, wait_before
 from strongroom.aws.keys import configuration_path, objects_path
 from strongroom.aws.listing import Pager
 from strongroom.aws.listxml import Listed
+from strongroom.aws.sums import comparison_of
 from strongroom.clock import Clock
 from strongroom.model.entry import CHANGED_WHILE_READ, Entry
 from strongroom.model.source import Content, Item, Loaded, Problem, Report
 from strongroom.sources.made import made_file
 from strongroom.sources.s3.reading import (
     TAGS_DENIED,
+    Coming,
     ObjectError,
     Objects,
     Opened,
-    read_all,
+    Whole,
 )
 
-AT_ONCE: Final = 16  # objects that are read at the same time
-_TRIES: Final = 5
+_AHEAD: Final = 32  # objects that a thread has asked for and not read yet
+_THREADS: Final = 2  # that read at the same time: more would wait for the interpreter, not for S3
 _SECOND: Final = 1_000_000_000
-_WRONG: Final = "FlexibleChecksumError"  # the bytes are not those that S3 took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +66,10 @@ class S3Source:
         self._clock = clock
         self._top = objects_path(name)
         self._configuration = configuration_path(name)
-        self._objects = Objects(bucket, tags=options.tags)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="objects")
-        self._denied = ""
+        self._getter = Getter(bucket, clock)
+        self._objects = Objects(self._getter, tags=options.tags)
+        self._made = made_file(b"", 0, 0)  # once: whose it is would be looked up for each object
+        self._reading = BoundedSemaphore(_THREADS)
 
     def walk(self, report: Report) -> Iterator[Sequence[Item]]:
         """See ``Source``; ``SourceError`` if the bucket cannot be listed."""
@@ -80,8 +84,22 @@ class S3Source:
             yield [Item(self._top + one.key, self._token(one), one.size, one) for one in listed]
 
     def load(self, items: Sequence[Item]) -> list[Loaded]:
-        """See ``Source``; several at once."""
-        return list(self._threads.map(self._load, items))
+        """See ``Source``; several are asked for before the first is read."""
+        loaded: list[Loaded] = []
+        waiting: deque[tuple[Item, Coming | Loaded]] = deque()
+        with self._reading:
+            try:
+                for item in items:
+                    waiting.append((item, self._ask(item)))
+                    if len(waiting) >= _AHEAD:
+                        loaded.append(self._read(*waiting.popleft()))
+                while waiting:
+                    loaded.append(self._read(*waiting.popleft()))
+            finally:
+                for _, one in waiting:
+                    if isinstance(one, Coming):
+                        one.close()
+        return loaded
 
     @contextmanager
     def open(self, item: Item) -> Iterator[Content]:
@@ -91,8 +109,8 @@ class S3Source:
             yield content
 
     def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(cancel_futures=True)
+        """Close the lines."""
+        self._getter.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -107,32 +125,36 @@ class S3Source:
         """Close."""
         self.close()
 
+    def pause(self, listed: Listed, attempt: int) -> None:
+        """Wait before an object is asked for again."""
+        self._clock.sleep(wait_before(attempt, repr(listed.key)))
+
     def begin(self, listed: Listed, start: int) -> Opened:
         """Go on to read an object that must be the same; ``ObjectError``."""
         return self._objects.begin(listed, start)
 
-    def loaded(self, item: Item, opened: Opened, size: int, data: bytes = b"") -> Loaded:
-        """Return an object of which all was read."""
+    def loaded(self, item: Item, opened: Opened, size: int) -> Loaded:
+        """Return an object of which all was read in pieces."""
         attributes, with_tags = self._objects.attributes(opened)
-        entry: Entry = msgspec.structs.replace(
-            made_file(item.path, size, _time(opened.listed.modified)),
-            xattrs=attributes,
-            flags=CHANGED_WHILE_READ if opened.changed else 0,
-        )
-        if not with_tags:
-            return Loaded(item, entry, data, b"", Problem(item.path, TAGS_DENIED, missing=False))
-        return Loaded(item, entry, data, b"" if opened.changed else item.token)
+        whole = Whole(opened.listed, b"", opened.changed, attributes, with_tags)
+        return _loaded(item, whole, size, self._made)
 
-    def _load(self, item: Item) -> Loaded:
+    def _ask(self, item: Item) -> Coming | Loaded:
         if isinstance(item.handle, bytes):
             return Loaded(item, made_file(item.path, item.size, 0), item.handle, item.token)
         try:
-            opened = self._objects.begin(cast(Listed, item.handle))
-            with closing(opened.answer["Body"]) as body:
-                data = read_all(body, opened.listed.size, is_broken)
-            return self.loaded(item, opened, len(data), data)
+            return self._objects.ask(cast(Listed, item.handle))
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
+
+    def _read(self, item: Item, coming: Coming | Loaded) -> Loaded:
+        if isinstance(coming, Loaded):
+            return coming
+        try:
+            whole = self._objects.whole(coming)
+        except ObjectError as error:
+            return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
+        return _loaded(item, whole, len(whole.data), self._made)
 
     def _token(self, one: Listed) -> bytes:
         """Return what changes with an object; that its storage class changes is no reason to read.
@@ -150,7 +172,8 @@ class _ObjectContent:
         self._source = source
         self._item = item
         self._opened = opened
-        self._body: Any = opened.answer["Body"]
+        self._request = opened.request
+        self._sum = comparison_of(opened.head.headers)
 
     def extents(self) -> Sequence[tuple[int, int, bool]]:
         """See ``Content``."""
@@ -161,55 +184,58 @@ class _ObjectContent:
         """See ``Content``."""
         wanted = min(len(buffer), self._opened.listed.size - offset)
         done = 0
-        for attempt in range(_TRIES):
+        for attempt in range(ATTEMPTS):
             try:
-                while done < wanted:
-                    data = self._body.read(wanted - done)
-                    if not data:
-                        break
+                while done < wanted and (data := self._request.read(wanted - done)):
                     buffer[done : done + len(data)] = data
                     done += len(data)
-            except Exception as error:
-                if not is_broken(error):
-                    raise
-                if attempt == _TRIES - 1 or type(error).__name__ == _WRONG:
+                    if self._sum is not None:
+                        self._sum.update(data)
+            except OSError as error:
+                if attempt == ATTEMPTS - 1:
                     raise ObjectError(f"reading it failed: {error}") from error
-            if done >= wanted:
+            if done >= wanted or attempt == ATTEMPTS - 1:
                 break
-            self._reopen(offset + done)
-        if offset + done == self._opened.listed.size:
-            self._end()
+            self._reopen(offset + done, attempt + 1)
         return done
 
-    def _reopen(self, start: int) -> None:
-        self._body.close()
-        self._body = self._source.begin(self._opened.listed, start).answer["Body"]
-
-    def _end(self) -> None:
-        """Read the end, which is where sums are compared."""
-        try:
-            self._body.read()
-        except Exception as error:
-            if is_broken(error):
-                raise ObjectError(f"reading it failed: {error}") from error
-            raise
+    def _reopen(self, start: int, attempt: int) -> None:
+        self._request.close()
+        self._source.pause(self._opened.listed, attempt)
+        self._request = self._source.begin(self._opened.listed, start).request
 
     def finish(self, size_read: int) -> Loaded:
         """See ``Content``."""
         if size_read != self._opened.listed.size:
             raise ObjectError(f"{size_read:,} bytes came of {self._opened.listed.size:,}")
+        try:
+            more = self._request.read(1)
+            if self._sum is not None and not more:
+                self._sum.finish()
+        except OSError as error:
+            raise ObjectError(f"reading it failed: {error}") from error
+        if more:
+            raise ObjectError(f"more than its {size_read:,} bytes came")
         return self._source.loaded(self._item, self._opened, size_read)
 
     def close(self) -> None:
         """Close the line."""
-        self._body.close()
+        self._request.close()
 
 
-def is_broken(error: Exception) -> bool:
-    """Whether an error is one of a line, or of what came over it."""
-    return isinstance(error, OSError) or type(error).__module__.startswith(
-        ("botocore.", "urllib3.", "http.")
+def _loaded(item: Item, whole: Whole, size: int, made: Entry) -> Loaded:
+    entry: Entry = msgspec.structs.replace(
+        made,
+        path=item.path,
+        size=size,
+        mtime_ns=_time(whole.listed.modified),
+        xattrs=whole.attributes,
+        flags=CHANGED_WHILE_READ if whole.changed else 0,
     )
+    if not whole.with_tags:
+        problem = Problem(item.path, TAGS_DENIED, missing=False)
+        return Loaded(item, entry, whole.data, b"", problem)
+    return Loaded(item, entry, whole.data, b"" if whole.changed else item.token)
 
 
 def _time(text: str) -> int:

@@ -1,0 +1,128 @@
+"""Lines to one server that are kept for the next request: TLS, certificates and proxies."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from base64 import b64encode
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+from weakref import WeakSet
+
+from strongroom.aws.wire import Line
+from strongroom.errors import UsageError
+
+_CONNECT_SECONDS: Final = 5.0
+_READ_SECONDS: Final = 60.0
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Server(NamedTuple):
+    """Where requests go.
+
+    ``endpoint``: a URL. ``certificates``: the file that the server is checked with. ``proxy``: the
+    URL of what stands in between, or empty. Seconds are those of silence.
+    """
+
+    endpoint: str
+    certificates: str = ""
+    proxy: str = ""
+    connect_seconds: float = _CONNECT_SECONDS
+    read_seconds: float = _READ_SECONDS
+
+
+class Lines:
+    """Opens lines, and keeps those that are free; any thread may take one.
+
+    ``host``: the name and port that a request is for, as its header has them.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._at = urlsplit(server.endpoint)
+        self._proxy = _proxy_of(server.proxy)
+        name = self._at.netloc.rpartition("@")[2]
+        self.host = name.removesuffix(f":{_PORTS.get(self._at.scheme, 0)}")
+        self._context: ssl.SSLContext | None = None
+        if self._at.scheme == "https":
+            self._context = ssl.create_default_context(cafile=server.certificates or None)
+        self._free: list[Line] = []
+        self._open: WeakSet[Line] = WeakSet()
+        self._retired = False
+
+    @property
+    def before_path(self) -> str:
+        """What stands before the path in a request: a proxy is told the whole URL without TLS."""
+        return f"http://{self.host}" if self._proxy and self._context is None else ""
+
+    def headers(self) -> dict[str, str]:
+        """Return what a proxy that reads the request wants to know; nobody signs it."""
+        return _authorization(self._proxy) if self._proxy and self._context is None else {}
+
+    def free(self) -> Line | None:
+        """Return a line that was used before, the last one first; its server may have closed it."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
+
+    def opened(self) -> Line:
+        """Return a new one; OSError."""
+        host, port = self._at.hostname or "", self._at.port or _PORTS[self._at.scheme]
+        first = (host, port)
+        if self._proxy is not None:
+            first = self._proxy.hostname or "", self._proxy.port or _PORTS["http"]
+        seconds = self._server.connect_seconds
+        if self._context is None:
+            made = http.client.HTTPConnection(*first, timeout=seconds)
+        else:
+            made = http.client.HTTPSConnection(*first, timeout=seconds, context=self._context)
+            if self._proxy is not None:
+                made.set_tunnel(host, port, headers=_authorization(self._proxy))
+        try:
+            made.connect()
+        except http.client.HTTPException as error:
+            raise OSError(f"the proxy gives no answer of HTTP: {error!r}") from error
+        made.sock.settimeout(self._server.read_seconds)
+        line = Line(made.sock)
+        self._open.add(line)
+        return line
+
+    def give_back(self, line: Line) -> None:
+        """Keep a line for the next request, or close it where its answer was not read whole."""
+        if line.is_free and not self._retired:
+            self._free.append(line)
+        else:
+            line.close()
+
+    def retire(self) -> None:
+        """Close those that are free, and the others when they are given back."""
+        self._retired = True
+        while (line := self.free()) is not None:
+            line.close()
+
+    def close(self) -> None:
+        """Do so, and end the others under whoever waits for an answer."""
+        self.retire()
+        for line in list(self._open):
+            line.stop()
+
+
+def _proxy_of(url: str) -> SplitResult | None:
+    if not url:
+        return None
+    found = urlsplit(url if "//" in url else f"http://{url}")
+    if found.scheme not in {"http", ""}:
+        raise UsageError(
+            f"objects cannot be read through a proxy that is itself asked over {found.scheme}",
+            hint="Name it as http:// in HTTPS_PROXY, or the endpoint in NO_PROXY: what goes "
+            "through it to AWS is under TLS all the same.",
+        )
+    return found
+
+
+def _authorization(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None or proxy.password is None:
+        return {}
+    text = f"{unquote(proxy.username)}:{unquote(proxy.password)}"
+    return {"Proxy-Authorization": f"Basic {b64encode(text.encode()).decode()}"}

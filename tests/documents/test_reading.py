@@ -1,0 +1,330 @@
+"""An object is read as S3 keeps it, or a problem says why not; nothing else is lost by it."""
+
+from __future__ import annotations
+
+import re
+import threading
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from strongroom.aws.account import Account
+from strongroom.aws.attributes import attributes_of
+from strongroom.aws.buckets import Bucket, find_bucket
+from strongroom.aws.clients import Clients
+from strongroom.aws.errors import AwsError
+from strongroom.aws.getting import ATTEMPTS
+from strongroom.aws.listing import Pager
+from strongroom.aws.listxml import Listed
+from strongroom.clock import ManualClock
+from strongroom.errors import SourceError
+from strongroom.model.source import Item, Loaded
+from strongroom.sources.s3.source import S3Options, S3Source
+from tests.support.aws import REGION, AwsServer
+from tests.support.buckets import ODD_KEYS, fill, make_bucket
+from tests.support.object_stub import ObjectStub, Reply, Seen, good, refused, running_objects
+
+pytestmark = [pytest.mark.usefixtures("aws_credentials"), pytest.mark.spec("D1")]
+DATA = b"hello world" * 100
+TIME = "2026-01-02T03:04:05.000Z"
+LARGE = 300_000
+Answer = Callable[[Seen], Reply | bytes]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[ObjectStub, Clients]]:
+    """Give one server, and one set of clients of it, which take long to make."""
+    with running_objects() as found:
+        yield found, Clients(Account(region=REGION, endpoint=found.endpoint))
+
+
+@pytest.fixture
+def stub(served: tuple[ObjectStub, Clients]) -> ObjectStub:
+    """Give a server whose objects all have the bytes ``DATA``, and no tags."""
+    served[0].forget()
+    served[0].answer = right
+    return served[0]
+
+
+@pytest.fixture
+def source(served: tuple[ObjectStub, Clients], stub: ObjectStub) -> Iterator[S3Source]:
+    """Give a source of a bucket ``b`` at that server."""
+    del stub
+    bucket = Bucket(served[1], "b", REGION, versioning="")
+    with S3Source("documents", bucket, S3Options(), ManualClock()) as found:
+        yield found
+
+
+def crc(data: bytes) -> str:
+    """Return the header that S3 has with an object of these bytes."""
+    return f"x-amz-checksum-crc32: {b64encode(zlib.crc32(data).to_bytes(4, 'big')).decode()}"
+
+
+def right(seen: Seen) -> bytes:
+    """Answer as S3 does."""
+    if "tagging" in seen.target:
+        return good(b"<Tagging><TagSet></TagSet></Tagging>")
+    return good(DATA, 'ETag: "1"', crc(DATA))
+
+
+def item(key: str, size: int = len(DATA)) -> Item:
+    """Return an object as it was listed."""
+    listed = Listed(key.encode(), size, '"1"', TIME, "STANDARD")
+    return Item(b"s3/documents/objects/" + key.encode(), b"token", size, listed)
+
+
+def only(key: str, answer: Answer) -> Answer:
+    """Return what answers so for one key, and right for the others."""
+    return lambda seen: answer(seen) if seen.target.startswith(f"/b/{key}") else right(seen)
+
+
+def causes(loaded: list[Loaded]) -> dict[str, str]:
+    """Return the problems by their keys."""
+    return {
+        one.item.path.decode().rpartition("/")[2]: one.problem.cause
+        for one in loaded
+        if one.problem is not None
+    }
+
+
+def test_many_come_in_their_order(stub: ObjectStub, source: S3Source) -> None:
+    """With the sum compared, the tags asked for, and only while the object is what was listed."""
+    items = [item(f"{number:03}") for number in range(100)]
+    loaded = source.load(items)
+    assert [one.item for one in loaded] == items
+    assert {one.data for one in loaded} == {DATA}
+    assert causes(loaded) == {}
+    assert len(stub.seen) == 200
+    asked = [one for one in stub.seen if "tagging" not in one.target]
+    assert {one.headers["if-match"] for one in asked} == {'"1"'}
+    assert {one.headers["x-amz-checksum-mode"] for one in asked} == {"ENABLED"}
+    assert stub.lines <= 64
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (lambda _: good(DATA, crc(b"other")), "its CRC32 is .*these are other bytes"),
+        (lambda _: good(DATA[1:]), "1099 bytes came, and it has 1,100"),
+        (lambda _: good(DATA * 1000), "1100000 bytes came, and it has 1,100"),
+        (lambda _: Reply(good(DATA)[:-9], ends=True), "reading it failed: .*9 bytes to come"),
+        (lambda _: refused("403 Forbidden", "AccessDenied"), "AccessDenied"),
+        (lambda _: refused("403 Forbidden", "InvalidObjectState"), "it is archived"),
+        (lambda _: refused("500 Error", "InternalError"), "InternalError"),
+        (lambda _: refused("404 Not Found", "NoSuchKey"), "deleted while the backup ran"),
+        (
+            lambda seen: (
+                refused("404 Not Found", "NoSuchKey")
+                if seen.method == "HEAD" or "tagging" in seen.target
+                else right(seen)
+            ),
+            "deleted while the backup ran",
+        ),
+        (
+            lambda seen: good(b"<html/>") if "tagging" in seen.target else right(seen),
+            "reading its tags failed: .*about no tags",
+        ),
+    ],
+)
+def test_one_that_cannot_be_read_is_a_problem(
+    stub: ObjectStub, source: S3Source, answer: Answer, cause: str
+) -> None:
+    """What came wrong is not saved; the objects around it are."""
+
+    def headless(seen: Seen) -> Reply | bytes:
+        found = answer(seen)
+        if seen.method != "HEAD" or isinstance(found, Reply):
+            return found
+        return found[: found.index(b"\r\n\r\n") + 4]
+
+    stub.answer = only("b", headless)
+    loaded = source.load([item(key) for key in "abc"])
+    assert [bool(one.entry) for one in loaded] == [True, False, True]
+    assert [one.data for one in loaded] == [DATA, b"", DATA]
+    told = causes(loaded)
+    assert told.keys() == {"b"}
+    assert re.search(cause, told["b"]), told["b"]
+
+
+def test_one_that_is_another_by_now_is_read_as_it_is(stub: ObjectStub, source: S3Source) -> None:
+    """It is marked, and its token never matches, so that the next backup reads it again."""
+
+    def answer(seen: Seen) -> bytes:
+        if seen.method == "HEAD":
+            made = 'ETag: "2"', "Last-Modified: Fri, 02 Jan 2026 03:04:06 GMT"
+            return good(b"", *made).replace(b"Length: 0", b"Length: 5")
+        if seen.headers.get("if-match") == '"1"':
+            return refused("412 Precondition Failed", "PreconditionFailed")
+        return right(seen) if "tagging" in seen.target else good(b"other", 'ETag: "2"')
+
+    stub.answer = only("b", answer)
+    loaded = source.load([item(key) for key in "abc"])
+    assert causes(loaded) == {}
+    assert [(one.data, one.token) for one in loaded] == [
+        (DATA, b"token"),
+        (b"other", b""),
+        (DATA, b"token"),
+    ]
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId", "RequestTimeTooSkewed"])
+def test_what_is_about_us_ends_it(stub: ObjectStub, source: S3Source, code: str) -> None:
+    """No other object would be answered either."""
+    stub.answer = only("b", lambda _seen: refused("403 Forbidden", code))
+    with pytest.raises(AwsError, match=code):
+        source.load([item(key) for key in "abc"])
+
+
+def test_nobody_answers_any_more(stub: ObjectStub, source: S3Source) -> None:
+    """It is the bucket that cannot be reached, and not each of its objects."""
+    stub.answer = lambda _seen: Reply(b"", ends=True)
+    with pytest.raises(SourceError, match=f"failed .* {ATTEMPTS} times"):
+        source.load([item(key) for key in "abc"])
+
+
+def test_an_end_waits_for_nobody(served: tuple[ObjectStub, Clients], stub: ObjectStub) -> None:
+    """As when a backup is interrupted while the server says nothing."""
+    asked = threading.Event()
+
+    def silent(_seen: Seen) -> Reply:
+        asked.set()
+        return Reply(b"", stalls=True)
+
+    stub.answer = silent
+    source = S3Source(
+        "d", Bucket(served[1], "b", REGION, versioning=""), S3Options(), ManualClock()
+    )
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(source.load, [item(key) for key in "abc"])
+        assert asked.wait(10)
+        source.close()
+        with pytest.raises(SourceError, match="given up"):
+            loading.result(10)
+
+
+def large(broken: Answer) -> Answer:
+    """Return what answers as S3 does for a large object, but first as ``broken`` says."""
+    data = DATA * (LARGE // len(DATA) + 1)
+
+    def answer(seen: Seen) -> Reply | bytes:
+        if "tagging" in seen.target:
+            return right(seen)
+        begin = seen.headers.get("range", "bytes=0-")[6:-1]
+        if begin != "0":
+            rest = data[int(begin) : LARGE]
+            return good(rest, 'ETag: "1"', status="206 Partial Content")
+        return broken(seen)
+
+    return answer
+
+
+def read(source: S3Source) -> tuple[bytes, Loaded]:
+    """Read a large object in pieces, as a backup does."""
+    buffer = bytearray(LARGE)
+    with source.open(item("big", LARGE)) as content:
+        offset = 0
+        for start, length, _ in content.extents():
+            while offset < start + length:
+                piece = memoryview(buffer)[offset : offset + 70_000]
+                came = content.readinto(offset, piece)
+                if not came:
+                    break
+                offset += came
+        return bytes(buffer[:offset]), content.finish(offset)
+
+
+WHOLE = (DATA * (LARGE // len(DATA) + 1))[:LARGE]
+
+
+def test_a_large_one_goes_on_where_it_broke(stub: ObjectStub, source: S3Source) -> None:
+    """On another line, only if it is the same; the sum is of all of it."""
+    stub.answer = large(
+        lambda _seen: Reply(good(WHOLE, 'ETag: "1"', crc(WHOLE))[:-150_000], ends=True)
+    )
+    data, loaded = read(source)
+    assert data == WHOLE
+    assert loaded.problem is None
+    again = next(one for one in stub.seen if "range" in one.headers)
+    assert again.headers["if-match"] == '"1"'
+
+
+@pytest.mark.parametrize(
+    ("broken", "cause"),
+    [
+        (lambda _: good(WHOLE, crc(b"other")), "these are other bytes"),
+        (lambda _: Reply(good(WHOLE, crc(b""))[:-99_000], ends=True), "these are other bytes"),
+        (lambda _: good(WHOLE + b"x"), "more than its 300,000 bytes"),
+        (lambda _: refused("403 Forbidden", "AccessDenied"), "AccessDenied"),
+    ],
+)
+def test_a_large_one_that_cannot_be_read(
+    stub: ObjectStub, source: S3Source, broken: Answer, cause: str
+) -> None:
+    """It is a problem of its own."""
+    stub.answer = large(broken)
+    with pytest.raises(OSError, match=cause):
+        read(source)
+
+
+def test_a_server_that_begins_anew_is_refused(stub: ObjectStub, source: S3Source) -> None:
+    """Where an answer broke, its first bytes must not be taken for the rest."""
+    replies: Iterator[Reply | bytes] = iter([Reply(good(WHOLE)[:-99_000], ends=True), good(WHOLE)])
+    stub.answer = lambda seen: right(seen) if "tagging" in seen.target else next(replies)
+    with pytest.raises(OSError, match="cannot go on"):
+        read(source)
+
+
+ENCRYPTED: dict[str, dict[str, Any]] = {  # localstack would ask KMS, which does not run
+    "moto": {"ServerSideEncryption": "aws:kms", "BucketKeyEnabled": True},
+    "localstack": {"ServerSideEncryption": "AES256"},
+}
+
+
+@pytest.mark.parametrize("name", ["moto", pytest.param("localstack", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("versioned", [False, True])
+def test_as_botocore_reads_it(
+    s3_servers: Callable[[str], AwsServer],
+    name: str,
+    versioned: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Bytes, headers, metadata, tags, and every other thing that is said of an object."""
+    aws = s3_servers(name)
+    s3, odd = aws.client("s3"), f"odd-{versioned}".lower()
+    make_bucket(s3, odd, versioned=versioned)
+    # moto lists versions without encoding their keys, and XML has no control characters
+    keys = [key for key in ODD_KEYS if key.isprintable() or not versioned]
+    fill(s3, odd, keys)
+    s3.put_object(
+        Bucket=odd,
+        Key="all",
+        Body=b"zipped",
+        ContentEncoding="gzip",
+        ContentLanguage="de",
+        Expires="Fri, 01 Jan 2027 00:00:00 GMT",
+        WebsiteRedirectLocation="/other",
+        StorageClass="STANDARD_IA",
+        ChecksumAlgorithm="SHA256",
+        Metadata={"a-b": "x  y"},
+        **ENCRYPTED[name],
+    )
+    bucket = find_bucket(Clients(aws.account), odd)
+    with S3Source("odd", bucket, S3Options(configuration=False), ManualClock()) as source:
+        items = [one for page in source.walk(lambda _problem: None) for one in page]
+        loaded = {one.item.path: one for one in source.load(items)}
+    listed = [one for page in Pager(bucket, ManualClock()).objects() for one in page]
+    assert len(loaded) == len(listed) == len(keys) + 1
+    for one in listed:
+        ours = loaded[b"s3/odd/objects/" + one.key]
+        named = {"Bucket": odd, "Key": one.key.decode()}
+        if one.version:
+            named["VersionId"] = one.version
+        answer = s3.get_object(**named, ChecksumMode="ENABLED")
+        tags = s3.get_object_tagging(**named)["TagSet"]
+        assert ours.problem is None
+        assert ours.entry is not None
+        assert ours.data == answer["Body"].read()
+        assert ours.entry.xattrs == attributes_of(answer, one, tags)
