@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Final, Protocol
 
-_AT_ONCE: Final = 16  # pieces that are written by one call: more than a pipe holds
+_PIPE: Final = 1 << 20  # bytes in a pipe, the most that anybody may ask for
+_AT_ONCE: Final = 32  # pieces that are written by one call: more than a pipe holds
 _SECONDS: Final = 0.5
 
 
@@ -36,6 +39,8 @@ def feed(feeds: Sequence[tuple[Fed, Iterator[bytes]]], is_over: Callable[[], boo
     open_feeds: dict[int, _Feed] = {}
     for program, pieces in feeds:
         os.set_blocking(program.input, False)
+        with suppress(OSError):  # in a smaller one it would only wait for us more often
+            fcntl.fcntl(program.input, fcntl.F_SETPIPE_SZ, _PIPE)
         poll.register(program.input, select.POLLOUT)
         open_feeds[program.input] = _Feed(program, pieces)
     while open_feeds:
