@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 import subprocess
-from pathlib import Path
 from typing import Final, NamedTuple
 
+from bench import clusters_load
+from bench.clusters_programs import AS_SERVER, configuration, size_of
 from bench.files import Run, head, timed
-from tests.postgres.cluster_kit import cluster_of, configure, port_of
-from tests.support.other_user import NOBODY
+from tests.postgres.cluster_kit import cluster_of, configure
 from tests.support.wal_server import Place, Server, as_nobody
 
 _SCALE: Final = 60
@@ -65,9 +64,6 @@ _MAKERS: Final = (
     _pgbackrest("defaults", ""),
     _pgbackrest("zstd", "--compress-type=zst --compress-level=3 --process-max=2"),
 )
-_AS_SERVER: Final = (
-    f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups" if os.geteuid() == 0 else ""
-)
 _CHANGES: Final = {
     "after 1 %": "aid BETWEEN 1000000 AND 1060000",
     "after 1 % spread": "aid % 100 = 7",
@@ -92,33 +88,28 @@ def run(*, rounds: int) -> str:
                     done[maker.name][step] = _timed(place, maker, step)
             for name, one in done.items():
                 found[name].append(one)
-    return _page(found, size, rounds)
+    return _page(found, size, rounds) + clusters_load.section(rounds=rounds)
 
 
 def _begin(place: Place, server: Server) -> int:
     """Fill the server and prepare the programs; its size in MB."""
     server.pgbench("-i", "-s", str(_SCALE), "-q")
     server.sql("VACUUM FREEZE; CHECKPOINT")
-    (place.top / "pgbackrest.conf").write_text(
-        f"[global]\nlog-path={place.top}/log\nlock-path={place.top}/lock\n"
-        f"spool-path={place.top}/spool\nlog-level-console=error\nlog-level-file=off\n"
-        f"[x]\npg1-path={server.data}\npg1-port={port_of(server)}\n"
-        f"pg1-socket-path={place.top}\npg1-user=postgres\n"
-    )
+    (place.top / "pgbackrest.conf").write_text(configuration(place, server))
     configure(place, server)
     for maker in _MAKERS:
         _shell(place, maker.prepare)
-    return (_size(server.data) - _size(server.wal)) // 1_000_000
+    return (size_of(server.data) - size_of(server.wal)) // 1_000_000
 
 
 def _timed(place: Place, maker: _Maker, step: str) -> tuple[Run, int]:
     out = place.top / "out"
     command = {"first": maker.first, "restore": maker.restore}.get(step, maker.later)
-    before = _size(place.top / maker.stores)
-    words = f"cd {{top}} && HOME={{top}} {_AS_SERVER} /bin/sh -c '{command}'"
+    before = size_of(place.top / maker.stores)
+    words = f"cd {{top}} && HOME={{top}} {AS_SERVER} /bin/sh -c '{command}'"
     measured = timed(words, {"top": place.top, "out": out})
     shutil.rmtree(out, ignore_errors=True)
-    return measured, _size(place.top / maker.stores) - before
+    return measured, size_of(place.top / maker.stores) - before
 
 
 def _shell(place: Place, command: str) -> None:
@@ -132,10 +123,6 @@ def _shell(place: Place, command: str) -> None:
 def _versions() -> str:
     done = subprocess.run(["pgbackrest", "version"], capture_output=True, text=True, check=True)
     return f"- {done.stdout.strip()}"
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _page(found: dict[str, list[dict[str, tuple[Run, int]]]], size: int, rounds: int) -> str:
