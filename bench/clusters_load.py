@@ -78,14 +78,13 @@ def _row(name: str, done: list[_Round]) -> str:
 
 def _round(place: Place, server: Server, found: dict[str, list[_Round]], *, turned: bool) -> bool:
     """Measure both; whether they restore the same."""
+    _archive_by(server, "true")  # what fills the tables would be on its way for minutes
     server.pgbench("-i", "-s", str(_SCALE), "-q")
+    server.sql("VACUUM FREEZE; CHECKPOINT")
     (place.top / "pgbackrest.conf").write_text(configuration(place, server))
     configure(place, server, '{ wal = "archive" }')
     _timed(place, f"{_RUN} stanza-create", "zstd")
-    archives = f"{shim(place)} && {_RUN.format(top=place.top)} archive-push %p"
-    server.sql(f"ALTER SYSTEM SET archive_command = '{archives}'")
-    server.sql("SELECT pg_reload_conf()")
-    server.sql("VACUUM FREEZE; CHECKPOINT")
+    _archive_by(server, f"{shim(place)} && {_RUN.format(top=place.top)} archive-push %p")
     kinds = {
         _OURS: ("{top}/strongroom -q backup db",) * 2,
         _THEIRS: tuple(f"{_RUN} {_OPTIONS} --type={kind} backup" for kind in ("full", "incr")),
@@ -98,9 +97,7 @@ def _round(place: Place, server: Server, found: dict[str, list[_Round]], *, turn
         server.sql("CHECKPOINT")
         later = {name: _timed(place, kinds[name][1], name) for name in order}
         server.sql(f"SELECT pg_create_restore_point('{_POINT}')")
-        last = server.switch()
-        if not wait_for(lambda: server.archived(last), 120):
-            raise RuntimeError(f"{last} was not archived: {server.failures()} failures")
+        _wait_for_archive(server)
     ours = "{top}/strongroom -q restore latest:/cluster/db/data --to {top}/out --no-owner"
     theirs = f"mkdir -m 700 {{top}}/out && {_RUN} --process-max=2 --pg1-path={{top}}/out"
     theirs += " --type=none restore"
@@ -109,6 +106,19 @@ def _round(place: Place, server: Server, found: dict[str, list[_Round]], *, turn
         shutil.rmtree(place.top / "out")
         found[name].append(_Round(*first[name], *later[name], restore))
     return _recovered_by_us(place) == _recovered_by_them(place)
+
+
+def _archive_by(server: Server, command: str) -> None:
+    """Let another command archive, from the next segment on."""
+    _wait_for_archive(server)
+    server.sql(f"ALTER SYSTEM SET archive_command = '{command}'")
+    server.sql("SELECT pg_reload_conf()")
+
+
+def _wait_for_archive(server: Server) -> None:
+    server.switch()
+    if not wait_for(lambda: not server.ready(), 300):
+        raise RuntimeError(f"WAL is not archived: {server.failures()} failures")
 
 
 @contextmanager
