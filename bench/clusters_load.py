@@ -155,7 +155,8 @@ def _stored(place: Place, name: str) -> int:
 
 def _recovered_by_us(place: Place) -> str:
     folder = place.top / "ours"
-    place.good("recover", "db", "--to-name", _POINT, "--into", folder, "--port", str(_SIDE))
+    target = ["--to-name", _POINT, "--snapshot", "latest"]
+    place.good("recover", "db", *target, "--into", folder, "--port", str(_SIDE))
     return _dumped(place, folder, folder)
 
 

@@ -75,15 +75,15 @@ def test_every_verb(tmp_path: Path, moto: AwsServer, data: Path) -> None:
     assert program.run("init").code == 6
     first = program.good("backup", data, "--json").record("summary")
     assert 0 < first["store_requests"] < 40
-    again = program.good("backup", data)
-    assert "0 bytes new" in again.out
-    assert "requests" in again.out
+    again = program.good("backup", data, "--json").record("summary")
+    assert again["bytes_read"] == 0, "of folders above, others may change the time"
+    assert "requests" in program.good("backup", data).out
     program.good("restore", "latest", "--to", "out")
     assert compare_trees(data, tmp_path / "out" / data.relative_to("/")) == []
     assert "requests" in program.good("verify", "--read-data").out
     program.good("-r", "second", "init")
     program.good("copy", "--to", "second", "--to-key-file", program.key_file)
-    assert program.good("-r", "second", "snapshots", "--json").records[-1]["snapshots"] == 2
+    assert program.good("-r", "second", "snapshots", "--json").records[-1]["snapshots"] == 3
     program.good("key", "add", "--recovery")
     program.good("forget", "--keep-last", "1")
     assert "requests" in program.good("prune", "--grace", "0s").out
