@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.harness import Program, Result
+from tests.postgres.conftest import ServerOf
 from tests.postgres.kit import (
     check_repository,
     children_of,
     configure,
+    databases,
     is_running,
     only,
     snapshots,
@@ -310,6 +312,36 @@ def test_what_a_killed_backup_left_goes_with_the_next(
     check_repository(program)
     program.good("backup", "db")
     assert not left.exists()
+
+
+@pytest.mark.spec("C9")
+def test_a_dump_that_cannot_go_back_is_told_of(server_of: ServerOf, program: Program) -> None:
+    """A server of 15 and programs of 18 only: the backup and the doctor warn, and a restore leaves
+    nothing and says what to do.
+    """
+    server, newer = server_of(15), server_of(18)
+    marks = "SELECT count(*) > 0 FROM pg_attribute WHERE attoptions::text LIKE '%pg_attver%'"
+    server.make_app()
+    try:
+        configure(program, server, programs=str(newer.programs), more=only("app"))
+        made = program.good("backup", "db")
+        assert "postgresql-client-15" in made.err
+        assert "warning programs" in program.run("doctor", "postgres", "db").out
+        refused = program.run("restore", "latest", "--database", "app", "--to-database", "again")
+        assert refused.code == 21
+        assert "programs of this server's version" in refused.err
+        assert databases(server)[-1] == "app"
+        configure(program, newer, programs=str(newer.programs), more=only("app"))
+        done = program.run("restore", "latest", "--database", "app", "--to-database", "again")
+        if server.sql(marks) == "t" and newer.sql(marks) == "f":  # depends on their releases
+            assert "(pg_attver)" in made.err
+            assert done.code == 21
+            assert "bring the client programs up to date" in done.err
+        else:
+            assert done.code == 0
+    finally:
+        server.clear()
+        newer.clear()
 
 
 @pytest.mark.trial(26)

@@ -82,12 +82,23 @@ def test_a_transaction_that_nobody_ended() -> None:
 )
 def test_known_holes(major: int, version: str, hole: str) -> None:
     """A version before the one that has it no more."""
-    found = of_programs(Programs(Path("/usr/lib"), major, version))
+    found = of_programs(Programs(Path("/usr/lib"), major, version), major)
     assert (found.level is Level.WARNING) == bool(hole)
     assert hole in found.text
     unsound = not Programs(Path("/usr/lib"), major, version).sound
     assert ("restores refuse it" in found.text) == unsound
     assert ("CVE-2025-8714" in found.text) == unsound
+
+
+@pytest.mark.parametrize(
+    ("programs", "server", "too_new"),
+    [(18, 18, False), (18, 17, False), (17, 16, True), (18, 14, True), (16, 14, False)],
+)
+def test_programs_whose_dumps_do_not_go_back(programs: int, server: int, too_new: bool) -> None:  # noqa: FBT001
+    """From 17 on they set what older servers do not know."""
+    found = of_programs(Programs(Path("/p"), programs, f"{programs}.99"), server)
+    assert (found.level is Level.WARNING) == too_new
+    assert (f"postgresql-client-{server}" in found.fix) == too_new
 
 
 def test_room_for_the_largest() -> None:

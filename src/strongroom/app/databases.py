@@ -57,6 +57,12 @@ def _opened(run: Run, stated: PostgresSettings) -> Iterator[PostgresSource]:
         client = client_of(run, settings, newest(found), scratch)
         server = server_of(client)
         programs = choose(found, server.major, f"the server of '{settings.name}'")
+        if programs.is_too_new_for(server.major):
+            run.warn(
+                f"dumps by {programs.version} do not go back into the server of '{settings.name}', "
+                f"which is of version {server.major}, only into 17 and newer; install "
+                f"postgresql-client-{server.major}"
+            )
         yield PostgresSource(
             settings.name,
             replace(client, programs=programs),

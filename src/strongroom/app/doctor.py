@@ -109,7 +109,7 @@ def _of_server(
     settings: PostgresSettings, found: list[Programs], facts: ServerFacts, major: int
 ) -> Iterator[Finding]:
     try:
-        yield of_programs(choose(found, major, "the server"))
+        yield of_programs(choose(found, major, "the server"), major)
     except SourceError as error:
         yield problem("programs", error.message, error.hint, UNREACHABLE)
     yield from of_role(facts, settings.role_passwords)

@@ -25,6 +25,38 @@ _UNREACHABLE: Final = re.compile(
 )
 _QUIET: Final = re.compile(r"^(pg_\w+|psql): (error|fatal|detail|hint|warning): ", re.MULTILINE)
 _TOLD: Final = 600
+_HINTS: Final = (
+    (
+        "permission denied to create database",
+        "Let the user make databases: ALTER ROLE … CREATEDB.",
+    ),
+    (
+        "permission denied for",
+        "Let the user read everything: GRANT pg_read_all_data TO its role (14 and newer).",
+    ),
+    (
+        "row-level security",
+        "Its rows would be left out silently: give the role BYPASSRLS, or own the table.",
+    ),
+    ("No space left", "Name a folder with more room: scratch = '/path', in the source."),
+    (
+        'unrecognized configuration parameter "transaction_timeout"',
+        (
+            "The dump was made by programs of 17 or newer, and goes into servers of 17 and newer: "
+            "restore it there with --server; and install programs of this server's version, which "
+            "the next backup takes."
+        ),
+    ),
+    (
+        'unrecognized parameter "pg_attver"',
+        (
+            "The dump was made by programs that are older than the last release of its server, and "
+            "goes into a server of that release: restore it there with --server; and bring the "
+            "client programs up to date, which the next backup takes."
+        ),
+    ),
+    ("version mismatch", "Install client programs as new as the server."),
+)
 _BETWEEN: Final = 20.0  # seconds
 _TO_LEAVE: Final = 5.0  # seconds that a psql has to say goodbye
 
@@ -171,16 +203,9 @@ def _sentence(text: str) -> str:
 
 
 def _hint(text: str) -> str:
-    if "permission denied to create database" in text:
-        return "Let the user make databases: ALTER ROLE … CREATEDB."
-    if "permission denied for" in text:
-        return "Let the user read everything: GRANT pg_read_all_data TO its role (14 and newer)."
-    if "row-level security" in text:
-        return "Its rows would be left out silently: give the role BYPASSRLS, or own the table."
-    if "No space left" in text:
-        return "Name a folder with more room: scratch = '/path', in the source."
-    if "version mismatch" in text:
-        return "Install client programs as new as the server."
+    for said, hint in _HINTS:
+        if said in text:
+            return hint
     return "What it says is the server's or the program's own word."
 
 

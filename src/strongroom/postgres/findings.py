@@ -90,8 +90,8 @@ def exit_code(found: Collection[Finding]) -> int:
     return next((code for code in _ORDER if code in codes), 0)
 
 
-def of_programs(chosen: Programs) -> Finding:
-    """Judge the client programs that would be used."""
+def of_programs(chosen: Programs, server: int) -> Finding:
+    """Judge the client programs that would be used for a server of this major version."""
     match = _MINOR.match(chosen.version)
     number = int(match[1]) if match else None  # none of a version that is yet to come
     holes = [
@@ -107,6 +107,13 @@ def of_programs(chosen: Programs) -> Finding:
             f"{chosen.version} in {chosen.folder} has known holes: "
             f"{'; '.join(hole for _, hole in holes)}{refused}; {chosen.major}.{least} has not",
             f"apt-get install --only-upgrade postgresql-client-{chosen.major}",
+        )
+    if chosen.is_too_new_for(server):
+        return warning(
+            "programs",
+            f"dumps by {chosen.version} in {chosen.folder} do not go back into a server of version "
+            f"{server}: they set transaction_timeout, which it does not know",
+            f"apt-get install postgresql-client-{server}",
         )
     return ok("programs", f"client programs {chosen.version} in {chosen.folder}")
 

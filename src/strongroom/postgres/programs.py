@@ -30,6 +30,7 @@ SERVER: Final = ("postgres", "pg_ctl", "psql")
 _VERSION: Final = re.compile(rb"\(PostgreSQL\) ([0-9]+)([^\s]*)")
 _MINOR: Final = re.compile(r"[0-9]+\.([0-9]+)")
 _SECONDS: Final = 30.0
+_SETS_MORE: Final = 17  # the first whose dumps set transaction_timeout
 _MENDED: Final = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 """The minor versions that mend CVE-2025-8714 and CVE-2025-8715; older majors have no such one."""
 
@@ -41,6 +42,10 @@ class Programs:
     folder: Path
     major: int
     version: str
+
+    def is_too_new_for(self, server: int) -> bool:
+        """Whether a dump that these make of a server, by its major, cannot go back into it."""
+        return self.major >= _SETS_MORE > server
 
     def path(self, name: str) -> str:
         """Return the path of a program."""

@@ -43,6 +43,7 @@ _TABLE_DATA: Final = re.compile(rb"^([0-9]+); [0-9]+ ([0-9]+) TABLE DATA ", re.M
 _ROWS_FILE: Final = re.compile(rb"[0-9]+\.dat")
 _LISTS: Final = ("toc.dat", ".toc")  # how names end of files that list others
 _LARGE_OBJECTS: Final = "*.toc"
+_MARK: Final = b"pg_attver="  # of a column, by servers from 15.20 on; their own pg_dump knows it
 _END: Final = b"\\.\n\n\n"  # of the rows of a table, as COPY has it
 _SOON: Final = 0.01  # seconds until the next look at a dump that writes
 _LATE: Final = 0.2  # as above, at one that waits
@@ -108,6 +109,14 @@ def dump_database(dump: Dump, name: str) -> Generator[Piece | None, None, Dumped
         if dump.row_counts:
             begin_counting(session, moment)
         rows = yield from _followed(dump, name, moment, follower, what)
+        if _is_marked(aside / "toc.dat"):
+            programs = dump.client.programs
+            dump.tell(
+                f"warning: {what}: pg_dump {programs.version} is older than the last release of "
+                f"the server and writes a mark of it down ({_MARK.decode()[:-1]}), so the dump goes "
+                "only into servers of that release; bring postgresql-client-"
+                f"{programs.major} up to date"
+            )
         tables = yield from _proven(dump.client, aside, moment, rows, what)
         if dump.row_counts:
             tables = _compared(session, tables, what)
@@ -116,6 +125,14 @@ def dump_database(dump: Dump, name: str) -> Generator[Piece | None, None, Dumped
     aside.rmdir()
     left_out = said_of(moment.subscriptions, moment.mappings, wanted=dump.subscriptions)
     return Dumped(_record(dump, name, moment, tables), left_out)
+
+
+def _is_marked(contents: Path) -> bool:
+    """Whether a list of contents has a mark of the server; that there is one is proven later."""
+    try:
+        return _MARK in contents.read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def _kept() -> tuple[bytes, ...]:
