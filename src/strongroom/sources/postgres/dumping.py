@@ -113,7 +113,7 @@ def dump_database(dump: Dump, name: str) -> Generator[Piece | None, None, Dumped
             programs = dump.client.programs
             dump.tell(
                 f"warning: {what}: pg_dump {programs.version} is older than the last release of "
-                f"the server and writes a mark of it down ({_MARK.decode()[:-1]}), so the dump goes "
+                f"the server and writes a mark of it down ({_MARK.decode()[:-1]}): the dump goes "
                 "only into servers of that release; bring postgresql-client-"
                 f"{programs.major} up to date"
             )
