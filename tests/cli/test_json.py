@@ -128,7 +128,8 @@ _FIELDS: dict[tuple[str, str], set[str]] = {
         *("commits_removed", "segments_removed", "packs_repacked", "bytes_repacked"),
         *("segments_joined", "packs_kept", "bytes_kept", "bytes_unused", "snapshots_in_grace"),
         *("last_good_kept", "total_duration", "store_requests"),
-        *("wal_files_removed", "wal_bytes_removed"),
+        *("wal_files_removed", "wal_bytes_removed", "objects_hidden", "bytes_hidden"),
+        *("bytes_held", "held_until", "held_exactly", "removed_after_days", "not_known"),
     },
 }
 _FLOATS = {"total_duration", "percent_done", "deduplication", "compression"}

@@ -52,7 +52,7 @@ def test_each_is_fed_as_fast_as_it_reads() -> None:
             bytes([number, piece % 256]) * (PIECE // 2) for piece in range(300)
         )
         assert one.ended
-        assert all(slow.pulled < 20 for slow in programs[:number])
+        assert all(slow.pulled < 100 for slow in programs[:number]), "a pipe, and what is next"
     feeding.join()
 
 

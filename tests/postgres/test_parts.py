@@ -42,6 +42,8 @@ CREATE INDEX ON days (n); INSERT INTO days SELECT g % 2 + 1, g FROM generate_ser
 """
 ORDERS = 'SELECT count(*), max(id), min(state::text) FROM "Sales".orders'
 
+QUICK = 18
+
 
 def make_shop(server: PostgresServer, program: Program) -> None:
     """Make a database whose tables depend on each other, and save it."""
@@ -161,21 +163,23 @@ def test_a_partitioned_table_comes_with_its_partitions(
 @pytest.mark.spec("C4")
 @pytest.mark.parametrize(
     "each_server",
-    [pytest.param(15, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow), 18],
+    [pytest.param(15, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow), QUICK],
     indirect=True,
 )
 def test_each_table_of_an_odd_database_comes_alone(
     each_server: PostgresServer, program: Program
 ) -> None:
-    """Whatever its name, kind, type and owner: with as many rows as it had."""
-    server = each_server
+    """Whatever its name, kind, type and owner: with as many rows as it had. In the quick form every
+    fourth of them.
+    """
+    server, step = each_server, 4 if each_server.major == QUICK else 1
     make_odd_database(server)
     configure(program, server, more=only(ODD_NAME))
     program.good("backup", "db")
     told = program.good("dump", "latest", f"/postgres/db/{_folder(program)}/backup.json").out
     tables = json.loads(told)["tables"]
     assert len(tables) > 10
-    for number, table in enumerate(tables):
+    for number, table in enumerate(tables[::step]):
         schema, name = table["schema"].replace('"', '""'), table["name"].replace('"', '""')
         to = f"one_{number}"
         words = ("--database", ODD_NAME, "--to-database", to, "--table", f'"{schema}"."{name}"')

@@ -17,7 +17,6 @@ Look at the store that a repository lies in.
 \b
 Examples:
   strongroom store validate s3://backups/app
-  strongroom store protect --for 30d --at-least 20d
   strongroom store replica s3://replica/app --max-lag 1h
 """
 _REPLICA_HELP: Final = """\
