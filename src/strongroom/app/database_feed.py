@@ -27,6 +27,7 @@ from strongroom.repository.reader import Reader
 
 _AT_ONCE: Final = 32 << 20  # bytes of rows that are read for all programs, while as many are used
 _LEAST_AT_ONCE: Final = 1 << 20
+_A_MOMENT: Final = 1.0  # seconds that a program has to end in which no longer reads
 
 
 class Feed(Protocol):
@@ -143,8 +144,10 @@ class _Pipes:
                 child = stack.enter_context(self.way.client.attended("pg_restore", arguments))
                 fed.append((child, custom_pieces(self.files, only=set(part))))
             children = [child for child, _ in fed]
-            feed(fed, lambda: all(child.ended(0) is not None for child in children))
+            if not feed(fed, lambda: all(child.ended(0) is not None for child in children)):
+                children.sort(key=lambda child: child.ended(_A_MOMENT) is None)  # who failed first
             for child in children:
+                child.end_input()  # it was closed, unless another one failed
                 self.way.client.check("pg_restore", child, what)
 
     def _list(self, name: str, numbers: Sequence[int]) -> str:

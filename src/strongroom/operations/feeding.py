@@ -29,11 +29,12 @@ class Fed(Protocol):
         ...
 
 
-def feed(feeds: Sequence[tuple[Fed, Iterator[bytes]]], is_over: Callable[[], bool]) -> None:
+def feed(feeds: Sequence[tuple[Fed, Iterator[bytes]]], is_over: Callable[[], bool]) -> bool:
     """Write to each program what it is to have, and close its input then, in one thread.
 
-    A program that reads no more is left alone. Ends early if ``is_over``, which is asked where
-    nobody reads. What an iterator raises is raised, and the inputs that are open stay so.
+    Returns whether all of it was written. It ends early when a program reads no more before its
+    end, and if ``is_over``, which is asked where nobody reads; then, and if an iterator raises, the
+    inputs that are open stay so.
     """
     poll = select.poll()
     open_feeds: dict[int, _Feed] = {}
@@ -46,12 +47,15 @@ def feed(feeds: Sequence[tuple[Fed, Iterator[bytes]]], is_over: Callable[[], boo
     while open_feeds:
         ready = poll.poll(_SECONDS * 1000)
         if not ready and is_over():
-            return
-        for fd, event in ready:
-            gone = event & (select.POLLERR | select.POLLHUP)
-            if gone or not open_feeds[fd].write():
+            return False
+        for fd, _ in ready:
+            fed = open_feeds[fd]
+            if fed.is_done():
                 poll.unregister(fd)
                 open_feeds.pop(fd).program.end_input()
+            elif not fed.write():
+                return False
+    return True
 
 
 class _Feed:
@@ -62,12 +66,14 @@ class _Feed:
         self._pieces = pieces
         self._waiting: deque[memoryview] = deque()
 
-    def write(self) -> bool:
-        """Write what there is room for; False when there is no more, or nobody reads."""
+    def is_done(self) -> bool:
+        """Whether all was written."""
         if not self._waiting:
             self._waiting.extend(map(memoryview, islice(self._pieces, _AT_ONCE)))
-            if not self._waiting:
-                return False
+        return not self._waiting
+
+    def write(self) -> bool:
+        """Write what there is room for; False if nobody reads."""
         try:
             written = os.writev(self.program.input, self._waiting)
         except BlockingIOError:
