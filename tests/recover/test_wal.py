@@ -137,7 +137,8 @@ def test_gaps_on_record_are_listed_and_verified(
         f"{SYSTEM}  {numbered(6).text}{ending}",
     ]
     (path, _other) = sorted(saved.repository.rglob("gaps/*"))
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     code, _, damage = _wal(saved)
     assert code == DAMAGED
     assert len(damage) == 1
