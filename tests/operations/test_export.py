@@ -9,6 +9,7 @@ import pytest
 
 from strongroom.archive.tarwriting import TarWriter
 from strongroom.archive.writing import Tally, write_source
+from strongroom.errors import DamageError
 from strongroom.model.entry import EXTENT, HOLE, SPARSE, Entry, EntryKind
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations.export import SnapshotSource
@@ -87,3 +88,45 @@ def test_what_no_tar_can_hold(kit: Kit) -> None:
         (b"8", True),
         (b"9", True),
     ]
+
+
+@pytest.mark.parametrize("window", [1, 3000, 7000, 1 << 20])
+def test_a_large_file_is_read_ahead_in_windows(kit: Kit, window: int) -> None:
+    """All of it comes, whatever a window holds: chunks that come again, holes, reads that pass over
+    some. Who stops in the middle leaves nothing that was asked for.
+    """
+    chunks = [bytes([number]) * (1000 + 37 * number) for number in range(12)]
+    ids = stored(kit, *chunks)
+    order = [0, 1, 0, 2, 3, 4, 4, 1, 5, 6, 7, 8, 0, 9, 10, 11, 2]
+    pieces = [(ids[number], len(chunks[number])) for number in order]
+    pieces[5:5] = [(HOLE, 5000)]
+    pieces.append((HOLE, 300))
+    parts = [chunks[number] for number in order]
+    whole = b"".join([*parts[:5], bytes(5000), *parts[5:], bytes(300)])
+    listed = commit_tree(kit, [file(b"a", *pieces)], *chunks)
+    reader = kit.open().reader()
+    source = SnapshotSource(reader, listed, window=window)
+    (item,) = [one for batch in source.walk(lambda _: None) for one in batch]
+    for size, step in ((777, 777), (100_000, 100_000), (50, 4001)):
+        buffer = memoryview(bytearray(size))
+        with source.open(item) as content:
+            for offset in range(0, len(whole), step):
+                count = content.readinto(offset, buffer)
+                assert buffer[:count] == whole[offset : offset + size]
+    with source.open(item) as content:
+        content.readinto(0, memoryview(bytearray(10)))
+    assert reader.ahead == 0
+
+
+def test_damage_far_inside_of_a_file_ends_the_reading(kit: Kit) -> None:
+    """Where it is reached, and not before: what comes earlier was handed on."""
+    (good,) = stored(kit, b"g" * 4000)
+    lost = bytes(31) + b"\x01"
+    listed = commit_tree(kit, [file(b"a", (good, 4000), (lost, 4000))], b"g" * 4000)
+    source = SnapshotSource(kit.open().reader(), listed, window=4000)
+    (item,) = [one for batch in source.walk(lambda _: None) for one in batch]
+    buffer = memoryview(bytearray(4000))
+    with source.open(item) as content:
+        assert content.readinto(0, buffer) == 4000
+        with pytest.raises(DamageError, match="in no index"):
+            content.readinto(4000, buffer)

@@ -95,3 +95,38 @@ def test_damage_on_the_way(server: PostgresServer, program: Program) -> None:
     assert result.code in {4, 21}, result
     assert "damaged" in result.err
     assert databases(server)[-1] == "wide"
+
+
+def test_contents_of_a_version_that_nobody_here_knows(
+    server: PostgresServer, program: Program
+) -> None:
+    """What ``pg_restore`` can read is restored from a folder, without what belongs to the database
+    as a whole, which is told; a part of it cannot be chosen, and it needs room.
+    """
+    server.make_app()
+    server.sql("COMMENT ON DATABASE app IS 'said of it'")
+    folder = program.folder / "programs"
+    unknown, known = (
+        f"printf '\\{minor}' | dd of=%s bs=1 seek=6 conv=notrunc 2>&-" for minor in (176, 20)
+    )
+    spoiled(server, folder, f"{unknown % '$out/toc.dat'}\nput")
+    real = server.programs / "pg_restore"
+    (folder / "pg_restore").write_text(
+        f"""\
+#!/bin/sh
+for last; do :; done
+[ ! -f "$last/toc.dat" ] || {known % '"$last/toc.dat"'}
+exec {real} "$@"
+"""
+    )
+    configure(program, server, programs=str(folder), more=only("app"))
+    program.good("backup", "db")
+    words = ("restore", "latest", "--database", "app", "--to-database")
+    done = program.good(*words, "again")
+    assert "of the database itself are not restored" in done.err
+    assert server.sql("SELECT count(*) > 0 FROM t", "again") == "t"
+    with room(10):
+        assert program.run(*words, "other").code == 6
+    assert program.run(*words, "other", "--table", "t").code == 1
+    assert "other" not in databases(server)
+    assert not list((program.cache / "scratch").iterdir())

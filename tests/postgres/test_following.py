@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -227,6 +228,19 @@ def test_a_dump_is_held_when_little_is_free_and_goes_on_when_all_was_read(
         assert error.value.code == 6
     os.close(scratch)
     assert child.times == 2
+
+
+def test_a_dump_takes_no_more_than_it_may(tmp_path: Path) -> None:
+    """However much is free: it is held when that much of the room is gone."""
+    child, disk = _Held(), _Disk(1 << 30, punches=True)
+    scratch = os.open(tmp_path, os.O_RDONLY)
+    with watched(disk.fs, scratch, tmp_path, cast("Attended", child), 8 << 20) as room:
+        disk.free -= 7 << 20
+        time.sleep(0.1)  # several looks
+        assert not room.held
+        disk.free -= 2 << 20
+        wait_for(lambda: room.held)
+    os.close(scratch)
 
 
 def test_no_dump_begins_without_room(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from strongroom.model.spawn import Attended
 from strongroom.operations.feeding import feed
 from strongroom.operations.stored_dump import StoredFiles
 from strongroom.postgres.client import Client
-from strongroom.postgres.custom import custom_pieces
+from strongroom.postgres.custom import custom_of
 from strongroom.postgres.passes import listed, passes
 from strongroom.postgres.toc import CONTENTS, Toc, toc_of
 from strongroom.repository.reader import Reader
@@ -31,7 +31,7 @@ _A_MOMENT: Final = 1.0  # seconds that a program has to end in which no longer r
 
 
 class Feed(Protocol):
-    """What fills a database; ``toc`` is what is in the dump, if that is known here."""
+    """What fills a new database; ``toc`` is what is in the dump, if that is known here."""
 
     @property
     def toc(self) -> Toc | None:
@@ -40,10 +40,6 @@ class Feed(Protocol):
 
     def pour(self, database: str, arguments: Sequence[str], what: str) -> None:
         """Restore all that is wanted, by several programs at once; an error unless all came."""
-        ...
-
-    def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
-        """Restore all that is wanted in one transaction, or nothing."""
         ...
 
 
@@ -64,24 +60,29 @@ def feed_of(run: Run, opened: Opened, reader: Reader, dump: Dump, way: Way) -> F
 
     ``RefusedError`` if it has to lie in scratch and has no room there; ``DamageError``.
     """
-    window = max(_AT_ONCE // way.jobs, _LEAST_AT_ONCE)
-    files = StoredFiles(reader, dump.listed, dump.path, run.sink, window)
-    contents = files.read(CONTENTS)
     try:
-        toc = toc_of(contents)
+        return pipes_of(run, reader, dump, way)
     except DamageError:
         raise
     except StrongroomError as error:  # pg_restore may know what we do not
         run.warn(
             f"settings, rights and comment of the database itself are not restored: {error.message}"
         )
-        refuse_without_room(way.scratch, dump.size)
-        write_out(run, opened, reader, dump, way.scratch / "dump")
-        return _Folder(way, way.scratch / "dump")
+    refuse_without_room(way.scratch, dump.size)
+    write_out(run, opened, reader, dump, way.scratch / "dump")
+    return _Folder(way, way.scratch / "dump")
+
+
+def pipes_of(run: Run, reader: Reader, dump: Dump, way: Way) -> Pipes:
+    """Return what gives a dump to a server through pipes; errors as of ``toc_of``."""
+    window = max(_AT_ONCE // way.jobs, _LEAST_AT_ONCE)
+    files = StoredFiles(reader, dump.listed, dump.path, run.sink, window)
+    contents = files.read(CONTENTS)
+    toc = toc_of(contents)
     folder = way.scratch / "contents"
     folder.mkdir()
     (folder / CONTENTS).write_bytes(contents)
-    return _Pipes(way, toc, files, dump, folder)
+    return Pipes(way, toc, files, dump, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +95,13 @@ class _Folder:
 
     def pour(self, database: str, arguments: Sequence[str], what: str) -> None:
         """See ``Feed``."""
-        self._work([*arguments, f"--jobs={self.way.jobs}"], database, what)
-
-    def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
-        """See ``Feed``."""
-        self._work([*arguments, "--single-transaction"], database, what)
-
-    def _work(self, arguments: Sequence[str], database: str, what: str) -> None:
-        command = [*arguments, *self.way.client.connected(database), str(self.folder)]
-        self.way.client.work("pg_restore", command, what)
+        client = self.way.client
+        command = [*arguments, f"--jobs={self.way.jobs}", *client.connected(database)]
+        client.work("pg_restore", [*command, str(self.folder)], what)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pipes:
+class Pipes:
     """A dump whose list of contents alone lies in a folder."""
 
     way: Way
@@ -125,9 +120,9 @@ class _Pipes:
         self._work([f"--jobs={self.way.jobs}", *command], parts.after, what)
 
     def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
-        """See ``Feed``."""
+        """Restore what was chosen into a database that exists, in one transaction, or nothing."""
         command = [*arguments, "--single-transaction", *self.way.client.connected(database)]
-        self._fill(command, [self.way.chosen or [one.number for one in self.toc.entries]], what)
+        self._fill(command, [self.way.chosen or ()], what)
 
     def _work(self, command: Sequence[str], numbers: Sequence[int], what: str) -> None:
         """Restore what has no rows."""
@@ -142,7 +137,7 @@ class _Pipes:
             for number, part in enumerate(parts):
                 arguments = ["--format=custom", *command, self._list(f"part-{number}", part)]
                 child = stack.enter_context(self.way.client.attended("pg_restore", arguments))
-                fed.append((child, custom_pieces(self.files, only=set(part))))
+                fed.append((child, custom_of(self.toc, self.files, only=set(part))))
             children = [child for child, _ in fed]
             if not feed(fed, lambda: all(child.ended(0) is not None for child in children)):
                 children.sort(key=lambda child: child.ended(_A_MOMENT) is None)  # who failed first

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strongroom.app.database_feed import Feed, Way, feed_of
+from strongroom.app.database_feed import Feed, Pipes, Way, feed_of, pipes_of
 from strongroom.app.database_fill import Filled, Filling, role_hint
 from strongroom.app.database_swap import (
     Survey,
@@ -214,10 +214,9 @@ class _Work:
             self.run.warn(sentence)
         chosen = None if plan.choice is None else plan.choice.numbers
         way = Way(self.client, self.scratch, self.jobs, chosen)
-        feed = feed_of(self.run, self.opened, self.reader, plan.dump, way)
         if chosen is not None and look.ground.exists:
-            return self._add(feed), ""
-        return self._make(feed)
+            return self._add(pipes_of(self.run, self.reader, plan.dump, way)), ""
+        return self._make(feed_of(self.run, self.opened, self.reader, plan.dump, way))
 
     def _make(self, feed: Feed) -> tuple[Filled, str]:
         plan, look, name = self.plan, self.plan.look, self.plan.name
@@ -244,7 +243,7 @@ class _Work:
         )
         return filled, before
 
-    def _add(self, feed: Feed) -> Filled:
+    def _add(self, feed: Pipes) -> Filled:
         """Restore into a database that exists: all of it in one transaction, or nothing."""
         name = self.plan.name
         self.run.sink(PhaseBegan("fill", 0, self.plan.bytes))

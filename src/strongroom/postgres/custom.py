@@ -28,6 +28,7 @@ from strongroom.postgres.toc import (
     PLACE_UNKNOWN,
     Form,
     Packed,
+    Toc,
     TocEntry,
     toc_of,
 )
@@ -118,15 +119,21 @@ class _Block:
         return 1 + NUMBER.size + sum(member.length for member in self.members) + end
 
 
-def custom_pieces(
-    files: DumpFiles, level: int = 0, only: Collection[int] | None = None
-) -> Iterator[bytes]:
+def custom_pieces(files: DumpFiles, level: int = 0) -> Iterator[bytes]:
     """Yield the custom format of a dump; ``DamageError`` if its contents are not understood.
 
-    ``level``: how hard to compress it, from 1 to 9; 0: not at all. ``only``: the numbers of the
-    entries whose data is wanted, if not of all.
+    ``level``: how hard to compress it, from 1 to 9; 0: not at all.
     """
-    toc = toc_of(files.read(CONTENTS))
+    yield from custom_of(toc_of(files.read(CONTENTS)), files, level)
+
+
+def custom_of(
+    toc: Toc, files: DumpFiles, level: int = 0, only: Collection[int] | None = None
+) -> Iterator[bytes]:
+    """As ``custom_pieces``, of contents that were read.
+
+    ``only``: the numbers of the entries whose data is wanted, if not of all.
+    """
     if toc.packed is not Packed.NOT:
         raise DamageError("the files of the dump are compressed, and no backup makes such")
     blocks = [
