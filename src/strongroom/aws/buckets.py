@@ -81,11 +81,8 @@ class Who:
         """Return those that are good now; None for whoever has none. ``AwsError``."""
         if self._found is None:
             return None
-        try:
+        with refusals("renewing credentials", self._where):
             return cast("Credentials", self._found.get_frozen_credentials())
-        except Exception:
-            with refusals("renewing credentials", self._where):
-                raise
 
 
 def find_bucket(clients: Clients, name: str) -> Bucket:

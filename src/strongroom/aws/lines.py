@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
 from base64 import b64encode
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from weakref import WeakSet
 
 from strongroom.aws.wire import Line
 from strongroom.errors import UsageError
+
+if TYPE_CHECKING:  # every command loads this module, and few of them connect
+    import ssl
 
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 60.0
@@ -45,6 +46,8 @@ class Lines:
         self.host = name.removesuffix(f":{_PORTS.get(self._at.scheme, 0)}")
         self._context: ssl.SSLContext | None = None
         if self._at.scheme == "https":
+            import ssl  # noqa: PLC0415 - as above
+
             self._context = ssl.create_default_context(cafile=server.certificates or None)
         self._free: list[Line] = []
         self._open: WeakSet[Line] = WeakSet()
@@ -68,6 +71,8 @@ class Lines:
 
     def opened(self) -> Line:
         """Return a new one; OSError."""
+        import http.client  # noqa: PLC0415 - as above
+
         host, port = self._at.hostname or "", self._at.port or _PORTS[self._at.scheme]
         first = (host, port)
         if self._proxy is not None:
