@@ -221,7 +221,7 @@ def _snapshot(run: Run, opened: Opened, request: BucketRequest) -> ListedSnapsho
     if not request.at:
         return snapshot_to_restore(opened.repository, request.snapshot)
     until = parse_moment(request.at, "--at", run.machine.clock.now_ns(), at_end=True)
-    listing = opened.repository.list_snapshots(reading=True)
+    listing = opened.repository.list_snapshots()
     refuse_unreadable(listing, [request.snapshot])
     fitting = [
         one

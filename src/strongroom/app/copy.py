@@ -76,7 +76,7 @@ def copy(run: Run, request: CopyRequest) -> CopyReport:
     with opened_repository(run) as opened, opened_other(run, request.to, OPTION) as other:
         source, destination = opened.repository, other.repository
         refuse_same(source, destination)
-        listing = source.list_snapshots(reading=True)
+        listing = source.list_snapshots()
         refuse_unreadable(listing, chosen.names)
         choice = choice_of(run, chosen)
         found = choose(listing.found, choice)

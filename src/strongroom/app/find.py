@@ -45,7 +45,7 @@ def find(run: Run, request: FindRequest, take: Take) -> FindReport:
     """Give every entry that a pattern matches to ``take``, the newest snapshot first."""
     matches = _matcher(run, request)
     with opened_repository(run) as opened:
-        listing = opened.repository.list_snapshots(reading=True)
+        listing = opened.repository.list_snapshots()
         snapshots = choose(listing.found, choice_of(run, request.chosen))
         result = search(opened.repository, snapshots[::-1], matches, take)
         return FindReport(result.snapshots, result.matches, result.damaged, listing.unreadable)

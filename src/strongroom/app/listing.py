@@ -20,7 +20,7 @@ from strongroom.operations.choosing import choose
 def snapshots(run: Run, chosen: Chosen, *, forgotten: bool = False) -> list[ListedSnapshot]:
     """Return the snapshots that are meant, oldest first; or those that are forgotten."""
     with opened_repository(run) as opened:
-        found = opened.repository.list_snapshots(reading=True)
+        found = opened.repository.list_snapshots()
         return choose(found.forgotten if forgotten else found.found, choice_of(run, chosen))
 
 

@@ -156,7 +156,7 @@ class _Work:
 
     def _backups(self) -> list[BaseBackup]:
         request, repository = self._request, self._opened.repository
-        listed_now = repository.list_snapshots(reading=True)
+        listed_now = repository.list_snapshots()
         self._history = listed_now.history
         found = base_backups(listed_now.found, request.source)
         if not request.snapshot:

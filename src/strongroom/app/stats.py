@@ -25,6 +25,6 @@ class StatsReport:
 def stats(run: Run, chosen: Chosen) -> StatsReport:
     """Add up the snapshots that are meant."""
     with opened_repository(run) as opened:
-        listing = opened.repository.list_snapshots(reading=True)
+        listing = opened.repository.list_snapshots()
         snapshots = choose(listing.found, choice_of(run, chosen))
         return StatsReport(add_up(opened.repository, snapshots), listing.unreadable)

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 def named_snapshots(repository: Repository, names: Sequence[str]) -> list[ListedSnapshot]:
     """Return the snapshot that each name names; ``NotFoundError``, and ``refuse_unreadable``."""
-    listing = repository.list_snapshots(reading=True)
+    listing = repository.list_snapshots()
     refuse_unreadable(listing, names)
     return [_named(listing, name) for name in names]
 
@@ -54,7 +54,7 @@ def snapshot_to_restore(
     hint at a gap: a part may be small. For ``latest``, where it is not whole,
     ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``.
     """
-    listing = repository.list_snapshots(reading=True)
+    listing = repository.list_snapshots()
     refuse_unreadable(listing, [name])
     listed = _named(listing, name)
     lacking = _lacking(repository, listing.history, listed, every=all_of_it)

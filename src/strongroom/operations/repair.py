@@ -74,9 +74,7 @@ class Other:
         theirs.keyring.require_reader()
         self.repository = theirs
         self.is_replica = theirs.id == ours.id
-        self.listing: Listing | None = (
-            None if self.is_replica else theirs.list_snapshots(reading=True)
-        )
+        self.listing: Listing | None = None if self.is_replica else theirs.list_snapshots()
         self._reader: Reader | None = None
         self._translation: Translation | None = None
 

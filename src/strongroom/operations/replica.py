@@ -129,7 +129,7 @@ def original_of(replica: Repository, source: Repository) -> Original:
             f"{source.store.url} is the replica itself",
             hint="With --source, name the repository that it is a replica of.",
         )
-    return Original(source.id, source.list_snapshots(reading=True))
+    return Original(source.id, source.list_snapshots())
 
 
 class _Key(NamedTuple):
@@ -195,7 +195,9 @@ def _candidates(
     if original is not None:
         there = original.listing
         identity = there.history.standing.identity
-        dropped |= {identity(original.repository_id, one.key) for one in there.forgotten}
+        killed = there.history.runs.absent().killed_commits
+        gone = {one.key for one in there.forgotten} | killed
+        dropped |= {identity(original.repository_id, key) for key in gone}
         for one in there.found:
             same = known.get(identity(original.repository_id, one.key))
             found = _Candidate(one, None if same is None else same.here, "")

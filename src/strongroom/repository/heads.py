@@ -8,7 +8,7 @@ not stop anybody; nor do agents take the commits of others out of the heads that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from strongroom.errors import DamageError
@@ -82,24 +82,6 @@ def lost_heads(
         if not one.by_agent:
             expected.update({head.key: head.sha256 for head in one.heads})
     return sorted(key for key, digest in expected.items() if present.get(key) != digest)
-
-
-def seen_before(
-    seen: Sequence[Seen], remembered: Collection[str], missing: Collection[str]
-) -> frozenset[str]:
-    """Return the keys that a host saw: those it remembers, what these name, and so on.
-
-    What was ``missing`` then was not there to name anything.
-    """
-    named = {one.key: one.heads for one in seen if one.key not in missing}
-    found: set[str] = set()
-    waiting = list(remembered)
-    while waiting:
-        key = waiting.pop()
-        if key not in found:
-            found.add(key)
-            waiting += [head.key for head in named.get(key, ())]
-    return frozenset(found)
 
 
 def claimed_heads(seen: Sequence[Seen]) -> list[Claim]:

@@ -31,14 +31,7 @@ from strongroom.repository.commits import (
     oldest_first,
     open_snapshot,
 )
-from strongroom.repository.heads import (
-    Claim,
-    Seen,
-    claimed_heads,
-    heads_of,
-    lost_heads,
-    seen_before,
-)
+from strongroom.repository.heads import Claim, Seen, claimed_heads, heads_of, lost_heads
 from strongroom.repository.keyring import Keys
 from strongroom.repository.loading import (
     EVERYTHING,
@@ -90,18 +83,6 @@ class History:
     def seen(self) -> list[Seen]:
         """All that heads can name."""
         return [*self.orders, *self.decisions]
-
-    @cached_property
-    def unseen(self) -> frozenset[str]:
-        """The lost keys that this host, which knows the repository, never saw in this store.
-
-        They were removed before it looked, or, in a replica, have not arrived yet.
-        """
-        if self.known is None:
-            return frozenset()
-        missing = self.known.missing
-        seen = seen_before(self.seen, self.known.heads, missing)
-        return frozenset(self.lost).difference(missing, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +202,11 @@ class Repository:
             return True
         return False
 
-    def checked_history(self, *, reading: bool = False) -> History:
+    def checked_history(self) -> History:
         """As ``read_history``; what is damaged is told of.
 
         ``RefusedError`` if a commit is gone since this host first came here; one that was gone
-        before is told of, so that the rest can be restored. For whoever only reads, so is one that
-        this host never saw here: a replica gets its objects in any order.
+        before is told of, so that the rest can be restored.
         """
         history = self.read_history()
         for error in history.damaged.values():
@@ -239,32 +219,28 @@ class Repository:
             f"{len(history.lost)} commit(s) or order(s) that were in {self.store.url} are gone, "
             f"the first is {history.lost[0]}"
         )
-        known = set(history.known.missing) if history.known is not None else set(history.lost)
-        if set(history.lost).difference(known, history.unseen if reading else ()):
+        if history.known is not None and set(history.lost) - set(history.known.missing):
             raise RefusedError(
                 text,
                 hint="Somebody removed or rolled back the repository. Run 'strongroom verify', "
-                "and restore the missing objects from a copy.",
+                "and restore the missing objects from a copy. Of a replica that another store "
+                "fills they may not have arrived: 'strongroom store replica' says so.",
             )
-        if history.unseen:
-            text += "; some were never seen here: in a replica they may not have arrived"
         self.around.sink(Notice(f"warning: {text}. Run 'strongroom verify'"))
         return history
 
     def snapshots(self) -> list[ListedSnapshot]:
-        """Return every snapshot, oldest first, for whoever only reads them.
+        """Return every snapshot, oldest first; damaged ones are told of and left out.
 
-        Damaged ones are told of and left out. ``RefusedError`` if this host remembers another
-        repository here, or a commit that is gone.
+        ``RefusedError`` if this host remembers another repository here, or a commit that is gone.
         """
-        return self.list_snapshots(reading=True).found
+        return self.list_snapshots().found
 
-    def list_snapshots(self, *, reading: bool = False) -> Listing:
-        """As ``snapshots``, with how many could not be read; ``reading`` as of the history."""
+    def list_snapshots(self) -> Listing:
+        """As ``snapshots``, with how many could not be read."""
         self.keyring.require_reader()
-        history = self.checked_history(reading=reading)
-        if not history.unseen:  # or what has not arrived would count as seen the next time
-            self._remember_what_stays(history)
+        history = self.checked_history()
+        self._remember_what_stays(history)
         return self.listing(history)
 
     def listing(self, history: History) -> Listing:
