@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +50,7 @@ from strongroom.model.snapshot import ListedSnapshot, Status
 from strongroom.operations.archives.making import Around, Recipe, make
 from strongroom.operations.export import SnapshotSource
 from strongroom.operations.listing import snapshot_to_restore
-from strongroom.operations.restore import kind_of
+from strongroom.operations.restore import kind_of, selected_entries
 from strongroom.repository.reader import Reader
 
 _STAMP: Final = "%Y%m%d_%H%M%S"
@@ -210,6 +212,18 @@ class _Chosen:
         self._is_directory = (
             not self.top or kind_of(self._reader, self.listed, self.top) == EntryKind.DIRECTORY
         )
+        if not self._is_directory:
+            self._refuse_if_folder_too()
+
+    def _refuse_if_folder_too(self) -> None:
+        """``UsageError`` for a key that is an object, and that others lie below."""
+        batches = selected_entries(self._reader, self.listed, self.top, None)
+        if len(list(islice(chain.from_iterable(batches), 2))) > 1:
+            shown = "/" + os.fsdecode(self.top)
+            raise UsageError(
+                f"{_printable(shown)} is an object, and there are others below it",
+                hint=f"Export these with '{_printable(shown)}/', or all with what it is below.",
+            )
 
     def source(self) -> SnapshotSource:
         """Return what takes it from the repository; to be walked once."""
@@ -282,6 +296,7 @@ class _Chosen:
                     kind=_text(source.kind),
                     paths=tuple(map(_text, source.paths)),
                     status=Status(source.status).name.lower(),
+                    position=b64encode(source.position).decode(),
                 )
                 for source in snapshot.sources
             ),

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from strongroom.archive.metadata import ExportedSnapshot, ExportedSource
+from strongroom.aws.keys import source_path as objects_folder
 from strongroom.aws.records import KIND, folder_of
-from strongroom.errors import UsageError
+from strongroom.errors import DamageError, UsageError
+from strongroom.model.snapshot import Order
 from strongroom.operations.import_ import Part
+from strongroom.postgres.cluster import KIND as CLUSTER
+from strongroom.postgres.cluster import cluster_path, read_position
 from strongroom.postgres.names import source_path
 from strongroom.repository.tree import is_below
 
 ARCHIVE: Final = "archive"
 ROOT: Final = (b"/",)
-_FOLDERS: Final = {"postgres": source_path, KIND: folder_of}  # each source has one of its own
+
+
+class _Own(NamedTuple):
+    """A kind of source that has a folder of its own in a snapshot, and the order of its tree."""
+
+    folder: Callable[[str], str | bytes]
+    order: Order = Order.COMPONENTS
+
+
+_KINDS: Final = {
+    "postgres": _Own(source_path),
+    KIND: _Own(folder_of),
+    CLUSTER: _Own(cluster_path),
+    "s3": _Own(objects_folder, Order.RAW),
+}
 
 
 def parts_of(
@@ -22,31 +41,65 @@ def parts_of(
 ) -> tuple[list[Part], bytes]:
     """Return the sources, and the folder of the tree that names in the archive are relative to.
 
-    Databases and configuration in AWS stay what they were, below their folder, also where only
-    these were exported; all else is the source that it was, where it is all of one, or one of the
-    whole archive. ``name``: what a person calls that one, empty for nothing; ``UsageError`` where
-    there is nothing else.
+    Databases, clusters, documents and configuration in AWS stay what they were, below their folder,
+    also where only these were exported; all else is the source that it was, where it is all of one,
+    or one of the whole archive. ``name``: what a person calls that one, empty for nothing;
+    ``UsageError`` where there is nothing else, ``DamageError`` for a position that is none.
     """
-    path = _bytes(snapshot.path).strip(b"/")
-    folders = [
-        Part(one.name, one.kind, tuple(map(_bytes, one.paths)), _top(one))
-        for one in snapshot.sources
-        if one.kind in _FOLDERS and (is_below(_top(one), path) or is_below(path, _top(one)))
+    path = _bytes(snapshot.path).removeprefix(b"/").removesuffix(b"/")
+    own = [one for one in snapshot.sources if _stays(snapshot, one)]
+    parts = [
+        _part(snapshot, one)
+        for one in own
+        if is_below(_top(one), path) or is_below(path, _top(one))
     ]
-    others = [one for one in snapshot.sources if one.kind not in _FOLDERS]
-    if folders and (path or not others):
+    others = [one for one in snapshot.sources if one not in own]
+    if parts and (path or not others):
         if name:
             raise UsageError(
-                "--name is for files: databases and configuration are known by their folder",
+                "--name is for files: databases, documents and configuration are known by their "
+                "folder",
                 hint="Import it without --name.",
             )
         below = path if tuple(scope) == (".",) or not path else path.rpartition(b"/")[0]
-        return folders, below
-    return [_rest(snapshot, others, name), *folders], b""
+        return parts, below
+    return [_rest(snapshot, others, name), *parts], b""
+
+
+def _stays(snapshot: ExportedSnapshot, source: ExportedSource) -> bool:
+    """Whether a source is one of its kind again.
+
+    A base backup is one only with all that it needs: without a file of it, or without its WAL,
+    which is in the repository that it is from, there are only files to restore.
+    """
+    if source.kind != CLUSTER:
+        return source.kind in _KINDS
+    position = read_position(_position(snapshot, source))
+    return position is not None and position.standalone
+
+
+def _part(snapshot: ExportedSnapshot, source: ExportedSource) -> Part:
+    paths = tuple(map(_bytes, source.paths))
+    order = _KINDS[source.kind].order
+    return Part(source.name, source.kind, paths, _top(source), order, _position(snapshot, source))
+
+
+def _position(snapshot: ExportedSnapshot, source: ExportedSource) -> bytes:
+    """Return what a source said of its moment; nothing where not all of it is in the archive."""
+    path = _bytes(snapshot.path).strip(b"/")
+    if snapshot.include or snapshot.exclude or (path and not is_below(_top(source), path)):
+        return b""
+    try:
+        return b64decode(source.position, validate=True)
+    except ValueError as error:
+        raise DamageError(
+            f"the metadata of the archive states a position of {source.name} that is none: {error}",
+            hint="Nothing was saved. Import another one.",
+        ) from error
 
 
 def _rest(snapshot: ExportedSnapshot, sources: Sequence[ExportedSource], name: str) -> Part:
-    if snapshot.is_whole and len(sources) == 1:
+    if snapshot.is_whole and len(sources) == 1 and sources[0].kind not in _KINDS:
         (one,) = sources
         return Part(name or one.name, one.kind, tuple(map(_bytes, one.paths)))
     names = [one.name for one in sources]
@@ -55,7 +108,8 @@ def _rest(snapshot: ExportedSnapshot, sources: Sequence[ExportedSource], name: s
 
 
 def _top(source: ExportedSource) -> bytes:
-    return _bytes(_FOLDERS[source.kind](source.name))
+    folder = _KINDS[source.kind].folder(source.name)
+    return folder if isinstance(folder, bytes) else _bytes(folder)
 
 
 def _bytes(text: str) -> bytes:

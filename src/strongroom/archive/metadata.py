@@ -28,12 +28,16 @@ class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportedSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A source of the snapshot that an archive was made of."""
+    """A source of the snapshot that an archive was made of.
+
+    ``position``: what a snapshot says of the moment or the place that it is of, in base64.
+    """
 
     name: str
     kind: str
     paths: tuple[str, ...]
     status: str
+    position: str = ""
 
 
 class ExportedSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,8 @@ MAX_PATH: Final = 1 << 20
 MAX_COMPONENT: Final = 0xFFFF
 CHANGED_WHILE_READ: Final = 1
 SPARSE: Final = 2
+OBJECT_ATTRIBUTES: Final = b"s3."
+"""What the names of attributes begin with that S3 keeps of an object, and no file system can."""
 
 
 class EntryKind(enum.IntEnum):
@@ -68,6 +70,12 @@ class Extent(NamedTuple):
 
     chunk_id: bytes
     length: int
+
+
+def without_object_attributes(entry: Entry) -> Entry:
+    """Return an entry without what only S3 keeps of it."""
+    kept = tuple(one for one in entry.xattrs if not one[0].startswith(OBJECT_ATTRIBUTES))
+    return entry if len(kept) == len(entry.xattrs) else msgspec.structs.replace(entry, xattrs=kept)
 
 
 def extents(content: bytes) -> list[Extent]:

@@ -64,7 +64,9 @@ class SnapshotSource:
     def walk(self, report: Report) -> Iterator[Sequence[Item]]:
         """See ``Source``; ``NotFoundError`` if the path is not there."""
         firsts: dict[bytes, Entry] = {}
-        for batch in selected_entries(self._reader, self._listed, self._top, self._wanted):
+        for batch in selected_entries(
+            self._reader, self._listed, self._top, self._wanted, object_attributes=True
+        ):
             items = []
             for entry in batch:
                 cause = _NOT_HELD.get(entry.kind)

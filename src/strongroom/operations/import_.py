@@ -25,8 +25,10 @@ from strongroom.model.entry import (
     Entry,
     EntryKind,
     sort_key,
+    without_object_attributes,
 )
 from strongroom.model.events import Advanced, PhaseBegan, Sink
+from strongroom.model.snapshot import Order
 from strongroom.model.source import Loaded, Problem
 from strongroom.operations.archives.incoming import Delivered, Incoming
 from strongroom.operations.backup import (
@@ -36,6 +38,7 @@ from strongroom.operations.backup import (
     chunking_of,
     save_snapshot,
 )
+from strongroom.operations.objects_as_files import key_of
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.spool import Spool, Spooled
@@ -52,12 +55,18 @@ _Key = tuple[int, bytes]
 
 
 class Part(NamedTuple):
-    """A source of what comes in: all that is at or below ``top``, a path in the tree."""
+    """A source of what comes in: all that is at or below ``top``, a path in the tree.
+
+    In the order of raw bytes it is one of objects, which come as files (``objects_as_files``) and
+    whose keys are then their paths. ``position``: what it says in the record.
+    """
 
     name: str
     kind: str
     paths: Sequence[bytes]
     top: bytes = b""
+    order: Order = Order.COMPONENTS
+    position: bytes = b""
 
 
 class Arrival(NamedTuple):
@@ -187,6 +196,7 @@ class _Saving:
         self.whole_below = parameters.whole_below
         self.streaming = Streaming(session, parameters)
         self.tally = Tally()
+        self.objects = Spool(part.order)  # empty for files, which wait with those of other parts
 
     def count(self, entry: Entry) -> None:
         """Count an entry of its tree."""
@@ -196,8 +206,8 @@ class _Saving:
     def captured(self, root: Root) -> Captured:
         """Return what came of it."""
         part = self.part
-        record = source_record(self.tally, (part.name, part.kind), root, self.streaming)
-        record = msgspec.structs.replace(record, paths=tuple(part.paths))
+        record = source_record(self.tally, (part.name, part.kind), root, self.streaming, part.order)
+        record = msgspec.structs.replace(record, paths=tuple(part.paths), position=part.position)
         return Captured(record, self.tally)
 
 
@@ -215,6 +225,7 @@ class _Import:
         self._spool = Spool()
         self._groups = _Groups()
         self._number = 0
+        self._has_objects = any(one.part.order is Order.RAW for one in saving)
 
     # -- while it comes
 
@@ -223,6 +234,12 @@ class _Import:
         entry = _named(delivered.member.entry, self._below)
         if not entry.path:
             return  # the top folder itself
+        self._number += 1
+        if self._has_objects and self._is_object(delivered):
+            self._sink(Advanced(1, 0, entry.path))
+            self._session.beat()
+            return
+        entry = without_object_attributes(entry)
         mark = _WANTED if delivered.wanted else 0
         if entry.link:
             origin = delivered.origin
@@ -231,15 +248,38 @@ class _Import:
         elif delivered.expected is not None and delivered.expected.linked:
             mark |= _LINKED
         if entry.kind == EntryKind.FILE and not entry.link:
-            entry = self._with_content(entry, delivered)
-        self._number += 1
+            entry = self._with_content(entry, delivered, self._part_of(entry.path))
         self._spool.add(Spooled(entry, self._number, delivered.origin, mark))
         self._sink(Advanced(1, 0, entry.path))
         self._session.beat()
 
-    def _with_content(self, entry: Entry, delivered: Delivered) -> Entry:
+    def _is_object(self, delivered: Delivered) -> bool:
+        """Save what belongs to a source of objects, by its key; folders are names of files only."""
+        entry = delivered.member.entry
+        path = self._below + key_of(entry.path)
+        saving = self._part_of(path)
+        if entry.kind == EntryKind.DIRECTORY:
+            return saving.part.order is Order.RAW or self._is_made(path)
+        if saving.part.order is not Order.RAW:
+            return False
+        if entry.kind != EntryKind.FILE or entry.link:
+            raise _damaged(f"{_shown(entry.path)} is to be an object, and is no file of its own")
+        saved = self._with_content(entry, delivered, saving)
+        saving.objects.add(Spooled(msgspec.structs.replace(saved, path=path), self._number))
+        return True
+
+    def _is_made(self, path: bytes) -> bool:
+        """Whether a folder is only there because objects are below it."""
+        parts = [one.part for one in self._saving]
+        if not any(one.order is Order.RAW and is_below(one.top, path) for one in parts):
+            return False
+        roots = [
+            root.strip(b"/") for one in parts if one.order is not Order.RAW for root in one.paths
+        ]
+        return not any(not root or is_below(root, path) or is_below(path, root) for root in roots)
+
+    def _with_content(self, entry: Entry, delivered: Delivered, saving: _Saving) -> Entry:
         expected = delivered.expected
-        saving = self._part_of(entry.path)
         is_small = entry.size < saving.whole_below
         flags = entry.flags if is_small else 0  # of a large one the holes are extents
         if expected is not None:
@@ -295,8 +335,11 @@ class _Import:
             self._groups.find_bodies(self._spool.sorted())
         return [one.captured(self._save_tree(one)) for one in self._saving]
 
-    def _save_tree(self, saving: _Saving) -> Root:
-        tree = self._writer.new_tree()
+    def _entries_of(self, saving: _Saving) -> Iterator[Entry]:
+        """Yield what belongs to a part, in the order of its tree."""
+        if saving.part.order is Order.RAW:
+            yield from (one.entry for one in saving.objects.sorted())
+            return
         leaf = b""
         for entry in map(self._groups.placed, _last_of_each(self._spool.sorted())):
             if self._part_of(entry.path) is not saving:
@@ -304,6 +347,11 @@ class _Import:
             if leaf and entry.path.startswith(leaf):
                 raise _damaged(f"{_shown(entry.path)} lies below something that is no directory")
             leaf = b"" if entry.kind == EntryKind.DIRECTORY else entry.path + b"/"
+            yield entry
+
+    def _save_tree(self, saving: _Saving) -> Root:
+        tree = self._writer.new_tree(saving.part.order)
+        for entry in self._entries_of(saving):
             try:
                 tree.add(entry)
             except ValueError as error:

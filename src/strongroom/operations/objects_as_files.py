@@ -73,17 +73,17 @@ def key_of(path: bytes) -> bytes:
 def as_files(batches: Iterable[Sequence[Entry]], top: bytes, below: bytes) -> Iterator[Entry]:
     """Yield the entries of a source of objects as files and folders, in the order of paths.
 
-    ``top`` is what was asked for, and ``below`` the path that it gets; what is not below it is not
-    among the batches.
+    ``top`` is what was asked for, and ``below`` the path that it gets, without a slash at its end;
+    what is not below it is not among the batches. Files keep the attributes of their objects.
     """
     names, spool = Names(), Spool()
     cut = len(top.removesuffix(b"/")) + 1 if top else 0
     for number, entry in enumerate(chain.from_iterable(batches)):
         path = below
-        if entry.path != top:
+        if entry.path != top or top.endswith(b"/"):
             name = names.name(entry.path[cut:])
             path = below + b"/" + name if below else name
-        file = msgspec.structs.replace(entry, path=path, xattrs=())
+        file = msgspec.structs.replace(entry, path=path)
         spool.add(Spooled(file, number))
     pieces = below.split(b"/")
     made = [b"/".join(pieces[:count]) for count in range(1, len(pieces) + 1)] if below else []
@@ -109,6 +109,7 @@ def _folders(entry: Entry, made: list[bytes]) -> Iterator[Entry]:
             size=0,
             content=b"",
             depth=0,
+            xattrs=(),
             flags=0,
         )
 

@@ -13,7 +13,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from strongroom.errors import DamageError, NotFoundError
-from strongroom.model.entry import HOLE, Entry, EntryKind, sort_key
+from strongroom.model.entry import (
+    HOLE,
+    Entry,
+    EntryKind,
+    sort_key,
+    without_object_attributes,
+)
 from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import Extra, Problem, Target
@@ -253,13 +259,19 @@ def kind_of(reader: Reader, listed: ListedSnapshot, path: bytes) -> int:
 
 
 def selected_entries(
-    reader: Reader, listed: ListedSnapshot, top: bytes, wanted: Wanted | None
+    reader: Reader,
+    listed: ListedSnapshot,
+    top: bytes,
+    wanted: Wanted | None,
+    *,
+    object_attributes: bool = False,
 ) -> Iterator[list[Entry]]:
     """Yield what is to be restored, with the paths it gets below the target.
 
     With ``top``, what lies below it, relative to it; a file alone keeps its last component. A
-    directory above something wanted comes along. Objects come as files, see ``as_files``.
-    ``NotFoundError`` if ``top`` is not there.
+    directory above something wanted comes along. Objects come as files, see ``as_files``, and
+    without what only S3 keeps of them unless ``object_attributes`` are wanted. ``NotFoundError`` if
+    ``top`` is not there.
     """
     found = False
     above: list[Entry] = []
@@ -270,6 +282,8 @@ def selected_entries(
             moved = _moved(entry, place)
             if moved is None:
                 continue
+            if not object_attributes:
+                moved = without_object_attributes(moved)
             while above and not moved.path.startswith(above[-1].path + b"/"):
                 above.pop()
             if wanted is None or wanted(entry):
@@ -319,7 +333,7 @@ def _of_source(
     if source.order != Order.RAW:
         yield from (_Batch(batch, top) for batch in batches)
         return
-    place = Names().name(top) if top else b""
+    place = Names().name(top.removesuffix(b"/")) if top else b""
     files = as_files(batches, top, place)
     while batch := list(islice(files, PLACED_AT_ONCE)):
         yield _Batch(batch, place)

@@ -13,7 +13,9 @@ from typing import Final
 import msgspec
 
 from strongroom.compression.codec import Compressor, Decompressor
-from strongroom.model.entry import Entry, sort_key
+from strongroom.model.entry import Entry
+from strongroom.model.snapshot import Order
+from strongroom.repository.tree import key_of
 
 _RUN: Final = 50_000
 _BLOCK: Final = 1000
@@ -44,14 +46,14 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[Spooled])
 
 
-def _key(one: Spooled) -> tuple[bytes, int]:
-    return sort_key(one.entry.path), one.number
-
-
 class Spool:
-    """Takes all entries, and then gives them back, any number of times."""
+    """Takes all entries, and then gives them back, any number of times.
 
-    def __init__(self, *, run: int = _RUN) -> None:
+    ``order``: which trees they are in the order of.
+    """
+
+    def __init__(self, order: Order = Order.COMPONENTS, *, run: int = _RUN) -> None:
+        self._sort_key = key_of(order)
         self._most = run
         self._waiting: list[Spooled] = []
         self._runs: list[list[_Block]] = []
@@ -67,11 +69,14 @@ class Spool:
     def sorted(self) -> Iterator[Spooled]:
         """Yield them in the order of a tree."""
         self._end_run()
-        return heapq.merge(*map(self._opened, self._joined()), key=_key)
+        return heapq.merge(*map(self._opened, self._joined()), key=self._key)
+
+    def _key(self, one: Spooled) -> tuple[bytes, int]:
+        return self._sort_key(one.entry.path), one.number
 
     def _end_run(self) -> None:
         waiting, self._waiting = self._waiting, []
-        waiting.sort(key=_key)
+        waiting.sort(key=self._key)
         blocks = [
             self._packed(waiting[start : start + _BLOCK])
             for start in range(0, len(waiting), _BLOCK)
@@ -82,7 +87,8 @@ class Spool:
     def _packed(self, entries: list[Spooled]) -> _Block:
         data = _encoder.encode(entries)
         codec, packed = self._compressor.compress(data)
-        return _Block(sort_key(entries[0].entry.path), codec, bytes(packed), len(data))
+        first = self._sort_key(entries[0].entry.path)
+        return _Block(first, codec, bytes(packed), len(data))
 
     def _joined(self) -> list[list[_Block]]:
         """Return the runs, those that follow each other as one, so that few blocks are open."""
@@ -95,7 +101,7 @@ class Spool:
         return joined
 
     def _last(self, blocks: list[_Block]) -> bytes:
-        return sort_key(self._unpacked(blocks[-1])[-1].entry.path)
+        return self._sort_key(self._unpacked(blocks[-1])[-1].entry.path)
 
     def _unpacked(self, block: _Block) -> list[Spooled]:
         data = self._decompressor.decompress(block.codec, memoryview(block.packed), block.size)

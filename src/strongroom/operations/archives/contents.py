@@ -18,7 +18,7 @@ from strongroom.archive.naming import SEALED
 from strongroom.archive.tarinput import Readable
 from strongroom.archive.tarreading import read_tar
 from strongroom.errors import DamageError, KeyRefusedError
-from strongroom.model.entry import Entry, EntryKind
+from strongroom.model.entry import Entry, EntryKind, without_object_attributes
 from strongroom.model.events import Advanced, Sink
 
 Seal = Callable[[Write], AbstractContextManager[Write]]
@@ -89,7 +89,7 @@ def things(tar: Readable, sink: Sink, *, take: Piece | None = None) -> Iterator[
     """
     others: dict[bytes, Entry] = {}  # that are no files, and no folders, which have one name
     for member in read_tar(tar):
-        entry = member.entry
+        entry = without_object_attributes(member.entry)
         sha256 = hashed(member, take)
         if entry.link and entry.link in others:
             first = others[entry.link]
