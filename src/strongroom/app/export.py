@@ -11,6 +11,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from strongroom import __version__
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.making import packing_of
@@ -46,12 +48,15 @@ from strongroom.clock import as_utc, rfc3339
 from strongroom.errors import RefusedError, UsageError
 from strongroom.model.entry import EntryKind
 from strongroom.model.events import PhaseBegan
-from strongroom.model.snapshot import ListedSnapshot, Status
+from strongroom.model.snapshot import ListedSnapshot, SourceRecord, Status
+from strongroom.model.source import InspectableSource
 from strongroom.operations.archives.making import Around, Recipe, make
 from strongroom.operations.export import SnapshotSource
+from strongroom.operations.export_wal import NeededWal, WithWal, needed_wal, needs_wal
 from strongroom.operations.listing import snapshot_to_restore
 from strongroom.operations.restore import kind_of, selected_entries
 from strongroom.repository.reader import Reader
+from strongroom.repository.wal import archive_of
 
 _STAMP: Final = "%Y%m%d_%H%M%S"
 
@@ -214,6 +219,10 @@ class _Chosen:
         )
         if not self._is_directory:
             self._refuse_if_folder_too()
+        self._archive = archive_of(repository)
+        self._wal: list[NeededWal] = []
+        if not request.include and not request.exclude:
+            self._wal = needed_wal(self._reader, self.listed, self.top, self._archive)
 
     def _refuse_if_folder_too(self) -> None:
         """``UsageError`` for a key that is an object, and that others lie below."""
@@ -225,9 +234,10 @@ class _Chosen:
                 hint=f"Export these with '{_printable(shown)}/', or all with what it is below.",
             )
 
-    def source(self) -> SnapshotSource:
+    def source(self) -> InspectableSource:
         """Return what takes it from the repository; to be walked once."""
-        return SnapshotSource(self._reader, self.listed, self.top, self._wanted())
+        files = SnapshotSource(self._reader, self.listed, self.top, self._wanted())
+        return WithWal(files, self._archive, self._wal) if self._wal else files
 
     def plain_files(self, shape: Shape) -> PlainFiles:
         """Return what makes the plain files of the databases in it."""
@@ -296,7 +306,7 @@ class _Chosen:
                     kind=_text(source.kind),
                     paths=tuple(map(_text, source.paths)),
                     status=Status(source.status).name.lower(),
-                    position=b64encode(source.position).decode(),
+                    position=b64encode(self._position(source)).decode(),
                 )
                 for source in snapshot.sources
             ),
@@ -304,6 +314,13 @@ class _Chosen:
             include=tuple(self._request.include),
             exclude=tuple(self._request.exclude),
         )
+
+    def _position(self, source: SourceRecord) -> bytes:
+        """Return the position; that of a base backup says whether its WAL is in the archive."""
+        position = needs_wal(source)
+        if position is None or not self._wal:
+            return source.position
+        return msgspec.structs.replace(position, standalone=True).encoded()
 
 
 def _text(name: bytes) -> str:
