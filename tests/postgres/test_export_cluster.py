@@ -42,7 +42,7 @@ def test_a_server_starts_from_the_unpacked_tar(physical: str) -> None:
         (tar,) = exported(place).glob("*.tar.gz")
         lost(server)
         plain = place.top / "plain"
-        command = ["tar", "-xpzf", tar, "--one-top-level=plain"]
+        command: list[str | Path] = ["tar", "-xpzf", tar, "--one-top-level=plain"]
         subprocess.run(command, check=True, **as_nobody(place.top))
         shutil.move(plain / DATA, server.data)
         server.configure("archive_mode = off\n")

@@ -6,7 +6,7 @@ import os
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from strongroom import __version__
+from strongroom.app.archives.away import bucket_at, is_away, room_for_archives, send
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.making import packing_of
 from strongroom.app.archives.place import settle, shelf_at
@@ -95,18 +96,36 @@ class ExportReport:
     folder: str = ""
     metadata: Metadata | None = None
 
+    @property
+    def made(self) -> ArchiveId:
+        """The archive; ``ValueError`` for a stream."""
+        if self.id is None:
+            raise ValueError("a stream has no id")
+        return self.id
+
 
 def export_to_folder(run: Run, request: ExportRequest, folder: str) -> ExportReport:
-    """Make an archive in a folder of archives, named after the time of the snapshot.
+    """Make an archive in a folder of archives, or a bucket, named after the time of the snapshot.
 
-    ``RefusedError`` if there is one of that second; ``DamageError`` if anything of it cannot be
-    read, and then there is no archive.
+    ``RefusedError`` if there is another one of that second; ``DamageError`` if anything of it
+    cannot be read, and then there is no archive.
     """
-    clock = run.machine.clock
-    began = clock.elapsed()
+    began = run.machine.clock.elapsed()
     if not folder:
         raise UsageError("the folder to export to has an empty name")
-    place = Path(os.path.normpath(absolute(run.settings.folder, folder)))
+    if not is_away(folder):
+        place = Path(os.path.normpath(absolute(run.settings.folder, folder)))
+        return _export(run, request, place)
+    remote = bucket_at(run, folder)
+    with room_for_archives(run) as room:
+        report = _export(run, request, room)
+        send(run, room, report.made, remote)
+    return replace(report, folder=remote.url, seconds=run.machine.clock.elapsed() - began)
+
+
+def _export(run: Run, request: ExportRequest, place: Path) -> ExportReport:
+    clock = run.machine.clock
+    began = clock.elapsed()
     keys = given_keys(run, request.keys)
     packing = packing_of(run, request.form, request.level, request.jobs)
     with opened_repository(run) as opened:

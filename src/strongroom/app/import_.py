@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from strongroom import __version__
+from strongroom.app.archives.away import brought, is_away
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.place import access_of, shelf_at
 from strongroom.app.foreign_dumps import dump_folder, dump_stream, is_dump, is_dump_folder
@@ -127,10 +128,22 @@ def _coming(run: Run, request: ImportRequest, unseal: Unseal | None) -> Iterator
         with _of_anybody(run, stream, request, unseal, ("standard input", "stdin")) as coming:
             yield coming
         return
+    if is_away(request.what):
+        with brought(run, request.what) as here, _coming_from(run, here, request, unseal) as coming:
+            yield coming
+        return
     path = Path(os.path.normpath(absolute(run.settings.folder, request.what)))
+    with _coming_from(run, path, request, unseal) as coming:
+        yield coming
+
+
+@contextmanager
+def _coming_from(
+    run: Run, path: Path, request: ImportRequest, unseal: Unseal | None
+) -> Iterator[_Coming]:
     if is_dump_folder(path):
-        with dump_folder(run, path, request.name) as brought:
-            yield _Coming(brought.arrival, when=brought.when, read_by=brought.read_by)
+        with dump_folder(run, path, request.name) as dump:
+            yield _Coming(dump.arrival, when=dump.when, read_by=dump.read_by)
         return
     found = _shelved(run, path)
     if found is not None:
@@ -160,8 +173,8 @@ def _of_anybody(
     shown, name = names
     with unsealed(stream, unseal, shown) as plain:
         if is_dump(plain.head):
-            with dump_stream(run, plain.read, shown, request.name) as brought:
-                yield _Coming(brought.arrival, when=brought.when, read_by=brought.read_by)
+            with dump_stream(run, plain.read, shown, request.name) as dump:
+                yield _Coming(dump.arrival, when=dump.when, read_by=dump.read_by)
             return
         members = deliver_tar(tar_in(plain, shown))
         yield _Coming(Arrival([Part(request.name or name, ARCHIVE, ROOT)], members))

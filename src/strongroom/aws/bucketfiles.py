@@ -79,15 +79,40 @@ class BucketFiles:
         """Read a file back; its SHA-256 in hexadecimal."""
         found = hashlib.sha256()
         with self._asking("reading back", name) as there:
-            body = self._client().get_object(**there)["Body"]
-            while piece := body.read(_MEBIBYTE):
-                found.update(piece)
+            self._read(there, found.update)
         return found.hexdigest()
+
+    def read(self, name: str, take: Callable[[bytes], object]) -> bool:
+        """Give a file to ``take`` piece by piece; False if it is not there."""
+        with self._asking("reading", name) as there:
+            try:
+                self._read(there, take)
+            except self._client().exceptions.ClientError as error:
+                if code_of(error) in _MISSING:
+                    return False
+                raise
+        return True
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of the files in a folder, and those of its folders with a slash."""
+        prefix = f"{self._prefix}{folder}/" if folder else self._prefix
+        found: list[str] = []
+        with self._asking("listing", folder):
+            pages = self._client().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"):
+                found += [one["Key"][len(prefix) :] for one in page.get("Contents", ())]
+                found += [one["Prefix"][len(prefix) :] for one in page.get("CommonPrefixes", ())]
+        return found
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         with self._asking("removing", name) as there:
             self._client().delete_object(**there)
+
+    def _read(self, there: dict[str, str], take: Callable[[bytes], object]) -> None:
+        body = self._client().get_object(**there)["Body"]
+        while piece := body.read(_MEBIBYTE):
+            take(piece)
 
     def _put_parts(
         self, there: dict[str, str], file: Readable, size: int, moved: Callable[[int], None]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from strongroom.app.archives.away import bucket_at, send
 from strongroom.app.archives.place import ArchivePlace, settle, shelf_at, shelf_of
 from strongroom.app.machine import Run
 from strongroom.archive.naming import ArchiveId
-from strongroom.aws.bucketfiles import BucketFiles
-from strongroom.aws.clients import Clients
 from strongroom.errors import RefusedError, UsageError
 from strongroom.operations.archives.copying import copy
-from strongroom.operations.archives.uploading import upload
 from strongroom.storage.url import parse
 
 
@@ -26,9 +24,8 @@ def copy_to(run: Run, place: ArchivePlace, one: ArchiveId, url: str) -> Copied:
     """Copy an archive, with those that it builds on, to a folder or a bucket."""
     parsed = parse(url, str(run.settings.folder))
     if parsed.scheme == "s3":
-        clients = Clients(run.settings.account)
-        remote = BucketFiles(clients, parsed.bucket, parsed.prefix)
-        upload(shelf_of(run, place), remote, one, run.sink)
+        remote = bucket_at(run, url)
+        send(run, place.folder, one, remote)
         return Copied(remote.url)
     if parsed.scheme != "file":
         raise UsageError(
