@@ -119,6 +119,10 @@ class RangeError(StoreError):
     """An object ends before the range that was asked for."""
 
 
+class UnsupportedError(StoreError):
+    """The store does not know what it was asked for, such as a conditional put."""
+
+
 class StoreFullError(StrongroomError):
     """No space left in the store; nothing was committed."""
 

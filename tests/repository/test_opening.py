@@ -93,7 +93,7 @@ def test_no_config_is_no_repository() -> None:
     assert "init" in missing.value.hint
 
 
-@pytest.mark.parametrize(("suite", "mode"), [(0, 0), (2, 0), (255, 0), (1, 1), (1, 9)])
+@pytest.mark.parametrize(("suite", "mode"), [(0, 0), (2, 0), (255, 0), (1, 2), (1, 9)])
 def test_another_suite_or_mode_is_refused(suite: int, mode: int) -> None:
     """What this version does not support is exit 10, not damage."""
     with pytest.raises(NoRepositoryError, match="does not support"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from strongroom.errors import ObjectExistsError
 from strongroom.model.store import Store
 from strongroom.storage.s3 import S3Store
 from tests.storage.conformance import StoreConformance
@@ -53,3 +55,32 @@ class TestMoto(StoreConformance):
     def test_of_concurrent_puts_one_wins(self, store: Store) -> None:
         """See the suite."""
         super().test_of_concurrent_puts_one_wins(store)
+
+
+class TestWithoutConditions(StoreConformance):
+    """The suite, for a bucket that is asked for no conditional puts; it does not decide a race."""
+
+    @pytest.fixture
+    def store(self, localstack: AwsServer, buckets: dict[str, str], tmp_path: Path) -> S3Store:
+        """Return a fresh store."""
+        store = _fresh(localstack, buckets, tmp_path.name)
+        store.go_without_conditions()
+        return store
+
+    def test_of_concurrent_puts_one_wins(self, store: Store) -> None:
+        """One of them is there afterwards, and nobody who says that it is not his is wrong."""
+        values = [bytes([side]) * 100 for side in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            said = list(pool.map(lambda value: _is_put(store, value), values))
+        assert any(said)
+        assert store.get("raced") in [
+            value for value, mine in zip(values, said, strict=True) if mine
+        ]
+
+
+def _is_put(store: Store, value: bytes) -> bool:
+    try:
+        store.put("raced", value)
+    except ObjectExistsError:
+        return False
+    return True

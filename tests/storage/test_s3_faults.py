@@ -14,6 +14,7 @@ from strongroom.errors import (
     StoreError,
     StoreFullError,
     StoreUnavailableError,
+    UnsupportedError,
 )
 from strongroom.storage.s3 import S3Store
 from strongroom.storage.s3_client import Limits
@@ -200,7 +201,7 @@ def test_what_others_put_there_is_passed_by(stub: Stub, store: S3Store) -> None:
         (404, "NoSuchBucket", StoreError, "strongroom makes no bucket"),
         (400, "AuthorizationHeaderMalformed", StoreError, "another region"),
         (301, "PermanentRedirect", StoreError, "another region"),
-        (501, "NotImplemented", StoreError, "store validate"),
+        (501, "NotImplemented", UnsupportedError, "store validate"),
         (507, "Whatever", StoreFullError, "Make room"),
         (403, "QuotaExceeded", StoreFullError, "Make room"),
     ],

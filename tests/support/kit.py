@@ -35,7 +35,7 @@ from strongroom.repository.orders import Order
 from strongroom.repository.packer import Workers
 from strongroom.repository.payloads import Payload
 from strongroom.repository.presence import Presence, Unknown
-from strongroom.repository.records import OrderKind, Saving, SlotKind, Targets
+from strongroom.repository.records import Mode, OrderKind, Saving, SlotKind, Targets
 from strongroom.repository.repository import Listing, Repository, Surroundings
 from strongroom.repository.saving import Saved, hold, unforget
 from strongroom.repository.slots import Opener, Secret
@@ -82,9 +82,9 @@ class Kit:
         pool = SameThread(1)
         self.workers = Workers(pool, pool)
 
-    def init(self, secret: Opener = SECRET) -> Initialised:
+    def init(self, secret: Opener = SECRET, mode: Mode = Mode.FULL) -> Initialised:
         """Make the repository."""
-        return init(self.store, secret, self.randomness, self.clock.now_ns(), self.state)
+        return init(self.store, secret, self.randomness, self.clock.now_ns(), self.state, mode)
 
     def open(self) -> Repository:
         """Open the repository as a new process would."""
@@ -172,6 +172,7 @@ class Kit:
         wait_seconds: float = 0,
         max_unused: float = 0.05,
         wal_keep_ns: int | None = None,
+        dead: Sequence[str] = (),
     ) -> Collected:
         """Collect, by default without grace and without waiting for sessions at work."""
         limits = CollectLimits(
@@ -180,6 +181,7 @@ class Kit:
             wait_seconds=wait_seconds,
             max_unused=max_unused,
             wal_keep_ns=wal_keep_ns,
+            dead=dead,
         )
         return Collector(self.open(), limits).run()
 

@@ -73,6 +73,7 @@ class Stub:
     requests: list[tuple[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)  # that requests were signed with
     ignores_conditions: bool = False
+    refuses_conditions: bool = False
     page: int = 1000
     backwards: bool = False
     endpoint: str = ""
@@ -161,12 +162,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_HEAD = do_DELETE = _serve  # noqa: N815 - as the server calls them
 
+    def _refusal(self, key: str) -> Answer | None:
+        """Return the answer to a conditional put that is not done."""
+        if self.served.refuses_conditions:
+            return _no(501, "NotImplemented")
+        if key in self.served.objects and not self.served.ignores_conditions:
+            return _no(412, "PreconditionFailed")
+        return None
+
     def _act(self, key: str, query: str, body: bytes) -> Answer:
         objects = self.served.objects
         if self.command == "PUT":
             guarded = self.headers.get("If-None-Match") == "*"
-            if key in objects and guarded and not self.served.ignores_conditions:
-                return _no(412, "PreconditionFailed")
+            refusal = self._refusal(key) if guarded else None
+            if refusal is not None:
+                return refusal
             meta = {
                 name.lower(): value
                 for name, value in self.headers.items()

@@ -15,7 +15,7 @@ from strongroom.errors import RefusedError
 from strongroom.operations.init import init as make
 from strongroom.repository import layout
 from strongroom.repository.opening import refuse_existing
-from strongroom.repository.records import SlotKind
+from strongroom.repository.records import Mode, SlotKind
 from strongroom.system.causes import cause_of
 
 _OURS: Final = frozenset(
@@ -54,29 +54,34 @@ class InitReport:
     key_file_made: bool
     replaced: str | None
     kms: bool = False
+    weaker: bool = False
 
     def __repr__(self) -> str:
         """Show no secret."""
         return f"<InitReport {self.repository_id}>"
 
 
-def init(run: Run, kms: str | None = None) -> InitReport:
+def init(run: Run, kms: str | None = None, *, weaker: bool = False) -> InitReport:
     """Make the repository that the settings name; ``RefusedError`` if the place is taken.
 
     Nothing is asked and nothing written before that is known. A store that is no folder of this
-    machine is tried then, and refused in the same way. ``kms``: the key of KMS that the command
-    line names.
+    machine is tried then, and refused in the same way; ``weaker``: one that does not decide between
+    two puts will do. ``kms``: the key of KMS that the command line names.
     """
     with opened_store(run) as store:
         _refuse_taken(store)
-        if store.folder is None:
-            probe_for_init(run, store)
+        mode = Mode.FULL if store.folder is not None else probe_for_init(run, store, weaker=weaker)
         secret = secret_for_init(run, kms)
         if store.folder is not None:
             store.folder.create_root()
         machine = run.machine
         made = make(
-            store.store, secret.secret, machine.randomness, machine.clock.now_ns(), state_of(run)
+            store.store,
+            secret.secret,
+            machine.randomness,
+            machine.clock.now_ns(),
+            state_of(run),
+            mode,
         )
         repository_id = made.created.config.repository_id.hex()
         return InitReport(
@@ -87,6 +92,7 @@ def init(run: Run, kms: str | None = None) -> InitReport:
             key_file_made=secret.made,
             replaced=made.replaced if made.replaced != repository_id else None,
             kms=secret.secret.kind is SlotKind.KMS,
+            weaker=mode is Mode.WEAKER,
         )
 
 

@@ -36,6 +36,7 @@ def opened_repository(run: Run, secrets: Sequence[Secret] | None = None) -> Iter
         state = state_of(run)
         past = is_past(run)
         config = past_config(run, store.store) if past else known_config(store.store, state)
+        store.adapt(config.core.mode)
         cache = cache_of(run, config.repository_id)
         keyring = keys_of(run, store.store, config, cache, secrets)
         with worker_threads() as workers:

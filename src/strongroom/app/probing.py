@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from strongroom.app.machine import Run
 from strongroom.app.stores import OpenStore, opened_store
 from strongroom.errors import RefusedError
-from strongroom.operations.probing import Check, Probe, Verdict
+from strongroom.operations.probing import AT_ONCE, CONDITIONAL, TWICE, Check, Probe, Verdict
+from strongroom.repository.records import Mode
 
 __all__ = ["Check", "Validation", "Verdict", "probe_for_init", "validate_store"]
 
@@ -27,12 +28,29 @@ class Validation:
         """The first check that a repository depends on, and that went wrong."""
         return next((one for one in self.checks if one.verdict is Verdict.MISSING), None)
 
+    @property
+    def is_weaker(self) -> bool:
+        """Whether conditional puts are all that is missing."""
+        missing = {one.name for one in self.checks if one.verdict is Verdict.MISSING}
+        return bool(missing) and missing <= {TWICE, AT_ONCE}
+
 
 def validate_store(run: Run) -> Validation:
     """Try everything with the store that the settings name; what was put is deleted again."""
     began = run.machine.clock.elapsed()
     with opened_store(run) as store:
         checks = list(_probe(run, store).thorough())
+        refusal = checks[0]
+        if refusal.verdict is Verdict.MISSING:  # all puts with a condition, perhaps, and no others
+            store.adapt(Mode.WEAKER)
+            again = list(_probe(run, store).thorough())
+            if again[0].verdict is not Verdict.MISSING:
+                checks = [
+                    Check(one.name, Verdict.MISSING, refusal.text)
+                    if one.name in {TWICE, AT_ONCE}
+                    else one
+                    for one in again
+                ]
         return Validation(
             url=store.store.url,
             checks=checks,
@@ -41,17 +59,42 @@ def validate_store(run: Run) -> Validation:
         )
 
 
-def probe_for_init(run: Run, store: OpenStore) -> None:
-    """Try what a repository cannot do without; ``RefusedError`` if the store lacks it."""
-    for check in list(_probe(run, store).quick()):  # to its end, which deletes what was put
-        if check.verdict is Verdict.MISSING:
-            raise RefusedError(
-                f"{store.store.url} cannot hold a repository: {check.name}: {check.text}",
-                hint="With such a store two hosts could overwrite each other's work. Use another "
-                "one; 'strongroom store validate' says everything that it lacks.",
-            )
+def probe_for_init(run: Run, store: OpenStore, *, weaker: bool) -> Mode:
+    """Try what a repository cannot do without; ``RefusedError`` if the store lacks it.
+
+    ``weaker``: it may lack conditional puts, and is not asked for any from then on.
+    """
+    lacks = _lacking(run, store, Probe.quick)
+    if lacks is None:
+        return Mode.FULL
+    decides = lacks.name not in CONDITIONAL
+    if not decides:
+        store.adapt(Mode.WEAKER)
+        other = _lacking(run, store, Probe.without_conditions)
+        lacks, decides = (lacks, False) if other is None else (other, True)
+    if weaker and not decides:
+        return Mode.WEAKER
+    hint = "Use another one; 'strongroom store validate' says everything that it lacks."
+    if not decides:
+        hint = (
+            "With such a store two hosts could overwrite each other's work. Use another one, or "
+            "say --weaker-mode: 'prune' then runs on one host at a time, and waits for what was "
+            "killed until a person says that it is dead (docs/s3.md)."
+        )
+    raise RefusedError(
+        f"{store.store.url} cannot hold a repository: {lacks.name}: {lacks.text}", hint=hint
+    )
+
+
+def _lacking(
+    run: Run, store: OpenStore, checks: Callable[[Probe], Iterator[Check]]
+) -> Check | None:
+    """Return the first thing that is missing; to its end, which deletes what was put."""
+    found = list(checks(_probe(run, store)))
+    for check in found:
         if check.verdict is Verdict.WARNING:
             run.warn(f"{check.name}: {check.text}")
+    return next((one for one in found if one.verdict is Verdict.MISSING), None)
 
 
 def _probe(run: Run, store: OpenStore) -> Probe:

@@ -100,6 +100,7 @@ def _bring_config_back(run: Run, settings: Settings, *, dry_run: bool) -> None:
                 f"config is missing in {store.url}, and nothing can be looked at without it",
                 hint=f"{theirs.store.url} has it: without --dry-run it is put back first.",
             )
+        ours.adapt(theirs.config.core.mode)
         give_config(store, theirs)
         run.tell(f"config was missing, and is put back from {theirs.store.url}")
 

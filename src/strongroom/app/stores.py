@@ -13,6 +13,7 @@ from strongroom.aws.bucket import Bucket
 from strongroom.aws.clients import Clients
 from strongroom.config.settings import NO_LIMITS
 from strongroom.model.store import Store
+from strongroom.repository.records import Mode
 from strongroom.storage.local import LocalStore
 from strongroom.storage.memory import MemoryStore
 from strongroom.storage.s3 import S3Store
@@ -26,19 +27,26 @@ from strongroom.storage.wrappers.throttled import ThrottledStore
 class OpenStore:
     """A store, and the folder it is in if it is in one.
 
-    ``beside`` counts requests that the store makes for itself.
+    ``beside`` counts requests that the store makes for itself. ``bucket``: the same, if it is in
+    one that is written to.
     """
 
     store: Store
     meter: MeteredStore
     folder: LocalStore | None
     beside: Callable[[], int]
+    bucket: S3Store | None = None
 
     def traffic(self) -> Traffic:
         """Return everything that was asked for so far."""
         counts = self.meter.snapshot().values()
         found = Traffic(*map(sum, zip(*counts, strict=True))) if counts else Traffic()
         return found._replace(requests=found.requests + self.beside())
+
+    def adapt(self, mode: int) -> None:
+        """Ask nothing of it that it cannot do, as ``config`` says."""
+        if mode == Mode.WEAKER and self.bucket is not None:
+            self.bucket.go_without_conditions()
 
 
 def _none() -> int:
@@ -63,7 +71,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     place = run.settings.require_place()
     address = address_of(place)
     machine = run.machine
-    folder = None
+    folder = bucket = None
     within: Store
     beside: Callable[[], int] = _none
     if place.as_of:
@@ -72,7 +80,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     elif address.scheme == "file":
         within = folder = LocalStore(machine.fs, address.path, machine.randomness)
     elif address.scheme == "s3":
-        within = bucket_store(address, run.aws.clients(place.account), machine)
+        within = bucket = bucket_store(address, run.aws.clients(place.account), machine)
     else:
         within = MemoryStore()
     limits = run.settings.limits
@@ -83,7 +91,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     meter = MeteredStore(within)
     store = RetryingStore(meter, machine.clock, machine.randomness, tell=run.warn)
     try:
-        yield OpenStore(store, meter, folder, beside)
+        yield OpenStore(store, meter, folder, beside, bucket)
     finally:
         if folder is not None:
             folder.close()

@@ -32,6 +32,7 @@ def opened_wal(run: Run) -> Iterator[WalRepository]:
     with opened_store(run) as opened:
         store = opened.store
         config = past_config(run, store) if is_past(run) else known_config(store, state_of(run))
+        opened.adapt(config.core.mode)
         cache = cache_of(run, config.repository_id)
         keys = keys_of(run, opened.store, config, cache, None)
         yield WalRepository(opened.store, keys, WriterDirectory(opened.store, keys), run.machine)

@@ -15,12 +15,12 @@ from strongroom.cli.prompts import typed
 _TRIES: Final = 3
 
 
-def run(*, kms: str | None) -> int:
+def run(*, kms: str | None, weaker_mode: bool) -> int:
     """Make a repository and show its recovery key."""
     if kms == "":
         raise click.UsageError("--kms is empty")
     with job() as one:
-        report = make(one.run, kms)
+        report = make(one.run, kms, weaker=weaker_mode)
         _show(one, report)
         if one.on_terminal and not one.output.json_lines:
             _confirm(report.recovery_key)
@@ -41,11 +41,17 @@ def _show(one: Job, report: InitReport) -> None:
         key_file=report.key_file or None,
         key_file_made=report.key_file_made,
         replaced=report.replaced,
+        mode="weaker" if report.weaker else "full",
     )
     output.line(f"repository {report.repository_id[:8]} made at {report.url}")
     if report.replaced:
         output.line(
             f"this host knew repository {report.replaced[:8]} there; it is forgotten from now on"
+        )
+    if report.weaker:
+        output.line(
+            "in weaker mode, for this store has no conditional puts: run 'prune' on one host at a "
+            "time; what was killed is waited for until you say that it is dead (prune --dead)"
         )
     if report.key_file_made:
         output.line(f"key file made: {report.key_file} (copy it to a safe place)")

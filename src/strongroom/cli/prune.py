@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+
+import click
 
 from strongroom.app.prune import CollectLimits, Judged, PruneReport
 from strongroom.app.prune import prune as free_room
@@ -29,9 +32,12 @@ def run(  # noqa: PLR0913 - one for each option
     max_time: int | None,
     fence_after: int,
     wal_keep: int | None,
+    dead: Sequence[str],
     dry_run: bool,
 ) -> int:
     """Collect, and say what was removed."""
+    if dead and dry_run:
+        raise click.UsageError("--dead gives a session up, and --dry-run changes nothing")
     limits = CollectLimits(
         grace_ns=grace * _SECOND_NS,
         silent_ns=fence_after * _SECOND_NS,
@@ -40,6 +46,7 @@ def run(  # noqa: PLR0913 - one for each option
         wal_keep_ns=None if wal_keep is None else wal_keep * _SECOND_NS,
         max_repack_bytes=max_repack_size,
         repack_seconds=max_time,
+        dead=dead,
     )
     with job(progress=True) as one:
         collect(one, limits, dry_run=dry_run)

@@ -44,13 +44,19 @@ def _tell(one: Job, found: Validation) -> None:
         "summary",
         store=found.url,
         usable=missing is None,
+        weaker=found.is_weaker,
         missing=sum(check.verdict is Verdict.MISSING for check in found.checks),
         warnings=sum(check.verdict is Verdict.WARNING for check in found.checks),
         store_requests=found.requests,
         total_duration=round(found.seconds, 6),
     )
     did = f"{counted(found.requests, 'request')} in {duration(found.seconds)}"
-    if missing is not None:
+    if found.is_weaker:
+        one.output.wanted(
+            f"{harmless(found.url)} does not decide between two puts of one key: a repository is "
+            f"made there with --weaker-mode, and 'prune' runs on one host at a time ({did})"
+        )
+    elif missing is not None:
         one.output.wanted(f"{harmless(found.url)} cannot hold a repository ({did})")
     else:
         one.output.line(f"{harmless(found.url)} can hold a repository ({did})")

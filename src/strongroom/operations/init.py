@@ -8,6 +8,7 @@ from strongroom.model.randomness import Randomness
 from strongroom.model.store import Store
 from strongroom.repository.localfiles import LocalFiles
 from strongroom.repository.opening import Created, initialise
+from strongroom.repository.records import Mode
 from strongroom.repository.remembered import Memory, Remembered
 from strongroom.repository.slots import Opener
 
@@ -20,10 +21,15 @@ class Initialised(NamedTuple):
 
 
 def init(
-    store: Store, secret: Opener, randomness: Randomness, now_ns: int, state: LocalFiles
+    store: Store,
+    secret: Opener,
+    randomness: Randomness,
+    now_ns: int,
+    state: LocalFiles,
+    mode: Mode = Mode.FULL,
 ) -> Initialised:
     """Create a repository; what this host remembered of another one at the URL is replaced."""
-    created = initialise(store, secret, randomness, now_ns)
+    created = initialise(store, secret, randomness, now_ns, mode=mode)
     memory = Memory(state)
     before = memory.load_leniently(store.url)
     config = created.config

@@ -12,7 +12,13 @@ from threading import Barrier
 from typing import Final, NamedTuple
 
 from strongroom.clock import Clock
-from strongroom.errors import ObjectExistsError, ObjectMissingError, RangeError, StoreError
+from strongroom.errors import (
+    ObjectExistsError,
+    ObjectMissingError,
+    RangeError,
+    StoreError,
+    UnsupportedError,
+)
 from strongroom.model.randomness import Randomness
 from strongroom.model.store import Store
 from strongroom.repository import layout
@@ -25,6 +31,13 @@ _PACK: Final = 32 << 20
 _SECOND: Final = 1_000_000_000
 _WIDE: Final = 300  # seconds between clocks from which on it is worth a word; S3 refuses at 900
 _MEGABYTE: Final = 1e6
+
+
+_ONE_PUT: Final = "put and get"
+TWICE: Final = "put a key twice"
+AT_ONCE: Final = "put at the same time"
+CONDITIONAL: Final = frozenset({_ONE_PUT, TWICE, AT_ONCE})
+"""What goes wrong in a store that takes no conditional puts, or refuses them."""
 
 
 class Verdict(enum.Enum):
@@ -59,18 +72,27 @@ class Probe:
 
     def quick(self) -> Iterator[Check]:
         """Try what a repository cannot do without, in some thirty requests."""
-        yield self._checked("put and get", self._put_and_get)
-        yield self._checked("put a key twice", self._put_twice)
-        yield self._checked("put at the same time", lambda: self._race(_QUICK_ROUNDS))
+        yield self._checked(_ONE_PUT, self._put_and_get)
+        yield self._checked(TWICE, self._put_twice)
+        yield self._checked(AT_ONCE, lambda: self._race(_QUICK_ROUNDS))
+        yield from self._rest()
+
+    def without_conditions(self) -> Iterator[Check]:
+        """Try the same of a store that does not decide between two puts of one key."""
+        yield self._checked(_ONE_PUT, self._put_and_get)
+        yield self._checked(TWICE, self._put_twice)
+        yield from self._rest()
+
+    def _rest(self) -> Iterator[Check]:
         yield self._checked("list after a put", self._list_after_put)
         yield self._checked("read a range", self._ranges)
         yield self._deleted()
 
     def thorough(self) -> Iterator[Check]:
         """Try everything: some 2,200 requests, and 64 MiB on the line."""
-        yield self._checked("put and get", self._put_and_get)
-        yield self._checked("put a key twice", self._put_twice)
-        yield self._checked("put at the same time", lambda: self._race(_ROUNDS))
+        yield self._checked(_ONE_PUT, self._put_and_get)
+        yield self._checked(TWICE, self._put_twice)
+        yield self._checked(AT_ONCE, lambda: self._race(_ROUNDS))
         yield self._checked("list after a put", self._list_after_put)
         yield self._checked("read a range", self._ranges)
         yield self._checked("put a whole pack", self._large)
@@ -81,7 +103,7 @@ class Probe:
     def _checked(self, name: str, act: Callable[[], str]) -> Check:
         try:
             return Check(name, Verdict.OK, act())
-        except _Wrong as wrong:
+        except (_Wrong, UnsupportedError) as wrong:
             return Check(name, Verdict.MISSING, str(wrong))
 
     def _key(self, name: str) -> str:

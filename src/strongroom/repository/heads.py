@@ -70,28 +70,37 @@ def heads_of(seen: Sequence[Seen]) -> tuple[Head, ...]:
 
 
 def lost_heads(
-    seen: Sequence[Seen], remembered: Mapping[str, bytes], stayed: Sequence[Head] = ()
+    seen: Sequence[Seen],
+    remembered: Mapping[str, bytes],
+    stayed: Sequence[Head] = (),
+    *,
+    exact: bool = True,
 ) -> list[str]:
     """Return keys that were seen, by this host or a full-key host, and are gone or other bytes.
 
-    ``stayed``: what collectors saw when they removed something.
+    ``stayed``: what collectors saw when they removed something. Not ``exact``: other bytes will do,
+    where the last of two puts stays; they are verified as well.
     """
     present = {one.key: one.sha256 for one in seen}
     expected = {head.key: head.sha256 for head in stayed} | dict(remembered)
     for one in seen:
         if not one.by_agent:
             expected.update({head.key: head.sha256 for head in one.heads})
-    return sorted(key for key, digest in expected.items() if present.get(key) != digest)
+    return sorted(
+        key
+        for key, digest in expected.items()
+        if (present.get(key) != digest if exact else key not in present)
+    )
 
 
-def claimed_heads(seen: Sequence[Seen]) -> list[Claim]:
-    """Return what an agent says it saw, and what is gone or other bytes."""
+def claimed_heads(seen: Sequence[Seen], *, exact: bool = True) -> list[Claim]:
+    """Return what an agent says it saw, and what is gone or other bytes; as of ``lost_heads``."""
     present = {one.key: one.sha256 for one in seen}
     claims: dict[str, Claim] = {}
     for one in seen:
         if one.by_agent:
             for head in one.heads:
-                if present.get(head.key) != head.sha256:
+                if present.get(head.key) != head.sha256 if exact else head.key not in present:
                     claims.setdefault(head.key, Claim(head.key, one.key))
     return sorted(claims.values())
 

@@ -87,6 +87,11 @@ class OpenedConfig(NamedTuple):
         return ReaderKey(last.number, last.reader_key, left=is_left(last, self.slots))
 
     @property
+    def is_weaker(self) -> bool:
+        """Whether the store does not decide between two puts of one key."""
+        return self.core.mode == Mode.WEAKER
+
+    @property
     def owner(self) -> Owner:
         """What its slots are bound to."""
         return Owner(self.repository_id, self.core.admin_key, self.digest)
@@ -111,10 +116,11 @@ def initialise(
     now_ns: int,
     *,
     pack_size: int = PACK_SIZE,
+    mode: Mode = Mode.FULL,
 ) -> Created:
     """Make a repository that ``secret`` and a new recovery key open.
 
-    ``RefusedError`` if there is one already.
+    ``mode``: whether the store decides between two puts. ``RefusedError`` if there is one already.
 
     The put of ``config`` comes last and decides; before it nothing counts.
     """
@@ -126,7 +132,7 @@ def initialise(
     core = ConfigCore(
         suite=SUITE,
         created_ns=now_ns,
-        mode=Mode.FULL,
+        mode=mode,
         admin_key=admin_key,
         reader_key=agreement_public_key(reader_secret),
         chunking=DEFAULT_CHUNKING,
@@ -222,7 +228,7 @@ def read_config(store: StoreReading) -> OpenedConfig:
     envelope = unwrap(data, Kind.CONFIG, layout.CONFIG)
     config = read_body(layout.CONFIG, envelope.body, Config)
     core = read_body(layout.CONFIG, config.core, ConfigCore)
-    if core.suite != SUITE or core.mode != Mode.FULL:
+    if core.suite != SUITE or core.mode not in set(Mode):
         raise NoRepositoryError(
             f"the repository at {store.url} uses suite {core.suite} in mode {core.mode}, "
             "which this strongroom does not support",

@@ -49,6 +49,7 @@ class Purpose(enum.IntEnum):
     UNFORGET = 2
     HOLD = 3
     UNITS = 4
+    COLLECT = 5
 
 
 class OrderKind(enum.IntEnum):
@@ -388,8 +389,7 @@ def read_body(key: str, data: bytes | memoryview, kind: type[Body]) -> Body:
     try:
         return decode(data, kind)
     except FormatError as error:
-        msg = f"{key} is damaged: {error}"
-        raise DamageError(msg) from error
+        raise DamageError(f"{key} is damaged: {error}") from error
 
 
 def split(joined: bytes, size: int, key: str) -> list[bytes]:

@@ -171,8 +171,10 @@ class Repository:
         def lacks(key: str) -> bool:
             return key not in excused and (key in present or self._is_gone(key))
 
-        lost = list(filter(lacks, lost_heads(seen, heads, runs.heads)))
-        claimed = [c for c in claimed_heads(seen) if c.key not in lost and lacks(c.key)]
+        exact = not self.config.is_weaker
+        lost = list(filter(lacks, lost_heads(seen, heads, runs.heads, exact=exact)))
+        claims = claimed_heads(seen, exact=exact)
+        claimed = [c for c in claims if c.key not in lost and lacks(c.key)]
         if lost or claimed:  # a collector may have taken them since its runs were listed
             since = self.read_runs(voids, cached=cached).absent().killed_commits
             lost = [key for key in lost if key not in since]

@@ -25,6 +25,7 @@ from strongroom.repository.deciding import put_decision
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.heads import heads_of
 from strongroom.repository.keyring import WriterKeys, fresh_salt
+from strongroom.repository.lease import lease_of
 from strongroom.repository.putting import put_own
 from strongroom.repository.records import (
     ABORT,
@@ -104,7 +105,8 @@ def _save(
         targets = tuple(sorted({*snapshots, *orders(history)}))
         commit, data = _commit(repository, purpose, key, targets, saying, history)
         repository.store.sync(repository.relied_prefixes())
-        put_decision(repository.store, repository.log, key, data)
+        lease = lease_of(repository.store, repository.config, session_key)
+        put_decision(repository.store, repository.log, key, data, lease)
     except BaseException:
         if _give_up(repository, identity, key):
             held.let_go()

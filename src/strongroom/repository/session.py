@@ -22,6 +22,7 @@ from strongroom.repository.deciding import put_decision
 from strongroom.repository.envelope import Kind, wrap
 from strongroom.repository.heads import heads_of
 from strongroom.repository.keyring import SessionKeys, WriterKeys
+from strongroom.repository.lease import lease_of
 from strongroom.repository.loading import Choice, load_index
 from strongroom.repository.pack import SealedPack
 from strongroom.repository.packer import Packer, PackLimits
@@ -249,7 +250,11 @@ class BackupSession:
         if listed.snapshot != snapshot:
             msg = "the new commit did not read back as it was written; nothing was stored"
             raise DamageError(msg, hint="Check the memory of this machine.")
-        put_decision(repository.store, repository.log, self.key, data)
+        session = layout.session(self._identity.id, self.id)
+        lease = lease_of(repository.store, repository.config, session)
+        if lease is not None:
+            self._show()
+        put_decision(repository.store, repository.log, self.key, data, lease)
         self._listed.append(Stored(self.key, len(data), decision.sha256))
         self._let_go()
         repository.remember(_begun(self._seen).history, decision)

@@ -71,6 +71,7 @@ class S3Store:
         self._access = access
         self._randomness = randomness
         self._clients = Clients(bucket, prefix, access, clock, limits)
+        self._conditional = True
 
     def __reduce__(self) -> NoReturn:
         """Refuse: a process makes its own store, from the address."""
@@ -125,6 +126,9 @@ class S3Store:
         object_key(key)
         body = flat(value)
         mark = self._randomness.take(_MARK_BYTES).hex()
+        if not self._conditional:
+            self._put_over(key, body, mark)
+            return
         try:
             with self._asking("store", key):
                 self._clients.writing(body.nbytes).put(
@@ -134,6 +138,27 @@ class S3Store:
             self._settle(key, mark, error)
         except ObjectMissingError as error:  # there is nothing else that a put could miss
             raise StoreError(error.message, hint="Look at the bucket and the endpoint.") from error
+
+    def go_without_conditions(self) -> None:
+        """Send no conditional puts from now on: look before each, and after it.
+
+        So two puts of one key at the same time may both succeed, and the last one stays.
+        """
+        self._conditional = False
+
+    def _put_over(self, key: str, body: memoryview, mark: str) -> None:
+        try:
+            self.size(key)
+        except ObjectMissingError:
+            pass
+        else:
+            raise ObjectExistsError(f"object {self._url}/{key} exists already")
+        with self._asking("store", key):
+            self._clients.writing(body.nbytes).put(
+                key, body, attributes={_MARK: mark}, mode="overwrite", use_multipart=False
+            )
+        if self._mark(key) != mark:
+            raise ObjectExistsError(f"object {self._url}/{key} was put by another at the same time")
 
     def delete(self, key: str) -> None:
         """See ``Store``. A bucket that keeps versions keeps this one, hidden."""

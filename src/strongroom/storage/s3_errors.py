@@ -14,6 +14,7 @@ from strongroom.errors import (
     StoreFullError,
     StoreUnavailableError,
     StrongroomError,
+    UnsupportedError,
 )
 
 MISSING: Final = 404
@@ -32,6 +33,7 @@ AGAIN_CODES: Final = frozenset(
         "XAmzContentSHA256Mismatch",
     }
 )
+_NOT_IMPLEMENTED: Final = 501
 _FULL: Final = 507
 _FULL_CODES: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
 _CREDENTIALS: Final = frozenset(
@@ -94,7 +96,8 @@ def meaning(answer: Answer, failed: str, bucket: str) -> StrongroomError:
         return StoreFullError(text, hint="Make room in the store, then run it again.")
     if answer.status in _AGAIN or answer.code in AGAIN_CODES:
         return StoreUnavailableError(text)
-    return StoreError(text, hint=_hint(answer))
+    is_unknown = answer.status == _NOT_IMPLEMENTED or answer.code == "NotImplemented"
+    return (UnsupportedError if is_unknown else StoreError)(text, hint=_hint(answer))
 
 
 def _hint(answer: Answer) -> str:

@@ -28,6 +28,11 @@ repository when the passphrase or the key file is lost.
 
 @click.command("init", help=_HELP, short_help="Make a new repository.")
 @click.option("--kms", metavar="KEY", help="Let a key of AWS KMS open it: an ARN or alias/NAME.")
+@click.option(
+    "--weaker-mode",
+    is_flag=True,
+    help="Take a bucket that has no conditional puts; see docs/s3.md for what that costs.",
+)
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say
     """Make a repository and show its recovery key."""

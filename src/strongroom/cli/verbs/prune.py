@@ -67,6 +67,12 @@ A full key is needed. Nothing is ever asked.
     metavar="TIME",
     help="Keep WAL between base backups that are older than this no longer (30d).",
 )
+@click.option(
+    "--dead",
+    multiple=True,
+    metavar="SESSION",
+    help="Give up this session, which you know is dead; its first digits will do.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
 @common_options
 def command(**given: Any) -> int:  # noqa: ANN401 - what the options say

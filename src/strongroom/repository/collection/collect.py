@@ -17,6 +17,7 @@ from strongroom.model.events import Notice, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
+from strongroom.repository.collection.alone import Alone
 from strongroom.repository.collection.compacting import compact, worth_compacting
 from strongroom.repository.collection.proving import Prover
 from strongroom.repository.collection.removing import remove
@@ -44,6 +45,7 @@ _KINDS: Final = {
 class CollectLimits:
     """How long things are kept and waited for, nanoseconds and seconds; what is written anew.
 
+    ``dead``: the first digits of sessions that a person says are dead.
     ``wal_keep_ns``: how far back every moment of a cluster can be reached; None: as its base
     backups do.
     ``max_unused``: part of all that is kept that may stay unused. ``max_repack_bytes`` and
@@ -57,6 +59,7 @@ class CollectLimits:
     wal_keep_ns: int | None = None
     max_repack_bytes: int | None = None
     repack_seconds: float | None = None
+    dead: Sequence[str] = ()
 
     @property
     def keep(self) -> Keep:
@@ -97,7 +100,8 @@ class Collector:
         self._repository = repository
         self._limits = limits
         self._admin = repository.keyring.admin_signer()
-        self._waiting = Waiting(repository, limits.silent_ns, limits.wait_seconds)
+        self._alone = Alone(repository) if repository.config.is_weaker else None
+        self._waiting = Waiting(repository, limits.silent_ns, limits.wait_seconds, self._show)
         self._prover = Prover(repository)
         self._alarm: DamageError | None = None
         self.result = Collected()
@@ -105,9 +109,18 @@ class Collector:
     def run(self) -> Collected:
         """Finish what others left, then collect once.
 
-        ``BusyError`` if a session does not end in time, ``DamageError`` if something that decides
-        cannot be read or is missing; in both cases nothing is lost, and the next run goes on.
+        ``BusyError`` if a session does not end in time, or another collector is at work and the
+        store does not decide between two; ``DamageError`` if something that decides cannot be read
+        or is missing. In all cases nothing is lost, and the next run goes on.
         """
+        for text in self._limits.dead:
+            self._waiting.give_up(text)
+        if self._alone is None:
+            return self._run()
+        with self._alone:
+            return self._run()
+
+    def _run(self) -> Collected:
         reason = "other collectors began one run after the other"
         for _ in range(_TRIES):
             unfinished = self._next_unfinished()
@@ -202,6 +215,7 @@ class Collector:
         began = clock.elapsed()
 
         def may_go_on() -> bool:
+            self._show()
             most = limits.repack_seconds
             return most is None or clock.elapsed() - began < most
 
@@ -241,7 +255,8 @@ class Collector:
 
     def _put_waits(self, run: Run) -> None:
         if run.waits is None:
-            sessions = Waits(tuple(sorted(self._waiting.listed())))
+            own = {self._alone.session} if self._alone is not None else set()
+            sessions = Waits(tuple(sorted(self._waiting.listed().keys() - own)))
             self._put(run.number, "waits", encode(sessions))
 
     def _wait(self, number: int) -> None:
@@ -290,6 +305,8 @@ class Collector:
     def _delete(self, number: int, names: Removals) -> None:
         """Step 5."""
         repository = self._repository
+        if self._alone is not None:
+            self._alone.require()
         packs = split(names.packs, layout.HASH_SIZE, "kills")
         segments = split(names.index, layout.HASH_SIZE, "kills")
         wal = [key for key in names.wal if wal_object(key, 0) is not None]
@@ -333,10 +350,19 @@ class Collector:
             self._admin.sign,
             version=self._repository.keyring.version,
         )
+        if self._alone is not None:
+            self._alone.require()
         try:
             self._repository.store.put(key, data)
         except ObjectExistsError:
             self._repository.around.sink(Notice(f"{key} was put by another collector"))
+            return
+        if self._alone is not None:
+            self._alone.require(key)
+
+    def _show(self) -> None:
+        if self._alone is not None:
+            self._alone.show()
 
     def _part(self, number: int, part: RunPart) -> Removals | Waits | Done:
         return self._repository.run_reader().part(number, part)

@@ -157,7 +157,7 @@ def survey(
     _refuse_unreadable(history)
     if within is None and begins and history.runs.unfinished is not None:
         raise MovedOnError("another collector began a run")  # which has to be done first
-    _refuse_unlisted(history)
+    _refuse_unlisted(history, exact=not repository.config.is_weaker)
     store = repository.store
     stored_ns = {i.key: i.stored_ns for i in store.list(layout.ORDERS) if i.stored_ns is not None}
     listed_commits = list(store.list(layout.COMMITS))
@@ -257,7 +257,7 @@ def _refuse_unreadable(history: History) -> None:
         )
 
 
-def _refuse_unlisted(history: History) -> None:
+def _refuse_unlisted(history: History, *, exact: bool) -> None:
     """``MovedOnError`` if something is there, others name it, and the listing did not show it.
 
     It was put while the listing went on, or the store lists less than it has: a shorter list is
@@ -268,7 +268,7 @@ def _refuse_unlisted(history: History) -> None:
     past = history.runs.absent()
     void = {one.key for one in history.standing.voids}
     explained = past.killed_commits | past.doubtful.commits | void
-    for key in lost_heads(history.seen, heads, history.runs.heads):
+    for key in lost_heads(history.seen, heads, history.runs.heads, exact=exact):
         if key not in explained:
             raise MovedOnError(f"{key} is there, and is not listed")
 

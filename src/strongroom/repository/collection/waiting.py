@@ -3,26 +3,35 @@
 Only a COMMIT or an ABORT ends a wait. For a session that is silent for long, by the store's clock,
 or whose process on this host has ended, the collector puts an ABORT itself: the store lets one of
 the two have the key, and the loser learns of it. So a wrong clock costs a backup that has to be run
-again, never data.
+again, never data. In a store that does not decide between two, a person says who is dead instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from strongroom.clock import rfc3339
-from strongroom.errors import BusyError, DamageError, ObjectExistsError, ObjectMissingError
+from strongroom.errors import (
+    BusyError,
+    DamageError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectMissingError,
+    RefusedError,
+)
 from strongroom.model.events import Notice
 from strongroom.postgres.wal.names import format_lsn
 from strongroom.repository import layout
 from strongroom.repository.canonical import encode
 from strongroom.repository.envelope import Kind, unwrap, wrap
+from strongroom.repository.lease import NAMED_AFTER_NS
 from strongroom.repository.records import ABORT, Abort, AbortReason, Heartbeat, read_body
 from strongroom.repository.repository import Repository
 from strongroom.repository.standing import revoked_by
 
 _POLL_SECONDS: Final = 5.0
+_HOUR_NS: Final = 3600 * 1_000_000_000
 _SHOWN: Final = 5
 
 
@@ -36,10 +45,18 @@ class Signs(NamedTuple):
 class Waiting:
     """Waits for sessions of one repository, with patience for ``wait_seconds`` in all."""
 
-    def __init__(self, repository: Repository, silent_ns: int, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        silent_ns: int,
+        wait_seconds: float,
+        show: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``show``: is called while it waits, so that the collector shows a sign of life."""
         self._repository = repository
         self._silent_ns = silent_ns
         self._wait_seconds = wait_seconds
+        self._show = show
 
     def listed(self) -> dict[str, Signs]:
         """Return the sessions that are listed now, by key."""
@@ -76,13 +93,12 @@ class Waiting:
         waiting = [s for s in sessions if _commit_key(s) not in killed and not self._decided(s)]
         told = False
         while waiting:
+            self._show()
             signs = self.listed()
-            for session in self._dead(waiting):
-                self._fence(session, "whose process has ended")
             for session in self._revoked(waiting):
                 self._fence(session, "whose writer was revoked", AbortReason.REVOKED)
-            for session in self._silent(waiting, signs):
-                self._fence(session, "which is silent for too long")
+            if not self._repository.config.is_weaker:
+                self._fence_by_themselves(waiting, signs)
             waiting = [session for session in waiting if not self._decided(session)]
             if not waiting:
                 return
@@ -94,9 +110,45 @@ class Waiting:
                 self._repository.around.sink(Notice(f"waits for {self._names(waiting, signs)}"))
             clock.sleep(min(_POLL_SECONDS, left))
 
+    def _fence_by_themselves(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> None:
+        """Give up who is silent; where the store does not decide, a person has to say it."""
+        for session in self._dead(waiting):
+            self._fence(session, "whose process has ended")
+        for session in self._silent(waiting, signs):
+            self._fence(session, "which is silent for too long")
+
     def decided(self, sessions: Iterable[str], killed: Collection[str]) -> list[str]:
         """Return those that came to their decision; only their objects may go."""
         return [s for s in sessions if _commit_key(s) in killed or self._decided(s)]
+
+    def give_up(self, text: str) -> None:
+        """Put the ABORT of a session that a person says is dead, by the first digits of its id.
+
+        ``NotFoundError`` if none is open that begins so, or several are; ``RefusedError`` if it
+        gave a sign of life lately, and the store does not decide between two.
+        """
+        signs = self.listed()
+        opened = [one for one in sorted(signs) if not self._decided(one)]
+        found = [one for one in opened if one.rpartition("/")[2].startswith(text)]
+        if len(found) != 1 or not text:
+            there = self._names(opened, signs) or "none"
+            raise NotFoundError(
+                f"{len(found)} open sessions begin with {text!r} (open: {there})",
+                hint="Give the first digits of one, as this message and 'prune' show them.",
+            )
+        session = found[0]
+        if self._repository.config.is_weaker:
+            self._refuse_if_alive(session, signs)
+        self._fence(session, "which is dead, as you say")
+
+    def _refuse_if_alive(self, session: str, signs: Mapping[str, Signs]) -> None:
+        now_ns, last_ns = self._repository.store.time_ns(), signs[session].last_ns
+        if now_ns is None or last_ns is None or now_ns - last_ns < NAMED_AFTER_NS:
+            raise RefusedError(
+                f"{self._name(session, signs[session])} may be alive: it counts as silent after "
+                f"{NAMED_AFTER_NS // _HOUR_NS} hours, by the clock of the store",
+                hint="In this store it would go on without knowing. Wait, and say it again.",
+            )
 
     def _decided(self, session: str) -> bool:
         try:
@@ -154,12 +206,16 @@ class Waiting:
         repository.around.sink(Notice(f"gave up session {name}, {why}"))
 
     def _busy(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> BusyError:
-        return BusyError(
-            f"still at work: {self._names(waiting, signs)}",
-            hint="Nothing is lost: the next 'strongroom prune' goes on from here. Wait longer with "
-            "--wait. Who is at work shows a sign of life each hour; what was killed on another "
-            "host is given up sooner with --fence-after 2h.",
+        hint = (
+            "Nothing is lost: the next 'strongroom prune' goes on from here. Wait longer with "
+            "--wait. Who is at work shows a sign of life each hour; "
         )
+        if self._repository.config.is_weaker:
+            first = waiting[0].rpartition("/")[2][:8]
+            hint += f"what was killed is given up if you say so: strongroom prune --dead {first}"
+        else:
+            hint += "what was killed on another host is given up sooner with --fence-after 2h."
+        return BusyError(f"still at work: {self._names(waiting, signs)}", hint=hint)
 
     def _names(self, waiting: Sequence[str], signs: Mapping[str, Signs]) -> str:
         texts = [self._name(session, signs.get(session)) for session in waiting[:_SHOWN]]
