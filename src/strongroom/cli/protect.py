@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.app.protect import (
+    Altered,
     Goal,
     NotProtected,
     ProtectReport,
@@ -37,7 +38,7 @@ def run(
     confirm: str | None,
     dry_run: bool,
 ) -> int:
-    """Extend, and say what came of it; 3 if some could not be, 4 if nobody can judge what to."""
+    """Extend, and say what came of it; 3 if some could not be, 4 if something is damaged."""
     if at_least is not None and at_least > span:
         raise UsageError(
             "--at-least is more than --for",
@@ -59,8 +60,10 @@ def run(
             report = protect(one.run, request, agree)
         for failed in report.protected.failed:
             _tell_failed(one, failed, report)
+        for number, altered in enumerate(report.altered):
+            _tell_altered(one, altered, number, len(report.altered))
         _summarise(one, report)
-        if report.alarm:
+        if report.alarm or report.altered:
             return DAMAGED
         return INCOMPLETE if report.protected.failed else 0
 
@@ -96,6 +99,19 @@ def _tell_failed(one: Job, failed: NotProtected, report: ProtectReport) -> None:
         say(f"and {len(report.protected.failed) - _SHOWN:,} more; --json names all")
 
 
+def _tell_altered(one: Job, altered: Altered, number: int, count: int) -> None:
+    key, first = altered.key, altered.first
+    done = "a delete marker hides it" if altered.hidden else "another object was put over it"
+    text = f"{done}; what was first put is version {first.id}, of {moment(first.stored_ns)}"
+    one.output.record("error", during="protect", key=key, version=first.id, error={"message": text})
+    if one.output.json_lines:
+        return
+    if number < _SHOWN:
+        say(f"damage: {harmless(key)}: {harmless(text)}")
+    elif number == _SHOWN:
+        say(f"and {count - _SHOWN:,} more; --json names all")
+
+
 def _price(report: ProtectReport) -> float:
     found = report.protected
     puts = found.put if not report.dry_run else found.extended
@@ -114,6 +130,7 @@ def _summarise(one: Job, report: ProtectReport) -> None:
         objects_extended=found.extended,
         bytes_extended=found.extended_bytes,
         objects_failed=len(found.failed),
+        objects_altered=len(report.altered),
         objects_gone=found.gone,
         objects_known=found.known,
         requests_asking=found.asked,
@@ -128,6 +145,11 @@ def _summarise(one: Job, report: ProtectReport) -> None:
         one.output.wanted(
             "damage: what is needed cannot be judged, so everything counts as needed: "
             + harmless(report.alarm)
+        )
+    if report.altered:
+        one.output.wanted(
+            f"damage: {counted(len(report.altered), 'object')} put over or hidden, as told above; "
+            "what was there is held too. It is read with --as-of TIME, before that was done"
         )
     one.output.line(f"needed: {counted(found.objects, 'object')}, {size(found.bytes)}")
     left = found.objects - found.extended - len(found.failed)
