@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from strongroom.app.addresses import address_of
+from strongroom.app.addresses import address_of, place_used
 from strongroom.app.asof import past_store
 from strongroom.app.machine import Machine, Run
 from strongroom.aws.bucket import Bucket
@@ -60,7 +60,7 @@ def bucket_store(address: StoreUrl, clients: Clients, machine: Machine) -> S3Sto
 @contextmanager
 def opened_store(run: Run) -> Iterator[OpenStore]:
     """Open the store that the settings name; nothing is asked of it yet."""
-    place = run.settings.require_place()
+    place = place_used(run)
     address = address_of(place)
     machine = run.machine
     folder = None
