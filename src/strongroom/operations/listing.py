@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from strongroom.clock import rfc3339
 from strongroom.errors import DamageError, MissingObjectError, NotFoundError, UsageError
@@ -44,18 +45,23 @@ def _named(listing: Listing, name: str) -> ListedSnapshot:
         ) from None
 
 
+Among = Callable[[Sequence[ListedSnapshot]], list[ListedSnapshot]]
+
+
 def snapshot_to_restore(
-    repository: Repository, name: str, *, all_of_it: bool = False
+    repository: Repository, name: str, *, all_of_it: bool = False, among: Among = list
 ) -> ListedSnapshot:
     """Return the snapshot that a name names, for whoever will need all of it.
 
     Of one that is named by itself it is told what is not there: what is there may be wanted all
     the same. Its trees are read for that if ``all_of_it`` will be, and else only where listings
     hint at a gap: a part may be small. For ``latest``, where it is not whole,
-    ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``.
+    ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``. ``among``
+    chooses, of all snapshots, those that can be meant.
     """
     listing = repository.list_snapshots()
     refuse_unreadable(listing, [name])
+    listing = replace(listing, found=among(listing.found))
     listed = _named(listing, name)
     lacking = _lacking(repository, listing.history, listed, every=all_of_it)
     if lacking is None:
