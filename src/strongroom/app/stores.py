@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from strongroom.app.addresses import address_of, place_used
 from strongroom.app.asof import past_store
 from strongroom.app.machine import Machine, Run
+from strongroom.aws.asof import AsOfStore
 from strongroom.aws.bucket import Bucket
 from strongroom.aws.clients import Clients
 from strongroom.config.settings import NO_LIMITS
@@ -26,13 +27,14 @@ from strongroom.storage.wrappers.throttled import ThrottledStore
 class OpenStore:
     """A store, and the folder it is in if it is in one.
 
-    ``beside`` counts requests that the store makes for itself.
+    ``beside`` counts requests that the store makes for itself. ``past``: what it is at a moment.
     """
 
     store: Store
     meter: MeteredStore
     folder: LocalStore | None
     beside: Callable[[], int]
+    past: AsOfStore | None = None
 
     def traffic(self) -> Traffic:
         """Return everything that was asked for so far."""
@@ -63,7 +65,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     place = place_used(run)
     address = address_of(place)
     machine = run.machine
-    folder = None
+    folder = past = None
     within: Store
     beside: Callable[[], int] = _none
     if place.as_of:
@@ -83,7 +85,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     meter = MeteredStore(within)
     store = RetryingStore(meter, machine.clock, machine.randomness, tell=run.warn)
     try:
-        yield OpenStore(store, meter, folder, beside)
+        yield OpenStore(store, meter, folder, beside, past)
     finally:
         if folder is not None:
             folder.close()

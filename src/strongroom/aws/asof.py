@@ -54,6 +54,10 @@ class AsOfStore:
         """How many requests were made besides those that ask for a value."""
         return self._versions.requests
 
+    def version(self, key: str) -> Version | None:
+        """Return the version of a key that is meant; None if it was not there. ``StoreError``."""
+        return self._catalog.find(checked_key(key))
+
     def get(self, key: str) -> bytes:
         """See ``Store``."""
         version = self._there(key)
@@ -105,7 +109,7 @@ class AsOfStore:
         )
 
     def _there(self, key: str) -> Version:
-        found = self._catalog.find(checked_key(key))
+        found = self.version(key)
         if found is None:
             raise ObjectMissingError(f"no object {self.url}/{key} at {self.moment}")
         return found
