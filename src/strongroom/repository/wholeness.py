@@ -121,6 +121,16 @@ class Stock:
         """Index segments that could not be read."""
         return self._index.damaged
 
+    @property
+    def _has_gaps(self) -> bool:
+        """Whether the index is damaged, or lists what is not there though no collector took it."""
+        return bool(self._index.damaged or self._missing - self._killed or self.wrong_size)
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether anything that the index lists cannot be had, or is in quarantine."""
+        return self._has_gaps or not self._history.standing.quarantined.isdisjoint(self._sizes)
+
     def shows_gaps(self, listed: ListedSnapshot) -> bool:
         """Whether anything hints that a snapshot is not whole; its tree is not read.
 
@@ -131,9 +141,7 @@ class Stock:
         return bool(
             self._history.lost
             or self._history.damaged
-            or self._index.damaged
-            or self._missing - self._killed
-            or self.wrong_size
+            or self._has_gaps
             or self._listed.keys() - self._sizes.keys()
             or any(pack not in self._sizes and pack not in self._killed for pack in named)
         )
