@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -289,6 +290,32 @@ def test_what_nobody_can_read_makes_everything_needed(tmp_path: Path, moto: AwsS
     assert (result.code, "everything counts as needed" in result.out) == (4, True), result
     held = retentions(moto, program)
     assert kinds({key for key, until in held.items() if until is None}) == {"sessions"}
+
+
+@pytest.mark.parametrize("kind", ["junk", "marker"])
+def test_who_confirms_compliance_knows_whether_it_was_judged(
+    tmp_path: Path, moto: AwsServer, kind: str
+) -> None:
+    """What nobody can take back is asked about when it is known that all of the repository, junk
+    included, would be held; nothing is extended then.
+    """
+    bucket = lockable(moto)
+    program = program_in(tmp_path, moto, bucket)
+    program.good("init")
+    program.good("backup", make_data(tmp_path))
+    words = ("store", "protect", "--mode", "compliance", "--for", "1d")
+    refused = program.run(*words)
+    assert (refused.code, "cannot be judged" in refused.err) == (6, False)
+    commit = next(key for key in objects_in(moto, program) if "/commits/" in key)
+    client = clients_of(moto.account).client("s3")
+    if kind == "junk":
+        client.put_object(Bucket=bucket, Key=commit[:-8] + "0" * 8, Body=b"junk")
+    else:
+        client.delete_object(Bucket=bucket, Key=commit)
+        shutil.rmtree(tmp_path / "home")  # a host that does not know that there was one
+    refused = program.run(*words)
+    assert (refused.code, "cannot be judged" in refused.err) == (6, True), refused
+    assert set(retentions(moto, program).values()) == {None}
 
 
 def test_where_nothing_can_be_held_it_is_refused(tmp_path: Path, moto: AwsServer) -> None:

@@ -72,12 +72,14 @@ class ProtectReport:
     altered: Sequence[Altered] = ()
 
 
-Agree = Callable[[str, Goal], None]
+Agree = Callable[[str, Goal, str], None]
 
 
 def protect(run: Run, request: ProtectRequest, agree: Agree) -> ProtectReport:
-    """Extend what ends too soon. ``agree`` hears of a bucket and a goal that cannot be undone.
+    """Extend what ends too soon.
 
+    ``agree`` hears of a bucket and a goal that cannot be undone, and why it could not be judged
+    what is needed, if it could not.
     ``UsageError`` for a store that is no bucket, ``RefusedError`` for one that locks nothing or if
     ``agree`` raises it, ``StoreError`` where nothing could be extended.
     """
@@ -95,11 +97,12 @@ def protect(run: Run, request: ProtectRequest, agree: Agree) -> ProtectReport:
     mode = _mode(versions, request.mode)
     with opened_repository(run) as opened:
         goal = _goal(request, mode, store_time_ns(opened.repository))
-        if mode == COMPLIANCE and not request.dry_run:
-            agree(versions.bucket, goal)
         keep = Keep(request.grace * _SECOND_NS)
         repository = opened.repository
         hold = ToHold(needed_objects(repository, keep), removed_objects(repository))
+        hold.judge(versions.histories)
+        if mode == COMPLIANCE and not request.dry_run:
+            agree(versions.bucket, goal, hold.alarm)
         result = _extended(run, opened, versions, hold, goal, dry_run=request.dry_run)
         if hold.found:
             hold.settle(removed_objects(repository))  # a collector may have gone on meanwhile

@@ -53,8 +53,8 @@ def run(
     )
     with job(progress=True) as one:
 
-        def agree(bucket: str, goal: Goal) -> None:
-            _agree(one, bucket, goal, confirm)
+        def agree(bucket: str, goal: Goal, alarm: str) -> None:
+            _agree(one, bucket, goal, alarm, confirm)
 
         with one.progress:
             report = protect(one.run, request, agree)
@@ -68,12 +68,14 @@ def run(
         return INCOMPLETE if report.protected.failed else 0
 
 
-def _agree(one: Job, bucket: str, goal: Goal, confirm: str | None) -> None:
+def _agree(one: Job, bucket: str, goal: Goal, alarm: str, confirm: str | None) -> None:
     """Have the name of the bucket typed, or given; ``RefusedError``."""
     what = (
         f"in compliance mode nobody, not even the owner of the account, can remove what is in "
         f"{bucket}, or shorten that, before {moment(goal.until_ns)}"
     )
+    if alarm:
+        what = f"{what}; and {_unjudged(alarm)}"
     name = confirm
     if name is None and one.on_terminal:
         with one.progress.pause():
@@ -83,6 +85,11 @@ def _agree(one: Job, bucket: str, goal: Goal, confirm: str | None) -> None:
             f"{what}: that was not confirmed, and nothing was extended",
             hint=f"Confirm it by the bucket's name: --confirm {bucket}.",
         )
+
+
+def _unjudged(alarm: str) -> str:
+    said = harmless(alarm)
+    return f"what is needed cannot be judged, so everything counts as needed: {said}"
 
 
 def _tell_failed(one: Job, failed: NotProtected, report: ProtectReport) -> None:
@@ -142,10 +149,7 @@ def _summarise(one: Job, report: ProtectReport) -> None:
         store_requests=report.store_requests,
     )
     if report.alarm:
-        one.output.wanted(
-            "damage: what is needed cannot be judged, so everything counts as needed: "
-            + harmless(report.alarm)
-        )
+        one.output.wanted(f"damage: {_unjudged(report.alarm)}")
     if report.altered:
         one.output.wanted(
             f"damage: {counted(len(report.altered), 'object')} put over or hidden, as told above; "

@@ -49,8 +49,9 @@ def altered(history: History) -> Altered | None:
 
 @dataclass(slots=True)
 class ToHold:
-    """The versions that are to be held. ``removed``: keys that were taken away in good order.
+    """The versions that are to be held; ``judge`` comes first.
 
+    ``removed``: keys that were taken away in good order.
     ``found``: what somebody did, known when all versions were seen. ``alarm``: why it cannot be
     judged what is needed, so that everything is.
     """
@@ -58,18 +59,29 @@ class ToHold:
     needed: Needed
     removed: Collection[str]
     found: list[Altered] = field(default_factory=list)
+    _deciding: list[Version] = field(default_factory=list)
 
     @property
     def alarm(self) -> str:
         """Why everything counts as needed; empty where it was judged what is."""
         return self.needed.alarm
 
+    def judge(self, histories: Callable[[str], Iterable[History]]) -> None:
+        """Look at what decides what is needed, so that ``alarm`` is known before all the rest."""
+        self._deciding = [
+            version
+            for prefix in _DECIDING
+            for history in histories(prefix)
+            for version in self._of(history)
+        ]
+
     def versions(self, histories: Callable[[str], Iterable[History]]) -> Iterator[Version]:
         """Yield all versions of each object that is needed, also of one that is hidden."""
-        rest = [one for one in KEPT_PREFIXES if one not in _DECIDING]
-        for prefix in (*_DECIDING, *rest):
-            for history in histories(prefix):
-                yield from self._of(history)
+        yield from self._deciding
+        for prefix in KEPT_PREFIXES:
+            if prefix not in _DECIDING:
+                for history in histories(prefix):
+                    yield from self._of(history)
 
     def settle(self, removed: Collection[str]) -> None:
         """Forget what turned out to be taken away in good order meanwhile."""
