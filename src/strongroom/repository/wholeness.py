@@ -86,14 +86,16 @@ class Stock:
         if not self._bad.isdisjoint(self._sizes):
             choice = Choice(usable=lambda pack: pack.pack_id not in self._bad, absent=void)
             self._usable = repository.load_index(choice)
-        self._watch = _Watch(self._reader(), self._index.index, self._usable.index)
+        self._watch = _Watch(self.reader(), self._index.index, self._usable.index)
         self._check = TreeCheck(self._watch, self._watch, self._watch.found)
 
     def _noted(self, pack: IndexedPack) -> bool:
         self._sizes[pack.pack_id] = pack.size
         return True
 
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """Begin to read chunks, by the index that was read; it is read anew where it is too old."""
+        self._repository.keyring.require_reader()
         first: list[LoadedIndex] = [self._usable]
         repository = self._repository
         return Reader(
