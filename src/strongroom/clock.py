@@ -70,3 +70,8 @@ def as_utc(ns: int) -> datetime:
 def rfc3339(ns: int) -> str:
     """Return the RFC 3339 form, in UTC with microseconds."""
     return as_utc(ns).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def utc_seconds(ns: int) -> str:
+    """Return the RFC 3339 form, in UTC with whole seconds; what is less is cut off."""
+    return as_utc(ns).isoformat(timespec="seconds").replace("+00:00", "Z")

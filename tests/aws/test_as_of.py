@@ -159,6 +159,21 @@ def test_one_listing_serves_many_reads(moto: AwsServer) -> None:
         assert [one.key for one in store.list("packs/")] == sorted(keys)
 
 
+def test_a_large_folder_hides_nothing_that_lies_in_it_directly(moto: AwsServer) -> None:
+    """Whether keys of its folders or keys of its own are looked for first."""
+    kept = Kept(moto)
+    deep = [f"wal/{number % 3}/{number:04x}" for number in range(20)]
+    flat = [f"wal/{number:04x}" for number in range(20)]
+    for key in (*deep, *flat):
+        kept.put(key, key.encode())
+    moment = kept.tick()
+    for keys in ((*deep, *flat), (*flat, *deep)):
+        store = kept.at(moment, few=10)
+        assert [store.get(key).decode() for key in keys] == list(keys)
+        with pytest.raises(ObjectMissingError):
+            store.size("wal/ffff")
+
+
 def test_the_past_is_not_written_to() -> None:
     """``put`` and ``delete`` ask nobody, refuse, and say how to go on."""
     nobody: Callable[..., Any] = BucketVersions

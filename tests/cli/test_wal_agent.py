@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -245,3 +246,51 @@ def test_a_script_of_somebody_else_is_not_replaced(cluster: Program) -> None:
     cluster.good("wal", "shims", "--source", "db", "--to", folder)
     (folder / "strongroom-wal-push").write_text("#!/bin/sh\n")
     assert cluster.run("wal", "shims", "--source", "db", "--to", folder).code == 6
+
+
+SEVERAL = """\
+version = 1
+[repositories.main]
+url = "s3://original/app"
+key_file = "key"
+[repositories.disk]
+url = "disk"
+key_file = "key"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        ((), {"S3_BACKUP_BUCKET": "replica", "AWS_REGION": "eu-central-1"}),
+        (("-r", "disk"), {}),
+        ((), {}),
+    ],
+    ids=["bucket", "name", "default"],
+)
+def test_the_scripts_mean_the_repository_that_their_writer_meant(
+    program: Program, words: tuple[str, ...], env: dict[str, str]
+) -> None:
+    """The environment of PostgreSQL is empty, so they say which bucket and which of several, with
+    the keys that the configuration has for it.
+    """
+    (program.folder / "strongroom.toml").write_text(SEVERAL)
+    for name in ("STRONGROOM_REPOSITORY", "STRONGROOM_KEY_FILE"):
+        program.environment.pop(name, None)
+    folder = program.folder / "bin"
+    with open_folder() as short:
+        there = {**env, "STRONGROOM_STATE_DIR": str(short / "state")}
+        program.good(*words, "wal", "shims", "--source", "db", "--to", folder, env=there)
+    decided = ("repository", "repository region", "key file")
+
+    def meant(*words: str, env: dict[str, str | None]) -> list[tuple[object, object]]:
+        found = program.good(*words, "config", "show", "--json", env=env).records
+        return [(one["key"], one["value"]) for one in found if one.get("key") in decided]
+
+    mine = meant(*words, env={**env})
+    assert len(mine) == 2 if words else 3
+    for script in ("strongroom-wal-push", "strongroom-wal-fetch"):
+        lines = (folder / script).read_text().splitlines()
+        exported = [shlex.split(line)[1] for line in lines if line.startswith("export ")]
+        told = dict(one.split("=", 1) for one in exported)
+        assert meant(env={**told}) == mine

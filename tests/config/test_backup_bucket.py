@@ -8,7 +8,7 @@ import pytest
 
 from strongroom.config.effective import effective
 from strongroom.config.environment import Environment
-from strongroom.config.places import Flags, Place
+from strongroom.config.places import Flags, Place, variables_of
 from strongroom.config.settings import Settings, load_settings
 from strongroom.errors import UsageError
 
@@ -143,3 +143,25 @@ def test_config_show_says_where_it_came_from(tmp_path: Path) -> None:
     file_only = {one.key: one for one in effective(Flags(), surroundings(tmp_path, {}))}
     assert file_only["repository"].value == "s3://original/team/app"
     assert file_only["repository region"].value == "eu-west-2"
+
+
+@pytest.mark.parametrize("file", [FILE, "", FILE.replace("s3://original/team/app", "/folder")])
+def test_another_process_is_told_of_the_bucket(tmp_path: Path, file: str) -> None:
+    """With what names a place for it, a process without our variables finds the same place, with
+    the same keys and the same account, even where its own name a repository.
+    """
+    if file:
+        write(tmp_path, file)
+    found = settings(tmp_path, {**REPLICA, "AWS_ENDPOINT_URL": "http://[::1]:9"})
+    told = variables_of(place(found))
+    for its_own in ({}, {"STRONGROOM_REPOSITORY": "disk"}):
+        other = settings(tmp_path, {**its_own, **told})
+        assert place(other) == place(found)
+        assert other.secrets == found.secrets
+
+
+def test_another_process_is_told_nothing_of_what_the_file_says(tmp_path: Path) -> None:
+    """Who names a repository is followed by its name or its address."""
+    write(tmp_path)
+    assert variables_of(place(settings(tmp_path, REPLICA, repository="main"))) == {}
+    assert variables_of(place(settings(tmp_path, {}))) == {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from pathlib import Path
+
 import pytest
 
 from tests.cli.harness import Program
@@ -90,6 +93,58 @@ def test_as_of_a_time(program: Program, s3: Client) -> None:
     program.good("restore", "latest~1", "--to-bucket", "copy")
     program.good("restore", "--at", "0s", "--to-bucket", "copy", "--no-confirm")
     assert held(s3, "copy")["a"].data == b"two"
+
+
+LATEST = [("latest",), ("--at", "0s")]
+
+
+@pytest.mark.parametrize("words", LATEST, ids=["latest", "at"])
+@pytest.mark.spec("D8")
+def test_latest_is_refused_where_a_pack_is_not_there(
+    program: Program, s3: Client, words: tuple[str, ...]
+) -> None:
+    """Before anything is written, naming the one that is whole; with a time and without."""
+    make_bucket(s3, "copy")
+    s3.put_object(Bucket="docs", Key="a", Body=b"one")
+    program.good("backup", "documents")
+    before = _inside(program)
+    s3.put_object(Bucket="docs", Key="a", Body=b"two")
+    program.good("backup", "documents")
+    for path in _inside(program) - before:
+        if "packs" in path.parts:
+            path.unlink()
+    refused = program.run("restore", *words, "--to-bucket", "copy")
+    assert (refused.code, held(s3, "copy")) == (4, {}), refused
+    assert "is not whole" in refused.err
+    program.good("restore", "latest~1", "--to-bucket", "copy")
+    assert held(s3, "copy")["a"].data == b"one"
+
+
+@pytest.mark.parametrize("words", LATEST, ids=["latest", "at"])
+@pytest.mark.spec("D8")
+def test_latest_is_refused_where_only_its_tree_shows_what_is_not_there(
+    program: Program, s3: Client, words: tuple[str, ...]
+) -> None:
+    """What a collector removed is gone, and what it put into its place has not come yet."""
+    make_bucket(s3, "copy")
+    for key in ("stays", "goes"):
+        s3.put_object(Bucket="docs", Key=key, Body=random.Random(key).randbytes(300_000))
+    program.good("backup", "documents")
+    s3.delete_object(Bucket="docs", Key="goes")
+    program.good("backup", "documents")
+    before = _inside(program)
+    program.good("forget", "latest~1")
+    program.good("prune", "--grace", "0s", "--max-unused", "0%")
+    for path in _inside(program) - before:
+        if {"packs", "index"}.intersection(path.parts):
+            path.unlink()
+    refused = program.run("restore", *words, "--to-bucket", "copy")
+    assert (refused.code, held(s3, "copy")) == (4, {}), refused
+    assert "is not whole" in refused.err
+
+
+def _inside(program: Program) -> set[Path]:
+    return {path for path in program.repository.rglob("*") if path.is_file()}
 
 
 def _saves_only(program: Program, prefix: str) -> None:

@@ -164,6 +164,36 @@ def test_with_a_configuration_the_variables_lead_to_the_replica(
     assert compare_trees(data, tmp_path / "out" / data.relative_to("/")) == []
 
 
+def test_a_variable_that_redirects_is_told_once(tmp_path: Path, aws: AwsServer, data: Path) -> None:
+    """Whatever a command does, it says once that the repository is elsewhere, and because of what;
+    nothing where somebody named the repository, or the variable is not there.
+    """
+    bucket_in(aws, "eu-west-2", "original")
+    program = Program(tmp_path)
+    program.environment |= aws.variables
+    del program.environment["STRONGROOM_REPOSITORY"]
+    variable = {"S3_BACKUP_BUCKET": "original"}
+    words: list[tuple[str | Path, ...]] = [
+        ("init",),
+        ("backup", data),
+        ("snapshots",),
+        ("restore", "latest", "--to", "out"),
+        ("store", "validate"),
+        ("aws", "policy", "--role", "restore"),
+        ("prune", "--grace", "0s"),
+    ]
+    for one in words:
+        said = program.good(*one, env=variable).err
+        assert said.count("S3_BACKUP_BUCKET") == 1, (one, said)
+        assert "s3://original" in said
+    found = program.good("snapshots", "--json", env=variable).records
+    (notice,) = [one for one in found if one["message_type"] == "notice"]
+    assert "S3_BACKUP_BUCKET" in notice["message"]
+    assert "S3_BACKUP_BUCKET" not in program.good("config", "show", env=variable).err
+    named = program.good("-r", "s3://original", "snapshots", env=variable)
+    assert "S3_BACKUP_BUCKET" not in named.err
+
+
 def worst_first(key: str) -> tuple[bool, bool, str]:
     """Sort what makes a snapshot visible before what makes it whole, and the index last."""
     return not key.startswith("commits/"), not key.startswith("packs/"), key

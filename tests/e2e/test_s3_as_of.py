@@ -137,6 +137,34 @@ def test_an_environment_and_an_archive_of_before(tmp_path: Path, moto: AwsServer
     assert list((tmp_path / "archives").rglob("*.tar*"))
 
 
+@pytest.mark.parametrize("past_first", [True, False], ids=["past first", "now first"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_each_time_shows_its_own_bytes(
+    tmp_path: Path, server: str, request: pytest.FixtureRequest, *, past_first: bool
+) -> None:
+    """Junk that somebody put over a commit is there from then on, and not before, whatever this
+    host read of it and when, with the same caches.
+    """
+    at: Any = request.getfixturevalue(server)
+    bucket = new_bucket(at)
+    versions(at, bucket, "Enabled")
+    program = program_in(tmp_path, at, bucket)
+    program.good("init")
+    program.good("backup", make_data(tmp_path))
+    good = ("snapshots", "--as-of", moment_now())
+    shutil.rmtree(program.folder / "home/.cache")
+    if not past_first:
+        program.good("snapshots")
+    commit = next(key for key in objects_in(at, program) if "/commits/" in key)
+    clients_of(at.account).client("s3").put_object(Bucket=bucket, Key=commit, Body=b"junk")
+    bad = ("snapshots", "--as-of", moment_now())
+    for words in (good, bad, good, bad) if past_first else (bad, good, bad, good):
+        said = program.run(*words).err
+        assert ("is damaged" in said) is (words == bad), (words, said)
+    if past_first:
+        assert "is damaged" in program.run("snapshots").err
+
+
 def test_without_the_folders_of_this_host(attacked: Attacked) -> None:
     """Neither cache nor state is needed: a new machine reads as of then as well."""
     program, _, data, moment = attacked

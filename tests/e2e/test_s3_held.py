@@ -17,7 +17,7 @@ from tests.e2e.test_s3 import objects_in, program_in
 from tests.support.aws import AwsServer
 from tests.support.iam_calls import Guard
 from tests.support.s3 import clients_of, new_bucket
-from tests.support.s3_proxy import running_proxy
+from tests.support.s3_proxy import Reply, running_proxy
 
 pytestmark = pytest.mark.spec("D3")
 
@@ -85,6 +85,49 @@ def test_what_a_lock_holds_is_told_with_its_date(
     assert found["removed_after_days"] == 30
     assert found["not_known"] == []
     assert found["store_requests"] < 80
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "known"),
+    [(404, "NoSuchVersion", True), (403, "AccessDenied", False)],
+    ids=["gone", "denied"],
+)
+def test_one_answer_that_is_missing_forgets_no_other(
+    tmp_path: Path, moto: AwsServer, status: int, code: str, *, known: bool
+) -> None:
+    """A version that is removed while it is asked about is not hidden any more; one that may not be
+    asked about is named, and counts by the default. All others are held for as long as they said.
+    """
+    bucket = new_bucket(moto, locked=True)
+    program = backed_up_twice(tmp_path, moto, bucket)
+    client = clients_of(moto.account).client("s3")
+    far = datetime.now(UTC).replace(microsecond=0, year=2199)
+    for one in client.list_objects_v2(Bucket=bucket)["Contents"]:
+        client.put_object_retention(
+            Bucket=bucket,
+            Key=one["Key"],
+            Retention={"Mode": "GOVERNANCE", "RetainUntilDate": far},
+        )
+    asked: list[str] = []
+
+    def meddle(_method: str, path: str) -> Reply | None:
+        if "retention" not in path:
+            return None
+        asked.append(path)
+        answer = f"<Error><Code>{code}</Code></Error>".encode()
+        return (status, answer) if path == asked[0] else None
+
+    with running_proxy(moto.endpoint) as proxy:
+        path = program.folder / "strongroom.toml"
+        path.write_text(path.read_text().replace(moto.endpoint, proxy.endpoint))
+        proxy.meddle = meddle
+        found = summary(program)
+    assert len(set(asked)) > 1
+    assert found["objects_hidden"] == len(set(asked)) - known
+    assert found["bytes_held"] == found["bytes_hidden"] > 0
+    assert datetime.fromisoformat(found["held_until"]) == far
+    assert found["held_exactly"] is known
+    assert [code in one for one in found["not_known"]] == ([] if known else [True])
 
 
 def test_people_are_told_what_stays_and_what_ends_it(tmp_path: Path, moto: AwsServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,6 +116,76 @@ def test_what_is_needed_survives_whoever_may_delete_versions(
     assert compare_trees(data, tmp_path / "out" / data.relative_to("/")) == []
 
 
+def hide(at: AwsServer, bucket: str, *, over: str, markers: list[str]) -> None:
+    """Do what whoever may put and delete, but no versions, can do: put junk over it, delete it."""
+    client = clients_of(at.account).client("s3")
+    client.put_object(Bucket=bucket, Key=over, Body=b"junk")
+    for key in markers:
+        client.delete_object(Bucket=bucket, Key=key)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("kind", ["packs", "index", "commits", "wal", "writers", "orders"])
+def test_what_is_hidden_is_held_and_told(
+    tmp_path: Path, server: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Whoever puts over objects, or deletes them, and waits for the retention of what they hid to
+    end, does not have it: every version is held, each key is told of, and the exit code is 4. A
+    prune is no attack.
+    """
+    at: Any = request.getfixturevalue(server)
+    bucket = lockable(at)
+    program = program_in(tmp_path, at, bucket)
+    data = make_data(tmp_path)
+    program.good("init")
+    program.good("key", "add", "--new-key-file", program.folder / "second")
+    push_wal(program)
+    for number in range(2):
+        (data / "new").write_bytes(bytes(f"{number}" * 100_000, "ascii"))
+        program.good("backup", data)
+    program.good("forget", "latest~1")
+    program.good("prune", "--grace", "0s")
+    words = ("store", "protect", "--for", "30d", "--json")
+    sound = program.good(*words).record("summary")
+    assert sound["objects_altered"] == 0
+    moment = moment_now()
+    keys = sorted(one for one in objects_in(at, program) if f"/{kind}/" in one)
+    over, *markers = keys if len(keys) > 1 else [keys[0], keys[0]]
+    if over in markers:
+        markers = []
+    hide(at, bucket, over=over, markers=markers)
+    result = program.run(*words)
+    assert result.code == 4, result
+    told = {one["key"] for one in result.records if one["message_type"] == "error"}
+    assert told == {key.removeprefix("team/app/") for key in (over, *markers)}
+    assert result.record("summary")["objects_altered"] == len(told)
+    client = clients_of(at.account).client("s3")
+    versions = client.list_object_versions(Bucket=bucket)["Versions"]
+    for one in versions:
+        if one["Key"] in {over, *markers}:
+            held = client.get_object_retention(
+                Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"]
+            )
+            assert held["Retention"]["Mode"] == "GOVERNANCE"
+    assert "damage: " in program.run(*words[:-1]).err
+    program.good("verify", "latest", "--read-data", "--as-of", moment)
+    put_back(at, bucket, over, markers)
+    program.good(*words)
+
+
+def put_back(at: AwsServer, bucket: str, over: str, markers: list[str]) -> None:
+    """Put the first version over the junk again, and take the delete markers away."""
+    client = clients_of(at.account).client("s3")
+    found = client.list_object_versions(Bucket=bucket)
+    of_it = [one for one in found["Versions"] if one["Key"] == over]
+    first = min(of_it, key=lambda one: (one["LastModified"], one["IsLatest"]))
+    where = {"Bucket": bucket, "Key": over, "VersionId": first["VersionId"]}
+    client.put_object(Bucket=bucket, Key=over, Body=client.get_object(**where)["Body"].read())
+    for one in found["DeleteMarkers"]:
+        if one["Key"] in markers:
+            client.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_requests_never_shorten_and_are_few(
     tmp_path: Path, server: str, request: pytest.FixtureRequest
@@ -219,6 +290,32 @@ def test_what_nobody_can_read_makes_everything_needed(tmp_path: Path, moto: AwsS
     assert (result.code, "everything counts as needed" in result.out) == (4, True), result
     held = retentions(moto, program)
     assert kinds({key for key, until in held.items() if until is None}) == {"sessions"}
+
+
+@pytest.mark.parametrize("kind", ["junk", "marker"])
+def test_who_confirms_compliance_knows_whether_it_was_judged(
+    tmp_path: Path, moto: AwsServer, kind: str
+) -> None:
+    """What nobody can take back is asked about when it is known that all of the repository, junk
+    included, would be held; nothing is extended then.
+    """
+    bucket = lockable(moto)
+    program = program_in(tmp_path, moto, bucket)
+    program.good("init")
+    program.good("backup", make_data(tmp_path))
+    words = ("store", "protect", "--mode", "compliance", "--for", "1d")
+    refused = program.run(*words)
+    assert (refused.code, "cannot be judged" in refused.err) == (6, False)
+    commit = next(key for key in objects_in(moto, program) if "/commits/" in key)
+    client = clients_of(moto.account).client("s3")
+    if kind == "junk":
+        client.put_object(Bucket=bucket, Key=commit[:-8] + "0" * 8, Body=b"junk")
+    else:
+        client.delete_object(Bucket=bucket, Key=commit)
+        shutil.rmtree(tmp_path / "home")  # a host that does not know that there was one
+    refused = program.run(*words)
+    assert (refused.code, "cannot be judged" in refused.err) == (6, True), refused
+    assert set(retentions(moto, program).values()) == {None}
 
 
 def test_where_nothing_can_be_held_it_is_refused(tmp_path: Path, moto: AwsServer) -> None:

@@ -61,6 +61,13 @@ def test_a_pack_that_is_missing_is_a_loss_to_those_that_need_it(kit: Kit) -> Non
     assert lost(kit, first, second) == [second.id]
 
 
+def test_a_pack_that_is_cut_short_is_a_loss(kit: Kit) -> None:
+    """Its length is listed, and is not that which the index states."""
+    first, second, pack = saved_twice(kit)
+    spoil(kit, layout.pack(pack), kit.store.get(layout.pack(pack))[:-1])
+    assert lost(kit, first, second) == [second.id]
+
+
 def test_a_segment_that_cannot_be_read_is_a_loss(kit: Kit, tmp_path: Path) -> None:
     """To a host that has it not in its cache, what it lists has no place."""
     snapshot = kit.backup(FILES).snapshot

@@ -190,6 +190,19 @@ def test_what_cannot_be_extended_is_told_and_the_rest_is_done(threads: ThreadPoo
     assert bucket.held["sealed"] == sealed(NOW + 5)
 
 
+def test_one_that_is_denied_ends_nothing(threads: ThreadPoolExecutor) -> None:
+    """Though it is the only one that is asked about, since all others are known to be held; nor
+    where it comes first, or alone.
+    """
+    for others in (300, 3, 0):
+        names = [f"n{number}" for number in range(others)]
+        bucket = Bucket(no=None, **dict.fromkeys(names, governed(NOW + 25)))
+        bucket.denied = {"no"}
+        result = protected(bucket, threads, known=dict.fromkeys(names, governed(NOW + 25)))
+        assert [one.version.id for one in result.failed] == ["no"]
+        assert (result.known, result.objects, result.put) == (others, others + 1, 2)
+
+
 def test_where_nothing_can_be_extended_it_ends_at_once(threads: ThreadPoolExecutor) -> None:
     """Without the permission a hundred thousand objects are not tried one by one."""
     names = [f"n{number}" for number in range(1000)]

@@ -22,7 +22,7 @@ from strongroom.operations.replica import (
     original_of,
     replica_state,
 )
-from strongroom.operations.restore import restore
+from strongroom.operations.restore import restore, selected_entries
 from strongroom.repository import layout
 from strongroom.repository.repository import Repository
 from strongroom.storage.memory import MemoryStore
@@ -169,7 +169,7 @@ def test_latest_is_whole_or_refused_before_anything_is_written(tmp_path: Path, s
             continue
         whole = [one for one in found if restored(repository, one) == made[one.id]]
         try:
-            chosen = snapshot_to_restore(repository, "latest")
+            chosen = snapshot_to_restore(repository, "latest").listed
         except MissingObjectError as refused:
             refusals += 1
             named = [one for one in found if one.short_id in refused.message]
@@ -177,7 +177,7 @@ def test_latest_is_whole_or_refused_before_anything_is_written(tmp_path: Path, s
             older = [one for one in whole if _is_of(one, named[0].snapshot.sources[0].name)]
             older = [one for one in older if found.index(one) < found.index(named[0])]
             assert (older[-1].short_id if older else "No older") in refused.hint
-            assert snapshot_to_restore(repository, named[0].id) == named[0]
+            assert snapshot_to_restore(repository, named[0].id).listed == named[0]
         else:
             assert chosen in whole
     assert refusals
@@ -207,11 +207,22 @@ def test_removals_that_arrive_before_what_takes_their_place(tmp_path: Path, seed
         truth = {one.id for one in found if restored(repository, one) == made[one.id]}
         assert whole_in(replica_state(repository, None, 0, every=True), repository) == truth
         try:
-            chosen = snapshot_to_restore(repository, "latest", all_of_it=True)
+            chosen = snapshot_to_restore(repository, "latest", all_of_it=True).listed
         except MissingObjectError:
             assert found[-1].id not in truth
         else:
             assert chosen.id in truth
+
+
+def test_the_index_is_listed_once_to_look_and_to_read(kit: Kit) -> None:
+    """What reads a snapshot has the index by which it was found to be whole."""
+    kit.backup({b"a": b"1", b"b": b"2" * 5000})
+    repository = kit.open()
+    repository.store = recording = RecordingStore(kit.store)
+    listed, reader = snapshot_to_restore(repository, "latest", all_of_it=True)
+    entries = [one for batch in selected_entries(reader, listed, b"", None) for one in batch]
+    assert {one.path for one in entries} >= {b"a", b"b"}
+    assert recording.requests.count(("list", layout.INDEX)) == 1
 
 
 def arrive_as_put(source: Keeping, replica: Store, keys: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from tests.postgres.cluster_kit import (
     record_of,
     records,
     sql_at,
+    stop_all,
 )
 from tests.support.wal_server import Place, Server, as_nobody, wait_for
 
@@ -114,6 +115,36 @@ def test_what_was_written_after_the_backup_is_salvaged() -> None:
         aside = Path(summary["moved_aside"])
         assert (aside / "base/1/1259").read_bytes() == b"damaged"
         assert left_over(place) == []
+
+
+@pytest.mark.spec("D8")
+def test_a_base_backup_that_is_not_whole_is_refused() -> None:
+    """Before anything is changed, exit code 4, with what is missing; an older one that is whole is
+    recovered when it is named, and the newer one as soon as all of it is there.
+    """
+    with cluster_of(15) as (place, server):
+        server.sql("CREATE TABLE t AS SELECT generate_series(1, 5000) n")
+        backed_up(place)
+        packs = place.repository / "packs"
+        before = set(packs.rglob("*"))
+        server.sql("INSERT INTO t SELECT generate_series(1, 90000)")
+        backed_up(place)
+        missing = next(path for path in packs.rglob("*") if path.is_file() and path not in before)
+        kept = missing.rename(place.top / "kept")
+        server.stop()
+        state = inside(server.data)
+        older, newer = in_order(place)
+        for words in (("--latest",), ("--latest", "--snapshot", newer), ("--latest", "--dry-run")):
+            said = refused(place, 4, *words, "--no-confirm", says=f"snapshot {newer} is not whole")
+            assert missing.name in said
+            assert "Name an older one" in said
+            assert inside(server.data) == state
+            assert left_over(place) == []
+        side = place.top / "side"
+        recovered(place, "--latest", "--snapshot", older, "--into", side, "--port", str(SIDE))
+        stop_all(place)
+        kept.rename(missing)
+        recovered(place, "--latest", "--no-confirm")
 
 
 @pytest.mark.trial(9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strongroom.app.machine import Run
 from strongroom.aws.versions import BucketVersions
+from strongroom.config.environment import BACKUP_BUCKET
 from strongroom.config.places import Place
 from strongroom.storage.url import StoreUrl, parse
 
@@ -11,6 +12,17 @@ from strongroom.storage.url import StoreUrl, parse
 def address_of(place: Place) -> StoreUrl:
     """Read the address that a person gave; UsageError says where it was given."""
     return parse(place.url, str(place.folder))
+
+
+def place_used(run: Run) -> Place:
+    """Return the place of the repository; that a variable put it elsewhere is told. UsageError."""
+    place = run.settings.require_place()
+    if place.other_bucket:
+        run.tell_once(
+            f"the repository is {place.url}: {BACKUP_BUCKET} is set, and counts before the "
+            "configuration (-r counts before it)"
+        )
+    return place
 
 
 def versions_of(run: Run, address: StoreUrl) -> BucketVersions:

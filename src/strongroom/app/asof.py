@@ -7,7 +7,7 @@ from strongroom.app.folders import state_of
 from strongroom.app.machine import Run
 from strongroom.aws.asof import AsOfStore
 from strongroom.aws.versions import BucketVersions
-from strongroom.clock import as_utc, rfc3339
+from strongroom.clock import rfc3339, utc_seconds
 from strongroom.config.moments import parse_moment
 from strongroom.config.places import Place
 from strongroom.errors import NoRepositoryError, RefusedError, UsageError
@@ -56,7 +56,8 @@ def _parsed(run: Run, text: str) -> int:
     moment_ns = parse_moment(text, OPTION, now_ns, at_end=True)
     if moment_ns > now_ns:
         raise UsageError(
-            f"{OPTION} {text!r} is {_utc(moment_ns)}, and not over: it is {_utc(now_ns)}",
+            f"{OPTION} {text!r} is {utc_seconds(moment_ns)}, and not over: "
+            f"it is {utc_seconds(now_ns)}",
             hint="Name a moment in the past; a day alone means its end.",
         )
     return moment_ns
@@ -98,14 +99,10 @@ def _nothing_then(
         return error
     begun = min(one.stored_ns for one in found if not one.deleted)
     ended = [one.stored_ns for one in found if one.deleted and one.stored_ns >= begun]
-    until = f", and was deleted at {_utc(min(ended))}" if ended else ""
+    until = f", and was deleted at {utc_seconds(min(ended))}" if ended else ""
     return NoRepositoryError(
         f"there was no repository at {versions.url} as of {place.as_of!r}: it is there since "
-        f"{_utc(begun)}{until}",
+        f"{utc_seconds(begun)}{until}",
         hint=f"Name a moment after the first of these times{' and before the second' * bool(ended)}"
         f": {OPTION} TIME. Times are those of the bucket, in whole seconds.",
     )
-
-
-def _utc(ns: int) -> str:
-    return as_utc(ns).isoformat(timespec="seconds").replace("+00:00", "Z")

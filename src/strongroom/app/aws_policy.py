@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.app.addresses import address_of
+from strongroom.app.addresses import address_of, place_used
 from strongroom.app.environments import FULL, meant_by
 from strongroom.app.folders import cache_of, state_of
 from strongroom.app.machine import Run
@@ -78,7 +78,7 @@ def policy_of(run: Run, request: PolicyRequest) -> Document:
 
 
 def _of_repository(run: Run, request: PolicyRequest) -> Iterator[Statement]:
-    where = run.settings.require_place()
+    where = place_used(run)
     address = address_of(where)
     if address.scheme != "s3":
         raise UsageError(

@@ -160,13 +160,11 @@ class _Work:
         self.run = run
         self.opened = opened
         self.request = request
-        self.listed = snapshot_to_restore(opened.repository, request.snapshot)
+        self.listed, reader = snapshot_to_restore(opened.repository, request.snapshot)
         self.record = source_in_snapshot(self.listed, request.source)
         name = self.record.name.decode("utf-8", "surrogateescape")
         self.source = name.removesuffix(f"@{BEFORE}")
-        self.records = [
-            record for _, record in records_of(opened.repository.reader(), self.listed, self.record)
-        ]
+        self.records = [record for _, record in records_of(reader, self.listed, self.record)]
         region = request.region or self._region_of_journal()
         self.account = account_for(run, self.source, request.environment, region)
         clients = Clients(self.account)

@@ -105,11 +105,11 @@ class _Work:
         self.asked = request
         self.opened = opened
         self.before: ListedSnapshot | None = None
-        self.listed = snapshot_to_restore(opened.repository, request.snapshot)
+        self.listed, reader = snapshot_to_restore(opened.repository, request.snapshot)
         of = source_in_snapshot(self.listed, request.source)
         name = of.name.decode("utf-8", "surrogateescape")
         self.source = name.removesuffix(f"@{BEFORE}")
-        records = records_of(opened.repository.reader(), self.listed, of)
+        records = records_of(reader, self.listed, of)
         self.record = _stack(request.stack, self.listed, (one for _, one in records))
         template = bytearray()
         file = file_of(STACK, request.stack, cloudformation.ORIGINAL)

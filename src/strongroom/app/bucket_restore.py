@@ -28,7 +28,7 @@ from strongroom.operations.bucket_restore import (
     BucketResult,
     Chosen,
 )
-from strongroom.operations.listing import find_snapshot, refuse_unreadable, snapshot_to_restore
+from strongroom.operations.listing import Meant, snapshot_to_restore
 from strongroom.policy.landing import Landing
 from strongroom.restore.bucket.journal import (
     Journal,
@@ -122,7 +122,7 @@ def restore_bucket(
     clock = run.machine.clock
     began = clock.elapsed()
     with opened_repository(run) as opened:
-        listed = _snapshot(run, opened, request)
+        listed, reader = _snapshot(run, opened, request)
         source = _source(listed, request)
         record = _record(listed, source)
         name = request.bucket or record.bucket
@@ -138,9 +138,7 @@ def restore_bucket(
             )
         run.sink(PhaseBegan("plan"))
         pager = Pager(bucket, clock)
-        work = BucketRestore(
-            opened.repository.reader(), chosen, BucketTarget(bucket), pager.objects, run.sink
-        )
+        work = BucketRestore(reader, chosen, BucketTarget(bucket), pager.objects, run.sink)
         plan = BucketRestorePlan(listed, record, bucket, work.plan(), request.delete, into)
         if not decide(plan):
             return None
@@ -217,23 +215,29 @@ def undo_bucket(
     return plan
 
 
-def _snapshot(run: Run, opened: Opened, request: BucketRequest) -> ListedSnapshot:
+def _snapshot(run: Run, opened: Opened, request: BucketRequest) -> Meant:
+    """Return the snapshot that is meant; the whole bucket is wanted unless a key is named."""
+    all_of_it = not request.key
     if not request.at:
-        return snapshot_to_restore(opened.repository, request.snapshot)
+        return snapshot_to_restore(opened.repository, request.snapshot, all_of_it=all_of_it)
     until = parse_moment(request.at, "--at", run.machine.clock.now_ns(), at_end=True)
-    listing = opened.repository.list_snapshots()
-    refuse_unreadable(listing, [request.snapshot])
-    fitting = [
-        one
-        for one in listing.found
-        if one.snapshot.ended_ns <= until and any(s.kind == _KIND for s in one.snapshot.sources)
-    ]
-    if not fitting:
-        raise NotFoundError(
-            f"no snapshot of documents was made until {request.at}",
-            hint="See which there are with 'strongroom snapshots'.",
-        )
-    return find_snapshot(fitting, request.snapshot)
+
+    def fitting(found: Sequence[ListedSnapshot]) -> list[ListedSnapshot]:
+        chosen = [
+            one
+            for one in found
+            if one.snapshot.ended_ns <= until and any(s.kind == _KIND for s in one.snapshot.sources)
+        ]
+        if not chosen:
+            raise NotFoundError(
+                f"no snapshot of documents was made until {request.at}",
+                hint="See which there are with 'strongroom snapshots'.",
+            )
+        return chosen
+
+    return snapshot_to_restore(
+        opened.repository, request.snapshot, all_of_it=all_of_it, among=fitting
+    )
 
 
 def _source(listed: ListedSnapshot, request: BucketRequest) -> SourceRecord:

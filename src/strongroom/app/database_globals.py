@@ -66,7 +66,7 @@ def restore_globals(
     ``RolledBackError`` if anything fails: nothing was made then.
     """
     with opened_repository(run) as opened:
-        listed = listing.snapshot_to_restore(opened.repository, request.snapshot)
+        listed = listing.snapshot_to_restore(opened.repository, request.snapshot).listed
         source = only_source(listed, request.source, "roles")
         text = _text(opened, listed, source)
     server = target_server(run.settings, request.server, request.environment, source)

@@ -73,7 +73,7 @@ class Dump:
 def find_dump(opened: Opened, reader: Reader, request: DumpRequest) -> Dump:
     """Return the dump that is meant; ``NotFoundError``, ``UsageError`` if it may be several."""
     repository = opened.repository
-    listed = listing.snapshot_to_restore(repository, request.snapshot)
+    listed = listing.snapshot_to_restore(repository, request.snapshot).listed
     sources = [one for one in _sources(listed) if request.source in {"", one}]
     found: list[tuple[str, bytes, Record]] = []
     for source in sources:

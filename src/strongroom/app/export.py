@@ -56,7 +56,6 @@ from strongroom.operations.export import SnapshotSource
 from strongroom.operations.export_wal import NeededWal, WithWal, needed_wal, needs_wal
 from strongroom.operations.listing import snapshot_to_restore
 from strongroom.operations.restore import kind_of, selected_entries
-from strongroom.repository.reader import Reader
 from strongroom.repository.wal import archive_of
 
 _STAMP: Final = "%Y%m%d_%H%M%S"
@@ -230,9 +229,9 @@ class _Chosen:
         repository = opened.repository
         repository.keyring.require_reader()
         self.top = path_in_snapshot(request.path)
-        self.listed = snapshot_to_restore(repository, request.snapshot, all_of_it=not self.top)
+        meant = snapshot_to_restore(repository, request.snapshot, all_of_it=not self.top)
+        self.listed, self._reader = meant
         warn_of_secrets(run, self.listed, self.top)
-        self._reader: Reader = repository.reader()
         self._is_directory = (
             not self.top or kind_of(self._reader, self.listed, self.top) == EntryKind.DIRECTORY
         )

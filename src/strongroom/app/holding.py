@@ -13,7 +13,7 @@ from strongroom.aws.bucketrules import Lock, lock_of, noncurrent_days
 from strongroom.aws.catalog import Catalog
 from strongroom.aws.retention import Retention, Retentions
 from strongroom.aws.versions import BucketVersions, Version
-from strongroom.errors import StrongroomError
+from strongroom.errors import ObjectMissingError, StrongroomError
 from strongroom.operations.holding import Ends, Hidden, add_up, hidden_version, to_ask
 from strongroom.repository import layout
 
@@ -73,7 +73,8 @@ class _Look:
         if hidden is None:
             return None
         lock = self.ask("whether the bucket locks objects", lambda: lock_of(self.versions))
-        ends = self._ends(hidden, lock, transfer)
+        ends, gone = self._ends(hidden, lock, transfer)
+        hidden = [one for one in hidden if one.key not in gone]
         days = self.ask(
             "whether its lifecycle removes them",
             lambda: noncurrent_days(self.versions, layout.PACKS),
@@ -85,16 +86,24 @@ class _Look:
             unknown=self.unknown,
         )
 
-    def _ends(self, hidden: Sequence[Version], lock: Lock | None, transfer: Executor) -> Ends:
+    def _ends(
+        self, hidden: Sequence[Version], lock: Lock | None, transfer: Executor
+    ) -> tuple[Ends, set[str]]:
+        """Return when versions may go, and the keys of those that are gone by now."""
         asked: dict[str, Retention | None] = {}
+        gone: set[str] = set()
         if lock is None or not lock.possible:
-            return Ends(asked, None)
-        chosen = to_ask(hidden)
+            return Ends(asked, None), gone
         retentions = Retentions(self.versions)
-        answers = self.ask(
-            "until when single objects are held",
-            lambda: list(transfer.map(retentions.of, chosen)),
-        )
-        if answers is not None:
-            asked = {one.key: answer for one, answer in zip(chosen, answers, strict=True)}
-        return Ends(asked, lock.default)
+        errors: list[str] = []
+        answers = [(one, transfer.submit(retentions.of, one)) for one in to_ask(hidden)]
+        for one, answer in answers:
+            try:
+                asked[one.key] = answer.result()
+            except ObjectMissingError:
+                gone.add(one.key)
+            except StrongroomError as error:
+                errors.append(error.message)
+        if errors:
+            self.unknown.append(f"until when {len(errors)} of them are held: {errors[0]}")
+        return Ends(asked, lock.default), gone

@@ -69,11 +69,15 @@ class Run:
         """Say one line to whoever watches."""
         self.sink(Notice(text))
 
-    def warn(self, text: str) -> None:
-        """Say, once, that something is not as it should be, though the command goes on."""
+    def tell_once(self, text: str) -> None:
+        """Say one line to whoever watches, the first time that it is to be said."""
         if text not in self.warned:
             self.warned.add(text)
-            self.sink(Notice(f"warning: {text}"))
+            self.tell(text)
+
+    def warn(self, text: str) -> None:
+        """Say, once, that something is not as it should be, though the command goes on."""
+        self.tell_once(f"warning: {text}")
 
 
 def this_machine(*, polite: bool = False) -> Machine:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from strongroom.app.asof import is_past, past_config
-from strongroom.app.folders import cache_of, state_of
+from strongroom.app.caches import cache_for
+from strongroom.app.folders import state_of
 from strongroom.app.machine import Run, worker_threads
 from strongroom.app.stores import OpenStore, opened_store
 from strongroom.app.unlocking import keys_of, known_config
@@ -37,7 +38,7 @@ def opened_repository(run: Run, secrets: Sequence[Secret] | None = None) -> Iter
         past = is_past(run)
         config = past_config(run, store.store) if past else known_config(store.store, state)
         store.adapt(config.core.mode)
-        cache = cache_of(run, config.repository_id)
+        cache = cache_for(run, store, config.repository_id)
         keyring = keys_of(run, store.store, config, cache, secrets)
         with worker_threads() as workers:
             around = Surroundings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,17 +14,19 @@ from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository
 from strongroom.aws.bucketrules import lock_of
 from strongroom.aws.retention import COMPLIANCE, GOVERNANCE, Retention, Retentions
-from strongroom.aws.versions import BucketVersions, Version
+from strongroom.aws.versions import BucketVersions
 from strongroom.errors import RefusedError, UsageError
 from strongroom.model.events import Advanced, PhaseBegan
+from strongroom.operations.altered import Altered, ToHold
 from strongroom.operations.protecting import Goal, NotProtected, Protected, Protector
 from strongroom.operations.retention import store_time_ns
-from strongroom.repository.collection.needed import KEPT_PREFIXES, Needed, needed_objects
+from strongroom.repository.collection.needed import needed_objects, removed_objects
 from strongroom.repository.collection.survey import Keep
 
 __all__ = [
     "COMPLIANCE",
     "GOVERNANCE",
+    "Altered",
     "Goal",
     "NotProtected",
     "ProtectReport",
@@ -57,6 +59,7 @@ class ProtectReport:
     """What came of it. ``listings``: requests that listed versions or asked about the bucket.
 
     ``alarm``: why it could not be judged what is needed, so that everything was taken as needed.
+    ``altered``: objects that somebody put others over, or hid.
     """
 
     goal: Goal
@@ -66,14 +69,17 @@ class ProtectReport:
     store_requests: int
     seconds: float
     dry_run: bool
+    altered: Sequence[Altered] = ()
 
 
-Agree = Callable[[str, Goal], None]
+Agree = Callable[[str, Goal, str], None]
 
 
 def protect(run: Run, request: ProtectRequest, agree: Agree) -> ProtectReport:
-    """Extend what ends too soon. ``agree`` hears of a bucket and a goal that cannot be undone.
+    """Extend what ends too soon.
 
+    ``agree`` hears of a bucket and a goal that cannot be undone, and why it could not be judged
+    what is needed, if it could not.
     ``UsageError`` for a store that is no bucket, ``RefusedError`` for one that locks nothing or if
     ``agree`` raises it, ``StoreError`` where nothing could be extended.
     """
@@ -91,20 +97,25 @@ def protect(run: Run, request: ProtectRequest, agree: Agree) -> ProtectReport:
     mode = _mode(versions, request.mode)
     with opened_repository(run) as opened:
         goal = _goal(request, mode, store_time_ns(opened.repository))
-        if mode == COMPLIANCE and not request.dry_run:
-            agree(versions.bucket, goal)
         keep = Keep(request.grace * _SECOND_NS)
-        needed = needed_objects(opened.repository, keep)
-        result = _extended(run, opened, versions, needed, goal, dry_run=request.dry_run)
+        repository = opened.repository
+        hold = ToHold(needed_objects(repository, keep), removed_objects(repository))
+        hold.judge(versions.histories)
+        if mode == COMPLIANCE and not request.dry_run:
+            agree(versions.bucket, goal, hold.alarm)
+        result = _extended(run, opened, versions, hold, goal, dry_run=request.dry_run)
+        if hold.found:
+            hold.settle(removed_objects(repository))  # a collector may have gone on meanwhile
         requests = result.asked + result.put
         return ProtectReport(
             goal=goal,
             protected=result,
-            alarm=needed.alarm,
+            alarm=hold.alarm,
             listings=versions.requests - requests,
             store_requests=opened.store.traffic().requests + versions.requests,
             seconds=clock.elapsed() - began,
             dry_run=request.dry_run,
+            altered=hold.found,
         )
 
 
@@ -129,7 +140,7 @@ def _extended(
     run: Run,
     opened: Opened,
     versions: BucketVersions,
-    needed: Needed,
+    hold: ToHold,
     goal: Goal,
     *,
     dry_run: bool,
@@ -147,21 +158,12 @@ def _extended(
     run.sink(PhaseBegan("look at retention" if dry_run else "extend retention"))
     result = Protected()
     try:
-        protector.protect(_latest(versions, needed), result)
+        protector.protect(hold.versions(versions.histories), result)
     except BaseException:
         memory.save({**known, **result.held})
         raise
     memory.save(result.held)  # and nothing of versions that are not needed any more
     return result
-
-
-def _latest(versions: BucketVersions, needed: Needed) -> Iterator[Version]:
-    """Yield the version that counts now of each object that is needed."""
-    for prefix in KEPT_PREFIXES:
-        for history in versions.histories(prefix):
-            latest = history.versions[0]
-            if not latest.deleted and history.key in needed:
-                yield latest
 
 
 class _Memory:

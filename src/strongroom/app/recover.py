@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,13 @@ from strongroom.app.recovery_wal import RecoveryWal, recovery_wal
 from strongroom.clock import rfc3339
 from strongroom.config.moments import parse_moment
 from strongroom.config.postgres import PostgresSettings
-from strongroom.errors import NotFoundError, RefusedError, StrongroomError, UsageError
+from strongroom.errors import (
+    MissingObjectError,
+    NotFoundError,
+    RefusedError,
+    StrongroomError,
+    UsageError,
+)
 from strongroom.model.events import PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.operations import listing
@@ -143,7 +150,7 @@ class _Work:
         target = target_of(request, now_ns)
         backups = self._backups()
         newest = backups[-1] if backups else None
-        place = self._place(newest, may_tidy=may_tidy)
+        place = self._place(backups, may_tidy=may_tidy)
         wal = recovery_wal(run, self._opened, newest, place)
         self._wal = wal
         by_id = {one.listed.short_id: one for one in backups}
@@ -174,16 +181,25 @@ class _Work:
             )
         return named
 
-    def _place(self, newest: BaseBackup | None, *, may_tidy: bool) -> Present:
+    def _place(self, backups: Sequence[BaseBackup], *, may_tidy: bool) -> Present:
         """Look at where it goes; what a killed recovery left half done is put back first."""
         request, fs = self._request, self._run.machine.fs
-        record = None if newest is None else self._record(newest.listed)
-        path = data_directory(self._run, request.into, record)
+        path = data_directory(self._run, request.into, self._newest_record(backups))
         if may_tidy and is_half_done(path):
             refuse_running(running(path), path)
             if settle(fs, path):
                 self._run.tell(f"a recovery of {path} was cut short; what was there is back")
         return look(path)
+
+    def _newest_record(self, backups: Sequence[BaseBackup]) -> ClusterRecord | None:
+        """Return the record of the newest backup of which it is there; None if it is of none.
+
+        The one that is chosen later is refused then, in words that say what it lacks.
+        """
+        for one in reversed(backups):
+            with suppress(MissingObjectError):
+                return self._record(one.listed)
+        return None
 
     def _planned(self, way: Way, target: RecoveryTarget, present: Present) -> RecoveryPlan:
         run, request, wal = self._run, self._request, self._wal

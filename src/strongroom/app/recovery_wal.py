@@ -12,7 +12,7 @@ from typing import Final
 from strongroom.app.asof import is_past, past_moment
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened
-from strongroom.config.places import SecretKind
+from strongroom.config.places import SecretKind, variables_of
 from strongroom.errors import RefusedError, StrongroomError
 from strongroom.model.spawn import Account
 from strongroom.operations.clusters import BaseBackup
@@ -34,6 +34,7 @@ _COMMAND: Final = (
     f"{_TAKEN}{{program}} wal fetch --absent-code {{absent}} --system-id {{system}} {{past}}"
     f'{_AHEAD}"%f" "%p"; case $? in 0) exit 0;; {{absent}}) exit 1;; *) exit 200;; esac'
 )
+_ENV: Final = "/usr/bin/env"
 _PROBE_SECONDS: Final = 300.0
 _SECRETS: Final = {
     SecretKind.PASSPHRASE_FILE: "--passphrase-file",
@@ -207,16 +208,22 @@ class Salvage:
 
 
 def own_program(run: Run) -> list[str]:
-    """Return how this program is run, with the repository and key of this run."""
+    """Return how this program is run, with the repository and key of this run.
+
+    Whoever runs it has other variables; those that decided where the repository is are said.
+    """
     settings = run.settings
     words = [sys.executable, "-m", "strongroom.cli.entry"]
     if settings.config_file is not None:
         words += ["--config", str(settings.config_file)]
     place = settings.place
-    if place is not None and any(one.kind not in _SECRETS for one in settings.secrets):
-        return [*words, "-r", place.name]  # what AWS keeps or unwraps only the configuration names
-    if place is not None:
+    told = variables_of(place) if place is not None else {}
+    if told:
+        words = [_ENV, *(f"{name}={text}" for name, text in told.items()), *words]
+    elif place is not None:
         words += ["-r", place.name or _url(place.url, place.folder)]
+    if any(one.kind not in _SECRETS for one in settings.secrets):
+        return words  # what AWS keeps or unwraps only the configuration names
     for secret in settings.secrets:
         words += [_SECRETS[secret.kind], secret.setting.value]
     return words

@@ -136,9 +136,10 @@ def restore(
         if request.overwrite is None:
             refuse_in_use(target)
         all_of_it = not (top or request.include or request.exclude)
-        listed = snapshot_to_restore(opened.repository, request.snapshot, all_of_it=all_of_it)
+        meant = snapshot_to_restore(opened.repository, request.snapshot, all_of_it=all_of_it)
+        listed, reader = meant
         into = admitted(run.settings, request.environment, listed)
-        work = _Restore(run, opened, request, listed, top, target, owners, into)
+        work = _Restore(run, opened, request, listed, reader, top, target, owners, into)
         plan = work.plan()
         if not plan.fits and not target.in_use:
             raise RefusedError(
@@ -166,18 +167,11 @@ class _Restore:
     opened: Opened
     request: RestoreRequest
     listed: ListedSnapshot
+    reader: Reader
     top: bytes
     target: TargetFolder
     owners: Owners
     into: Landing
-    _reader: Reader | None = None
-
-    @property
-    def reader(self) -> Reader:
-        """What chunks are read by; its index is loaded when it is first needed."""
-        if self._reader is None:
-            self._reader = self.opened.repository.reader()
-        return self._reader
 
     def wanted(self) -> Selection | None:
         """Return what decides about entries, for one walk in their order."""

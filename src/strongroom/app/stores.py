@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from strongroom.app.addresses import address_of
+from strongroom.app.addresses import address_of, place_used
 from strongroom.app.asof import past_store
 from strongroom.app.machine import Machine, Run
+from strongroom.aws.asof import AsOfStore
 from strongroom.aws.bucket import Bucket
 from strongroom.aws.clients import Clients
 from strongroom.config.settings import NO_LIMITS
@@ -28,7 +29,7 @@ class OpenStore:
     """A store, and the folder it is in if it is in one.
 
     ``beside`` counts requests that the store makes for itself. ``bucket``: the same, if it is in
-    one that is written to.
+    one that is written to. ``past``: what it is at a moment.
     """
 
     store: Store
@@ -36,6 +37,7 @@ class OpenStore:
     folder: LocalStore | None
     beside: Callable[[], int]
     bucket: S3Store | None = None
+    past: AsOfStore | None = None
 
     def traffic(self) -> Traffic:
         """Return everything that was asked for so far."""
@@ -68,10 +70,10 @@ def bucket_store(address: StoreUrl, clients: Clients, machine: Machine) -> S3Sto
 @contextmanager
 def opened_store(run: Run) -> Iterator[OpenStore]:
     """Open the store that the settings name; nothing is asked of it yet."""
-    place = run.settings.require_place()
+    place = place_used(run)
     address = address_of(place)
     machine = run.machine
-    folder = bucket = None
+    folder = bucket = past = None
     within: Store
     beside: Callable[[], int] = _none
     if place.as_of:
@@ -91,7 +93,7 @@ def opened_store(run: Run) -> Iterator[OpenStore]:
     meter = MeteredStore(within)
     store = RetryingStore(meter, machine.clock, machine.randomness, tell=run.warn)
     try:
-        yield OpenStore(store, meter, folder, beside, bucket)
+        yield OpenStore(store, meter, folder, beside, bucket, past)
     finally:
         if folder is not None:
             folder.close()

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from strongroom.app.asof import is_past, past_config
-from strongroom.app.folders import cache_of, state_of
+from strongroom.app.caches import cache_for
+from strongroom.app.folders import state_of
 from strongroom.app.machine import Machine, Run
 from strongroom.app.stores import opened_store
 from strongroom.app.unlocking import keys_of, known_config
@@ -33,6 +34,6 @@ def opened_wal(run: Run) -> Iterator[WalRepository]:
         store = opened.store
         config = past_config(run, store) if is_past(run) else known_config(store, state_of(run))
         opened.adapt(config.core.mode)
-        cache = cache_of(run, config.repository_id)
+        cache = cache_for(run, opened, config.repository_id)
         keys = keys_of(run, opened.store, config, cache, None)
         yield WalRepository(opened.store, keys, WriterDirectory(opened.store, keys), run.machine)

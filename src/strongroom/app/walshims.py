@@ -26,7 +26,7 @@ from strongroom.config.environment import (
     REPOSITORY,
     STATE_DIR,
 )
-from strongroom.config.places import SecretKind
+from strongroom.config.places import SecretKind, variables_of
 from strongroom.config.settings import Settings
 from strongroom.config.values import Level
 from strongroom.errors import RefusedError, StrongroomError
@@ -143,7 +143,11 @@ def _said(settings: Settings) -> Iterator[tuple[str, str]]:
     place = settings.require_place()
     if settings.config_file is not None:
         yield CONFIG, str(settings.config_file)
-    if settings.config_file is None or not place.origin.startswith(f"{settings.config_file}:"):
+    told = variables_of(place)
+    yield from told.items()
+    if place.name and not told:
+        yield REPOSITORY, place.name
+    elif not told:
         address = address_of(place)
         yield REPOSITORY, address.path if address.scheme == "file" else place.url
     for secret in settings.secrets:

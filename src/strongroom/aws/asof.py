@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NoReturn
 
 from strongroom.aws.catalog import FEW, Catalog
-from strongroom.aws.errors import code_of, store_refusals
+from strongroom.aws.errors import VERSION_GONE, code_of, store_refusals
 from strongroom.aws.versions import BucketVersions, History, Version
-from strongroom.clock import as_utc
+from strongroom.clock import utc_seconds
 from strongroom.errors import (
     ObjectMissingError,
     RangeError,
@@ -24,7 +24,6 @@ from strongroom.errors import (
 from strongroom.model.fs import Buffer
 from strongroom.model.store import ObjectInfo, checked_key
 
-_GONE: Final = frozenset({"NoSuchVersion", "NoSuchKey", "404", "MethodNotAllowed"})
 _ARCHIVED: Final = "InvalidObjectState"
 
 
@@ -48,11 +47,15 @@ class AsOfStore:
     @property
     def moment(self) -> str:
         """The moment, in UTC, as people write it."""
-        return as_utc(self._moment_ns).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return utc_seconds(self._moment_ns)
 
     def listings(self) -> int:
         """How many requests were made besides those that ask for a value."""
         return self._versions.requests
+
+    def version(self, key: str) -> Version | None:
+        """Return the version of a key that is meant; None if it was not there. ``StoreError``."""
+        return self._catalog.find(checked_key(key))
 
     def get(self, key: str) -> bytes:
         """See ``Store``."""
@@ -105,7 +108,7 @@ class AsOfStore:
         )
 
     def _there(self, key: str) -> Version:
-        found = self._catalog.find(checked_key(key))
+        found = self.version(key)
         if found is None:
             raise ObjectMissingError(f"no object {self.url}/{key} at {self.moment}")
         return found
@@ -126,7 +129,7 @@ class AsOfStore:
             try:
                 data = bytes(client.get_object(**named)["Body"].read())
             except client.exceptions.ClientError as error:
-                if code_of(error) in _GONE:
+                if code_of(error) in VERSION_GONE:
                     raise ObjectMissingError(
                         f"the version of {self.url}/{version.key} that was there at "
                         f"{self.moment} is gone"

@@ -70,13 +70,14 @@ class Catalog:
             return self._singles[top] <= _SINGLES
 
     def _load(self, prefix: str, most: int | None = None) -> None:
-        """List what begins with ``prefix``, once, by whichever thread is first."""
+        """List what begins with ``prefix``, once, by whichever thread is first.
+
+        ``most``: no more than so many, and no more at all where that was not enough before.
+        """
         with self._lock:
-            if prefix in self._large:
-                return
             lock = self._locks.setdefault(prefix, threading.Lock())
         with lock:
-            if self._is_whole(prefix) or prefix in self._large:
+            if self._is_whole(prefix) or (most is not None and prefix in self._large):
                 return
             count = sum(1 for _ in islice(self._listed(prefix), most))
             if most is not None and count == most:

@@ -57,6 +57,8 @@ _AGAIN: Final = frozenset(
         "504",
     }
 )
+# Said of a version of an object: it is gone, or it is a delete marker.
+VERSION_GONE: Final = frozenset({"NoSuchVersion", "NoSuchKey", "404", "MethodNotAllowed"})
 _MISSING: Final = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from strongroom.aws.errors import code_of, store_refusals
+from strongroom.aws.errors import VERSION_GONE, code_of, store_refusals
 from strongroom.aws.versions import BucketVersions, Version
 from strongroom.clock import as_utc
 from strongroom.errors import ObjectMissingError
@@ -13,7 +13,6 @@ from strongroom.errors import ObjectMissingError
 GOVERNANCE: Final = "GOVERNANCE"
 COMPLIANCE: Final = "COMPLIANCE"
 _NONE: Final = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"})
-_GONE: Final = frozenset({"NoSuchVersion", "NoSuchKey", "404", "MethodNotAllowed"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +45,7 @@ class Retentions:
                     **versions.named(version.key), VersionId=version.id
                 )["Retention"]
             except client.exceptions.ClientError as error:
-                if code_of(error) in _GONE:
+                if code_of(error) in VERSION_GONE:
                     raise _gone(versions, version) from error
                 if code_of(error) not in _NONE:
                     raise
@@ -71,7 +70,7 @@ class Retentions:
                     },
                 )
             except client.exceptions.ClientError as error:
-                if code_of(error) in _GONE:
+                if code_of(error) in VERSION_GONE:
                     raise _gone(versions, version) from error
                 raise
 

@@ -29,6 +29,7 @@ class Version(NamedTuple):
     """What a key was from a moment on: an object of ``size`` bytes, or ``deleted``.
 
     ``stored_ns``: nanoseconds since 1970, by the bucket's clock. ``latest``: it still is.
+    ``etag``: the text of the listing, which is the same for the same bytes unless KMS encrypts.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Version(NamedTuple):
     stored_ns: int
     deleted: bool
     latest: bool = False
+    etag: str = ""
 
 
 class History(NamedTuple):
@@ -142,6 +144,7 @@ def _version(one: Listed, skip: int) -> Version:
         stored // timedelta(microseconds=1) * 1000,
         one.deleted,
         one.latest,
+        one.etag,
     )
 
 

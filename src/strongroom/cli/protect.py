@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from strongroom.app.protect import (
+    Altered,
     Goal,
     NotProtected,
     ProtectReport,
@@ -37,7 +38,7 @@ def run(
     confirm: str | None,
     dry_run: bool,
 ) -> int:
-    """Extend, and say what came of it; 3 if some could not be, 4 if nobody can judge what to."""
+    """Extend, and say what came of it; 3 if some could not be, 4 if something is damaged."""
     if at_least is not None and at_least > span:
         raise UsageError(
             "--at-least is more than --for",
@@ -52,25 +53,29 @@ def run(
     )
     with job(progress=True) as one:
 
-        def agree(bucket: str, goal: Goal) -> None:
-            _agree(one, bucket, goal, confirm)
+        def agree(bucket: str, goal: Goal, alarm: str) -> None:
+            _agree(one, bucket, goal, alarm, confirm)
 
         with one.progress:
             report = protect(one.run, request, agree)
         for failed in report.protected.failed:
             _tell_failed(one, failed, report)
+        for number, altered in enumerate(report.altered):
+            _tell_altered(one, altered, number, len(report.altered))
         _summarise(one, report)
-        if report.alarm:
+        if report.alarm or report.altered:
             return DAMAGED
         return INCOMPLETE if report.protected.failed else 0
 
 
-def _agree(one: Job, bucket: str, goal: Goal, confirm: str | None) -> None:
+def _agree(one: Job, bucket: str, goal: Goal, alarm: str, confirm: str | None) -> None:
     """Have the name of the bucket typed, or given; ``RefusedError``."""
     what = (
         f"in compliance mode nobody, not even the owner of the account, can remove what is in "
         f"{bucket}, or shorten that, before {moment(goal.until_ns)}"
     )
+    if alarm:
+        what = f"{what}; and {_unjudged(alarm)}"
     name = confirm
     if name is None and one.on_terminal:
         with one.progress.pause():
@@ -80,6 +85,11 @@ def _agree(one: Job, bucket: str, goal: Goal, confirm: str | None) -> None:
             f"{what}: that was not confirmed, and nothing was extended",
             hint=f"Confirm it by the bucket's name: --confirm {bucket}.",
         )
+
+
+def _unjudged(alarm: str) -> str:
+    said = harmless(alarm)
+    return f"what is needed cannot be judged, so everything counts as needed: {said}"
 
 
 def _tell_failed(one: Job, failed: NotProtected, report: ProtectReport) -> None:
@@ -94,6 +104,19 @@ def _tell_failed(one: Job, failed: NotProtected, report: ProtectReport) -> None:
         say(f"not extended: {harmless(key)}: {harmless(failed.why)}")
     elif number == _SHOWN:
         say(f"and {len(report.protected.failed) - _SHOWN:,} more; --json names all")
+
+
+def _tell_altered(one: Job, altered: Altered, number: int, count: int) -> None:
+    key, first = altered.key, altered.first
+    done = "a delete marker hides it" if altered.hidden else "another object was put over it"
+    text = f"{done}; what was first put is version {first.id}, of {moment(first.stored_ns)}"
+    one.output.record("error", during="protect", key=key, version=first.id, error={"message": text})
+    if one.output.json_lines:
+        return
+    if number < _SHOWN:
+        say(f"damage: {harmless(key)}: {harmless(text)}")
+    elif number == _SHOWN:
+        say(f"and {count - _SHOWN:,} more; --json names all")
 
 
 def _price(report: ProtectReport) -> float:
@@ -114,6 +137,7 @@ def _summarise(one: Job, report: ProtectReport) -> None:
         objects_extended=found.extended,
         bytes_extended=found.extended_bytes,
         objects_failed=len(found.failed),
+        objects_altered=len(report.altered),
         objects_gone=found.gone,
         objects_known=found.known,
         requests_asking=found.asked,
@@ -125,9 +149,11 @@ def _summarise(one: Job, report: ProtectReport) -> None:
         store_requests=report.store_requests,
     )
     if report.alarm:
+        one.output.wanted(f"damage: {_unjudged(report.alarm)}")
+    if report.altered:
         one.output.wanted(
-            "damage: what is needed cannot be judged, so everything counts as needed: "
-            + harmless(report.alarm)
+            f"damage: {counted(len(report.altered), 'object')} put over or hidden, as told above; "
+            "what was there is held too. It is read with --as-of TIME, before that was done"
         )
     one.output.line(f"needed: {counted(found.objects, 'object')}, {size(found.bytes)}")
     left = found.objects - found.extended - len(found.failed)

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from strongroom.aws.account import ANY_ACCOUNT, Account
-from strongroom.config.aws import account_of, region_of
+from strongroom.config.aws import (
+    AWS_ENDPOINT_URL,
+    AWS_PROFILE,
+    AWS_REGION,
+    account_of,
+    region_of,
+)
 from strongroom.config.environment import (
     BACKUP_BUCKET,
     CACHE_DIR,
@@ -71,6 +77,13 @@ class Place:
     account: Account = ANY_ACCOUNT
     name: str = ""
     as_of: str = ""
+
+    @property
+    def other_bucket(self) -> str:
+        """The bucket that a variable puts in the place of what the file says; empty without it."""
+        if self.origin != BACKUP_BUCKET:
+            return ""
+        return self.url.removeprefix(_S3).partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +203,27 @@ def _in_bucket(
     url = f"{_S3}{bucket.value}{'/' if prefix else ''}{prefix}"
     as_of = flags.as_of or ""
     return Place(url, environment.folder, bucket.origin, account, name or "", as_of), name
+
+
+def variables_of(place: Place) -> dict[str, str]:
+    """Return what names a place to a process with the same file, but not the same variables.
+
+    Empty where the name or the address of the repository says it: only where another bucket is in
+    the place of the repository's own, neither finds its keys and its bucket.
+    """
+    if not place.other_bucket:
+        return {}
+    account = place.account
+    told = {
+        AWS_REGION: account.region,
+        AWS_PROFILE: account.profile,
+        AWS_ENDPOINT_URL: account.endpoint,
+    }
+    return {
+        REPOSITORY: "",  # which counts before the bucket
+        BACKUP_BUCKET: place.other_bucket,
+        **{name: text for name, text in told.items() if text},
+    }
 
 
 def _expanded_url(url: str, environment: Environment) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,17 +18,16 @@ from strongroom.model.events import Advanced, PhaseBegan
 from strongroom.model.snapshot import ListedSnapshot
 from strongroom.repository import layout
 from strongroom.repository.copying import SourceCopier
-from strongroom.repository.findings import CheckResult
-from strongroom.repository.loading import Choice
 from strongroom.repository.ordering import put_order
 from strongroom.repository.reader import Reader
 from strongroom.repository.records import OrderKind, Origin
 from strongroom.repository.repository import History, Listing, Repository
 from strongroom.repository.session import BackupSession
 from strongroom.repository.translating import Translation
-from strongroom.repository.treecheck import TreeCheck
-from strongroom.repository.voids import void_segments
+from strongroom.repository.wholeness import Stock
 from strongroom.repository.writer import Written
+
+_LOOKS: Final = 2
 
 
 class There(NamedTuple):
@@ -141,36 +140,26 @@ def copy(
 def not_whole(destination: Repository, there: Sequence[There]) -> list[There]:
     """Return those of ``there`` that need what their repository has lost, as far as it knows.
 
-    That is what an index lists and no sound pack holds: nothing is read of a pack that is there
-    and in no quarantine. Trees are looked at only where a pack is missing or in quarantine, which
-    is no loss where its chunks have another place, or nothing needs them any more. A pack that a
-    collector took is not missing, so ``gc/`` is read after the packs, and these after the index.
+    Trees are looked at only where it has lost anything, which is no loss where its chunks have
+    another place, or nothing needs them any more. What lacks something is looked at again: a
+    collector may have put its packs together.
     """
-    there = [one for one in there if not one.forgotten]
-    if not there:
-        return []
-    standing = destination.read_history().standing
-    store = destination.store
-    void = void_segments(store, standing.voids)
-    loaded = destination.load_index(Choice(absent=void))
-    indexed = {pack for segment in loaded.segments for pack in segment.packs}
-    listed = {layout.pack_id(info.key) for info in store.list(layout.PACKS)}
-    missing = indexed - listed
-    past = destination.read_runs(standing.voids).absent()
-    missed = missing - past.killed_packs - past.doubtful.packs
-    if not (missed or indexed & standing.quarantined or loaded.damaged):
-        return []
-    bad = missing | standing.quarantined
-    usable = destination.load_index(Choice(usable=lambda p: p.pack_id not in bad, absent=void))
-    result = CheckResult()
-    check = TreeCheck(destination.reader(), usable.index, result.add)
+    left = [one for one in there if not one.forgotten]
     sink = destination.around.sink
-    sink(PhaseBegan("look at what is there already", len(there)))
-    for one in there:
-        check.snapshot(one.there)
-        sink(Advanced(1, 0))
-    lost = {finding.snapshot for finding in result.damage}
-    return [one for one in there if one.there.short_id in lost]
+    for _ in range(_LOOKS):
+        if not left:
+            break
+        stock = Stock(destination, destination.read_history())
+        if not stock.has_lost:
+            return []
+        sink(PhaseBegan("look at what is there already", len(left)))
+        lacking = []
+        for one in left:
+            if not stock.lack(one.there).is_whole:
+                lacking.append(one)
+            sink(Advanced(1, 0))
+        left = lacking
+    return left
 
 
 def size_of(listed: ListedSnapshot) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from strongroom.clock import rfc3339
 from strongroom.errors import DamageError, MissingObjectError, NotFoundError, UsageError
@@ -13,6 +15,7 @@ from strongroom.model.snapshot import PRE_RESTORE, ListedSnapshot
 from strongroom.operations.restore import tree_of
 from strongroom.repository import layout
 from strongroom.repository.content import flatten
+from strongroom.repository.reader import Reader
 from strongroom.repository.repository import History, Listing, Repository
 from strongroom.repository.wholeness import Lack, Stock
 
@@ -44,27 +47,38 @@ def _named(listing: Listing, name: str) -> ListedSnapshot:
         ) from None
 
 
+Among = Callable[[Sequence[ListedSnapshot]], list[ListedSnapshot]]
+
+
+class Meant(NamedTuple):
+    """A snapshot, and what reads it: its index is that by which it was looked at."""
+
+    listed: ListedSnapshot
+    reader: Reader
+
+
 def snapshot_to_restore(
-    repository: Repository, name: str, *, all_of_it: bool = False
-) -> ListedSnapshot:
+    repository: Repository, name: str, *, all_of_it: bool = False, among: Among = list
+) -> Meant:
     """Return the snapshot that a name names, for whoever will need all of it.
 
     Of one that is named by itself it is told what is not there: what is there may be wanted all
     the same. Its trees are read for that if ``all_of_it`` will be, and else only where listings
     hint at a gap: a part may be small. For ``latest``, where it is not whole,
-    ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``.
+    ``MissingObjectError`` says which one is; errors also as of ``named_snapshots``. ``among``
+    chooses, of all snapshots, those that can be meant.
     """
     listing = repository.list_snapshots()
     refuse_unreadable(listing, [name])
+    listing = replace(listing, found=among(listing.found))
     listed = _named(listing, name)
-    lacking = _lacking(repository, listing.history, listed, every=all_of_it)
-    if lacking is None:
-        return listed
-    stock, lack = lacking
+    stock, lack = _look(repository, listing.history, listed, every=all_of_it)
+    if lack is None:
+        return Meant(listed, stock.reader())
     text = f"snapshot {listed.short_id} is not whole in {repository.store.url}: {said_of(lack)}"
     if not name.startswith("latest"):
         repository.around.sink(Notice(f"warning: {text}"))
-        return listed
+        return Meant(listed, repository.reader())  # which says of what is missing where it was
     whole = _newest_whole(stock, listing.found, listed)
     raise MissingObjectError(
         text,
@@ -75,32 +89,33 @@ def snapshot_to_restore(
 
 def refuse_not_whole(repository: Repository, history: History, listed: ListedSnapshot) -> None:
     """``MissingObjectError`` for a snapshot that is of no use unless all of it is there."""
-    lacking = _lacking(repository, history, listed, every=True)
-    if lacking is not None:
+    _, lack = _look(repository, history, listed, every=True)
+    if lack is not None:
         raise MissingObjectError(
-            f"snapshot {listed.short_id} is not whole in {repository.store.url}: "
-            f"{said_of(lacking[1])}",
+            f"snapshot {listed.short_id} is not whole in {repository.store.url}: {said_of(lack)}",
             hint="Name an older one. 'strongroom store replica --all' says what a replica lacks.",
         )
 
 
-def _lacking(
+def _look(
     repository: Repository, history: History, listed: ListedSnapshot, *, every: bool
-) -> tuple[Stock, Lack] | None:
-    """Return what a snapshot lacks; None if it is whole, or nothing but ``every`` tree would tell.
+) -> tuple[Stock, Lack | None]:
+    """Return what a store holds, and what a snapshot lacks there.
 
-    What lacks something is looked at again: a collector may have put its packs together.
+    None if it lacks nothing, or nothing but ``every`` tree would tell. What lacks something is
+    looked at again: a collector may have put its packs together.
     """
-    found = None
-    for _ in range(_LOOKS):
+    looks = _LOOKS
+    while True:
         stock = Stock(repository, history)
         if not (every or stock.shows_gaps(listed)):
-            return None
+            return stock, None
         lack = stock.lack(listed)
         if not lack.is_absent:
-            return None
-        found = stock, lack
-    return found
+            return stock, None
+        looks -= 1
+        if not looks:
+            return stock, lack
 
 
 def _newest_whole(stock: Stock, found: Sequence[ListedSnapshot], of: ListedSnapshot) -> str:

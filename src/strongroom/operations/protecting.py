@@ -120,15 +120,15 @@ class Protector:
     def protect(self, versions: Iterable[Version], result: Protected) -> None:
         """Look at each version, and extend what ends too soon; what comes of it is in ``result``.
 
-        ``StoreError`` if nothing of the first batch that was asked could be done: the rest would
-        fail as well.
+        What cannot be done ends nothing, but where it is all of the first versions: ``StoreError``,
+        for the rest would fail as well.
         """
         for batch in _batches(versions):
             done = [self._known(one) for one in batch]
             unknown = [one for one, found in zip(batch, done, strict=True) if found is None]
             outcomes = list(self.transfer.map(self._one, unknown))
             errors = [one.error for one in outcomes if one.error is not None]
-            if errors and len(errors) == len(outcomes) and not (result.extended or result.asked):
+            if len(errors) == len(batch) > 1 and not result.objects:
                 raise errors[0]
             for outcome in [*(one for one in done if one is not None), *outcomes]:
                 _add(result, outcome)

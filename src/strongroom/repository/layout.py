@@ -197,6 +197,24 @@ def object_id(key: str) -> bytes | None:
     return bytes.fromhex(match[1]) if match else None
 
 
+def is_object(key: str) -> bool:
+    """Whether a key is one that an object of a repository has."""
+    return key == CONFIG or any(
+        parsed(key) is not None
+        for parsed in (
+            pack_id,
+            segment_id,
+            commit_ids,
+            session_ids,
+            object_id,
+            run_part,
+            wal_ids,
+            wal_gap_ids,
+            wal_source_ids,
+        )
+    )
+
+
 def manifest_day(key: str) -> tuple[str, str] | None:
     """(folder of its day, name or empty for the list of the day) of a manifest; None: not one."""
     match = _MANIFEST.fullmatch(key)

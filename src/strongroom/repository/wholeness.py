@@ -86,14 +86,16 @@ class Stock:
         if not self._bad.isdisjoint(self._sizes):
             choice = Choice(usable=lambda pack: pack.pack_id not in self._bad, absent=void)
             self._usable = repository.load_index(choice)
-        self._watch = _Watch(self._reader(), self._index.index, self._usable.index)
+        self._watch = _Watch(self.reader(), self._index.index, self._usable.index)
         self._check = TreeCheck(self._watch, self._watch, self._watch.found)
 
     def _noted(self, pack: IndexedPack) -> bool:
         self._sizes[pack.pack_id] = pack.size
         return True
 
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """Begin to read chunks, by the index that was read; it is read anew where it is too old."""
+        self._repository.keyring.require_reader()
         first: list[LoadedIndex] = [self._usable]
         repository = self._repository
         return Reader(
@@ -121,6 +123,16 @@ class Stock:
         """Index segments that could not be read."""
         return self._index.damaged
 
+    @property
+    def _has_gaps(self) -> bool:
+        """Whether the index is damaged, or lists what is not there though no collector took it."""
+        return bool(self._index.damaged or self._missing - self._killed or self.wrong_size)
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether anything that the index lists cannot be had, or is in quarantine."""
+        return self._has_gaps or not self._history.standing.quarantined.isdisjoint(self._sizes)
+
     def shows_gaps(self, listed: ListedSnapshot) -> bool:
         """Whether anything hints that a snapshot is not whole; its tree is not read.
 
@@ -131,9 +143,7 @@ class Stock:
         return bool(
             self._history.lost
             or self._history.damaged
-            or self._index.damaged
-            or self._missing - self._killed
-            or self.wrong_size
+            or self._has_gaps
             or self._listed.keys() - self._sizes.keys()
             or any(pack not in self._sizes and pack not in self._killed for pack in named)
         )

@@ -67,8 +67,11 @@ if there is one, and by the next run.
 In governance mode whoever has s3:BypassGovernanceRetention can end it; in compliance
 mode nobody can. Without --mode it is the mode of the bucket's default, or governance.
 
+All versions of such an object are held, also where somebody put another object over it or
+a delete marker hides it; both are told as damage.
+
 The key may be one that only reads. The exit code is 3 if some could not be extended,
-and 4 if something is damaged: then everything counts as needed.
+and 4 if something is damaged: where that decides what is needed, everything counts as it.
 """
 
 

@@ -15,6 +15,7 @@ from strongroom.repository.collection.survey import Keep, MovedOnError, Survey, 
 from strongroom.repository.collection.verdict import tombs
 from strongroom.repository.records import split
 from strongroom.repository.repository import Repository
+from strongroom.repository.slotset import slots_of
 
 # Sessions, ledgers and manifests are needed by nobody who restores.
 KEPT_PREFIXES: Final = (
@@ -74,5 +75,26 @@ def _needless(found: Survey) -> frozenset[str]:
             *map(layout.pack, packs),
             *map(layout.index_segment, segments),
             *names.wal,
+        ]
+    )
+
+
+def removed_objects(repository: Repository) -> frozenset[str]:
+    """Return the keys that are gone in good order, or may be: by a collector, or by key removal.
+
+    What of that could not be read is not among them.
+    """
+    history = repository.read_history()
+    past = history.runs.absent()
+    doubtful = past.doubtful
+    slots = slots_of(repository.config, history.orders)
+    return frozenset(
+        [
+            *map(layout.pack, past.killed_packs | doubtful.packs),
+            *map(layout.index_segment, past.killed_index | doubtful.index),
+            *(past.killed_commits | doubtful.commits),
+            *(past.killed_wal | doubtful.wal),
+            *map(layout.slot, slots.removed),
+            *(one.key for one in history.standing.voids),
         ]
     )
