@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.usefixtures("aws_credentials"), pytest.mark.spec("D1")
 DATA = b"hello world" * 100
 TIME = "2026-01-02T03:04:05.000Z"
 LARGE = 300_000
+ETAG = 'ETag: "1"'  # of what was listed
 Answer = Callable[[Seen], Reply | bytes]
 
 
@@ -68,7 +69,7 @@ def right(seen: Seen) -> bytes:
     """Answer as S3 does."""
     if "tagging" in seen.target:
         return good(b"<Tagging><TagSet></TagSet></Tagging>")
-    return good(DATA, 'ETag: "1"', crc(DATA))
+    return good(DATA, ETAG, crc(DATA))
 
 
 def item(key: str, size: int = len(DATA)) -> Item:
@@ -108,10 +109,10 @@ def test_many_come_in_their_order(stub: ObjectStub, source: S3Source) -> None:
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [
-        (lambda _: good(DATA, crc(b"other")), "its CRC32 is .*these are other bytes"),
-        (lambda _: good(DATA[1:]), "1099 bytes came, and it has 1,100"),
-        (lambda _: good(DATA * 1000), "1100000 bytes came, and it has 1,100"),
-        (lambda _: Reply(good(DATA)[:-9], ends=True), "reading it failed: .*9 bytes to come"),
+        (lambda _: good(DATA, ETAG, crc(b"other")), "its CRC32 is .*these are other bytes"),
+        (lambda _: good(DATA[1:], ETAG), "1099 bytes came, and it has 1,100"),
+        (lambda _: good(DATA * 1000, ETAG), "1100000 bytes came, and it has 1,100"),
+        (lambda _: Reply(good(DATA, ETAG)[:-9], ends=True), "reading it failed: .*9 bytes to come"),
         (lambda _: refused("403 Forbidden", "AccessDenied"), "AccessDenied"),
         (lambda _: refused("403 Forbidden", "InvalidObjectState"), "it is archived"),
         (lambda _: refused("500 Error", "InternalError"), "InternalError"),
@@ -216,7 +217,8 @@ def large(broken: Answer) -> Answer:
         begin = seen.headers.get("range", "bytes=0-")[6:-1]
         if begin != "0":
             rest = data[int(begin) : LARGE]
-            return good(rest, 'ETag: "1"', status="206 Partial Content")
+            place = f"Content-Range: bytes {begin}-{LARGE - 1}/{LARGE}"
+            return good(rest, ETAG, place, status="206 Partial Content")
         return broken(seen)
 
     return answer
@@ -242,9 +244,7 @@ WHOLE = (DATA * (LARGE // len(DATA) + 1))[:LARGE]
 
 def test_a_large_one_goes_on_where_it_broke(stub: ObjectStub, source: S3Source) -> None:
     """On another line, only if it is the same; the sum is of all of it."""
-    stub.answer = large(
-        lambda _seen: Reply(good(WHOLE, 'ETag: "1"', crc(WHOLE))[:-150_000], ends=True)
-    )
+    stub.answer = large(lambda _seen: Reply(good(WHOLE, ETAG, crc(WHOLE))[:-150_000], ends=True))
     data, loaded = read(source)
     assert data == WHOLE
     assert loaded.problem is None
@@ -255,9 +255,12 @@ def test_a_large_one_goes_on_where_it_broke(stub: ObjectStub, source: S3Source) 
 @pytest.mark.parametrize(
     ("broken", "cause"),
     [
-        (lambda _: good(WHOLE, crc(b"other")), "these are other bytes"),
-        (lambda _: Reply(good(WHOLE, crc(b""))[:-99_000], ends=True), "these are other bytes"),
-        (lambda _: good(WHOLE + b"x"), "more than its 300,000 bytes"),
+        (lambda _: good(WHOLE, ETAG, crc(b"other")), "these are other bytes"),
+        (
+            lambda _: Reply(good(WHOLE, ETAG, crc(b""))[:-99_000], ends=True),
+            "these are other bytes",
+        ),
+        (lambda _: good(WHOLE + b"x", ETAG), "more than its 300,000 bytes"),
         (lambda _: refused("403 Forbidden", "AccessDenied"), "AccessDenied"),
     ],
 )
@@ -272,9 +275,68 @@ def test_a_large_one_that_cannot_be_read(
 
 def test_a_server_that_begins_anew_is_refused(stub: ObjectStub, source: S3Source) -> None:
     """Where an answer broke, its first bytes must not be taken for the rest."""
-    replies: Iterator[Reply | bytes] = iter([Reply(good(WHOLE)[:-99_000], ends=True), good(WHOLE)])
+    whole = good(WHOLE, ETAG)
+    replies: Iterator[Reply | bytes] = iter([Reply(whole[:-99_000], ends=True), whole])
     stub.answer = lambda seen: right(seen) if "tagging" in seen.target else next(replies)
     with pytest.raises(OSError, match="cannot go on"):
+        read(source)
+
+
+VERSION = "x-amz-version-id: v1"
+MISFITS: list[tuple[Answer, str]] = [
+    (lambda _: good(DATA, 'ETag: "2"', VERSION), 'the ETag "2", and "1" was listed'),
+    (lambda _: good(DATA, VERSION), 'the ETag of nothing, and "1" was listed'),
+    (lambda _: good(DATA, ETAG, "x-amz-version-id: v2"), "of version v2, and v1 was listed"),
+    (lambda _: good(DATA, ETAG), "of version none, and v1 was listed"),
+    (
+        lambda _: good(DATA, ETAG, VERSION, status="206 Partial Content"),
+        "nothing that is named came, and all of it was asked for",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "cause"), MISFITS)
+def test_what_is_an_answer_to_something_else_is_not_saved(
+    stub: ObjectStub, source: S3Source, answer: Answer, cause: str
+) -> None:
+    """Of as many bytes, and with a sum that fits them: what stands in between mixed two up."""
+    listed = Listed(b"b", len(DATA), '"1"', TIME, "STANDARD", "v1")
+    versioned = item("b")._replace(handle=listed)
+    stub.answer = lambda seen: right(seen) if "tagging" in seen.target else answer(seen)
+    [loaded] = source.load([versioned])
+    assert (loaded.entry, loaded.data) == (None, b"")
+    assert cause in causes([loaded])["b"]
+    once: Iterator[Answer] = iter([answer, lambda _: good(DATA, ETAG, VERSION)])
+    stub.answer = lambda seen: right(seen) if "tagging" in seen.target else next(once)(seen)
+    [loaded] = source.load([versioned])  # asked for again, it is right
+    assert (loaded.data, loaded.problem) == (DATA, None)
+
+
+def test_tags_of_another_version_are_not_taken(stub: ObjectStub, source: S3Source) -> None:
+    """S3 says with tags whose they are."""
+    listed = Listed(b"b", len(DATA), '"1"', TIME, "STANDARD", "v1")
+    tags = b"<Tagging><TagSet></TagSet></Tagging>"
+    stub.answer = lambda seen: (
+        good(tags, "x-amz-version-id: v2")
+        if "tagging" in seen.target
+        else good(DATA, ETAG, VERSION)
+    )
+    [loaded] = source.load([item("b")._replace(handle=listed)])
+    assert "reading its tags failed: the answer is of version v2" in causes([loaded])["b"]
+
+
+@pytest.mark.parametrize("place", ["bytes 150001-299999/300000", "bytes 150000-299999/300001", ""])
+def test_a_rest_from_elsewhere_is_not_taken(stub: ObjectStub, source: S3Source, place: str) -> None:
+    """Where a large object broke, what comes must begin there and be of as many bytes."""
+
+    def answer(seen: Seen) -> Reply | bytes:
+        if "range" in seen.headers:
+            named = [f"Content-Range: {place}"] if place else []
+            return good(WHOLE[150_000:], ETAG, *named, status="206 Partial Content")
+        return Reply(good(WHOLE, ETAG)[:-150_000], ends=True)
+
+    stub.answer = answer
+    with pytest.raises(OSError, match=r"came, and bytes 150000-299999/300000 was asked for"):
         read(source)
 
 

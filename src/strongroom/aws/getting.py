@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -35,16 +35,22 @@ _MOST_SAID: Final = 64 << 10  # bytes of an answer that says no
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "strongroom"}
 
 
+def _any_fits(_head: Head) -> str:
+    return ""
+
+
 class Asked(NamedTuple):
     """What is asked for: an object, or an answer about it.
 
     ``path`` is quoted, and without the bucket; ``query`` is ``name=value`` in order, quoted too.
+    ``misfit`` says in what a yes is no answer to it, as one to somebody else is; empty if it is.
     """
 
     doing: str
     path: str
     query: str
     headers: Mapping[str, str]
+    misfit: Callable[[Head], str] = _any_fits
 
 
 class Answer(NamedTuple):
@@ -154,7 +160,7 @@ class Request:
         """Wait for the whole answer, or the first ``most`` bytes.
 
         After some tries ``AwsError`` for a no, ``SourceError`` if nobody answers, OSError if an
-        answer always breaks.
+        answer always breaks, or is always one to something else.
         """
         for attempt in range(ATTEMPTS):
             self._pause(attempt)
@@ -212,11 +218,22 @@ class Request:
         self._try_to_send(None)
 
     def _head(self, attempt: int) -> Head | None:
-        """Return the head of an answer that is a yes; None: ask again; ``AwsError`` for a no."""
+        """Return the head of an answer that is a yes; None: ask again; ``AwsError`` for a no.
+
+        ``LineError`` if even the last is one to something else.
+        """
         head = self._first_head()
         line = self._line
-        if head is None or line is None or head.status in _GOOD:
+        if head is None or line is None:
             return head
+        if head.status in _GOOD:
+            wrong = self._asked.misfit(head)
+            if not wrong:
+                return head
+            self._drop(wrong)
+            if attempt == ATTEMPTS - 1:
+                raise LineError(wrong)
+            return None
         try:
             data = line.whole(_MOST_SAID)
         except OSError as error:
