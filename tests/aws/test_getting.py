@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from strongroom.aws.account import Account
 from strongroom.aws.buckets import Bucket
@@ -25,6 +19,7 @@ from strongroom.errors import SourceError, UsageError
 from tests.support.aws import REGION
 from tests.support.buckets import ODD_KEYS
 from tests.support.object_stub import ObjectStub, Reply, good, refused, running_objects
+from tests.support.tls import certificate
 
 pytestmark = pytest.mark.usefixtures("aws_credentials")
 KEY = Asked("reading k", "/k", "", {})
@@ -109,6 +104,7 @@ def test_a_line_that_ended_meanwhile_is_no_failure(stub: ObjectStub, getter: Get
         refused("503 Slow Down", "SlowDown"),
         refused("500 Internal Server Error", "InternalError"),
         refused("400 Bad Request", "RequestTimeout"),
+        good(b"", status="408 Request Timeout"),
         good(b"", status="502 Bad Gateway"),
         Reply(b"", ends=True),
         Reply(b"<html>", ends=True),
@@ -213,37 +209,6 @@ def test_a_bucket_that_moves_for_ever(stub: ObjectStub, getter: Getter) -> None:
     stub.answer = lambda _seen: refused("307 Temporary", "TemporaryRedirect")
     with pytest.raises(AwsError, match="TemporaryRedirect"):
         getter.begin(KEY).whole(10)
-
-
-def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """Return what a server of 127.0.0.1 shows, and the file that it is checked with."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "certificate").write_bytes(pem)
-    (folder / "both").write_bytes(secret + pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "both")
-    return context, str(folder / "certificate")
 
 
 def test_a_server_is_checked_by_its_certificate(tmp_path: Path) -> None:

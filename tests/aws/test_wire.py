@@ -28,6 +28,9 @@ class Pieces:
         del how
         self.data = b""
 
+    def fileno(self) -> int:
+        return -1
+
     def close(self) -> None:
         self.closed = True
 

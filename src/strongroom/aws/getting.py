@@ -24,7 +24,7 @@ from strongroom.errors import SourceError
 
 ATTEMPTS: Final = 6
 _FIRST_WAIT: Final = 0.5  # seconds, and double each time; of it between half and all is waited
-_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+_AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 _AGAIN_IF: Final = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"})
 _ELSEWHERE: Final = frozenset({301, 302, 307})
 _WRONG_REGION: Final = "AuthorizationHeaderMalformed"  # says S3 to what another region signed

@@ -63,11 +63,15 @@ class Lines:
         return _authorization(self._proxy) if self._proxy and self._context is None else {}
 
     def free(self) -> Line | None:
-        """Return a line that was used before, the last one first; its server may have closed it."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return None
+        """Return a line that was used before, the last one first; its server may close it yet."""
+        while True:
+            try:
+                line = self._free.pop()
+            except IndexError:
+                return None
+            if line.is_quiet():
+                return line
+            line.close()
 
     def opened(self) -> Line:
         """Return a new one; OSError."""

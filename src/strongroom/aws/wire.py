@@ -6,6 +6,7 @@ takes five times as long for the headers, which counts at thousands of objects a
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ class Socket(Protocol):
     def sendall(self, data: bytes, /) -> None: ...  # noqa: D102
     def recv(self, size: int, /) -> bytes: ...  # noqa: D102
     def shutdown(self, how: int, /) -> None: ...  # noqa: D102
+    def fileno(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -60,6 +62,18 @@ class Line:
     def is_free(self) -> bool:
         """Whether the answer was read to its end, and the server waits for another request."""
         return self._reusable and not self._left and not self._chunked and not self._come
+
+    def is_quiet(self) -> bool:
+        """Whether nothing came since the last answer, of which the next would begin.
+
+        Neither the end of the line nor bytes, which would be taken for the answer to what is asked
+        next. Those that TLS has decoded already are not seen by whoever polls.
+        """
+        if getattr(self._socket, "pending", int)():
+            return False
+        polled = select.poll()
+        polled.register(self._socket.fileno(), select.POLLIN)
+        return not polled.poll(0)
 
     def send(self, request: bytes) -> None:
         """Send a request without a body; OSError."""

@@ -1,0 +1,84 @@
+"""A line is used again only while nothing came on it that nobody asked for."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from strongroom.aws.lines import Lines, Server
+from strongroom.aws.wire import Line
+from tests.support.tls import certificate
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture(params=["plain", "tls"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    """Give the two ends of a line, ours first."""
+    ours, theirs = socket.socketpair()
+    if request.param == "tls":
+        server, file = certificate(tmp_path)
+        client = ssl.create_default_context(cafile=file)
+        with ThreadPoolExecutor(1) as thread:
+            wrapped = thread.submit(server.wrap_socket, theirs, server_side=True)
+            ours = client.wrap_socket(ours, server_hostname="127.0.0.1")
+            theirs = wrapped.result()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+@pytest.fixture
+def lines() -> Lines:
+    """Give lines to a server that nobody asks."""
+    return Lines(Server("http://127.0.0.1:1"))
+
+
+def answered(pair: Pair, sent: bytes = ANSWER) -> Line:
+    """Return a line on which an answer was read to its end."""
+    line = Line(pair[0])
+    pair[1].sendall(sent)
+    line.head()
+    while line.read(1):
+        pass
+    return line
+
+
+def test_a_quiet_line_is_used_again(lines: Lines, pair: Pair) -> None:
+    """The same one."""
+    line = answered(pair)
+    lines.give_back(line)
+    assert lines.free() is line
+
+
+def test_what_comes_unasked_ends_a_line(lines: Lines, pair: Pair) -> None:
+    """It would be taken for the answer to the next request."""
+    lines.give_back(answered(pair))
+    pair[1].sendall(ANSWER)
+    assert lines.free() is None
+    assert pair[0].fileno() == -1
+
+
+def test_what_came_with_the_answer_ends_a_line(lines: Lines, pair: Pair) -> None:
+    """Also where TLS has taken it from the socket already."""
+    long = ANSWER.replace(b"hello", b"x" * 5) + b"y" * 5
+    line = Line(pair[0])
+    pair[1].sendall(long[:-10])  # a record of its own, so that the head is read alone
+    line.head()
+    pair[1].sendall(long[-10:])
+    assert line.whole(100) == b"xxxxx"
+    lines.give_back(line)
+    assert lines.free() is None
+
+
+def test_a_line_that_its_server_ended_is_not_used(lines: Lines, pair: Pair) -> None:
+    """A request on it would have to be sent again."""
+    lines.give_back(answered(pair))
+    pair[1].close()
+    assert lines.free() is None
