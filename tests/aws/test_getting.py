@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from strongroom.clock import ManualClock
 from strongroom.errors import SourceError, UsageError
 from tests.support.aws import REGION
 from tests.support.buckets import ODD_KEYS
-from tests.support.object_stub import ObjectStub, Reply, good, refused, running_objects
+from tests.support.object_stub import ObjectStub, Reply, Seen, good, refused, running_objects
 from tests.support.tls import certificate
 
 pytestmark = pytest.mark.usefixtures("aws_credentials")
@@ -119,6 +120,23 @@ def test_what_is_broken_for_now_is_asked_for_again(
     assert getter.begin(KEY).whole(10).data == b"hello"
     assert len(stub.seen) == 3
     assert 0.75 <= getter.clock.elapsed() <= 1.5
+
+
+def test_who_is_refused_for_now_asks_again_on_the_same_line(
+    stub: ObjectStub, getter: Getter
+) -> None:
+    """Each line is an open file: as many as there are requests do, however often these are sent."""
+    tries: Counter[str] = Counter()
+
+    def answer(seen: Seen) -> bytes:
+        tries[seen.target] += 1
+        slow = tries[seen.target] < 5
+        return refused("503 Slow Down", "SlowDown") if slow else good(b"hello")
+
+    stub.answer = answer
+    asked = [getter.begin(KEY._replace(path=f"/{number}")) for number in range(10)]
+    assert {one.whole(10).data for one in asked} == {b"hello"}
+    assert (stub.lines, len(stub.seen)) == (10, 50)
 
 
 def test_in_the_end_it_is_given_up(stub: ObjectStub, getter: Getter) -> None:

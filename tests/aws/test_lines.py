@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.aws.lines import Lines, Server
+from strongroom.aws.lines import MOST_FREE, Lines, Server
 from strongroom.aws.wire import Line
 from tests.support.tls import certificate
 
@@ -82,3 +82,15 @@ def test_a_line_that_its_server_ended_is_not_used(lines: Lines, pair: Pair) -> N
     lines.give_back(answered(pair))
     pair[1].close()
     assert lines.free() is None
+
+
+def test_only_so_many_free_lines_are_kept(lines: Lines) -> None:
+    """Each is an open file."""
+    pairs = [socket.socketpair() for _ in range(MOST_FREE + 3)]
+    for pair in pairs:
+        lines.give_back(answered(pair))
+    assert sum(ours.fileno() >= 0 for ours, _ in pairs) == MOST_FREE
+    lines.retire()
+    assert {ours.fileno() for ours, _ in pairs} == {-1}
+    for _, theirs in pairs:
+        theirs.close()

@@ -139,9 +139,9 @@ class Request:
         self._line: Line | None = None
         self._broken = ""
         self._moved = False
-        line = self._place.lines.free()
-        self._used = line is not None  # by a request before this one
-        self._try_to_send(line)
+        self._answered = True  # the last time, to the end
+        self._used = False  # the line, by a request before this one
+        self._send()
 
     def once(self, most: int) -> Answer:
         """Wait for the whole answer, a yes or a no, and ask for no other; OSError."""
@@ -214,8 +214,13 @@ class Request:
         if not attempt:
             return
         self._getter.clock.sleep(wait_before(attempt, self._asked.path))
-        self._used = False
-        self._try_to_send(None)
+        self._send()
+
+    def _send(self) -> None:
+        """Send on a free line; where the last one broke, on a new one, as others may have too."""
+        line = self._place.lines.free() if self._answered else None
+        self._used = line is not None
+        self._try_to_send(line)
 
     def _head(self, attempt: int) -> Head | None:
         """Return the head of an answer that is a yes; None: ask again; ``AwsError`` for a no.
@@ -240,6 +245,7 @@ class Request:
             self._drop(str(error))
             return None
         self._free_line()
+        self._answered = True
         no = _no(head, data)
         if self._follow(head, no):
             return self._head(attempt)
@@ -289,6 +295,7 @@ class Request:
 
     def _drop(self, why: str) -> None:
         self._broken = why
+        self._answered = False
         self.close()
 
     def _gave_up(self) -> SourceError:

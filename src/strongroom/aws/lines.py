@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # every command loads this module, and few of them connect
 
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 60.0
+MOST_FREE: Final = 128  # as many as a backup has on their way: 2 threads, 32 objects, their tags
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -98,8 +99,11 @@ class Lines:
         return line
 
     def give_back(self, line: Line) -> None:
-        """Keep a line for the next request, or close it where its answer was not read whole."""
-        if line.is_free and not self._retired:
+        """Keep a line for the next request, or close it where its answer was not read whole.
+
+        Each is an open file, so only ``MOST_FREE`` are kept.
+        """
+        if line.is_free and not self._retired and len(self._free) < MOST_FREE:
             self._free.append(line)
         else:
             line.close()
