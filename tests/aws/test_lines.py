@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.aws.lines import MOST_FREE, Lines, Server
-from strongroom.aws.wire import Line
+from strongroom.aws.wire import Line, LineError
 from tests.support.tls import certificate
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -82,6 +82,28 @@ def test_a_line_that_its_server_ended_is_not_used(lines: Lines, pair: Pair) -> N
     lines.give_back(answered(pair))
     pair[1].close()
     assert lines.free() is None
+
+
+def test_a_line_that_is_stopped_gives_nothing_more(pair: Pair) -> None:
+    """Whoever waits for an answer hears of it, and what came meanwhile is no part of a body."""
+    line = Line(pair[0])
+    pair[1].sendall(ANSWER.replace(b"hello", b""))
+    line.head()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(line.whole, 100)
+        line.stop()
+        with pytest.raises(LineError, match="5 bytes to come"):
+            waiting.result(10)
+
+
+def test_what_came_before_a_line_was_stopped_is_not_taken_raw(pair: Pair) -> None:
+    """What TLS has not decoded yet would be bytes of a body that nobody sent."""
+    line = Line(pair[0])
+    pair[1].sendall(ANSWER.replace(b"hello", b""))
+    line.head()
+    pair[1].sendall(b"hello")
+    line.stop()
+    assert line.whole(100) == b"hello"
 
 
 def test_only_so_many_free_lines_are_kept(lines: Lines) -> None:

@@ -24,10 +24,6 @@ class Pieces:
         data, self.data = self.data[:size], self.data[size:]
         return data
 
-    def shutdown(self, how: int, /) -> None:
-        del how
-        self.data = b""
-
     def fileno(self) -> int:
         return -1
 

@@ -10,7 +10,7 @@ import select
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 _END: Final = b"\r\n\r\n"
 _PIECE: Final = 64 << 10  # bytes taken from the line at once
@@ -26,11 +26,10 @@ class LineError(OSError):
 
 
 class Socket(Protocol):
-    """What is used of a socket, plain or of TLS."""
+    """What is used of a socket, plain or of TLS, to talk; only a real one can be stopped."""
 
     def sendall(self, data: bytes, /) -> None: ...  # noqa: D102
     def recv(self, size: int, /) -> bytes: ...  # noqa: D102
-    def shutdown(self, how: int, /) -> None: ...  # noqa: D102
     def fileno(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -124,9 +123,13 @@ class Line:
         return b"".join(pieces)
 
     def stop(self) -> None:
-        """End it under whoever waits for it, who gets an OSError; any thread may."""
+        """End it under whoever waits for it, who gets an OSError; any thread may.
+
+        The socket itself is asked: TLS would take its own end off first, and give whoever reads
+        what is still encrypted.
+        """
         with suppress(OSError):  # it has ended
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(cast("socket.socket", self._socket), socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close it."""
