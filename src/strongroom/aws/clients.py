@@ -6,7 +6,8 @@ botocore is loaded with the first client; boto3 would make the same ones, and ta
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from strongroom.aws.account import Account
 from strongroom.aws.errors import refusals
@@ -48,18 +49,27 @@ class Clients:
             return self._made[key]
 
     def region(self) -> str:
-        """Return the region that requests go to; empty if nobody named one."""
-        with self._lock:
+        """Return the region that requests go to; empty if nobody named one. Errors as of a client.
+
+        A profile that is named and not there is found out only when something of it is asked for.
+        """
+        with self._lock, self._refusals("finding the region"):
             return self.account.region or self._opened().get_config_variable("region") or ""
 
     def credentials(self) -> Any:  # noqa: ANN401 - as above
-        """Return botocore's credentials, which renew themselves; None if there are none."""
-        with self._lock:
+        """Return botocore's credentials, which renew themselves; None if there are none.
+
+        Errors as of a client.
+        """
+        with self._lock, self._refusals("finding credentials"):
             return self._opened().get_credentials()
 
     def certificates(self) -> str:
-        """Return the file of certificates that servers are checked with, if one is named."""
-        with self._lock:
+        """Return the file of certificates that servers are checked with, if one is named.
+
+        Errors as of a client.
+        """
+        with self._lock, self._refusals("finding certificates"):
             return str(self._opened().get_config_variable("ca_bundle") or "")
 
     def _new(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
@@ -74,13 +84,16 @@ class Clients:
             s3={"addressing_style": "path"} if self.account.endpoint else {},
         )
         session = self._opened()
-        with refusals(f"using {service}", str(self.account)):
+        with self._refusals(f"using {service}"):
             return session.create_client(
                 service,
                 region_name=region or self.account.region or None,
                 endpoint_url=self.account.endpoint or None,
                 config=settings,
             )
+
+    def _refusals(self, doing: str) -> AbstractContextManager[None]:
+        return refusals(doing, str(self.account))
 
     def _opened(self) -> Session:
         if self._session is None:
@@ -95,6 +108,7 @@ def _session(account: Account) -> Session:
             AssumeRoleCredentialFetcher,
             DeferredRefreshableCredentials,
         )
+        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(
@@ -117,9 +131,16 @@ def _session(account: Account) -> Session:
             role_arn=account.role,
             extra_args={"RoleSessionName": _SESSION},
         )
-        inner = Session()
+
+        def fetched() -> dict[str, Any]:
+            if source is None:
+                raise NoCredentialsError
+            return cast("dict[str, Any]", fetcher.fetch_credentials())
+
+        # of the same profile, which names more than credentials
+        inner = Session(profile=account.profile or None)
         inner.set_config_variable("region", session.get_config_variable("region"))
         inner._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore has no other door for it
-            method="assume-role", refresh_using=fetcher.fetch_credentials
+            method="assume-role", refresh_using=fetched
         )
         return inner
