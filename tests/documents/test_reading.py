@@ -33,6 +33,7 @@ DATA = b"hello world" * 100
 TIME = "2026-01-02T03:04:05.000Z"
 LARGE = 300_000
 ETAG = 'ETag: "1"'  # of what was listed
+ODD_XML = b'<?xml version="1.0" encoding="EUC-JP"?><Tagging><TagSet><Tag/></TagSet></Tagging>'
 Answer = Callable[[Seen], Reply | bytes]
 
 
@@ -129,6 +130,26 @@ def test_many_come_in_their_order(stub: ObjectStub, source: S3Source) -> None:
             lambda seen: good(b"<html/>") if "tagging" in seen.target else right(seen),
             "reading its tags failed: .*about no tags",
         ),
+        (
+            lambda seen: good(ODD_XML) if "tagging" in seen.target else right(seen),
+            "reading its tags failed: .*no whole XML",
+        ),
+        (
+            lambda seen: (
+                good(b"", 'ETag: "2"', "Last-Modified: yesterday or so")
+                if seen.method == "HEAD"
+                else refused("412 Precondition Failed", "PreconditionFailed")
+            ),
+            "what it is now cannot be read",
+        ),
+        (
+            lambda seen: (
+                good(b"", "Last-Modified: Fri, 02 Jan 2026 03:04:06 GMT")
+                if seen.method == "HEAD"
+                else refused("412 Precondition Failed", "PreconditionFailed")
+            ),
+            "S3 does not say what it is now: ETag",
+        ),
     ],
 )
 def test_one_that_cannot_be_read_is_a_problem(
@@ -149,6 +170,25 @@ def test_one_that_cannot_be_read_is_a_problem(
     told = causes(loaded)
     assert told.keys() == {"b"}
     assert re.search(cause, told["b"]), told["b"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "cause"),
+    [
+        ({"etag": '"1"\r\nx-amz-acl: public-read'}, "its ETag is none"),
+        ({"modified": "yesterday"}, "its time is none: 'yesterday'"),
+    ],
+)
+def test_what_is_listed_oddly_is_a_problem_of_one(
+    stub: ObjectStub, source: S3Source, odd: dict[str, str], cause: str
+) -> None:
+    """It ends nothing, and begins no header of its own."""
+    listed = Listed(b"b", len(DATA), '"1"', TIME, "STANDARD")._replace(**odd)  # type: ignore[arg-type]
+    wrong = item("b")._replace(handle=listed)
+    loaded = source.load([item("a"), wrong, item("c")])
+    assert [one.data for one in loaded] == [DATA, b"", DATA]
+    assert cause in causes(loaded)["b"]
+    assert not any("x-amz-acl" in one.headers for one in stub.seen)
 
 
 def test_one_that_is_another_by_now_is_read_as_it_is(stub: ObjectStub, source: S3Source) -> None:

@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 _OBJECTS: Final = frozenset({"Contents", "Version"})
 _URL: Final = "url"
+_MOST_DIGITS: Final = 18  # of a size
 _ROOTS: Final = frozenset({"ListBucketResult", "ListVersionsResult", "Error"})
 
 
@@ -63,7 +64,7 @@ def read_page(data: bytes, *, every: bool = False) -> Page:
     reader = _Reader()
     try:
         reader.parser.Parse(data, True)  # noqa: FBT003 - expat's own way to say that this is all
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: of its encoding
         raise PageError(f"it is no whole XML: {error}") from error
     return reader.page(every=every)
 
@@ -133,14 +134,16 @@ class _Reader:
 
 def _listed(thing: dict[str, str], *, encoded: bool, deleted: bool) -> Listed:
     try:
-        key, size = thing["Key"], 0 if deleted else int(thing["Size"])
+        key, size = thing["Key"], "0" if deleted else thing["Size"]
         etag, modified = thing.get("ETag", ""), thing["LastModified"]
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise PageError(f"an object of it lacks something: {error}") from error
+    if not (size.isascii() and size.isdigit() and len(size) <= _MOST_DIGITS):
+        raise PageError(f"an object of it has a size that is none: {size[:40]!r}")
     version = thing.get("VersionId", "")
     return Listed(
         _decoded(key, encoded=encoded),
-        size,
+        int(size),
         etag,
         modified,
         thing.get("StorageClass", "") or "STANDARD",

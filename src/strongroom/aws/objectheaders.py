@@ -66,7 +66,7 @@ def read_tags(data: bytes) -> list[dict[str, str]]:
         return []
     try:
         root = ET.fromstring(data)  # noqa: S314 - a server that we trust with more than this
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # the last two: of its encoding
         raise LineError(f"the answer about its tags is no whole XML: {error}") from error
     if _local(root) != "Tagging":
         raise LineError(f"the answer about its tags is <{_local(root)}>, and about no tags")

@@ -170,6 +170,8 @@ class Objects:
             raise ObjectError(
                 f"it is archived ({listed.storage_class}): restore it in S3 first, for some days"
             )
+        if not listed.etag.isprintable():  # it would begin another header of the request
+            raise ObjectError(f"its ETag is none: {listed.etag[:40]!r}")
         headers = {"range": f"bytes={start}-"} if start else dict(_SUMS)
         if listed.etag:
             headers["if-match"] = listed.etag
@@ -216,6 +218,10 @@ class Objects:
             if error.said in _GONE:
                 raise ObjectError(_DELETED) from error
             raise _about(error) from error
+        except ValueError as error:  # botocore's, of a time or a number
+            raise ObjectError(f"what it is now cannot be read: {error}") from error
+        if missing := {"ContentLength", "ETag", "LastModified"} - found.keys():
+            raise ObjectError(f"S3 does not say what it is now: {', '.join(sorted(missing))}")
         version = str(found.get("VersionId", ""))
         return Listed(
             listed.key,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Final, Self, cast
@@ -152,9 +152,9 @@ class S3Source:
             return coming
         try:
             whole = self._objects.whole(coming)
+            return _loaded(item, whole, len(whole.data), self._made)
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
-        return _loaded(item, whole, len(whole.data), self._made)
 
     def _token(self, one: Listed) -> bytes:
         """Return what changes with an object; that its storage class changes is no reason to read.
@@ -239,6 +239,11 @@ def _loaded(item: Item, whole: Whole, size: int, made: Entry) -> Loaded:
 
 
 def _time(text: str) -> int:
-    """Return nanoseconds since 1970 of a time as S3 writes it."""
-    moment = datetime.fromisoformat(text)
+    """Return nanoseconds since 1970 of a time as S3 writes it; ``ObjectError`` if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ObjectError(f"its time is none: {text[:40]!r}") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * _SECOND + moment.microsecond * 1000
