@@ -212,6 +212,31 @@ def test_one_that_is_another_by_now_is_read_as_it_is(stub: ObjectStub, source: S
     ]
 
 
+@pytest.mark.parametrize(("size", "read"), [(4 << 20, 1), (3 << 20, 1), (1 << 20, 3), (1 << 40, 0)])
+def test_what_grew_meanwhile_takes_no_more_memory_than_there_is(
+    stub: ObjectStub, source: S3Source, size: int, read: int
+) -> None:
+    """All of a batch together; what does not fit any more is left to the next backup."""
+    large = bytes(min(size, 5 << 20))
+
+    def answer(seen: Seen) -> bytes:
+        if seen.method == "HEAD":
+            made = 'ETag: "2"', "Last-Modified: Fri, 02 Jan 2026 03:04:06 GMT"
+            return good(b"", *made).replace(b"Length: 0", b"Length: %d" % size)
+        if "tagging" in seen.target:
+            return right(seen)
+        if seen.headers["if-match"] == '"1"':
+            return refused("412 Precondition Failed", "PreconditionFailed")
+        return good(large, 'ETag: "2"')
+
+    stub.answer = answer
+    loaded = source.load([item(key) for key in "abc"])
+    assert [len(one.data) for one in loaded] == [size] * read + [0] * (3 - read)
+    assert len([one for one in stub.seen if one.headers.get("if-match") == '"2"']) == read
+    assert all("grew too large" in cause for cause in causes(loaded).values())
+    assert len(causes(loaded)) == 3 - read
+
+
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId", "RequestTimeTooSkewed"])
 def test_what_is_about_us_ends_it(stub: ObjectStub, source: S3Source, code: str) -> None:
     """No other object would be answered either."""

@@ -90,8 +90,11 @@ class Objects:
             request.close()
             raise
 
-    def whole(self, coming: Coming) -> Whole:
-        """Read an object that was asked for, as it is by now; ``ObjectError``."""
+    def whole(self, coming: Coming, room: int) -> Whole:
+        """Read an object that was asked for, as it is by now; ``ObjectError``.
+
+        It may take ``room`` bytes more of memory than it was listed with.
+        """
         try:
             return self._whole(coming, changed=False)
         except AwsError as error:
@@ -99,7 +102,10 @@ class Objects:
                 raise _about(error) from error
         finally:
             coming.close()
-        coming = self.ask(self._look(coming.listed))
+        now = self._look(coming.listed)
+        if now.size > coming.listed.size + room:
+            raise ObjectError("it grew too large while the backup ran: the next one reads it")
+        coming = self.ask(now)
         try:
             return self._whole(coming, changed=True)
         except AwsError as error:

@@ -36,6 +36,7 @@ from strongroom.sources.s3.reading import (
 
 _AHEAD: Final = 32  # objects that a thread has asked for and not read yet
 _THREADS: Final = 2  # that read at the same time: more would wait for the interpreter, not for S3
+_ROOM: Final = 4 << 20  # bytes by which the objects of a batch may grow until they are read
 _SECOND: Final = 1_000_000_000
 
 
@@ -87,14 +88,22 @@ class S3Source:
         """See ``Source``; several are asked for before the first is read."""
         loaded: list[Loaded] = []
         waiting: deque[tuple[Item, Coming | Loaded]] = deque()
+        room = _ROOM
+
+        def read() -> None:
+            nonlocal room
+            one = self._read(*waiting.popleft(), room)
+            room -= max(len(one.data) - one.item.size, 0)
+            loaded.append(one)
+
         with self._reading:
             try:
                 for item in items:
                     waiting.append((item, self._ask(item)))
                     if len(waiting) >= _AHEAD:
-                        loaded.append(self._read(*waiting.popleft()))
+                        read()
                 while waiting:
-                    loaded.append(self._read(*waiting.popleft()))
+                    read()
             finally:
                 for _, one in waiting:
                     if isinstance(one, Coming):
@@ -147,11 +156,11 @@ class S3Source:
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
 
-    def _read(self, item: Item, coming: Coming | Loaded) -> Loaded:
+    def _read(self, item: Item, coming: Coming | Loaded, room: int) -> Loaded:
         if isinstance(coming, Loaded):
             return coming
         try:
-            whole = self._objects.whole(coming)
+            whole = self._objects.whole(coming, room)
             return _loaded(item, whole, len(whole.data), self._made)
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
