@@ -56,11 +56,6 @@ def getter_of(endpoint: str, server: Server) -> Getter:
     return Getter(bucket, ManualClock(), server)
 
 
-def region_of(stub: ObjectStub) -> str:
-    """Return the region that the last request was signed for."""
-    return stub.seen[-1].headers["authorization"].split("/")[2]
-
-
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_a_key_is_asked_for_byte_for_byte(stub: ObjectStub, getter: Getter, key: str) -> None:
     """Nothing on the way takes ``..`` or ``//`` for a path, or a plus sign for a blank."""
@@ -172,6 +167,8 @@ def test_silence_ends_a_try(stub: ObjectStub) -> None:
 @pytest.mark.parametrize(
     ("status", "code"),
     [
+        ("301 Moved", "PermanentRedirect"),
+        ("400 Bad Request", "AuthorizationHeaderMalformed"),
         ("403 Forbidden", "AccessDenied"),
         ("404 Not Found", "NoSuchKey"),
         ("412 Precondition Failed", "PreconditionFailed"),
@@ -187,46 +184,6 @@ def test_a_no_is_not_asked_for_again(
     assert (caught.value.said, len(stub.seen)) == (code, 1)
     assert getter.begin(KEY).whole(10).data == b"hello"
     assert stub.lines == 1
-
-
-@pytest.mark.parametrize(
-    "moved",
-    [
-        refused("301 Moved", "PermanentRedirect", "x-amz-bucket-region: eu-central-1"),
-        refused("307 Temporary", "TemporaryRedirect", "x-amz-bucket-region: eu-central-1"),
-        refused(
-            "400 Bad Request",
-            "AuthorizationHeaderMalformed",
-            more="<Region>eu-central-1</Region>",
-        ),
-    ],
-)
-def test_a_bucket_in_another_region_is_followed(
-    stub: ObjectStub, getter: Getter, moved: bytes
-) -> None:
-    """At once, by all that are on their way, and from then on."""
-    stub.answer = lambda seen: (
-        good(b"hello") if "/eu-central-1/" in seen.headers["authorization"] else moved
-    )
-    asked = [getter.begin(KEY), getter.begin(KEY)]
-    assert [one.whole(10).data for one in asked] == [b"hello", b"hello"]
-    assert region_of(stub) == "eu-central-1"
-    getter.begin(KEY).whole(10)
-    assert (len(stub.seen), region_of(stub)) == (5, "eu-central-1")
-    assert getter.clock.elapsed() == 0.0
-
-
-def test_a_bucket_that_moves_for_ever(stub: ObjectStub, getter: Getter) -> None:
-    """The second time it is a no; so is one that does not say where to."""
-    regions = iter(("eu-central-1", "eu-north-1"))
-    stub.answer = lambda _seen: refused(
-        "301 Moved", "PermanentRedirect", f"x-amz-bucket-region: {next(regions)}"
-    )
-    with pytest.raises(AwsError, match="PermanentRedirect"):
-        getter.begin(KEY).whole(10)
-    stub.answer = lambda _seen: refused("307 Temporary", "TemporaryRedirect")
-    with pytest.raises(AwsError, match="TemporaryRedirect"):
-        getter.begin(KEY).whole(10)
 
 
 def test_a_server_is_checked_by_its_certificate(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Page:
     """What a page says; ``after``: the parameters that ask for the next one, empty at the end.
 
     ``markers``: delete markers that are the latest of their keys. ``error``: S3's name of what it
-    refused, ``message`` in its words; ``region``: where it says that the bucket is.
+    refused, ``message`` in its words.
     """
 
     objects: list[Listed] = field(default_factory=list)
@@ -53,7 +53,6 @@ class Page:
     markers: int = 0
     error: str = ""
     message: str = ""
-    region: str = ""
 
 
 def read_page(data: bytes, *, every: bool = False) -> Page:
@@ -115,7 +114,7 @@ class _Reader:
             raise PageError(f"it is <{self._root}>, and no listing")
         if self._root == "Error":
             said, message = top.get("Code", "Unknown"), top.get("Message", "")
-            return Page(error=said, message=message, region=top.get("Region", ""))
+            return Page(error=said, message=message)
         truncated = top.get("IsTruncated")
         if truncated not in {"true", "false"}:
             raise PageError("it does not say whether there is more")
