@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.httpsession import get_cert_path
 
+from strongroom.aws.buckets import Bucket
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError, refusals
 from strongroom.errors import SourceError, UsageError
@@ -111,6 +113,30 @@ def test_a_role_is_of_the_profile_that_is_named(
     role = "arn:aws:iam::123456789012:role/backup"
     clients = Clients(replace(aws.account, profile="ours", role=role))
     assert clients.certificates() == "/of/ours"
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ({"REQUESTS_CA_BUNDLE": "/of/requests"}, "/of/requests"),
+        ({"REQUESTS_CA_BUNDLE": "/of/requests", "AWS_CA_BUNDLE": "/of/aws"}, "/of/aws"),
+        ({}, ""),
+    ],
+)
+def test_certificates_are_those_of_botocore(
+    aws: AwsServer, monkeypatch: pytest.MonkeyPatch, named: dict[str, str], found: str
+) -> None:
+    """Requests of our own check servers with the same file as its clients do."""
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    clients = Clients(aws.account)
+    assert clients.certificates() == found
+    verify = clients.client("s3")._endpoint.http_session._verify
+    assert verify == (found or True)
+    bucket = Bucket(clients, "b", REGION, versioning="")
+    assert bucket.server.certificates == str(get_cert_path(verify))
 
 
 def test_no_region(monkeypatch: pytest.MonkeyPatch, aws: AwsServer) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from strongroom.aws.account import Account
-from strongroom.aws.buckets import Bucket
+from strongroom.aws.buckets import Bucket, Who
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError
 from strongroom.aws.getting import ATTEMPTS, Asked, Getter
 from strongroom.aws.lines import Server
-from strongroom.aws.signing import quoted
+from strongroom.aws.signing import Credentials, quoted
 from strongroom.clock import ManualClock
 from strongroom.errors import SourceError, UsageError
 from tests.support.aws import REGION
@@ -84,6 +84,28 @@ def test_all_are_on_their_way_at_once(stub: ObjectStub, getter: Getter) -> None:
         asked = [getter.begin(KEY._replace(path=f"/{number}")) for number in range(5)]
         assert [one.whole(99).data for one in asked] == [b"/b/%d" % number for number in range(5)]
     assert (stub.lines, len(stub.seen)) == (5, 15)
+
+
+def test_a_line_is_closed_if_nobody_can_tell_who_we_are(stub: ObjectStub, getter: Getter) -> None:
+    """It was taken for a request that is not sent."""
+
+    class Expired:
+        """Credentials that cannot be renewed."""
+
+        def get_frozen_credentials(self) -> Credentials:
+            """Refuse."""
+            raise AwsError("the credentials have expired", said="ExpiredToken")
+
+    stub.answer = lambda _seen: good(b"hello")
+    getter.begin(KEY).whole(10)
+    lines = getter.place.lines
+    line = lines.free()
+    assert line is not None
+    lines.give_back(line)
+    getter.place = getter.place._replace(who=Who(Expired(), "here"))
+    with pytest.raises(AwsError, match="have expired"):
+        getter.begin(KEY)
+    assert (line.is_free, lines.free()) == (False, None)
 
 
 def test_a_line_that_ended_meanwhile_is_no_failure(stub: ObjectStub, getter: Getter) -> None:

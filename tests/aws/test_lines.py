@@ -12,6 +12,7 @@ import pytest
 
 from strongroom.aws.lines import MOST_FREE, Lines, Server
 from strongroom.aws.wire import Line, LineError
+from strongroom.errors import UsageError
 from tests.support.tls import certificate
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -112,7 +113,36 @@ def test_only_so_many_free_lines_are_kept(lines: Lines) -> None:
     for pair in pairs:
         lines.give_back(answered(pair))
     assert sum(ours.fileno() >= 0 for ours, _ in pairs) == MOST_FREE
-    lines.retire()
+    lines.close()
     assert {ours.fileno() for ours, _ in pairs} == {-1}
     for _, theirs in pairs:
         theirs.close()
+
+
+def test_no_line_is_kept_after_the_end(lines: Lines, pair: Pair) -> None:
+    """Whoever still has one gives it back to nobody: it would stay open for ever."""
+    line = answered(pair)
+    lines.close()
+    lines.give_back(line)
+    assert pair[0].fileno() == -1
+    assert lines.free() is None
+
+
+def test_no_line_is_opened_after_the_end() -> None:
+    """Nobody would end it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        lines = Lines(Server(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        lines.close()
+        with pytest.raises(OSError, match="closed"):
+            lines.opened()
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_certificates_that_cannot_be_read(tmp_path: Path, text: str | None) -> None:
+    """The error names the file, and where it may have been named."""
+    path = tmp_path / "bundle"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=str(path)) as caught:
+        Lines(Server("https://s3.test", str(path)))
+    assert "REQUESTS_CA_BUNDLE" in caught.value.hint

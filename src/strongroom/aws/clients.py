@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 60
 _ATTEMPTS: Final = 6
+_OF_REQUESTS: Final = "requests_ca_bundle"
+# a variable that botocore heeds and gives no name of its own to
+_VARIABLES: Final = {_OF_REQUESTS: (None, "REQUESTS_CA_BUNDLE", None, None)}
 _SESSION: Final = "strongroom"  # how the sessions of a role are called in CloudTrail
 
 
@@ -67,10 +70,13 @@ class Clients:
     def certificates(self) -> str:
         """Return the file of certificates that servers are checked with, if one is named.
 
-        Errors as of a client.
+        As botocore finds it: by its own settings, and else by ``REQUESTS_CA_BUNDLE``. Errors as of
+        a client.
         """
         with self._lock, self._refusals("finding certificates"):
-            return str(self._opened().get_config_variable("ca_bundle") or "")
+            session = self._opened()
+            names = ("ca_bundle", _OF_REQUESTS)
+            return str(next(filter(None, map(session.get_config_variable, names)), ""))
 
     def _new(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
         from botocore.config import Config  # noqa: PLC0415 - loaded for whoever uses AWS only
@@ -117,7 +123,7 @@ def _session(account: Account) -> Session:
         ) from error
     where = str(account)
     with refusals("finding credentials", where):
-        session = Session(profile=account.profile or None)
+        session = Session(_VARIABLES, profile=account.profile or None)
         if account.region:
             session.set_config_variable("region", account.region)
         if not account.role:
@@ -138,7 +144,7 @@ def _session(account: Account) -> Session:
             return cast("dict[str, Any]", fetcher.fetch_credentials())
 
         # of the same profile, which names more than credentials
-        inner = Session(profile=account.profile or None)
+        inner = Session(_VARIABLES, profile=account.profile or None)
         inner.set_config_variable("region", session.get_config_variable("region"))
         inner._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore has no other door for it
             method="assume-role", refresh_using=fetched

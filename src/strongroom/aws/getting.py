@@ -86,7 +86,23 @@ class Getter:
         return Request(self, asked)
 
     def send(self, asked: Asked, line: Line | None) -> Line:
-        """Send a request on a line, or on a new one; OSError, ``SourceError`` if it is closed."""
+        """Send a request on a line, or on a new one; a line that was given is closed by an error.
+
+        OSError, ``SourceError`` if it is closed or nobody can tell who we are.
+        """
+        try:
+            request = self._request(asked)
+            line = line or self.place.lines.opened()
+            if self._closed.is_set():  # since it was looked at
+                line.stop()
+            line.send(request)
+        except BaseException:
+            if line is not None:
+                line.close()
+            raise
+        return line
+
+    def _request(self, asked: Asked) -> bytes:
         place = self.place
         if self._closed.is_set():
             raise SourceError(f"{asked.doing} was given up ({place.bucket})")
@@ -100,15 +116,7 @@ class Getter:
             self.clock.now_ns(),
         )
         target = f"{place.before}{path}?{asked.query}" if asked.query else place.before + path
-        line = line or place.lines.opened()
-        try:
-            if self._closed.is_set():  # since it was looked at
-                line.stop()
-            line.send(request_of(target, headers, place.unsigned))
-        except OSError:
-            line.close()
-            raise
-        return line
+        return request_of(target, headers, place.unsigned)
 
     def close(self) -> None:
         """Ask no more, also for what somebody waits for."""
