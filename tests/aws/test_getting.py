@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,35 @@ def test_a_server_is_checked_by_its_certificate(tmp_path: Path) -> None:
         unknown = getter_of(stub.endpoint, Server(stub.endpoint))
         with pytest.raises(SourceError, match="CERTIFICATE_VERIFY_FAILED"):
             unknown.begin(KEY).whole(10)
+
+
+def test_a_server_is_checked_by_its_name(tmp_path: Path) -> None:
+    """A certificate that is trusted, but of somebody else, is not enough; nor behind a proxy."""
+    stub = ObjectStub()
+    stub.tls, file = certificate(tmp_path)
+    with running_objects(stub):
+        other = stub.endpoint.replace("127.0.0.1", "localhost")
+        proxy = stub.endpoint.replace("https://", "http://")
+        for server in (Server(other, file), Server(other, file, proxy)):
+            with (
+                closing(getter_of(other, server)) as getter,
+                pytest.raises(SourceError, match="certificate is not valid for 'localhost'"),
+            ):
+                getter.begin(KEY).whole(10)
+        assert {one.method for one in stub.seen} == {"CONNECT"}  # the proxy, and nobody else
+
+
+def test_lines_of_tls_are_used_again(tmp_path: Path) -> None:
+    """What TLS itself sends after a connection is made, such as tickets, is not for us."""
+    stub = ObjectStub()
+    stub.tls, file = certificate(tmp_path)
+    stub.answer = lambda _seen: good(b"hello")
+    with (
+        running_objects(stub),
+        closing(getter_of(stub.endpoint, Server(stub.endpoint, file))) as getter,
+    ):
+        assert [getter.begin(KEY).whole(10).data for _ in range(5)] == [b"hello"] * 5
+    assert stub.lines == 1
 
 
 def test_without_tls_a_proxy_is_told_the_whole_url(stub: ObjectStub) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 
 from strongroom.aws.account import Account
 from strongroom.aws.attributes import attributes_of
@@ -20,11 +24,12 @@ from strongroom.aws.errors import AwsError
 from strongroom.aws.getting import ATTEMPTS
 from strongroom.aws.listing import Pager
 from strongroom.aws.listxml import Listed
+from strongroom.aws.signing import Signer
 from strongroom.clock import ManualClock
 from strongroom.errors import SourceError
 from strongroom.model.source import Item, Loaded
 from strongroom.sources.s3.source import S3Options, S3Source
-from tests.support.aws import REGION, AwsServer
+from tests.support.aws import CREDENTIALS, REGION, AwsServer
 from tests.support.buckets import ODD_KEYS, fill, make_bucket
 from tests.support.object_stub import ObjectStub, Reply, Seen, good, refused, running_objects
 
@@ -105,6 +110,71 @@ def test_many_come_in_their_order(stub: ObjectStub, source: S3Source) -> None:
     assert {one.headers["if-match"] for one in asked} == {'"1"'}
     assert {one.headers["x-amz-checksum-mode"] for one in asked} == {"ENABLED"}
     assert stub.lines <= 64
+
+
+def test_as_many_are_on_their_way_as_is_said(stub: ObjectStub, source: S3Source) -> None:
+    """32 objects and their tags for each of the two threads that read: no answer comes before all
+    of them were asked for, and never are more.
+    """
+    wanted, all_asked = 2 * 32 * 2, threading.Event()
+    counting = threading.Lock()
+    count = 0
+
+    def answer(seen: Seen) -> bytes:
+        nonlocal count
+        with counting:
+            count += 1
+            if count == wanted:
+                all_asked.set()
+        if not all_asked.wait(20):
+            return refused("403 Forbidden", "AccessDenied")
+        return right(seen)
+
+    stub.answer = answer
+    batches = [[item(f"{letter}{number:03}") for number in range(80)] for letter in "abc"]
+    with ThreadPoolExecutor(3) as threads:
+        loaded = [one for batch in threads.map(source.load, batches) for one in batch]
+    assert causes(loaded) == {}
+    assert [one.item for one in loaded] == [one for batch in batches for one in batch]
+    assert stub.lines == wanted
+
+
+def test_credentials_are_renewed_between_two_requests(
+    stub: ObjectStub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run may take longer than they last: what is asked then is signed with the new ones, and if
+    there are none it ends.
+    """
+    kept, config = tmp_path / "credentials", tmp_path / "config"
+    config.write_text(f"[profile passing]\ncredential_process = cat {kept}\n")
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()  # botocore renews such at once
+
+    def renew(name: str) -> None:
+        found = {"AccessKeyId": name, "SecretAccessKey": f"secret {name}", "SessionToken": name}
+        kept.write_text(json.dumps({"Version": 1, "Expiration": soon, **found}))
+
+    account = Account(region=REGION, profile="passing", endpoint=stub.endpoint)
+    bucket = Bucket(Clients(account), "b", REGION, versioning="")
+    clock = ManualClock()
+    renew("FIRST")
+    with S3Source("documents", bucket, S3Options(tags=False), clock) as source:
+        for name in ("FIRST", "SECOND"):
+            renew(name)
+            [loaded] = source.load([item("a")])
+            assert loaded.data == DATA
+            headers = stub.seen[-1].headers
+            named = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+            given = {one: headers[one] for one in named.split(";")}
+            key = ReadOnlyCredentials(name, f"secret {name}", name)
+            signed = Signer(REGION).signed("GET", "/b/a", "", given, key, clock.now_ns())
+            assert headers["authorization"] == signed["Authorization"]
+            assert headers["x-amz-security-token"] == name
+        kept.unlink()
+        with pytest.raises(AwsError, match="renewing credentials failed"):
+            source.load([item("a")])
 
 
 @pytest.mark.parametrize(
