@@ -30,7 +30,7 @@ def clients_in(run: Run, environment: str) -> Clients:
 class Ahead:
     """Looks for buckets while something else is done, such as opening the repository.
 
-    A passphrase takes a processor a quarter of a second, and so do the clients of AWS. Nobody waits
+    Both a passphrase and the clients of AWS take a processor their time. Nobody waits
     for a bucket that is not asked for in the end. Where there is a person nothing is done before it
     is asked for: AWS may want a code of a device, and would ask beside the question for the
     passphrase.

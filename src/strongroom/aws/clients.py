@@ -109,7 +109,7 @@ class Clients:
 
 def _session(account: Account) -> Session:
     try:
-        # it takes a tenth of a second, and most commands need it not
+        # it takes long to load, and most commands need it not
         from botocore.credentials import (  # noqa: PLC0415
             AssumeRoleCredentialFetcher,
             DeferredRefreshableCredentials,

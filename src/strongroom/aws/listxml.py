@@ -1,7 +1,7 @@
 """One page of a listing of S3, read as it comes: keys byte for byte, nothing kept of the rest.
 
-``ListObjectsV2`` and ``ListObjectVersions`` of the S3 API reference. botocore's own reading of a
-page takes ten times as long.
+``ListObjectsV2`` and ``ListObjectVersions`` of the S3 API reference. botocore would
+make a dictionary of every element of a page first.
 """
 
 from __future__ import annotations
