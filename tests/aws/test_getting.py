@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import ssl
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from strongroom.aws.account import Account
-from strongroom.aws.buckets import Bucket
+from strongroom.aws.buckets import Bucket, Who
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError
 from strongroom.aws.getting import ATTEMPTS, Asked, Getter
 from strongroom.aws.lines import Server
-from strongroom.aws.signing import quoted
+from strongroom.aws.signing import Credentials, quoted
 from strongroom.clock import ManualClock
 from strongroom.errors import SourceError, UsageError
 from tests.support.aws import REGION
 from tests.support.buckets import ODD_KEYS
-from tests.support.object_stub import ObjectStub, Reply, good, refused, running_objects
+from tests.support.object_stub import ObjectStub, Reply, Seen, good, refused, running_objects
+from tests.support.tls import certificate
 
 pytestmark = pytest.mark.usefixtures("aws_credentials")
 KEY = Asked("reading k", "/k", "", {})
@@ -60,11 +57,6 @@ def getter_of(endpoint: str, server: Server) -> Getter:
     return Getter(bucket, ManualClock(), server)
 
 
-def region_of(stub: ObjectStub) -> str:
-    """Return the region that the last request was signed for."""
-    return stub.seen[-1].headers["authorization"].split("/")[2]
-
-
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_a_key_is_asked_for_byte_for_byte(stub: ObjectStub, getter: Getter, key: str) -> None:
     """Nothing on the way takes ``..`` or ``//`` for a path, or a plus sign for a blank."""
@@ -95,6 +87,28 @@ def test_all_are_on_their_way_at_once(stub: ObjectStub, getter: Getter) -> None:
     assert (stub.lines, len(stub.seen)) == (5, 15)
 
 
+def test_a_line_is_closed_if_nobody_can_tell_who_we_are(stub: ObjectStub, getter: Getter) -> None:
+    """It was taken for a request that is not sent."""
+
+    class Expired:
+        """Credentials that cannot be renewed."""
+
+        def get_frozen_credentials(self) -> Credentials:
+            """Refuse."""
+            raise AwsError("the credentials have expired", said="ExpiredToken")
+
+    stub.answer = lambda _seen: good(b"hello")
+    getter.begin(KEY).whole(10)
+    lines = getter.place.lines
+    line = lines.free()
+    assert line is not None
+    lines.give_back(line)
+    getter.place = getter.place._replace(who=Who(Expired(), "here"))
+    with pytest.raises(AwsError, match="have expired"):
+        getter.begin(KEY)
+    assert (line.is_free, lines.free()) == (False, None)
+
+
 def test_a_line_that_ended_meanwhile_is_no_failure(stub: ObjectStub, getter: Getter) -> None:
     """A server may close what nobody used for a time: the request goes on a new line at once."""
     stub.replies = [Reply(good(b"one"), ends=True), good(b"two")]
@@ -109,6 +123,7 @@ def test_a_line_that_ended_meanwhile_is_no_failure(stub: ObjectStub, getter: Get
         refused("503 Slow Down", "SlowDown"),
         refused("500 Internal Server Error", "InternalError"),
         refused("400 Bad Request", "RequestTimeout"),
+        good(b"", status="408 Request Timeout"),
         good(b"", status="502 Bad Gateway"),
         Reply(b"", ends=True),
         Reply(b"<html>", ends=True),
@@ -123,6 +138,23 @@ def test_what_is_broken_for_now_is_asked_for_again(
     assert getter.begin(KEY).whole(10).data == b"hello"
     assert len(stub.seen) == 3
     assert 0.75 <= getter.clock.elapsed() <= 1.5
+
+
+def test_who_is_refused_for_now_asks_again_on_the_same_line(
+    stub: ObjectStub, getter: Getter
+) -> None:
+    """Each line is an open file: as many as there are requests do, however often these are sent."""
+    tries: Counter[str] = Counter()
+
+    def answer(seen: Seen) -> bytes:
+        tries[seen.target] += 1
+        slow = tries[seen.target] < 5
+        return refused("503 Slow Down", "SlowDown") if slow else good(b"hello")
+
+    stub.answer = answer
+    asked = [getter.begin(KEY._replace(path=f"/{number}")) for number in range(10)]
+    assert {one.whole(10).data for one in asked} == {b"hello"}
+    assert (stub.lines, len(stub.seen)) == (10, 50)
 
 
 def test_in_the_end_it_is_given_up(stub: ObjectStub, getter: Getter) -> None:
@@ -158,6 +190,8 @@ def test_silence_ends_a_try(stub: ObjectStub) -> None:
 @pytest.mark.parametrize(
     ("status", "code"),
     [
+        ("301 Moved", "PermanentRedirect"),
+        ("400 Bad Request", "AuthorizationHeaderMalformed"),
         ("403 Forbidden", "AccessDenied"),
         ("404 Not Found", "NoSuchKey"),
         ("412 Precondition Failed", "PreconditionFailed"),
@@ -173,77 +207,6 @@ def test_a_no_is_not_asked_for_again(
     assert (caught.value.said, len(stub.seen)) == (code, 1)
     assert getter.begin(KEY).whole(10).data == b"hello"
     assert stub.lines == 1
-
-
-@pytest.mark.parametrize(
-    "moved",
-    [
-        refused("301 Moved", "PermanentRedirect", "x-amz-bucket-region: eu-central-1"),
-        refused("307 Temporary", "TemporaryRedirect", "x-amz-bucket-region: eu-central-1"),
-        refused(
-            "400 Bad Request",
-            "AuthorizationHeaderMalformed",
-            more="<Region>eu-central-1</Region>",
-        ),
-    ],
-)
-def test_a_bucket_in_another_region_is_followed(
-    stub: ObjectStub, getter: Getter, moved: bytes
-) -> None:
-    """At once, by all that are on their way, and from then on."""
-    stub.answer = lambda seen: (
-        good(b"hello") if "/eu-central-1/" in seen.headers["authorization"] else moved
-    )
-    asked = [getter.begin(KEY), getter.begin(KEY)]
-    assert [one.whole(10).data for one in asked] == [b"hello", b"hello"]
-    assert region_of(stub) == "eu-central-1"
-    getter.begin(KEY).whole(10)
-    assert (len(stub.seen), region_of(stub)) == (5, "eu-central-1")
-    assert getter.clock.elapsed() == 0.0
-
-
-def test_a_bucket_that_moves_for_ever(stub: ObjectStub, getter: Getter) -> None:
-    """The second time it is a no; so is one that does not say where to."""
-    regions = iter(("eu-central-1", "eu-north-1"))
-    stub.answer = lambda _seen: refused(
-        "301 Moved", "PermanentRedirect", f"x-amz-bucket-region: {next(regions)}"
-    )
-    with pytest.raises(AwsError, match="PermanentRedirect"):
-        getter.begin(KEY).whole(10)
-    stub.answer = lambda _seen: refused("307 Temporary", "TemporaryRedirect")
-    with pytest.raises(AwsError, match="TemporaryRedirect"):
-        getter.begin(KEY).whole(10)
-
-
-def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """Return what a server of 127.0.0.1 shows, and the file that it is checked with."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "certificate").write_bytes(pem)
-    (folder / "both").write_bytes(secret + pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "both")
-    return context, str(folder / "certificate")
 
 
 def test_a_server_is_checked_by_its_certificate(tmp_path: Path) -> None:
@@ -266,6 +229,35 @@ def test_a_server_is_checked_by_its_certificate(tmp_path: Path) -> None:
         unknown = getter_of(stub.endpoint, Server(stub.endpoint))
         with pytest.raises(SourceError, match="CERTIFICATE_VERIFY_FAILED"):
             unknown.begin(KEY).whole(10)
+
+
+def test_a_server_is_checked_by_its_name(tmp_path: Path) -> None:
+    """A certificate that is trusted, but of somebody else, is not enough; nor behind a proxy."""
+    stub = ObjectStub()
+    stub.tls, file = certificate(tmp_path)
+    with running_objects(stub):
+        other = stub.endpoint.replace("127.0.0.1", "localhost")
+        proxy = stub.endpoint.replace("https://", "http://")
+        for server in (Server(other, file), Server(other, file, proxy)):
+            with (
+                closing(getter_of(other, server)) as getter,
+                pytest.raises(SourceError, match="certificate is not valid for 'localhost'"),
+            ):
+                getter.begin(KEY).whole(10)
+        assert {one.method for one in stub.seen} == {"CONNECT"}  # the proxy, and nobody else
+
+
+def test_lines_of_tls_are_used_again(tmp_path: Path) -> None:
+    """What TLS itself sends after a connection is made, such as tickets, is not for us."""
+    stub = ObjectStub()
+    stub.tls, file = certificate(tmp_path)
+    stub.answer = lambda _seen: good(b"hello")
+    with (
+        running_objects(stub),
+        closing(getter_of(stub.endpoint, Server(stub.endpoint, file))) as getter,
+    ):
+        assert [getter.begin(KEY).whole(10).data for _ in range(5)] == [b"hello"] * 5
+    assert stub.lines == 1
 
 
 def test_without_tls_a_proxy_is_told_the_whole_url(stub: ObjectStub) -> None:

@@ -59,6 +59,14 @@ def test_all_keys_come_byte_for_byte() -> None:
         lambda right: (200, right[:-60]),
         lambda right: (200, right.replace(b"<IsTruncated>true</IsTruncated>", b"")),
         lambda right: (200, b"<html><body>hello</body></html>" + right[:0]),
+        *(
+            lambda right, name=name: (200, right.replace(b"UTF-8", name))
+            for name in (b"EUC-JP", b"no-such", b"\xff", b"UTF-16", b"base64")
+        ),
+        *(
+            lambda right, size=size: (200, right.replace(b"<Size>7<", b"<Size>%b<" % size))
+            for size in (b"-7", b"1_0", "\u00b2".encode(), b"7" * 5000, b"")
+        ),
     ],
 )
 def test_a_page_that_is_not_whole_is_asked_for_again(bad: object) -> None:
@@ -113,6 +121,19 @@ def test_a_page_that_repeats_the_one_before_ends_it() -> None:
         stub.replies = [None, (200, first)]
         with pytest.raises(SourceError, match="not in the order"):
             listed(stub)
+
+
+def test_a_listing_without_an_end_ends() -> None:
+    """Pages of nothing that all name the same place to go on."""
+    page = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+        b"<NextContinuationToken>7</NextContinuationToken></ListBucketResult>"
+    )
+    with running_stub(ListingStub(10, numbered)) as stub:
+        stub.replies = [(200, page)] * 10
+        with pytest.raises(SourceError, match="has no end"):
+            listed(stub)
+        assert stub.requests <= 3
 
 
 def test_a_page_of_versions() -> None:

@@ -24,9 +24,8 @@ class Pieces:
         data, self.data = self.data[:size], self.data[size:]
         return data
 
-    def shutdown(self, how: int, /) -> None:
-        del how
-        self.data = b""
+    def fileno(self) -> int:
+        return -1
 
     def close(self) -> None:
         self.closed = True
@@ -43,6 +42,8 @@ CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"3\r\nhel\r\n2;why=so\r\nlo\r\n0\r\nX-Trailer: 1\r\n\r\n"
 )
+ODD_SIZES = (b"-3", b"+3", b"0x3", b"0_3", b" 3", b"", b"\xb3", b"f" * 5000)
+ODD_CODINGS = (b"gzip, chunked", b"chunked, chunked", b"identity", b"gzip", b"")
 CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + LONG
 
 
@@ -80,6 +81,23 @@ def test_a_line_is_not_free_before_all_was_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "free"),
+    [
+        (LONG.replace(b"HTTP/1.1", b"HTTP/1.0"), False),
+        (LONG.replace(b"/1.1 200 OK", b"/1.0 200 OK\r\nConnection: Keep-Alive"), True),
+        (CHUNKED.replace(b"\r\nTransfer", b"\r\nContent-Length: 99\r\nTransfer"), False),
+        (CHUNKED.replace(b"\r\n3\r\n", b"\r\n3 \r\n"), True),
+        (LONG.replace(b"200 OK", b"200"), True),
+    ],
+)
+def test_a_line_stays_where_its_server_means_it(data: bytes, *, free: bool) -> None:
+    """HTTP/1.0 has to say so, and an answer with two lengths may have ended elsewhere."""
+    line = Line(Pieces(data, 100))
+    assert read(line) == b"hello"
+    assert line.is_free == free
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
@@ -91,7 +109,20 @@ def test_a_line_is_not_free_before_all_was_read() -> None:
         CHUNKED.replace(b"\r\n3\r\nhel", b"\r\n2\r\nhel"),
         LONG.replace(b"Length: 5", b"Length: -5"),
         LONG.replace(b"Length: 5", b"Length: 5, 5"),
+        LONG.replace(b"Length: 5", b"Length: \xb2"),
+        LONG.replace(b"Length: 5", b"Length: +5"),
+        LONG.replace(b"Length: 5", b"Length: " + b"5" * 5000),
         LONG.replace(b"HTTP/1.1", b"RTSP/1.0"),
+        LONG.replace(b"200", b"\xb2\xb2\xb2"),
+        LONG.replace(b"200", b"20"),
+        LONG.replace(b"200", b"2000"),
+        LONG.replace(b"200", b"099"),
+        LONG.replace(b"a: b", b"a\rb"),
+        LONG.replace(b"a: b", b"a\nETag: b"),
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + LONG,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000 + LONG,
+        *(CHUNKED.replace(b"\r\n3\r\n", b"\r\n%b\r\n" % size) for size in ODD_SIZES),
+        *(CHUNKED.replace(b": chunked", b": " + coding) for coding in ODD_CODINGS),
         LONG.replace(b"X-Amz-Meta-Odd: a: b", b"nothing"),
         b"HTTP/1.1 200 OK\r\n" + b"A: " + b"x" * 600_000,
     ],

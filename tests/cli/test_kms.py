@@ -59,6 +59,16 @@ def test_a_repository_without_a_passphrase(machine: Program, kms: FakeKms, key: 
     assert machine.run("snapshots").code == 13
 
 
+def test_a_profile_that_is_not_there(machine: Program, key: FakeKey) -> None:
+    """It is named where KMS would have opened, and a passphrase does without."""
+    machine.good("init", "--kms", key.arn)
+    del machine.environment["AWS_ACCESS_KEY_ID"]
+    refused = machine.run("snapshots", env={"AWS_PROFILE": "nobody"})
+    assert refused.code == 2
+    assert "it cannot be asked: " in refused.err
+    assert "profile (nobody) could not be found" in refused.err
+
+
 def test_a_second_region_and_another_key(machine: Program, kms: FakeKms, key: FakeKey) -> None:
     """Added, then the first is replaced; what alone decides is told once the recovery key goes."""
     machine.good("init", "--kms", key.arn)

@@ -50,6 +50,16 @@ def test_no_such_bucket_and_no_access(program: Program, s3: Client, proxy: Proxy
     assert not [r for r in program.good("snapshots", "--json").records if "time" in r]
 
 
+@pytest.mark.usefixtures("s3")
+def test_a_profile_that_is_not_there(program: Program) -> None:
+    """It is a matter of the configuration (exit code 2), and says what to do."""
+    program.environment["AWS_PROFILE"] = "nobody"
+    refused = program.run("backup", "documents")
+    assert refused.code == 2
+    assert "profile (nobody) could not be found" in refused.err
+    assert "aws configure list-profiles" in refused.err
+
+
 @pytest.mark.spec("D1")
 def test_an_object_that_changes_between_listing_and_reading(
     program: Program, s3: Client, proxy: Proxy

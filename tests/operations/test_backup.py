@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from strongroom.model.entry import sort_key
-from strongroom.model.source import Item, Problem, Report
+from strongroom.model.entry import CHANGED_WHILE_READ, sort_key
+from strongroom.model.source import Item, Loaded, Problem, Report
 from strongroom.operations.backup import Circumstances, PlannedSource, back_up
 from strongroom.storage.memory import MemoryStore
 from tests.support.fakes import MemorySource
@@ -111,6 +112,32 @@ def test_problems_are_in_the_snapshot(kit: Kit) -> None:
         b"\x93\xc4\x06gone \xff\xc4\x11permission denied\x01\x93\xc4\x01z\xc4\x08vanished\x00"
     )
     assert kit.verify().damage == []
+
+
+@pytest.mark.parametrize(("flags", "reads"), [(CHANGED_WHILE_READ, 2), (0, 1)])
+def test_only_what_changed_while_it_was_read_is_read_again(
+    kit: Kit, flags: int, reads: int
+) -> None:
+    """Another try mends nothing else that is wrong with a large item, such as tags that are denied.
+
+    The problem is told once.
+    """
+
+    class Flawed(MemorySource):
+        """A source that has something to say against each large item."""
+
+        def finished(self, loaded: Loaded) -> Loaded:
+            """See ``MemorySource``."""
+            assert loaded.entry is not None
+            entry = msgspec.structs.replace(loaded.entry, flags=flags)
+            problem = Problem(loaded.item.path, "flawed", missing=False)
+            return loaded._replace(entry=entry, problem=problem, token=b"")
+
+    source = Flawed({b"a": noise(2 << 20)})
+    result = kit.backup_source(source)
+    assert source.bytes_read == reads * (2 << 20)
+    assert [problem.cause for problem in result.problems] == ["flawed"]
+    assert kit.restore(result.snapshot.id)[1] == source.files
 
 
 def test_entries_out_of_order_are_problems(kit: Kit) -> None:

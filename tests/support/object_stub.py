@@ -34,9 +34,9 @@ def good(data: bytes, *headers: str, status: str = "200 OK") -> bytes:
     return "\r\n".join(lines).encode() + _END + data
 
 
-def refused(status: str, code: str, *headers: str, more: str = "") -> bytes:
+def refused(status: str, code: str, *headers: str) -> bytes:
     """Return an error of S3."""
-    text = f"<Error><Code>{code}</Code><Message>it says</Message>{more}</Error>"
+    text = f"<Error><Code>{code}</Code><Message>it says</Message></Error>"
     return good(text.encode(), *headers, status=status)
 
 

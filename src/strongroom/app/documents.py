@@ -30,27 +30,34 @@ def clients_in(run: Run, environment: str) -> Clients:
 class Ahead:
     """Looks for buckets while something else is done, such as opening the repository.
 
-    A passphrase takes a processor a quarter of a second, and so do the clients of AWS. Nobody waits
-    for a bucket that is not asked for in the end.
+    Both a passphrase and the clients of AWS take a processor their time. Nobody waits
+    for a bucket that is not asked for in the end. Where there is a person nothing is done before it
+    is asked for: AWS may want a code of a device, and would ask beside the question for the
+    passphrase.
     """
 
     def __init__(self, run: Run, wanted: Sequence[DocumentsSettings]) -> None:
         self._run = run
-        self._coming: dict[str, Future[Bucket]] = {one.name: Future() for one in wanted}
-        if wanted:
+        self._coming: dict[str, Future[Bucket]] = {}
+        if wanted and run.person is None:
+            self._coming = {one.name: Future() for one in wanted}
             threading.Thread(target=self._look, args=[wanted], name="buckets", daemon=True).start()
 
     def bucket(self, settings: DocumentsSettings) -> Bucket:
         """Wait for a bucket; ``SourceError`` if it cannot be reached."""
-        return self._coming[settings.name].result()
+        coming = self._coming.get(settings.name)
+        return self._find(settings) if coming is None else coming.result()
 
     def _look(self, wanted: Sequence[DocumentsSettings]) -> None:
         for one in wanted:
             coming = self._coming[one.name]
             try:
-                coming.set_result(find_bucket(clients_in(self._run, one.environment), one.bucket))
+                coming.set_result(self._find(one))
             except BaseException as error:  # noqa: BLE001 - it is raised for whoever waits
                 coming.set_exception(error)
+
+    def _find(self, settings: DocumentsSettings) -> Bucket:
+        return find_bucket(clients_in(self._run, settings.environment), settings.bucket)
 
 
 @contextmanager

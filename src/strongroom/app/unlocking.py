@@ -111,9 +111,13 @@ def _kms_can_be_asked(run: Run, store: Store, config: OpenedConfig) -> bool:
     if not has_kms_slot(store, config):
         return False
     account = run.settings.require_place().account
-    if run.aws.kms(account).has_credentials():
-        return True
-    run.warn(f"a key of AWS KMS opens {store.url}, and there are no credentials for it ({account})")
+    why = f"there are no credentials for it ({account})"
+    try:
+        if run.aws.kms(account).has_credentials():
+            return True
+    except StrongroomError as error:  # a passphrase does without
+        why = f"it cannot be asked: {error.message}"
+    run.warn(f"a key of AWS KMS opens {store.url}, and {why}")
     return False
 
 

@@ -39,6 +39,7 @@ _META: Final = "meta."
 _TAG: Final = "tag."
 _CLASS: Final = "storage-class"
 _PARTS: Final = "parts"
+_MOST_DIGITS: Final = 5  # of a number of parts, of which there are 10,000 at most
 STANDARD: Final = "STANDARD"
 # those in which an object is put and can be read; the others are made by rules of a bucket
 _SETTABLE: Final = frozenset(
@@ -79,7 +80,8 @@ def attributes_of(
 def parts_in(etag: str) -> int:
     """Return of how many parts an object was made, as its ETag says; 0 for one put whole."""
     _, dash, count = etag.strip('"').rpartition("-")
-    return int(count) if dash and count.isdigit() else 0
+    is_number = count.isascii() and count.isdigit() and len(count) <= _MOST_DIGITS
+    return int(count) if dash and is_number else 0
 
 
 class Stated:

@@ -6,7 +6,8 @@ botocore is loaded with the first client; boto3 would make the same ones, and ta
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from strongroom.aws.account import Account
 from strongroom.aws.errors import refusals
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 60
 _ATTEMPTS: Final = 6
+_OF_REQUESTS: Final = "requests_ca_bundle"
+# a variable that botocore heeds and gives no name of its own to
+_VARIABLES: Final = {_OF_REQUESTS: (None, "REQUESTS_CA_BUNDLE", None, None)}
 _SESSION: Final = "strongroom"  # how the sessions of a role are called in CloudTrail
 
 
@@ -48,19 +52,31 @@ class Clients:
             return self._made[key]
 
     def region(self) -> str:
-        """Return the region that requests go to; empty if nobody named one."""
-        with self._lock:
+        """Return the region that requests go to; empty if nobody named one. Errors as of a client.
+
+        A profile that is named and not there is found out only when something of it is asked for.
+        """
+        with self._lock, self._refusals("finding the region"):
             return self.account.region or self._opened().get_config_variable("region") or ""
 
     def credentials(self) -> Any:  # noqa: ANN401 - as above
-        """Return botocore's credentials, which renew themselves; None if there are none."""
-        with self._lock:
+        """Return botocore's credentials, which renew themselves; None if there are none.
+
+        Errors as of a client.
+        """
+        with self._lock, self._refusals("finding credentials"):
             return self._opened().get_credentials()
 
     def certificates(self) -> str:
-        """Return the file of certificates that servers are checked with, if one is named."""
-        with self._lock:
-            return str(self._opened().get_config_variable("ca_bundle") or "")
+        """Return the file of certificates that servers are checked with, if one is named.
+
+        As botocore finds it: by its own settings, and else by ``REQUESTS_CA_BUNDLE``. Errors as of
+        a client.
+        """
+        with self._lock, self._refusals("finding certificates"):
+            session = self._opened()
+            names = ("ca_bundle", _OF_REQUESTS)
+            return str(next(filter(None, map(session.get_config_variable, names)), ""))
 
     def _new(self, service: str, region: str) -> Any:  # noqa: ANN401 - as above
         from botocore.config import Config  # noqa: PLC0415 - loaded for whoever uses AWS only
@@ -74,13 +90,16 @@ class Clients:
             s3={"addressing_style": "path"} if self.account.endpoint else {},
         )
         session = self._opened()
-        with refusals(f"using {service}", str(self.account)):
+        with self._refusals(f"using {service}"):
             return session.create_client(
                 service,
                 region_name=region or self.account.region or None,
                 endpoint_url=self.account.endpoint or None,
                 config=settings,
             )
+
+    def _refusals(self, doing: str) -> AbstractContextManager[None]:
+        return refusals(doing, str(self.account))
 
     def _opened(self) -> Session:
         if self._session is None:
@@ -90,11 +109,12 @@ class Clients:
 
 def _session(account: Account) -> Session:
     try:
-        # it takes a tenth of a second, and most commands need it not
+        # it takes long to load, and most commands need it not
         from botocore.credentials import (  # noqa: PLC0415
             AssumeRoleCredentialFetcher,
             DeferredRefreshableCredentials,
         )
+        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
         from botocore.session import Session  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(
@@ -103,7 +123,7 @@ def _session(account: Account) -> Session:
         ) from error
     where = str(account)
     with refusals("finding credentials", where):
-        session = Session(profile=account.profile or None)
+        session = Session(_VARIABLES, profile=account.profile or None)
         if account.region:
             session.set_config_variable("region", account.region)
         if not account.role:
@@ -117,9 +137,16 @@ def _session(account: Account) -> Session:
             role_arn=account.role,
             extra_args={"RoleSessionName": _SESSION},
         )
-        inner = Session()
+
+        def fetched() -> dict[str, Any]:
+            if source is None:
+                raise NoCredentialsError
+            return cast("dict[str, Any]", fetcher.fetch_credentials())
+
+        # of the same profile, which names more than credentials
+        inner = Session(_VARIABLES, profile=account.profile or None)
         inner.set_config_variable("region", session.get_config_variable("region"))
         inner._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore has no other door for it
-            method="assume-role", refresh_using=fetcher.fetch_credentials
+            method="assume-role", refresh_using=fetched
         )
         return inner

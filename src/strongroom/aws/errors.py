@@ -45,6 +45,22 @@ _SKEWED: Final = frozenset({"RequestTimeTooSkewed"})
 _NO_CREDENTIALS: Final = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"}
 )
+_NAME_IT: Final = "Name it: region and profile below [aws], or AWS_REGION."
+_LOOK_AT_FILES: Final = (
+    "Look at that file: ~/.aws/config and ~/.aws/credentials, or what AWS_CONFIG_FILE and "
+    "AWS_SHARED_CREDENTIALS_FILE name."
+)
+_TO_CONFIGURE: Final = {  # what to do about what botocore finds wrong before it asks anybody
+    "NoRegionError": _NAME_IT,
+    "InvalidRegionError": _NAME_IT,
+    "UnknownServiceError": _NAME_IT,
+    "ProfileNotFound": "Look at profile below [aws], at AWS_PROFILE, and at ~/.aws/config: "
+    "aws configure list-profiles names those that are there.",
+    "ConfigParseError": _LOOK_AT_FILES,
+    "ConfigNotFound": _LOOK_AT_FILES,
+    "InvalidConfigError": _LOOK_AT_FILES,
+    "InfiniteLoopConfigError": _LOOK_AT_FILES,
+}
 _AGAIN: Final = frozenset(
     {
         "InternalError",
@@ -131,8 +147,8 @@ def _told(error: Exception, doing: str, where: object) -> StrongroomError | None
     if said:
         return AwsError(text, said=said, hint=_hint(said, error))
     name = type(error).__name__
-    if name in {"NoRegionError", "ProfileNotFound", "InvalidRegionError", "UnknownServiceError"}:
-        return UsageError(text, hint="Name it: region and profile below [aws], or AWS_REGION.")
+    if (hint := _TO_CONFIGURE.get(name)) is not None:
+        return UsageError(text, hint=hint)
     if name in _NO_CREDENTIALS:
         return AwsError(
             text,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -24,27 +23,30 @@ from strongroom.errors import SourceError
 
 ATTEMPTS: Final = 6
 _FIRST_WAIT: Final = 0.5  # seconds, and double each time; of it between half and all is waited
-_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+_AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 _AGAIN_IF: Final = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"})
-_ELSEWHERE: Final = frozenset({301, 302, 307})
-_WRONG_REGION: Final = "AuthorizationHeaderMalformed"  # says S3 to what another region signed
-_REGION: Final = "x-amz-bucket-region"
 _GOOD: Final = frozenset({200, 206})
 _MOST_SAID: Final = 64 << 10  # bytes of an answer that says no
 # not signed: what stands in between may change them
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "strongroom"}
 
 
+def _any_fits(_head: Head) -> str:
+    return ""
+
+
 class Asked(NamedTuple):
     """What is asked for: an object, or an answer about it.
 
     ``path`` is quoted, and without the bucket; ``query`` is ``name=value`` in order, quoted too.
+    ``misfit`` says in what a yes is no answer to it, as one to somebody else is; empty if it is.
     """
 
     doing: str
     path: str
     query: str
     headers: Mapping[str, str]
+    misfit: Callable[[Head], str] = _any_fits
 
 
 class Answer(NamedTuple):
@@ -55,7 +57,7 @@ class Answer(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where the bucket is, as far as is known.
+    """Where the bucket is, and as whom it is asked.
 
     ``path`` stands before that of a request, ``before`` before that in what is sent; ``unsigned``
     is headers that every request has.
@@ -71,7 +73,7 @@ class Place(NamedTuple):
 
 
 class Getter:
-    """Asks for what is in a bucket; any thread may. A bucket that moved is followed."""
+    """Asks for what is in a bucket; any thread may."""
 
     def __init__(self, bucket: Bucket, clock: Clock, server: Server | None = None) -> None:
         """``server``: other than the one that the bucket names, such as with other time limits."""
@@ -83,8 +85,25 @@ class Getter:
         """Send a request, and return what waits for its answer."""
         return Request(self, asked)
 
-    def send(self, asked: Asked, place: Place, line: Line | None) -> Line:
-        """Send a request on a line, or on a new one; OSError, ``SourceError`` if it is closed."""
+    def send(self, asked: Asked, line: Line | None) -> Line:
+        """Send a request on a line, or on a new one; a line that was given is closed by an error.
+
+        OSError, ``SourceError`` if it is closed or nobody can tell who we are.
+        """
+        try:
+            request = self._request(asked)
+            line = line or self.place.lines.opened()
+            if self._closed.is_set():  # since it was looked at
+                line.stop()
+            line.send(request)
+        except BaseException:
+            if line is not None:
+                line.close()
+            raise
+        return line
+
+    def _request(self, asked: Asked) -> bytes:
+        place = self.place
         if self._closed.is_set():
             raise SourceError(f"{asked.doing} was given up ({place.bucket})")
         path = place.path + asked.path
@@ -97,25 +116,7 @@ class Getter:
             self.clock.now_ns(),
         )
         target = f"{place.before}{path}?{asked.query}" if asked.query else place.before + path
-        line = line or place.lines.opened()
-        try:
-            if self._closed.is_set():  # since it was looked at
-                line.stop()
-            line.send(request_of(target, headers, place.unsigned))
-        except OSError:
-            line.close()
-            raise
-        return line
-
-    def follow(self, region: str, sent_to: Place) -> bool:
-        """Go on in another region; whether it is another than the one that was asked."""
-        if not region or region == sent_to.bucket.region:
-            return False
-        if region != self.place.bucket.region:
-            self.place.lines.retire()
-            bucket = replace(sent_to.bucket, region=region)
-            self.place = _place_of(bucket, bucket.server)
-        return True
+        return request_of(target, headers, place.unsigned)
 
     def close(self) -> None:
         """Ask no more, also for what somebody waits for."""
@@ -129,13 +130,12 @@ class Request:
     def __init__(self, getter: Getter, asked: Asked) -> None:
         self._getter = getter
         self._asked = asked
-        self._place = getter.place
+        self._lines = getter.place.lines
         self._line: Line | None = None
         self._broken = ""
-        self._moved = False
-        line = self._place.lines.free()
-        self._used = line is not None  # by a request before this one
-        self._try_to_send(line)
+        self._answered = True  # the last time, to the end
+        self._used = False  # the line, by a request before this one
+        self._send()
 
     def once(self, most: int) -> Answer:
         """Wait for the whole answer, a yes or a no, and ask for no other; OSError."""
@@ -154,7 +154,7 @@ class Request:
         """Wait for the whole answer, or the first ``most`` bytes.
 
         After some tries ``AwsError`` for a no, ``SourceError`` if nobody answers, OSError if an
-        answer always breaks.
+        answer always breaks, or is always one to something else.
         """
         for attempt in range(ATTEMPTS):
             self._pause(attempt)
@@ -208,27 +208,42 @@ class Request:
         if not attempt:
             return
         self._getter.clock.sleep(wait_before(attempt, self._asked.path))
-        self._used = False
-        self._try_to_send(None)
+        self._send()
+
+    def _send(self) -> None:
+        """Send on a free line; where the last one broke, on a new one, as others may have too."""
+        line = self._lines.free() if self._answered else None
+        self._used = line is not None
+        self._try_to_send(line)
 
     def _head(self, attempt: int) -> Head | None:
-        """Return the head of an answer that is a yes; None: ask again; ``AwsError`` for a no."""
+        """Return the head of an answer that is a yes; None: ask again; ``AwsError`` for a no.
+
+        ``LineError`` if even the last is one to something else.
+        """
         head = self._first_head()
         line = self._line
-        if head is None or line is None or head.status in _GOOD:
+        if head is None or line is None:
             return head
+        if head.status in _GOOD:
+            wrong = self._asked.misfit(head)
+            if not wrong:
+                return head
+            self._drop(wrong)
+            if attempt == ATTEMPTS - 1:
+                raise LineError(wrong)
+            return None
         try:
             data = line.whole(_MOST_SAID)
         except OSError as error:
             self._drop(str(error))
             return None
         self._free_line()
+        self._answered = True
         no = _no(head, data)
-        if self._follow(head, no):
-            return self._head(attempt)
         if is_for_now(head.status, no.said) and attempt < ATTEMPTS - 1:
             return None
-        where = self._place.bucket
+        where = self._getter.place.bucket
         raise AwsError(
             f"{self._asked.doing} failed ({where}): {no.said} ({head.status}): {no.message}",
             said=no.said,
@@ -248,35 +263,25 @@ class Request:
         self._try_to_send(None)
         return self._first_head()
 
-    def _follow(self, head: Head, no: _No) -> bool:
-        """Ask where the bucket is said to be, once."""
-        if self._moved or (head.status not in _ELSEWHERE and no.said != _WRONG_REGION):
-            return False
-        self._moved = self._getter.follow(head.headers.get(_REGION) or no.region, self._place)
-        if self._moved:
-            self._used = False
-            self._try_to_send(None)
-        return self._moved
-
     def _try_to_send(self, line: Line | None) -> None:
-        self._place = self._getter.place if line is None else self._place
         try:
-            self._line = self._getter.send(self._asked, self._place, line)
+            self._line = self._getter.send(self._asked, line)
         except OSError as error:
             self._drop(str(error))
 
     def _free_line(self) -> None:
         if self._line is not None:
-            self._place.lines.give_back(self._line)
+            self._lines.give_back(self._line)
             self._line = None
 
     def _drop(self, why: str) -> None:
         self._broken = why
+        self._answered = False
         self.close()
 
     def _gave_up(self) -> SourceError:
         return SourceError(
-            f"{self._asked.doing} failed ({self._place.bucket}) {ATTEMPTS} times, at last: "
+            f"{self._asked.doing} failed ({self._getter.place.bucket}) {ATTEMPTS} times, at last: "
             f"{self._broken}",
             hint="Look at the network and the endpoint, then run it again.",
         )
@@ -287,7 +292,6 @@ class _No(NamedTuple):
 
     said: str
     message: str
-    region: str
 
 
 def wait_before(attempt: int, what: str) -> float:
@@ -307,8 +311,8 @@ def _no(head: Head, data: bytes) -> _No:
     except PageError:
         page = None
     if page is None or not page.error:
-        return _No(str(head.status), "no reason was given", "")
-    return _No(page.error, page.message, page.region)
+        return _No(str(head.status), "no reason was given")
+    return _No(page.error, page.message)
 
 
 def _place_of(bucket: Bucket, server: Server) -> Place:

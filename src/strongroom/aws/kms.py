@@ -13,7 +13,7 @@ from typing import Any, Final
 from strongroom.aws.account import Account
 from strongroom.aws.clients import Clients
 from strongroom.aws.errors import AwsError, refusals
-from strongroom.errors import KeyRefusedError, SourceError, StoreError, StrongroomError, UsageError
+from strongroom.errors import KeyRefusedError, SourceError, StoreError, UsageError
 from strongroom.model.keyservice import WrappedKey
 
 _ARN: Final = re.compile(r"arn:[^:]+:kms:(?P<region>[^:]+):[0-9]*:(?P<name>(?:key|alias)/.+)")
@@ -84,11 +84,11 @@ class Kms:
         self._account = account
 
     def has_credentials(self) -> bool:
-        """Whether there is anything to ask with; False where boto3 is not installed."""
-        try:
-            return self._clients.credentials() is not None
-        except StrongroomError:
-            return False
+        """Whether there is anything to ask with.
+
+        UsageError where boto3 is not installed, or the profile is not there.
+        """
+        return self._clients.credentials() is not None
 
     def make(self, name: str, context: Mapping[str, str]) -> WrappedKey:
         """See ``KeyService``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # every command loads this module, and few of them connect
 
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 60.0
+MOST_FREE: Final = 128  # as many as a backup has on their way: 2 threads, 32 objects, their tags
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -46,12 +48,11 @@ class Lines:
         self.host = name.removesuffix(f":{_PORTS.get(self._at.scheme, 0)}")
         self._context: ssl.SSLContext | None = None
         if self._at.scheme == "https":
-            import ssl  # noqa: PLC0415 - as above
-
-            self._context = ssl.create_default_context(cafile=server.certificates or None)
+            self._context = _context_of(server.certificates)
+        self._lock = threading.Lock()  # of the three below
         self._free: list[Line] = []
         self._open: WeakSet[Line] = WeakSet()
-        self._retired = False
+        self._closed = False
 
     @property
     def before_path(self) -> str:
@@ -63,14 +64,18 @@ class Lines:
         return _authorization(self._proxy) if self._proxy and self._context is None else {}
 
     def free(self) -> Line | None:
-        """Return a line that was used before, the last one first; its server may have closed it."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return None
+        """Return a line that was used before, the last one first; its server may close it yet."""
+        while True:
+            with self._lock:
+                if not self._free:
+                    return None
+                line = self._free.pop()
+            if line.is_quiet():
+                return line
+            line.close()
 
     def opened(self) -> Line:
-        """Return a new one; OSError."""
+        """Return a new one; OSError, also if they were closed."""
         import http.client  # noqa: PLC0415 - as above
 
         host, port = self._at.hostname or "", self._at.port or _PORTS[self._at.scheme]
@@ -90,27 +95,49 @@ class Lines:
             raise OSError(f"the proxy gives no answer of HTTP: {error!r}") from error
         made.sock.settimeout(self._server.read_seconds)
         line = Line(made.sock)
-        self._open.add(line)
-        return line
+        with self._lock:
+            if not self._closed:
+                self._open.add(line)
+                return line
+        line.close()
+        raise OSError("the lines were closed")
 
     def give_back(self, line: Line) -> None:
-        """Keep a line for the next request, or close it where its answer was not read whole."""
-        if line.is_free and not self._retired:
-            self._free.append(line)
-        else:
-            line.close()
+        """Keep a line for the next request, or close it where its answer was not read whole.
 
-    def retire(self) -> None:
-        """Close those that are free, and the others when they are given back."""
-        self._retired = True
-        while (line := self.free()) is not None:
-            line.close()
+        Each is an open file, so only ``MOST_FREE`` are kept.
+        """
+        is_free = line.is_free
+        with self._lock:
+            if is_free and not self._closed and len(self._free) < MOST_FREE:
+                self._free.append(line)
+                return
+        line.close()
 
     def close(self) -> None:
-        """Do so, and end the others under whoever waits for an answer."""
-        self.retire()
-        for line in list(self._open):
+        """Close those that are free, and end the others under whoever waits for an answer."""
+        with self._lock:
+            self._closed = True
+            free, self._free = self._free, []
+            used = list(self._open)
+        for line in free:
+            line.close()
+        for line in used:
             line.stop()
+
+
+def _context_of(certificates: str) -> ssl.SSLContext:
+    """Return what checks a server; an empty name is what this machine trusts. ``UsageError``."""
+    import ssl  # noqa: PLC0415 - as above
+
+    try:
+        return ssl.create_default_context(cafile=certificates or None)
+    except OSError as error:
+        raise UsageError(
+            f"the certificates that servers are checked with cannot be read: {certificates} "
+            f"({error.strerror or error})",
+            hint="Look at ca_bundle in ~/.aws/config, and at AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE.",
+        ) from error
 
 
 def _proxy_of(url: str) -> SplitResult | None:

@@ -52,6 +52,7 @@ class Pager:
         asked: dict[str, bytes] = {"versions": b""} if versions else {"list-type": b"2"}
         asked |= {"encoding-type": b"url", "max-keys": b"%d" % _AT_ONCE, "prefix": prefix}
         last: bytes | None = None
+        after: dict[str, bytes] = {}
         with (
             ThreadPoolExecutor(1, thread_name_prefix="listing") as ahead,
             closing(Getter(self._bucket, self._clock)) as getter,
@@ -64,6 +65,12 @@ class Pager:
                 if every:  # markers that stand after all versions go where their keys are
                     page.objects.sort(key=lambda one: one.key)
                 last = self._checked(page.objects, prefix, last, again=every)
+                if page.after and page.after == after:
+                    raise SourceError(
+                        f"the listing of {self._bucket} has no end: it goes on where it began",
+                        hint="Look at the endpoint: a listing like this is none of AWS's.",
+                    )
+                after = page.after
                 if page.objects:
                     yield page.objects
                 if not page.after:

@@ -1,7 +1,7 @@
 """One page of a listing of S3, read as it comes: keys byte for byte, nothing kept of the rest.
 
-``ListObjectsV2`` and ``ListObjectVersions`` of the S3 API reference. botocore's own reading of a
-page takes ten times as long.
+``ListObjectsV2`` and ``ListObjectVersions`` of the S3 API reference. botocore would
+make a dictionary of every element of a page first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 _OBJECTS: Final = frozenset({"Contents", "Version"})
 _URL: Final = "url"
+_MOST_DIGITS: Final = 18  # of a size
 _ROOTS: Final = frozenset({"ListBucketResult", "ListVersionsResult", "Error"})
 
 
@@ -44,7 +45,7 @@ class Page:
     """What a page says; ``after``: the parameters that ask for the next one, empty at the end.
 
     ``markers``: delete markers that are the latest of their keys. ``error``: S3's name of what it
-    refused, ``message`` in its words; ``region``: where it says that the bucket is.
+    refused, ``message`` in its words.
     """
 
     objects: list[Listed] = field(default_factory=list)
@@ -52,7 +53,6 @@ class Page:
     markers: int = 0
     error: str = ""
     message: str = ""
-    region: str = ""
 
 
 def read_page(data: bytes, *, every: bool = False) -> Page:
@@ -63,7 +63,7 @@ def read_page(data: bytes, *, every: bool = False) -> Page:
     reader = _Reader()
     try:
         reader.parser.Parse(data, True)  # noqa: FBT003 - expat's own way to say that this is all
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: of its encoding
         raise PageError(f"it is no whole XML: {error}") from error
     return reader.page(every=every)
 
@@ -114,7 +114,7 @@ class _Reader:
             raise PageError(f"it is <{self._root}>, and no listing")
         if self._root == "Error":
             said, message = top.get("Code", "Unknown"), top.get("Message", "")
-            return Page(error=said, message=message, region=top.get("Region", ""))
+            return Page(error=said, message=message)
         truncated = top.get("IsTruncated")
         if truncated not in {"true", "false"}:
             raise PageError("it does not say whether there is more")
@@ -133,14 +133,16 @@ class _Reader:
 
 def _listed(thing: dict[str, str], *, encoded: bool, deleted: bool) -> Listed:
     try:
-        key, size = thing["Key"], 0 if deleted else int(thing["Size"])
+        key, size = thing["Key"], "0" if deleted else thing["Size"]
         etag, modified = thing.get("ETag", ""), thing["LastModified"]
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise PageError(f"an object of it lacks something: {error}") from error
+    if not (size.isascii() and size.isdigit() and len(size) <= _MOST_DIGITS):
+        raise PageError(f"an object of it has a size that is none: {size[:40]!r}")
     version = thing.get("VersionId", "")
     return Listed(
         _decoded(key, encoded=encoded),
-        size,
+        int(size),
         etag,
         modified,
         thing.get("StorageClass", "") or "STANDARD",

@@ -1,15 +1,17 @@
 """HTTP/1.1 as a client of S3 needs it: an answer after each request, over a line that stays.
 
 RFC 9112. Bytes of a body come as they are sent: nothing is decoded but chunks. ``http.client``
-takes five times as long for the headers, which counts at thousands of objects a second.
+would read the headers of each as those of a mail, which counts at thousands of objects a second.
 """
 
 from __future__ import annotations
 
+import re
+import select
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
 _END: Final = b"\r\n\r\n"
 _PIECE: Final = 64 << 10  # bytes taken from the line at once
@@ -18,6 +20,14 @@ _TO_THE_END: Final = 1 << 62  # of the line: nobody said how long the body is
 _META: Final = "x-amz-meta-"
 _NO_BODY: Final = frozenset({204, 304})
 _FINAL: Final = 200  # statuses below announce another
+_MOST_ANNOUNCED: Final = 10
+_SWITCHED: Final = 101  # nobody asked for another protocol
+_STATUS: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: .*)?", re.DOTALL)
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_CONTROL: Final = re.compile(
+    r"[\0\r\n]"
+)  # in a header they would begin another for whoever sends it
 
 
 class LineError(OSError):
@@ -25,11 +35,11 @@ class LineError(OSError):
 
 
 class Socket(Protocol):
-    """What is used of a socket, plain or of TLS."""
+    """What is used of a socket, plain or of TLS, to talk; only a real one can be stopped."""
 
     def sendall(self, data: bytes, /) -> None: ...  # noqa: D102
     def recv(self, size: int, /) -> bytes: ...  # noqa: D102
-    def shutdown(self, how: int, /) -> None: ...  # noqa: D102
+    def fileno(self) -> int: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -61,6 +71,18 @@ class Line:
         """Whether the answer was read to its end, and the server waits for another request."""
         return self._reusable and not self._left and not self._chunked and not self._come
 
+    def is_quiet(self) -> bool:
+        """Whether nothing came since the last answer, of which the next would begin.
+
+        Neither the end of the line nor bytes, which would be taken for the answer to what is asked
+        next. Those that TLS has decoded already are not seen by whoever polls.
+        """
+        if getattr(self._socket, "pending", int)():
+            return False
+        polled = select.poll()
+        polled.register(self._socket.fileno(), select.POLLIN)
+        return not polled.poll(0)
+
     def send(self, request: bytes) -> None:
         """Send a request without a body; OSError."""
         self._socket.sendall(request)
@@ -68,12 +90,21 @@ class Line:
     def head(self) -> Head:
         """Wait for an answer; ``LineError`` or another OSError if none comes."""
         head = read_head(self._text(_END))
+        announced = 0
         while head.status < _FINAL:
+            announced += 1
+            if head.status == _SWITCHED or announced > _MOST_ANNOUNCED:
+                raise LineError(f"the answer is only announced ({head.status})")
             head = read_head(self._text(_END))
         headers = head.headers
-        self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        coding = headers.get("transfer-encoding")
+        if coding is not None and coding.lower() != "chunked":
+            raise LineError(f"the answer is packed in a way that nobody asked for: {coding[:40]!r}")
+        self._chunked = coding is not None and head.status not in _NO_BODY
         self._left = 0 if self._chunked else _length(head)
-        if "close" in headers.get("connection", "").lower() or self._left == _TO_THE_END:
+        # with two lengths whoever stands in between may see another end than we do
+        unsure = self._left == _TO_THE_END or (coding is not None and "content-length" in headers)
+        if unsure or "close" in headers.get("connection", "").lower():
             self._reusable = False
         return head
 
@@ -110,9 +141,13 @@ class Line:
         return b"".join(pieces)
 
     def stop(self) -> None:
-        """End it under whoever waits for it, who gets an OSError; any thread may."""
+        """End it under whoever waits for it, who gets an OSError; any thread may.
+
+        The socket itself is asked: TLS would take its own end off first, and give whoever reads
+        what is still encrypted.
+        """
         with suppress(OSError):  # it has ended
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(cast("socket.socket", self._socket), socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close it."""
@@ -121,10 +156,10 @@ class Line:
 
     def _next_chunk(self) -> None:
         text = self._text(b"\r\n")
-        try:
-            self._left = int(text.partition(b";")[0], 16)
-        except ValueError as error:
-            raise LineError(f"a chunk of the answer has no size: {text[:20]!r}") from error
+        found = _CHUNK.fullmatch(text)
+        if found is None:
+            raise LineError(f"a chunk of the answer has no size: {text[:20]!r}")
+        self._left = int(found[1], 16)
         if not self._left:
             while self._text(b"\r\n"):
                 pass  # trailers
@@ -145,15 +180,19 @@ class Line:
 
 
 def read_head(data: bytes) -> Head:
-    """Read status and headers; ``LineError`` if it is no answer of HTTP/1."""
+    """Read status and headers; ``LineError`` if it is no answer of HTTP/1.
+
+    One of HTTP/1.0 that does not say that its line stays has ``connection: close``.
+    """
     first, *lines = data.decode("latin-1").split("\r\n")
-    if not first.startswith("HTTP/1.") or not first[9:12].isdigit():
+    status = _STATUS.fullmatch(first)
+    if status is None:
         raise LineError(f"the answer is not HTTP/1.1: {first[:40]!r}")
     headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not name or name[0] in " \t":
+        if not colon or not name or name[0] in " \t" or _CONTROL.search(line):
             raise LineError(f"a header of the answer is none: {line[:40]!r}")
         low, value = name.lower(), value.strip(" \t")
         if low.startswith(_META):
@@ -161,7 +200,9 @@ def read_head(data: bytes) -> Head:
         else:
             kept = headers
         kept[low] = f"{kept[low]}, {value}" if low in kept else value
-    return Head(int(first[9:12]), headers, metadata)
+    if status[1] == "0" and "keep-alive" not in headers.get("connection", "").lower():
+        headers["connection"] = "close"
+    return Head(int(status[2]), headers, metadata)
 
 
 def _length(head: Head) -> int:
@@ -170,7 +211,7 @@ def _length(head: Head) -> int:
         return 0
     if text is None:
         return _TO_THE_END
-    if not (text.isascii() and text.isdigit()):
+    if not _LENGTH.fullmatch(text):
         raise LineError(f"the answer does not say how long it is: {text[:40]!r}")
     return int(text)
 

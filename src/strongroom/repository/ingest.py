@@ -15,7 +15,7 @@ import msgspec
 
 from strongroom.chunking.cutter import ChunkerParameters
 from strongroom.clock import Clock
-from strongroom.model.entry import EXTENT, Entry
+from strongroom.model.entry import CHANGED_WHILE_READ, EXTENT, Entry
 from strongroom.model.events import Advanced, ProblemFound
 from strongroom.model.snapshot import Order, SourceRecord
 from strongroom.model.source import Content, Item, Loaded, Problem, Source
@@ -55,6 +55,15 @@ class _Streamed(NamedTuple):
     token: bytes
     chunks: bytes
     problem: Problem | None
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether it changed while it was read, so that another try may have it as it is.
+
+        What else is wrong with it, such as an attribute that may not be read, stays.
+        """
+        changed = self.entry is not None and self.entry.flags & CHANGED_WHILE_READ
+        return bool(changed) and self.problem is not None
 
 
 _Begun = _Batch | Item | WalkRecord | WalkBlock
@@ -248,7 +257,7 @@ class Ingest:
     def _stream(self, source: Source, item: Item, walk: WalkWriter) -> None:
         try:
             captured = self._stream_once(source, item)
-            if captured.problem is not None and not captured.problem.missing:
+            if captured.is_torn:
                 captured = self._stream_once(source, item)
         except OSError as error:
             self.report(Problem(item.path, (error.strerror or str(error)).lower()))

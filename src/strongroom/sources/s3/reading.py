@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -89,8 +90,11 @@ class Objects:
             request.close()
             raise
 
-    def whole(self, coming: Coming) -> Whole:
-        """Read an object that was asked for, as it is by now; ``ObjectError``."""
+    def whole(self, coming: Coming, room: int) -> Whole:
+        """Read an object that was asked for, as it is by now; ``ObjectError``.
+
+        It may take ``room`` bytes more of memory than it was listed with.
+        """
         try:
             return self._whole(coming, changed=False)
         except AwsError as error:
@@ -98,7 +102,10 @@ class Objects:
                 raise _about(error) from error
         finally:
             coming.close()
-        coming = self.ask(self._look(coming.listed))
+        now = self._look(coming.listed)
+        if now.size > coming.listed.size + room:
+            raise ObjectError("it grew too large while the backup ran: the next one reads it")
+        coming = self.ask(now)
         try:
             return self._whole(coming, changed=True)
         except AwsError as error:
@@ -152,6 +159,12 @@ class Objects:
         try:
             head = _in_place(request.opened(), start)
             return Opened(listed, answer_of(head), changed, request, head)
+        except ObjectError:
+            request.close()
+            raise
+        except OSError as error:
+            request.close()
+            raise ObjectError(f"reading it failed: {error}") from error
         except BaseException:
             request.close()
             raise
@@ -163,11 +176,14 @@ class Objects:
             raise ObjectError(
                 f"it is archived ({listed.storage_class}): restore it in S3 first, for some days"
             )
+        if not listed.etag.isprintable():  # it would begin another header of the request
+            raise ObjectError(f"its ETag is none: {listed.etag[:40]!r}")
         headers = {"range": f"bytes={start}-"} if start else dict(_SUMS)
         if listed.etag:
             headers["if-match"] = listed.etag
         doing = f"reading {listed.key!r}"
-        return self._getter.begin(Asked(doing, _path(listed), _version(listed), headers))
+        misfit = partial(_misfit, listed, start)
+        return self._getter.begin(Asked(doing, _path(listed), _version(listed), headers, misfit))
 
     def _ask_tags(self, listed: Listed) -> Request:
         """Ask for the tags of an object.
@@ -180,7 +196,8 @@ class Objects:
         version = _version(listed)
         query = f"tagging=&{version}" if version else "tagging="
         doing = f"reading the tags of {listed.key!r}"
-        return self._getter.begin(Asked(doing, _path(listed), query, {}))
+        misfit = partial(_misfit_of_tags, listed)
+        return self._getter.begin(Asked(doing, _path(listed), query, {}, misfit))
 
     def _attributes(
         self, listed: Listed, answer: dict[str, Any], asked: Request | None
@@ -207,6 +224,10 @@ class Objects:
             if error.said in _GONE:
                 raise ObjectError(_DELETED) from error
             raise _about(error) from error
+        except ValueError as error:  # botocore's, of a time or a number
+            raise ObjectError(f"what it is now cannot be read: {error}") from error
+        if missing := {"ContentLength", "ETag", "LastModified"} - found.keys():
+            raise ObjectError(f"S3 does not say what it is now: {', '.join(sorted(missing))}")
         version = str(found.get("VersionId", ""))
         return Listed(
             listed.key,
@@ -219,6 +240,31 @@ class Objects:
 
     def _errors(self, doing: str) -> Any:  # noqa: ANN401 - a context
         return refusals(doing, str(self._bucket))
+
+
+def _misfit(listed: Listed, start: int, head: Head) -> str:
+    """Return in what an answer is none of this object from byte ``start`` on; empty if it is.
+
+    S3 does not send another, since ``If-Match`` and the version forbid it. What stands in between,
+    such as a cache or a proxy that mixed up two requests, may.
+    """
+    etag, version = head.headers.get("etag", ""), head.headers.get("x-amz-version-id", "")
+    if listed.etag and etag.strip('"') != listed.etag.strip('"'):
+        return f"the answer has the ETag {etag or 'of nothing'}, and {listed.etag} was listed"
+    if listed.version and version != listed.version:
+        return f"the answer is of version {version or 'none'}, and {listed.version} was listed"
+    if head.status != _PARTIAL:
+        return ""
+    came = head.headers.get("content-range", "nothing that is named")
+    wanted = f"bytes {start}-{listed.size - 1}/{listed.size}" if start else "all of it"
+    return f"{came} came, and {wanted} was asked for" if came != wanted else ""
+
+
+def _misfit_of_tags(listed: Listed, head: Head) -> str:
+    version = head.headers.get("x-amz-version-id", listed.version)
+    if listed.version and version != listed.version:
+        return f"the answer is of version {version}, and {listed.version} was listed"
+    return ""
 
 
 def _in_place(head: Head, start: int) -> Head:

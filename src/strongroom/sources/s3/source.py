@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Final, Self, cast
@@ -36,6 +36,7 @@ from strongroom.sources.s3.reading import (
 
 _AHEAD: Final = 32  # objects that a thread has asked for and not read yet
 _THREADS: Final = 2  # that read at the same time: more would wait for the interpreter, not for S3
+_ROOM: Final = 4 << 20  # bytes by which the objects of a batch may grow until they are read
 _SECOND: Final = 1_000_000_000
 
 
@@ -87,14 +88,22 @@ class S3Source:
         """See ``Source``; several are asked for before the first is read."""
         loaded: list[Loaded] = []
         waiting: deque[tuple[Item, Coming | Loaded]] = deque()
+        room = _ROOM
+
+        def read() -> None:
+            nonlocal room
+            one = self._read(*waiting.popleft(), room)
+            room -= max(len(one.data) - one.item.size, 0)
+            loaded.append(one)
+
         with self._reading:
             try:
                 for item in items:
                     waiting.append((item, self._ask(item)))
                     if len(waiting) >= _AHEAD:
-                        loaded.append(self._read(*waiting.popleft()))
+                        read()
                 while waiting:
-                    loaded.append(self._read(*waiting.popleft()))
+                    read()
             finally:
                 for _, one in waiting:
                     if isinstance(one, Coming):
@@ -147,14 +156,14 @@ class S3Source:
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
 
-    def _read(self, item: Item, coming: Coming | Loaded) -> Loaded:
+    def _read(self, item: Item, coming: Coming | Loaded, room: int) -> Loaded:
         if isinstance(coming, Loaded):
             return coming
         try:
-            whole = self._objects.whole(coming)
+            whole = self._objects.whole(coming, room)
+            return _loaded(item, whole, len(whole.data), self._made)
         except ObjectError as error:
             return Loaded(item, None, b"", b"", Problem(item.path, str(error)))
-        return _loaded(item, whole, len(whole.data), self._made)
 
     def _token(self, one: Listed) -> bytes:
         """Return what changes with an object; that its storage class changes is no reason to read.
@@ -239,6 +248,11 @@ def _loaded(item: Item, whole: Whole, size: int, made: Entry) -> Loaded:
 
 
 def _time(text: str) -> int:
-    """Return nanoseconds since 1970 of a time as S3 writes it."""
-    moment = datetime.fromisoformat(text)
+    """Return nanoseconds since 1970 of a time as S3 writes it; ``ObjectError`` if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ObjectError(f"its time is none: {text[:40]!r}") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * _SECOND + moment.microsecond * 1000
