@@ -15,7 +15,7 @@ from tests.cli.harness import Program, Result
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _FIELDS: dict[tuple[str, str], set[str]] = {
     ("init", "initialized"): {
-        *("id", "repository", "recovery_key", "key_file", "key_file_made", "replaced"),
+        *("id", "repository", "recovery_key", "key_file", "key_file_made", "replaced", "mode"),
     },
     ("backup", "summary"): {
         *("dry_run", "snapshot_id", "status", "backup_start", "backup_end", "total_duration"),

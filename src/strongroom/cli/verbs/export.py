@@ -16,7 +16,6 @@ Write a snapshot, or a part of it, into a portable archive.
 \b
 Examples:
   strongroom -r /backup/app export latest --to /mnt/disk
-  strongroom export latest --to s3://my-bucket/exports
   strongroom export latest:/etc --to - --format gzip | ssh host 'tar -xzf -'
 
 A folder DATE_TIME, named after the time of the snapshot, holds the tar, its checksum,
@@ -24,8 +23,8 @@ its metadata and a list of all in it. No strongroom is needed to open it;
 'strongroom archive verify --folder FOLDER' and 'archive restore' work on it, and
 'strongroom import' makes a snapshot of it again.
 
-In a bucket the folder has the same files; it is made in the cache first, put and read
-back. Documents from S3 are files whose names say their keys; a base backup has the WAL
+In a bucket (--to s3://my-bucket/exports) the folder has the same files; it is made in
+the cache first, put and read back. Documents from S3 are files whose names say their keys; a base backup has the WAL
 that it needs, so that a server starts from it.
 
 Each database lies beside the tar as well, as a file that 'pg_restore' reads: app.dump;

@@ -17,7 +17,6 @@ Make a snapshot of a portable archive.
 \b
 Examples:
   strongroom -r /backup/app import /mnt/disk/20241219_143022
-  strongroom import s3://my-bucket/exports/latest
   strongroom import old-server.tar.gz --host web1 --tag moved
 
 An archive of 'strongroom export' or 'strongroom archive' is named by its folder
@@ -29,7 +28,8 @@ compressed with gzip or zstd, and sealed with age.
 So is a dump of a database that 'pg_dump -Fc' wrote, or 'pg_dump -Fd' by its folder: it
 becomes one of the source that --name says (imported), as a backup would have made it.
 Databases, base backups, documents and configuration in an archive keep the source that
-they are from. What a URL names is brought into the cache first.
+they are from. What a URL names (s3://my-bucket/exports/latest) is brought into the cache
+first.
 
 Host, time and tags are those that the archive states. If anything is damaged no
 snapshot is made, and the exit code is 4. It is 3 if the archive itself says that
