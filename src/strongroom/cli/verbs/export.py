@@ -24,8 +24,8 @@ its metadata and a list of all in it. No strongroom is needed to open it;
 'strongroom import' makes a snapshot of it again.
 
 In a bucket (--to s3://my-bucket/exports) the folder has the same files; it is made in
-the cache first, put and read back. Documents from S3 are files whose names say their keys; a base backup has the WAL
-that it needs, so that a server starts from it.
+the cache first, put and read back. Documents from S3 are files whose names say their
+keys; a base backup has the WAL that it needs, so that a server starts from it.
 
 Each database lies beside the tar as well, as a file that 'pg_restore' reads: app.dump;
 with --databases sql as one for 'psql', with both as both, and with files only in the
