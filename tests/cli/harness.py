@@ -7,7 +7,9 @@ streams and environment; ``spawn`` starts a process, for what only a process sho
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
+import itertools
 import json
 import os
 import signal
@@ -22,6 +24,8 @@ from unittest import mock
 
 from strongroom.cli.main import main
 
+_RUNS: Final = itertools.count(1)
+_BETWEEN: Final = 16
 COMMAND: Final = (sys.executable, "-m", "strongroom.cli.main")
 PASSPHRASE: Final = "correct horse"
 NO_KEY: Final[dict[str, str | None]] = {"STRONGROOM_KEY_FILE": None}
@@ -63,6 +67,13 @@ class Result:
         record: dict[str, Any] = json.loads(self.err.splitlines()[-1])
         assert record["message_type"] == "exit_error"
         return record
+
+
+def _tidy() -> None:
+    """Free what commands held, now and then: each counts on the end of its process for that."""
+    gc.unfreeze()
+    if next(_RUNS) % _BETWEEN == 0:
+        gc.collect()
 
 
 class Program:
@@ -121,6 +132,7 @@ class Program:
             contextlib.redirect_stderr(err),
         ):
             code = main([str(argument) for argument in arguments])
+        _tidy()
         raw = _bytes_of(out)
         return Result(code, raw.decode("utf-8", "replace"), _bytes_of(err).decode(), raw)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from strongroom.chunking.cutter import ChunkerParameters, Cutting, FastCdc, Fixed, cut_stream
 from strongroom.model.entry import HOLE
@@ -15,6 +16,8 @@ from strongroom.repository.content import ContentBuilder
 from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
 from strongroom.repository.problems import pack_problems
 from strongroom.repository.session import BackupSession
+
+_HELD: Final = 256 << 10  # bytes of a file that comes in pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Streaming:
     def begin(self, block: int = 0) -> InPieces:
         """Begin a file whose bytes come in pieces; with a ``block`` it is cut every so many."""
         if block:
-            cutting = Cutting(Fixed(block), block, 4 * block)
+            cutting = Cutting(Fixed(block), block, max(4 * block, _HELD))
         else:
             cutting = Cutting(FastCdc(self._parameters), self._parameters.whole_below)
         return InPieces(self.chunks, self._writer.new_content(), cutting)

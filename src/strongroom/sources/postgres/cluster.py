@@ -12,6 +12,7 @@ import msgspec
 from strongroom.clock import Clock, rfc3339
 from strongroom.errors import SourceError, StrongroomError
 from strongroom.model.entry import Entry, EntryKind
+from strongroom.model.fs import Buffer
 from strongroom.model.source import Part, Problem, Report
 from strongroom.postgres import cluster, recordtext
 from strongroom.postgres.basebackup import BackupStream, Began, Ended
@@ -19,10 +20,12 @@ from strongroom.postgres.basetar import BaseTar, Member
 from strongroom.postgres.cluster import ClusterRecord, Position, Space, cluster_path, wal_range
 from strongroom.postgres.connection import Connection
 from strongroom.postgres.names import RECORD
+from strongroom.postgres.relations import PAGE_HEADER, is_index
 from strongroom.postgres.wire import ServerError, Wire, connected
 from strongroom.sources.made import made_file
 
 BLOCK: Final = 64 << 10
+INDEX_BLOCK: Final = 8 << 10  # its pages change one by one, all over it
 _A_MAJOR: Final = 10_000
 _SECOND: Final = 1_000_000_000
 _RELATION: Final = re.compile(
@@ -319,13 +322,29 @@ def _parts(path: bytes, member: Member, tar: BaseTar) -> Iterator[Part]:
         size=member.size,
     )
     is_relation = not member.is_directory and _RELATION.fullmatch(member.name) is not None
-    block = BLOCK if is_relation else 0
+    block = 0
     left = member.size
-    while data := tar.piece():
+    first = _beginning(tar) if is_relation else tar.piece()
+    if is_relation:
+        block = INDEX_BLOCK if is_index(first) else BLOCK
+    data: Buffer = first
+    while len(data):
         left -= len(data)
         yield Part(path, data, None if left else entry, block)
+        data = tar.piece()
     if not member.size:
         yield Part(path, b"", entry)
+
+
+def _beginning(tar: BaseTar) -> Buffer:
+    """Return the first piece of a member, with the header of its first page if it has one."""
+    piece = tar.piece()
+    if not piece or len(piece) >= PAGE_HEADER:
+        return piece
+    found = bytes(piece)
+    while len(found) < PAGE_HEADER and (piece := tar.piece()):
+        found += bytes(piece)
+    return found
 
 
 def _outside(known: _Known) -> dict[str, str]:
