@@ -24,7 +24,7 @@ from strongroom.model.events import Advanced, PhaseBegan, ProblemFound, Sink
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord
 from strongroom.model.source import Extra, Problem, Target
 from strongroom.operations.objects_as_files import Names, as_files
-from strongroom.operations.restore_window import LargeFile, Piece, Window, is_small
+from strongroom.operations.restore_window import Joined, LargeFile, Piece, Window, is_small
 from strongroom.repository.content import FetchTree, flatten, lists_ahead
 from strongroom.repository.reader import Reader, Stream
 from strongroom.repository.repository import Repository
@@ -181,7 +181,7 @@ class Restore:
     def _consumer(self, window: Window) -> Callable[[Sequence[tuple[bytes, memoryview]]], None]:
         def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
             files = []
-            finished, size = 0, 0
+            joined, size = Joined(), 0
             for chunk_id, chunk in chunks:
                 for entry in window.small.get(chunk_id, ()):
                     if len(chunk) == entry.size:
@@ -191,12 +191,13 @@ class Restore:
                         self._damaged(entry, DamageError(_OTHER_SIZE))
                 for piece in window.pieces.get(chunk_id, ()):
                     if len(chunk) == piece.length:
-                        finished += piece.file.write(piece.offset, chunk)
+                        joined.add(piece, chunk)
                         size += len(chunk)
                     else:
                         piece.file.abandon()
                         self._damaged(piece.file.entry, DamageError(_OTHER_SIZE))
-            self._count(finished + self._target.write(files), size)
+            joined.flush()
+            self._count(joined.finished + self._target.write(files), size)
 
         return consume
 
