@@ -14,7 +14,8 @@ from strongroom.repository.records import WalPosition
 from strongroom.repository.session import BackupSession
 from strongroom.repository.wal import WalArchive
 
-_PAUSE: Final = 1.0
+_SHORTEST: Final = 0.1  # seconds between two looks, and twice as long each time
+_LONGEST: Final = 1.0
 
 
 class BaseBackup(NamedTuple):
@@ -70,7 +71,7 @@ class WalInSession:
                 "backup relies on none",
                 hint="Run 'strongroom verify'. physical = true makes backups that carry their WAL.",
             )
-        began = self._clock.elapsed()
+        began, pause = self._clock.elapsed(), _SHORTEST
         numbers = range(position.first_segment, position.last_segment + 1)
         wanted = [segment_name(position.timeline, one, position.segment_size) for one in numbers]
         while True:
@@ -89,7 +90,8 @@ class WalInSession:
                 )
             if self._clock.elapsed() - began >= seconds:
                 raise _did_not_come(missing[0].text, seconds)
-            self._clock.sleep(_PAUSE)
+            self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
 
 
 def _did_not_come(name: str, seconds: float) -> StrongroomError:

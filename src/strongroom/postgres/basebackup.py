@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from strongroom.errors import SourceError, StrongroomError
+from strongroom.model.fs import Buffer
 from strongroom.postgres.names import literal
 from strongroom.postgres.wal.names import parse_lsn
 from strongroom.postgres.wire import Row, ServerError, Wire, rows_of
 
+_DATA: Final = ord("d")
 _CORRUPTED: Final = "XX001"
 _A_KIB: Final = 1024
 
@@ -57,7 +59,7 @@ class BackupStream:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._next: bytes | None = None
+        self._next: memoryview | None = None
         self._oids: dict[str, int] = {}
 
     def begin(self, label: str, *, with_wal: bool) -> Began:
@@ -65,7 +67,7 @@ class BackupStream:
         wal = "true" if with_wal else "false"
         self._wire.send(
             f"BASE_BACKUP (LABEL {literal(label)}, CHECKPOINT 'fast', TABLESPACE_MAP true, "
-            f"WAL {wal}, WAIT false, PROGRESS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'SHA256')"
+            f"WAL {wal}, WAIT false, PROGRESS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C')"
         )
         ((lsn, timeline),) = self._rows()
         tablespaces = tuple(
@@ -83,12 +85,12 @@ class BackupStream:
     def parts(self) -> Iterator[Part]:
         """Yield what comes, each to be read before the next one."""
         while (message := self._next) is not None:
-            kind = message[:1]
+            kind = bytes(message[:1])
             self._next = self._wire.copied()
             if kind == b"m":
                 yield Part(0, is_manifest=True)
             elif kind == b"n":
-                _, location, _ = message[1:].split(b"\0", 2)
+                _, location, _ = bytes(message[1:]).split(b"\0", 2)
                 shown = location.decode("utf-8", "surrogateescape")
                 if shown not in self._oids:
                     raise SourceError(f"the server sent a tablespace in {shown!r} that it has not")
@@ -96,11 +98,11 @@ class BackupStream:
             elif kind != b"p":
                 raise SourceError(f"the server sent a message that makes no sense here: {kind!r}")
 
-    def read(self) -> bytes:
+    def read(self) -> Buffer:
         """Return the next bytes of the part that came last, none at its end."""
-        while (message := self._next) is not None and message[:1] in b"dp":
+        while (message := self._next) is not None and message[0] in b"dp":
             self._next = self._wire.copied()
-            if message[:1] == b"d" and len(message) > 1:
+            if message[0] == _DATA and len(message) > 1:
                 return message[1:]
         return b""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from strongroom.errors import SourceError
+from strongroom.model.fs import Buffer
 
 _BLOCK: Final = 512
 _HEADER: Final = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12s")
@@ -44,7 +45,7 @@ class Member(NamedTuple):
 class BaseTar:
     """One archive; ``read`` gives its next bytes, none at its end."""
 
-    def __init__(self, read: Callable[[], bytes]) -> None:
+    def __init__(self, read: Callable[[], Buffer]) -> None:
         self._read = read
         self._piece = memoryview(b"")
         self._left = 0

@@ -88,16 +88,24 @@ class Wire:
         except self._broken as error:
             raise self.lost() from error
 
-    def copied(self) -> bytes | None:
-        """Wait for the next message of a COPY; None after the last one: a result comes then."""
+    def copied(self) -> memoryview | None:
+        """Wait for the next message of a COPY; None after the last one: a result comes then.
+
+        The message stays as it is for as long as somebody has it.
+        """
         try:
+            looked = False
             while True:
                 size, data = self._raw.get_copy_data(1)
                 if size > 0:
-                    return bytes(data)
+                    return memoryview(data)
                 if size < 0:
                     return None
-                self._wait()
+                if looked:
+                    self._wait()
+                else:  # most often the next message is there already
+                    self._raw.consume_input()
+                    looked = True
         except self._broken as error:
             raise self.lost() from error
 
