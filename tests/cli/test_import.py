@@ -499,3 +499,20 @@ def test_what_cannot_be_meant(program: Program, command: str, code: int, said: s
     assert result.code == code, result
     assert said in result.err
     assert "no snapshots" in program.good("snapshots").out
+
+
+def test_an_old_state_takes_the_place_of_no_newer_one(program: Program) -> None:
+    """What was captured before counts as from then: 'the last' is what was captured last."""
+    tree = program.folder / "changing"
+    tree.mkdir()
+    (tree / "file").write_text("old")
+    program.good("backup", "./changing")
+    program.good("export", "latest", "--to", "shelf")
+    (archive,) = (program.folder / "shelf").glob("2*_*")
+    (tree / "file").write_text("new")
+    program.good("backup", "./changing")
+    program.good("import", archive)
+    program.good("forget", "--keep-last", "1")
+    program.good("prune", "--grace", "0s")
+    program.good("restore", "latest", "--to", "out")
+    assert [one.read_text() for one in (program.folder / "out").rglob("file")] == ["new"]

@@ -52,8 +52,33 @@ def test_a_part_of_them(program: Program, s3: Client, key: str) -> None:
     program.good("backup", "documents")
     before = [one for one in listed(program) if str(one["path"]).startswith(TOP + key)]
     assert before
-    program.good("import", exported(program, f"latest:{TOP}{key}"))
-    assert listed(program) == before
+    done = program.run("import", exported(program, f"latest:{TOP}{key}"))
+    assert (done.code, listed(program)) == (3, before)
+    assert "only a part" in done.err + done.out
+
+
+@pytest.mark.parametrize("key", ["a/" + "y" * 250, "x" * 200 + "..", "%" * 120])
+def test_one_object_with_a_long_name(program: Program, s3: Client, key: str) -> None:
+    """Whatever its name is cut into, it is the same key again, and tar has no reason to refuse."""
+    fill(s3, "docs", [key, "other"])
+    program.good("backup", "documents")
+    archive = exported(program, f"latest:{TOP}{key}")
+    (tar,) = archive.glob("*.tar.gz")
+    names = subprocess.run(["tar", "-tzf", tar], capture_output=True, text=True, check=True)
+    assert ".." not in names.stdout.strip().split("/")
+    assert program.run("import", archive).code == 3
+    assert [one["path"] for one in listed(program)] == [f"{TOP}{key}"]
+
+
+def test_a_part_takes_the_place_of_nothing(program: Program, s3: Client) -> None:
+    """It is incomplete, so that no policy lets the last whole one go for it."""
+    fill(s3, "docs", ["p/1", "q/1"])
+    program.good("backup", "documents")
+    program.run("import", exported(program, f"latest:{TOP}p/"))
+    program.good("forget", "--keep-last", "1")
+    program.good("prune", "--grace", "0s")
+    found = {one["status"] for one in program.good("snapshots", "--json").records if "id" in one}
+    assert "done" in found or "complete" in found, found
 
 
 def test_a_key_that_is_both(program: Program, s3: Client) -> None:
@@ -63,7 +88,7 @@ def test_a_key_that_is_both(program: Program, s3: Client) -> None:
     refused = program.run("export", f"latest:{TOP}a", "--to", "shelf")
     assert refused.code == 2
     assert f"{TOP}a/" in refused.err
-    program.good("import", exported(program, f"latest:{TOP}a/"))
+    assert program.run("import", exported(program, f"latest:{TOP}a/")).code == 3
     assert {one["path"] for one in listed(program)} == {f"{TOP}a/", f"{TOP}a/b"}
 
 

@@ -113,6 +113,22 @@ def test_what_only_the_manifest_says(there: There) -> None:
     assert shapes(there.load(there.deliver())) == shapes(entries)
 
 
+@pytest.mark.parametrize(("path", "size"), [(b"a", 8), (b"b", 7), (b"c", 8)])
+def test_what_a_source_cannot_do_without(there: There, path: bytes, size: int) -> None:
+    """A file that must be there, of that size, or nothing is committed."""
+    (chunk,) = there.stored(b"no zeros")
+    entries = [file(b"a", (chunk, 8)), file(b"b", (chunk, 8))]
+    there.export(commit_tree(there.first, entries, b"no zeros"))
+    arrival = Arrival([Part("n", "archive", (b"/",), needs={path: size})], there.deliver())
+    circumstances = Circumstances("host", "user", "test")
+    if (path, size) == (b"a", 8):
+        import_archive(there.second.open(), arrival, circumstances)
+        return
+    with pytest.raises(DamageError, match="is missing in it"):
+        import_archive(there.second.open(), arrival, circumstances)
+    assert there.second.snapshots() == []
+
+
 def test_nothing_is_committed_before_the_last_byte(there: There) -> None:
     """The archive is changed behind what was read already: damage, and no snapshot."""
     (chunk,) = there.stored(b"x" * 100)

@@ -93,3 +93,20 @@ def test_wal_that_is_gone_ends_the_export() -> None:
         assert done.returncode == 4, done
         assert "is not in the archive any more" in done.stderr
         assert list((place.top / "shelf").glob("2*_*")) == []
+
+
+def test_another_cluster_of_the_name_is_refused() -> None:
+    """What is backed up under a name stays what 'recover' begins with: exit code 6, no snapshot."""
+    with cluster_of(15) as (place, server):
+        backed_up(place)
+        archive = exported(place)
+        other = place.make("other", "true")
+        lost(server)
+        shutil.move(other.data, server.data)
+        server.configure(f"port = {server.port}\narchive_mode = off\n")
+        server.start()
+        place.good("init", "-r", place.top / "second")
+        place.good("backup", "db", "-r", place.top / "second")
+        refused = place.run("import", archive, "-r", place.top / "second")
+        assert refused.returncode == 6, refused
+        assert "two clusters cannot share a name" in refused.stderr

@@ -196,6 +196,23 @@ def test_a_collector_that_was_killed(host: Kit, other: Kit, prefix: str) -> None
     check_nothing_left(host)
 
 
+def test_a_session_that_vanished(host: Kit) -> None:
+    """Its objects are gone, and no decision came: it can be called dead all the same."""
+    kept = with_garbage(host)
+    session = begun(host)
+    (name,) = open_sessions(host)
+    with pytest.raises(BusyError, match=name[:8]):
+        host.prune()
+    for info in list(host.store.list(layout.SESSIONS)):
+        host.store.delete(info.key)
+    with pytest.raises(BusyError, match=name[:8]):
+        host.prune()
+    host.prune(dead=[name[:8]])
+    with pytest.raises(FencedError):
+        commit(session)
+    check_invariants(host, {kept: B})
+
+
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_collector_that_slept_deletes_nothing(host: Kit, other: Kit, nth: int) -> None:
     """Called dead while it slept at any of its listings, it ends when it wakes, whatever others
@@ -217,5 +234,7 @@ def test_a_collector_that_slept_deletes_nothing(host: Kit, other: Kit, nth: int)
     with pytest.raises(FencedError, match="dead"):
         host.prune()
     host.store = sound
+    assert not any("--dead" in str(event) for event in host.events)
+    assert open_sessions(host) == []
     check_invariants(host, {kept: B, made[0]: A})
     check_nothing_left(host)

@@ -15,7 +15,7 @@ from strongroom.app.archives.away import brought, is_away
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.place import access_of, shelf_at
 from strongroom.app.foreign_dumps import dump_folder, dump_stream, is_dump, is_dump_folder
-from strongroom.app.import_parts import ARCHIVE, ROOT, parts_of
+from strongroom.app.import_parts import ARCHIVE, ROOT, cluster_of, parts_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository
 from strongroom.app.sources import absolute
@@ -33,6 +33,7 @@ from strongroom.operations.archives.contents import Unseal
 from strongroom.operations.archives.incoming import deliver, deliver_tar
 from strongroom.operations.backup import Circumstances
 from strongroom.operations.import_ import Arrival, Part, import_archive
+from strongroom.repository.walsources import WalSources
 from strongroom.system.causes import cause_of
 
 STANDARD_INPUT: Final = "-"
@@ -101,7 +102,15 @@ def import_one(run: Run, request: ImportRequest) -> ImportReport:
             tags=tuple(dict.fromkeys([*coming.tags, *request.tags])),
             when=coming.when,
         )
+        sources = WalSources(opened.repository)
+        clusters = [(part.name, cluster_of(part)) for part in coming.arrival.parts]
+        for name, cluster in clusters:  # 'recover' would take it for the one that has the name
+            if cluster is not None:
+                sources.refuse_other(name, cluster)
         result = import_archive(opened.repository, coming.arrival, circumstances)
+        for name, cluster in clusters:
+            if cluster is not None:
+                sources.register(name, cluster)
         tallies = result.tallies
         return ImportReport(
             snapshot=result.snapshot,

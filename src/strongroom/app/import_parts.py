@@ -12,9 +12,11 @@ from strongroom.aws.records import KIND, folder_of
 from strongroom.errors import DamageError, UsageError
 from strongroom.model.snapshot import Order
 from strongroom.operations.import_ import Part
+from strongroom.postgres.cluster import DATA, cluster_path, read_position
 from strongroom.postgres.cluster import KIND as CLUSTER
-from strongroom.postgres.cluster import cluster_path, read_position
 from strongroom.postgres.names import source_path
+from strongroom.postgres.wal.names import segment_name
+from strongroom.postgres.wal.pages import Cluster
 from strongroom.repository.tree import is_below
 
 ARCHIVE: Final = "archive"
@@ -74,21 +76,55 @@ def _stays(snapshot: ExportedSnapshot, source: ExportedSource) -> bool:
     """
     if source.kind != CLUSTER:
         return source.kind in _KINDS
-    position = read_position(_position(snapshot, source))
+    position = read_position(_position(source)) if _is_all(snapshot, source) else None
     return position is not None and position.standalone
 
 
-def _part(snapshot: ExportedSnapshot, source: ExportedSource) -> Part:
-    paths = tuple(map(_bytes, source.paths))
-    order = _KINDS[source.kind].order
-    return Part(source.name, source.kind, paths, _top(source), order, _position(snapshot, source))
-
-
-def _position(snapshot: ExportedSnapshot, source: ExportedSource) -> bytes:
-    """Return what a source said of its moment; nothing where not all of it is in the archive."""
+def _is_all(snapshot: ExportedSnapshot, source: ExportedSource) -> bool:
+    """Whether all of a source is in the archive."""
     path = _bytes(snapshot.path).strip(b"/")
-    if snapshot.include or snapshot.exclude or (path and not is_below(_top(source), path)):
-        return b""
+    is_chosen = bool(snapshot.include or snapshot.exclude)
+    return not is_chosen and (not path or is_below(_top(source), path))
+
+
+def _part(snapshot: ExportedSnapshot, source: ExportedSource) -> Part:
+    is_all = _is_all(snapshot, source)
+    return Part(
+        name=source.name,
+        kind=source.kind,
+        paths=tuple(map(_bytes, source.paths)),
+        top=_top(source),
+        order=_KINDS[source.kind].order,
+        position=_position(source) if is_all else b"",
+        lacking="" if is_all else "the archive holds only a part of this source",
+        needs=_wal_of(source),
+    )
+
+
+def cluster_of(part: Part) -> Cluster | None:
+    """Return the cluster that a part is a base backup of; None for everything else."""
+    position = read_position(part.position) if part.kind == CLUSTER else None
+    return None if position is None else Cluster(position.system, position.segment_size)
+
+
+def _wal_of(source: ExportedSource) -> dict[bytes, int]:
+    """Return the WAL that a base backup must have in it, by path, with its size."""
+    if source.kind != CLUSTER:
+        return {}
+    position = read_position(_position(source))
+    if position is None:
+        return {}
+    folder = _top(source) + f"/{DATA}/pg_wal/".encode()
+    return {
+        folder + segment_name(position.timeline, one, position.segment_size).text.encode(): (
+            position.segment_size
+        )
+        for one in range(position.first_segment, position.last_segment + 1)
+    }
+
+
+def _position(source: ExportedSource) -> bytes:
+    """Return what a source said of its moment, or its place."""
     try:
         return b64decode(source.position, validate=True)
     except ValueError as error:

@@ -7,7 +7,7 @@ files further names lead to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -58,7 +58,9 @@ class Part(NamedTuple):
     """A source of what comes in: all that is at or below ``top``, a path in the tree.
 
     In the order of raw bytes it is one of objects, which come as files (``objects_as_files``) and
-    whose keys are then their paths. ``position``: what it says in the record.
+    whose keys are then their paths. ``position``: what it says in the record. ``lacking``: why it
+    is not all of the source. ``needs``: files without which it is not what it says, with their
+    sizes in bytes.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Part(NamedTuple):
     top: bytes = b""
     order: Order = Order.COMPONENTS
     position: bytes = b""
+    lacking: str = ""
+    needs: Mapping[bytes, int] = {}
 
 
 class Arrival(NamedTuple):
@@ -196,12 +200,17 @@ class _Saving:
         self.whole_below = parameters.whole_below
         self.streaming = Streaming(session, parameters)
         self.tally = Tally()
+        self.needs = dict(part.needs)
+        if part.lacking:
+            self.tally.problems.append(Problem(part.top, part.lacking))
         self.objects = Spool(part.order)  # empty for files, which wait with those of other parts
 
     def count(self, entry: Entry) -> None:
         """Count an entry of its tree."""
         self.tally.count(entry)
         self.tally.new += 1
+        if self.needs.get(entry.path) == entry.size and entry.kind == EntryKind.FILE:
+            del self.needs[entry.path]
 
     def captured(self, root: Root) -> Captured:
         """Return what came of it."""
@@ -358,6 +367,8 @@ class _Import:
                 raise _damaged(f"{_shown(entry.path)}: {error}") from error
             saving.count(entry)
             self._session.beat()
+        for path in saving.needs:
+            raise _damaged(f"{_shown(path)} is missing in it, which a base backup in it needs")
         return tree.finish()
 
 

@@ -118,8 +118,6 @@ def _name(piece: bytes) -> bytes:
     if not piece:
         return _EMPTY
     safe = piece.replace(b"%", b"%25").replace(b"\0", b"%00")
-    if safe in {b".", b".."}:
-        safe = safe.replace(b".", b"%2E")
     parts = []
     while len(safe) > _LONGEST:
         end = _LONGEST
@@ -127,4 +125,9 @@ def _name(piece: bytes) -> bytes:
             end = match.start()
         parts.append(safe[:end] + _GOES_ON)
         safe = safe[end:]
-    return b"/".join([*parts, safe])
+    return b"/".join([*parts, _not_dots(safe)])
+
+
+def _not_dots(safe: bytes) -> bytes:
+    """Write out what would lead elsewhere."""
+    return safe.replace(b".", b"%2E") if safe in {b".", b".."} else safe

@@ -253,7 +253,7 @@ def kind_of(reader: Reader, listed: ListedSnapshot, path: bytes) -> int:
 
     What something lies below is a directory, also where no entry is of it.
     """
-    for batch, top in _entries(reader, listed, path):
+    for batch, top, _ in _entries(reader, listed, path):
         for entry in batch:
             return entry.kind if entry.path == top else EntryKind.DIRECTORY
     raise _no_path(listed, path)
@@ -276,11 +276,11 @@ def selected_entries(
     """
     found = False
     above: list[Entry] = []
-    for batch, place in _entries(reader, listed, top):
+    for batch, place, name in _entries(reader, listed, top):
         chosen: list[Entry] = []
         for entry in batch:
             found = True
-            moved = _moved(entry, place)
+            moved = _moved(entry, place, name)
             if moved is None:
                 continue
             if not object_attributes:
@@ -307,10 +307,14 @@ def _no_path(listed: ListedSnapshot, path: bytes) -> NotFoundError:
 
 
 class _Batch(NamedTuple):
-    """Entries that follow each other, and the path that ``top`` has among them."""
+    """Entries that follow each other, and the path that ``top`` has among them.
+
+    ``name``: what of that path a file alone keeps, if it is not the last component.
+    """
 
     entries: Sequence[Entry]
     top: bytes
+    name: bytes = b""
 
 
 def _entries(reader: Reader, listed: ListedSnapshot, top: bytes) -> Iterator[_Batch]:
@@ -320,7 +324,7 @@ def _entries(reader: Reader, listed: ListedSnapshot, top: bytes) -> Iterator[_Ba
         yield from streams[0]
         return
     last = None
-    singles = [(_Batch([e], place) for batch, place in stream for e in batch) for stream in streams]
+    singles = [(b._replace(entries=[e]) for b in stream for e in b.entries) for stream in streams]
     for one in heapq.merge(*singles, key=lambda single: sort_key(single.entries[0].path)):
         if one.entries[0].path != last:
             yield one
@@ -335,18 +339,19 @@ def _of_source(
         yield from (_Batch(batch, top) for batch in batches)
         return
     place = Names().name(top.removesuffix(b"/")) if top else b""
+    name = Names().name(top.rpartition(b"/")[2])  # of a long piece several components
     files = as_files(batches, top, place)
     while batch := list(islice(files, PLACED_AT_ONCE)):
-        yield _Batch(batch, place)
+        yield _Batch(batch, place, name)
 
 
-def _moved(entry: Entry, top: bytes) -> Entry | None:
+def _moved(entry: Entry, top: bytes, name: bytes) -> Entry | None:
     if not top:
         return entry
     if entry.path == top:
         if entry.kind == EntryKind.DIRECTORY:
             return None
-        return msgspec.structs.replace(entry, path=top.rpartition(b"/")[2], link=b"")
+        return msgspec.structs.replace(entry, path=name or top.rpartition(b"/")[2], link=b"")
     link = entry.link
     if link.startswith(top + b"/"):
         link = link[len(top) + 1 :]

@@ -13,7 +13,7 @@ from strongroom.policy.brakes import brakes, emptied
 from strongroom.policy.candidates import Group
 from strongroom.policy.policy import Policy
 from strongroom.policy.retention import Decision, decide
-from strongroom.policy.trust import Claim, believed
+from strongroom.policy.trust import BELIEVED_NS, Claim, believed
 from strongroom.repository import layout
 from strongroom.repository.records import OrderKind, Origin
 from strongroom.repository.repository import Listing, Repository
@@ -79,10 +79,9 @@ def judge(
     stored_ns = {info.key: info.stored_ns for info in stored if info.stored_ns is not None}
     times = _times(listing, stored_ns)
     standing = listing.history.standing
-    for listed in chosen:  # a copy was committed late, and claims the time of its original
-        if listed.key in standing.copies:
-            claimed = times[listed.key]._replace(claimed_ns=listed.snapshot.ended_ns)
-            times[listed.key] = claimed
+    for listed in chosen:
+        if not listed.agent:
+            times[listed.key] = times[listed.key].captured(listed.snapshot.ended_ns)
     claims = [
         claim
         for listed in chosen
@@ -113,6 +112,17 @@ class _Times(NamedTuple):
 
     claimed_ns: int
     first_seen_ns: int
+
+    def captured(self, ended_ns: int) -> _Times:
+        """Return the times of when it was captured, which for a copy or an import is long before.
+
+        Else it would take the place of what was captured since. By the clock of its writer, so much
+        earlier than its COMMIT; where that is too much to be believed, the store's word stays.
+        """
+        late_ns = max(0, self.claimed_ns - ended_ns)
+        if late_ns > BELIEVED_NS:
+            return self._replace(claimed_ns=ended_ns)
+        return _Times(self.claimed_ns - late_ns, self.first_seen_ns - late_ns)
 
 
 def _times(listing: Listing, stored_ns: Mapping[str, int]) -> dict[str, _Times]:

@@ -79,15 +79,20 @@ class WalSources:
         ``RefusedError`` if it is another one, here or in a domain that this key can see.
         """
         while True:
-            said = self.of(name)
-            for one in said:
-                self._compare(one, cluster)
+            said = self.refuse_other(name, cluster)
             own = self._keys.own_domain.domain_id
             mine = [one for one in said if one.domain_id == own]
             if mine:
                 return mine[0]
             if self._put(name, cluster, 1):
                 return self._last_of(name)
+
+    def refuse_other(self, name: str, cluster: Cluster) -> list[WalSource]:
+        """Return what is said of a source; ``RefusedError`` if it is another cluster."""
+        said = self.of(name)
+        for one in said:
+            self._compare(one, cluster)
+        return said
 
     def replace(self, name: str, cluster: Cluster) -> WalSource:
         """Say that a source is another cluster from now on; of the old one everything stays."""

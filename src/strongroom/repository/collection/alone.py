@@ -7,6 +7,7 @@ both end, and one that was killed is in the way until a person says that it is d
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +15,7 @@ from strongroom.errors import (
     BusyError,
     DamageError,
     FencedError,
+    ObjectExistsError,
     ObjectMissingError,
     StrongroomError,
 )
@@ -53,8 +55,8 @@ class Alone:
         domain = self._repository.keyring.own_domain.domain_id
         now_ns = self._repository.around.clock.now_ns()
         body = SessionBody(Purpose.COLLECT, now_ns, domain, None)
-        self._put(Kind.SESSION, self.session, encode(body))
         try:
+            self._put(Kind.SESSION, self.session, encode(body))
             others = sorted(self._others())
         except BaseException:
             self._end()
@@ -140,7 +142,8 @@ class Alone:
         body = encode(Abort(ABORT, AbortReason.FAILED, repository.around.clock.now_ns()))
         key = layout.commit(self._identity.id, self._id)
         try:
-            self._put(Kind.COMMIT, key, body)
+            with suppress(ObjectExistsError):  # somebody said that it is dead, so it has ended
+                self._put(Kind.COMMIT, key, body)
             for number in range(self._signs + 1):
                 repository.store.delete(layout.session(self._identity.id, self._id, number))
         except StrongroomError as error:

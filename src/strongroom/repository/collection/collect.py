@@ -114,7 +114,10 @@ class Collector:
         or is missing. In all cases nothing is lost, and the next run goes on.
         """
         for text in self._limits.dead:
-            self._waiting.give_up(text)
+            unfinished = self._next_unfinished()
+            waits = self._sessions(unfinished.number) if unfinished is not None else ()
+            killed = self._killed_commits()
+            self._waiting.give_up(text, set(waits) - set(self._waiting.decided(waits, killed)))
         if self._alone is None:
             return self._run()
         with self._alone:

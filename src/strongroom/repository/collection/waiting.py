@@ -121,14 +121,16 @@ class Waiting:
         """Return those that came to their decision; only their objects may go."""
         return [s for s in sessions if _commit_key(s) in killed or self._decided(s)]
 
-    def give_up(self, text: str) -> None:
+    def give_up(self, text: str, waited_for: Collection[str] = ()) -> None:
         """Put the ABORT of a session that a person says is dead, by the first digits of its id.
+
+        It is listed, or an unfinished run waits for it, though nothing of it is there any more.
 
         ``NotFoundError`` if none is open that begins so, or several are; ``RefusedError`` if it
         gave a sign of life lately, and the store does not decide between two.
         """
         signs = self.listed()
-        opened = [one for one in sorted(signs) if not self._decided(one)]
+        opened = [one for one in sorted({*signs, *waited_for}) if not self._decided(one)]
         found = [one for one in opened if one.rpartition("/")[2].startswith(text)]
         if len(found) != 1 or not text:
             there = self._names(opened, signs) or "none"
@@ -137,7 +139,7 @@ class Waiting:
                 hint="Give the first digits of one, as this message and 'prune' show them.",
             )
         session = found[0]
-        if self._repository.config.is_weaker:
+        if self._repository.config.is_weaker and session in signs:
             self._refuse_if_alive(session, signs)
         self._fence(session, "which is dead, as you say")
 
