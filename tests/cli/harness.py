@@ -71,9 +71,10 @@ class Result:
 
 def _tidy() -> None:
     """Free what commands held, now and then: each counts on the end of its process for that."""
-    gc.unfreeze()
     if next(_RUNS) % _BETWEEN == 0:
+        gc.unfreeze()  # each command froze what those before it left
         gc.collect()
+        gc.freeze()
 
 
 class Program:

@@ -8,7 +8,6 @@ files further names lead to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -17,14 +16,12 @@ import msgspec
 
 from strongroom.archive.hashing import FileHash
 from strongroom.chunking.cutter import ChunkerParameters
-from strongroom.errors import DamageError
 from strongroom.model.entry import (
     CHANGED_WHILE_READ,
     EXTENT,
     SPARSE,
     Entry,
     EntryKind,
-    sort_key,
     without_object_attributes,
 )
 from strongroom.model.events import Advanced, PhaseBegan, Sink
@@ -38,6 +35,14 @@ from strongroom.operations.backup import (
     chunking_of,
     save_snapshot,
 )
+from strongroom.operations.import_links import (
+    FURTHER,
+    LINKED,
+    WANTED,
+    Groups,
+    damaged,
+    shown,
+)
 from strongroom.operations.objects_as_files import key_of
 from strongroom.repository.repository import Repository
 from strongroom.repository.session import BackupSession
@@ -46,12 +51,7 @@ from strongroom.repository.streaming import Streaming
 from strongroom.repository.tally import Tally, source_record
 from strongroom.repository.tree import Root, is_below
 
-_WANTED: Final = 1
-_LINKED: Final = 2
-_FURTHER: Final = 4
 _FLAGS: Final = CHANGED_WHILE_READ | SPARSE
-
-_Key = tuple[int, bytes]
 
 
 class Part(NamedTuple):
@@ -144,54 +144,6 @@ class _Content:
         raise TypeError(size_read)
 
 
-@dataclass(slots=True)
-class _Groups:
-    """Further names, each with what it leads to: a path in the same archive."""
-
-    leads: dict[_Key, _Key] = field(default_factory=dict)
-    firsts: dict[_Key, bytes] = field(default_factory=dict)
-    bodies: dict[_Key, Entry] = field(default_factory=dict)
-
-    def add(self, key: _Key, target: _Key, *, wanted: bool) -> None:
-        """Note a further name."""
-        target = self.leads.get(target, target)
-        self.leads[key] = target
-        first = self.firsts.setdefault(target, b"")
-        if wanted and (not first or sort_key(key[1]) < sort_key(first)):
-            self.firsts[target] = key[1]
-
-    def find_bodies(self, spooled: Iterator[Spooled]) -> None:
-        """Find what the names lead to; ``DamageError`` if that is not one thing."""
-        for one in spooled:
-            key = (one.origin, one.entry.path)
-            if key not in self.firsts or one.mark & _FURTHER:
-                continue
-            if key in self.bodies:
-                raise _damaged(f"{_shown(key[1])} is in it twice, and has further names")
-            self.bodies[key] = one.entry
-            first = self.firsts[key]
-            if one.mark & _WANTED and (not first or sort_key(key[1]) < sort_key(first)):
-                self.firsts[key] = key[1]
-
-    def placed(self, one: Spooled) -> Entry:
-        """Return an entry as a tree has it: the group's, and with the content of its group."""
-        entry, key = one.entry, (one.origin, one.entry.path)
-        if one.mark & _FURTHER:
-            target = self.leads[key]
-            body = self.bodies.get(target)
-            if body is None or body.kind == EntryKind.DIRECTORY:
-                raise _damaged(
-                    f"{_shown(entry.path)} is a further name of {_shown(target[1])}, which is no "
-                    "file in it"
-                )
-            return msgspec.structs.replace(body, path=entry.path, link=self.firsts[target])
-        if key in self.firsts:
-            return msgspec.structs.replace(entry, link=self.firsts[key])
-        if one.mark & _LINKED:
-            return msgspec.structs.replace(entry, link=entry.path)
-        return entry
-
-
 class _Saving:
     """A part that is being saved."""
 
@@ -232,7 +184,7 @@ class _Import:
         self._below = below + b"/" if below else b""
         self._sink = sink
         self._spool = Spool()
-        self._groups = _Groups()
+        self._groups = Groups()
         self._number = 0
         self._has_objects = any(one.part.order is Order.RAW for one in saving)
 
@@ -249,13 +201,13 @@ class _Import:
             self._session.beat()
             return
         entry = without_object_attributes(entry)
-        mark = _WANTED if delivered.wanted else 0
+        mark = WANTED if delivered.wanted else 0
         if entry.link:
             origin = delivered.origin
             self._groups.add((origin, entry.path), (origin, entry.link), wanted=delivered.wanted)
-            mark |= _FURTHER
+            mark |= FURTHER
         elif delivered.expected is not None and delivered.expected.linked:
-            mark |= _LINKED
+            mark |= LINKED
         if entry.kind == EntryKind.FILE and not entry.link:
             entry = self._with_content(entry, delivered, self._part_of(entry.path))
         self._spool.add(Spooled(entry, self._number, delivered.origin, mark))
@@ -272,7 +224,7 @@ class _Import:
         if saving.part.order is not Order.RAW:
             return False
         if entry.kind != EntryKind.FILE or entry.link:
-            raise _damaged(f"{_shown(entry.path)} is to be an object, and is no file of its own")
+            raise damaged(f"{shown(entry.path)} is to be an object, and is no file of its own")
         saved = self._with_content(entry, delivered, saving)
         saving.objects.add(Spooled(msgspec.structs.replace(saved, path=path), self._number))
         return True
@@ -354,7 +306,7 @@ class _Import:
             if self._part_of(entry.path) is not saving:
                 continue
             if leaf and entry.path.startswith(leaf):
-                raise _damaged(f"{_shown(entry.path)} lies below something that is no directory")
+                raise damaged(f"{shown(entry.path)} lies below something that is no directory")
             leaf = b"" if entry.kind == EntryKind.DIRECTORY else entry.path + b"/"
             yield entry
 
@@ -364,17 +316,17 @@ class _Import:
             try:
                 tree.add(entry)
             except ValueError as error:
-                raise _damaged(f"{_shown(entry.path)}: {error}") from error
+                raise damaged(f"{shown(entry.path)}: {error}") from error
             saving.count(entry)
             self._session.beat()
         for path in saving.needs:
-            raise _damaged(f"{_shown(path)} is missing in it, which a base backup in it needs")
+            raise damaged(f"{shown(path)} is missing in it, which a base backup in it needs")
         return tree.finish()
 
 
 def _last_of_each(spooled: Iterator[Spooled]) -> Iterator[Spooled]:
     """Yield what is wanted; of a path that comes several times the last, as tar extracts it."""
-    wanted = (one for one in spooled if one.mark & _WANTED)
+    wanted = (one for one in spooled if one.mark & WANTED)
     for _, same in groupby(wanted, key=lambda one: one.entry.path):
         *_, last = same
         yield last
@@ -394,14 +346,4 @@ def _named(entry: Entry, below: bytes) -> Entry:
 def _check(entry: Entry, delivered: Delivered, found: FileHash) -> None:
     expected = delivered.expected
     if expected is not None and expected.sha256 != found.digest(entry.size):
-        raise _damaged(f"the bytes of {_shown(entry.path)} are not those it was made of")
-
-
-def _damaged(why: str) -> DamageError:
-    return DamageError(
-        f"the archive is damaged: {why}", hint="Nothing was saved. Import another one."
-    )
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")
+        raise damaged(f"the bytes of {shown(entry.path)} are not those it was made of")
