@@ -80,8 +80,11 @@ def judge(
     times = _times(listing, stored_ns)
     standing = listing.history.standing
     for listed in chosen:
-        if not listed.agent:
-            times[listed.key] = times[listed.key].captured(listed.snapshot.ended_ns)
+        found, ended_ns = times[listed.key], listed.snapshot.ended_ns
+        if listed.key in standing.copies:  # it claims the time of its original
+            times[listed.key] = found._replace(claimed_ns=ended_ns)
+        elif not listed.agent:
+            times[listed.key] = found.captured(ended_ns)
     claims = [
         claim
         for listed in chosen
@@ -114,7 +117,7 @@ class _Times(NamedTuple):
     first_seen_ns: int
 
     def captured(self, ended_ns: int) -> _Times:
-        """Return the times of when it was captured, which for a copy or an import is long before.
+        """Return the times of when it was captured, which for an import is long before.
 
         Else it would take the place of what was captured since. By the clock of its writer, so much
         earlier than its COMMIT; where that is too much to be believed, the store's word stays.
