@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from strongroom.app.machine import Run
 from strongroom.app.stores import OpenStore, opened_store
@@ -12,6 +13,13 @@ from strongroom.operations.probing import AT_ONCE, CONDITIONAL, TWICE, Check, Pr
 from strongroom.repository.records import Mode
 
 __all__ = ["Check", "Validation", "Verdict", "probe_for_init", "validate_store"]
+
+_ELSE: Final = "Use another one; 'strongroom store validate' says everything that it lacks."
+_WEAKER: Final = (
+    "With such a store two hosts could overwrite each other's work. Use another one, or say "
+    "--weaker-mode: 'prune' then runs on one host at a time, and waits for what was killed until "
+    "a person says that it is dead (docs/s3.md)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +75,20 @@ def probe_for_init(run: Run, store: OpenStore, *, weaker: bool) -> Mode:
     lacks = _lacking(run, store, Probe.quick)
     if lacks is None:
         return Mode.FULL
-    decides = lacks.name not in CONDITIONAL
-    if not decides:
+    if lacks.name in CONDITIONAL:
         store.adapt(Mode.WEAKER)
         other = _lacking(run, store, Probe.without_conditions)
-        lacks, decides = (lacks, False) if other is None else (other, True)
-    if weaker and not decides:
-        return Mode.WEAKER
-    hint = "Use another one; 'strongroom store validate' says everything that it lacks."
-    if not decides:
-        hint = (
-            "With such a store two hosts could overwrite each other's work. Use another one, or "
-            "say --weaker-mode: 'prune' then runs on one host at a time, and waits for what was "
-            "killed until a person says that it is dead (docs/s3.md)."
-        )
-    raise RefusedError(
-        f"{store.store.url} cannot hold a repository: {lacks.name}: {lacks.text}", hint=hint
-    )
+        if other is None and weaker:
+            return Mode.WEAKER
+        if other is None:
+            raise _refusal(store, lacks, _WEAKER)
+        lacks = other
+    raise _refusal(store, lacks, _ELSE)
+
+
+def _refusal(store: OpenStore, lacks: Check, hint: str) -> RefusedError:
+    text = f"{store.store.url} cannot hold a repository: {lacks.name}: {lacks.text}"
+    return RefusedError(text, hint=hint)
 
 
 def _lacking(
