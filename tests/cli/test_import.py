@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -516,3 +517,28 @@ def test_an_old_state_takes_the_place_of_no_newer_one(program: Program) -> None:
     program.good("prune", "--grace", "0s")
     program.good("restore", "latest", "--to", "out")
     assert [one.read_text() for one in (program.folder / "out").rglob("file")] == ["new"]
+
+
+@pytest.mark.parametrize("who", ["full", "agent"])
+def test_a_state_of_days_ago_takes_no_place(program: Program, who: str) -> None:
+    """Whoever imports it: it stays, and what was captured since stays as well."""
+    program.good("key", "export-agent", "--name", "web1", "--to", "web1.agent")
+    key = {"STRONGROOM_KEY_FILE": str(program.folder / "web1.agent")} if who == "agent" else None
+    tree = program.folder / "changing"
+    tree.mkdir()
+    (tree / "file").write_text("old")
+    program.good("backup", "./changing", env=key)
+    program.good("export", "latest", "--to", "shelf")
+    (archive,) = (program.folder / "shelf").glob("2*_*")
+    metadata, sums = archive / "backup-metadata.json", archive / "backup-checksum.sha256"
+    said = json.loads(metadata.read_text())
+    said["snapshot"] |= {"started": "2020-01-01T00:00:00Z", "ended": "2020-01-01T00:00:01Z"}
+    before = hashlib.sha256(metadata.read_bytes()).hexdigest()
+    metadata.write_text(json.dumps(said))
+    after = hashlib.sha256(metadata.read_bytes()).hexdigest()
+    sums.write_text(sums.read_text().replace(before, after))
+    (tree / "file").write_text("new")
+    program.good("backup", "./changing", env=key)
+    program.good("import", archive, env=key)
+    explained = program.good("retention", "explain", "--keep-last", "1").out
+    assert "its time is not believed: it says 2020" in explained

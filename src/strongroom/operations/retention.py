@@ -81,9 +81,9 @@ def judge(
     standing = listing.history.standing
     for listed in chosen:
         found, ended_ns = times[listed.key], listed.snapshot.ended_ns
-        if listed.key in standing.copies:  # it claims the time of its original
+        if listed.agent or listed.key in standing.copies:  # which the store's time is kept for
             times[listed.key] = found._replace(claimed_ns=ended_ns)
-        elif not listed.agent:
+        else:
             times[listed.key] = found.captured(ended_ns)
     claims = [
         claim
