@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.config.environment import Environment
-from strongroom.config.file import NAME, ConfigurationError, find_file, read_file
+from strongroom.config.file import NAME, ConfigurationError, find_file
 from strongroom.config.lines import key_lines, line_of
+from strongroom.config.reading import read_file
 from strongroom.errors import UsageError
 
 SMALLEST = 'version = 1\n[repositories.main]\nurl = "/backup/app"\n'

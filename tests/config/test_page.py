@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from strongroom.config.file import read_file
+from strongroom.config.reading import read_file
 from strongroom.config.schema import (
     ArchivesTable,
     AwsConfigTable,

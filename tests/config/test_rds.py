@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from strongroom.config.environment import Environment
-from strongroom.config.file import ConfigurationError, read_file
+from strongroom.config.file import ConfigurationError
 from strongroom.config.places import Flags
 from strongroom.config.rds import RdsSettings, SwapSettings
+from strongroom.config.reading import read_file
 from strongroom.config.settings import load_settings
 from tests.cli.harness import Program
 

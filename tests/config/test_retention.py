@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from strongroom.config.environment import Environment
-from strongroom.config.file import NAME, ConfigurationError, read_file
+from strongroom.config.file import NAME, ConfigurationError
 from strongroom.config.places import Flags
+from strongroom.config.reading import read_file
 from strongroom.config.retention import RetentionSettings
 from strongroom.config.schema import known_keys
 from strongroom.config.settings import load_settings

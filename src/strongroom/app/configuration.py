@@ -13,9 +13,10 @@ from strongroom.app.sources import exclude_lines
 from strongroom.config.archives import ArchiveSettings
 from strongroom.config.effective import Effective, effective
 from strongroom.config.environment import KNOWN, TZ, Environment
-from strongroom.config.file import ConfigurationError, TomlFile, find_file, read_file
+from strongroom.config.file import ConfigurationError, TomlFile, find_file
 from strongroom.config.merging import filled, laid_over, words_of
 from strongroom.config.places import Flags, SecretKind
+from strongroom.config.reading import read_file
 from strongroom.config.settings import Settings, load_settings
 from strongroom.errors import UsageError
 from strongroom.sources.files.excludes import Line, from_options

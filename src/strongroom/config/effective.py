@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from strongroom.config.aws import region_of
 from strongroom.config.environment import BACKUP_BUCKET, CONFIG, RETENTION_DAYS, Environment
-from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
+from strongroom.config.file import ConfigurationFile, Described, find_file
 from strongroom.config.places import Flags, SecretKind, folder_values
+from strongroom.config.reading import read_file
 from strongroom.config.references import reference_of
 from strongroom.config.schema import (
     ArchivesTable,

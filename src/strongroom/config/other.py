@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from strongroom.config.aws import AWS_ENDPOINT_URL, AWS_PROFILE
 from strongroom.config.environment import CONFIG, Environment
-from strongroom.config.file import find_file, read_file
+from strongroom.config.file import find_file
 from strongroom.config.places import Flags, place_of, secrets_of
+from strongroom.config.reading import read_file
 from strongroom.config.settings import Settings
 
 _KEPT = (CONFIG, "HOME", AWS_PROFILE, AWS_ENDPOINT_URL)

@@ -1,4 +1,4 @@
-"""What ``strongroom.toml`` may hold. pydantic, which checks it, is imported for a file only."""
+"""What ``strongroom.toml`` may hold. pydantic checks it where ``plainly`` does not take it."""
 
 from __future__ import annotations
 

@@ -23,10 +23,11 @@ from strongroom.config.environment import (
     Environment,
 )
 from strongroom.config.environments import EnvironmentSettings, environment_settings
-from strongroom.config.file import ConfigurationFile, Described, find_file, read_file
+from strongroom.config.file import ConfigurationFile, Described, find_file
 from strongroom.config.places import Flags, Place, SecretSetting, folders, place_of, secrets_of
 from strongroom.config.postgres import PostgresSettings, postgres_settings
 from strongroom.config.quantities import parse_rate, parse_size
+from strongroom.config.reading import read_file
 from strongroom.config.retention import RetentionSettings, retention_settings
 from strongroom.config.schema import FilesTable, S3Table
 from strongroom.config.values import Level, Value
