@@ -1,15 +1,20 @@
-"""Records of AWS configuration in a snapshot: found, shown without secrets, and compared."""
+"""Records of AWS configuration in a snapshot: read, and compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from strongroom.app.awsconfig import source_of
+from strongroom.app.awsconfig_found import (
+    configurations_in,
+    holds_secrets,
+    is_record,
+    require_configurations,
+)
 from strongroom.app.machine import Run
 from strongroom.aws.explaining import differences, text_differences
-from strongroom.aws.records import KIND, Record, decoded, encoded, redacted
-from strongroom.errors import NotFoundError, UsageError
+from strongroom.aws.records import Record, decoded
+from strongroom.errors import UsageError
 from strongroom.model.entry import Entry
 from strongroom.model.snapshot import ListedSnapshot, SourceRecord
 from strongroom.operations.changes import Change, DiffResult, Modifier
@@ -19,51 +24,7 @@ from strongroom.operations.listing import dump_entry
 from strongroom.operations.restore import tree_of
 from strongroom.repository.reader import Reader
 from strongroom.repository.repository import Repository
-from strongroom.repository.tree import is_below
 from strongroom.sources.awsconfig.source import ConfigurationSource
-
-_RECORD: Final = b".json"
-
-
-def configurations_in(listed: ListedSnapshot, name: str = "") -> list[SourceRecord]:
-    """Return the sources of configuration of a snapshot, or the one of a name."""
-    return [
-        one
-        for one in listed.snapshot.sources
-        if one.kind == KIND.encode() and name.encode() in {b"", one.name}
-    ]
-
-
-def require_configurations(listed: ListedSnapshot, name: str = "") -> list[SourceRecord]:
-    """Return them as ``configurations_in`` does; ``NotFoundError`` if there are none."""
-    found = configurations_in(listed, name)
-    if not found:
-        which = f" called '{name}'" if name else ""
-        raise NotFoundError(
-            f"snapshot {listed.short_id} has no source of AWS configuration{which}",
-            hint="See what it holds with 'strongroom snapshots'.",
-        )
-    return found
-
-
-def holds_secrets(listed: ListedSnapshot, top: bytes) -> bool:
-    """Whether what is at or below a path may be a record with a secret in it, or hold one."""
-    places = [path.strip(b"/") for one in configurations_in(listed) for path in one.paths]
-    return any(is_below(top, path) or is_below(path, top) for path in places)
-
-
-def warn_of_secrets(run: Run, listed: ListedSnapshot, top: bytes) -> None:
-    """Say that what is written out holds secrets in clear, if it may."""
-    if holds_secrets(listed, top):
-        run.warn("records of AWS configuration are among this, with their secrets in clear")
-
-
-def shown_record(data: bytes, path: bytes) -> bytes:
-    """Return what is shown of a file of a source of configuration: no secret in it."""
-    if not path.endswith(_RECORD):
-        return data
-    record = decoded(data, path.decode("utf-8", "backslashreplace"))
-    return encoded(redacted(record))
 
 
 def records_of(
@@ -72,7 +33,7 @@ def records_of(
     """Yield every record of a source, and its path; ``DamageError``."""
     for batch in tree_of(reader, listed, source).entries(b""):
         for entry in batch:
-            if entry.path.endswith(_RECORD):
+            if is_record(entry.path):
                 yield entry.path, decoded(read(reader, listed, entry), entry.path.decode())
 
 
@@ -102,7 +63,7 @@ def explained(repository: Repository, old: ListedSnapshot, new: ListedSnapshot, 
 
 
 def _details(path: bytes, before: bytes, after: bytes) -> tuple[str, ...]:
-    if not path.endswith(_RECORD):
+    if not is_record(path):
         return tuple(text_differences(before, after))
     shown = path.decode("utf-8", "backslashreplace")
     return tuple(differences(decoded(before, shown), decoded(after, shown)))

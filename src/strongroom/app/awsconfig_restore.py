@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from strongroom import __version__
-from strongroom.app.awsconfig_records import records_of, require_configurations
+from strongroom.app.awsconfig_found import require_configurations
+from strongroom.app.awsconfig_records import records_of
 from strongroom.app.environments import admitted
 from strongroom.app.folders import walks_of
 from strongroom.app.machine import Run

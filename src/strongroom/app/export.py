@@ -18,7 +18,7 @@ from strongroom.app.archives.away import bucket_at, is_away, room_for_archives, 
 from strongroom.app.archives.keys import GivenKeys, given_keys
 from strongroom.app.archives.making import packing_of
 from strongroom.app.archives.place import settle, shelf_at
-from strongroom.app.awsconfig_records import warn_of_secrets
+from strongroom.app.awsconfig_found import warn_of_secrets
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run
 from strongroom.app.opening import Opened, opened_repository

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from strongroom.app.awsconfig_records import holds_secrets, shown_record
+from strongroom.app.awsconfig_found import holds_secrets, shown_record
 from strongroom.app.choosing import Chosen, choice_of
 from strongroom.app.machine import Run
 from strongroom.app.opening import opened_repository

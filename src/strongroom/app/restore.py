@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from strongroom.app.awsconfig_records import warn_of_secrets
+from strongroom.app.awsconfig_found import warn_of_secrets
 from strongroom.app.environments import admitted
 from strongroom.app.listing import path_in_snapshot
 from strongroom.app.machine import Run

@@ -1,38 +1,15 @@
-"""``strongroom restore``."""
+"""``strongroom restore``: the options say what of the kinds is meant, and only that is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import click
 
-from strongroom.app.restore import RestorePlan, RestoreReport, RestoreRequest, restore
-from strongroom.cli.arguments import snapshot_and_path
-from strongroom.cli.asked import took
-from strongroom.cli.consent import Consent, agreed, landed
-from strongroom.cli.job import Job, job
-from strongroom.cli.names import path_fields, shown
-from strongroom.cli.output import say
-from strongroom.cli.problems import MOST_SHOWN, tell_problems
-from strongroom.cli.quantities import counted, moment, size
-from strongroom.cli.restore_bucket import ToBucket, run_bucket, taken_from
-from strongroom.cli.restore_configuration import Configuration, run_configuration
-from strongroom.cli.restore_database import Database, refuse_others, run_database
-from strongroom.errors import RefusedError
+from strongroom.cli.consent import Consent
+from strongroom.cli.loading import work
+from strongroom.cli.restore_options import Configuration, Database, ToBucket, taken_from
 
-INCOMPLETE: Final = 3
-_WHAT_HAPPENS: Final = {
-    "always": "What has the same name is replaced, and there is no undo yet",
-    "if-changed": "What has the same name and differs is replaced, and there is no undo yet",
-    "never": "What is there stays as it is",
-}
-_QUESTIONS: Final = {
-    "always": "Replace what has the same name in {}?",
-    "if-changed": "Replace what differs in {}?",
-    "never": "Restore what is missing in {}?",
-}
-DAMAGED: Final = 4
 _OF_CONFIGURATION: Final = (
     "configuration",
     "stack",
@@ -46,202 +23,63 @@ _OF_CONFIGURATION: Final = (
     "no_pre_backup",
 )
 _OF_BOTH: Final = ("source", "undo")  # of databases too
+_OF_FILES: Final = (
+    "to",
+    "include",
+    "exclude",
+    "overwrite",
+    "into_existing",
+    "numeric_owner",
+    "owner_map",
+    "group_map",
+)
+_DATABASE_TAKES: Final = (
+    "a database takes --to-database, --replace, --undo, --resume, --table, --schema, "
+    "--globals, --source, --server, --environment, --no-owner, --dry-run and --confirm"
+)
 
 
-def run(  # noqa: PLR0913 - one for each option
+def run(  # noqa: PLR0913 - one for each option of them all
     snapshot: str | None,
     *,
-    to: str | None,
-    include: Sequence[str],
-    exclude: Sequence[str],
-    overwrite: Literal["always", "if-changed", "never"] | None,
-    into_existing: bool,
     delete: bool,
     verify: bool,
-    numeric_owner: bool,
     no_owner: bool,
-    owner_map: Sequence[str],
-    group_map: Sequence[str],
     dry_run: bool,
     no_confirm: bool,
     confirm: str | None,
     environment: str | None,
-    **database: Any,  # noqa: ANN401 - what is said of one, and of objects
+    **given: Any,  # noqa: ANN401 - what is said of files, of objects, of a database, of AWS
 ) -> int:
-    """Restore, or say what a restore would do; ``database``: what is said of one, or of AWS."""
+    """Restore, or say what a restore would do."""
     consent = Consent(name=confirm, unasked=no_confirm)
     if dry_run and consent:
         raise click.UsageError("--dry-run asks nothing anyway; give it or --no-confirm")
-    objects = taken_from(database)
-    placed = [to, include, exclude, overwrite, into_existing, numeric_owner]
-    of_files = any([*placed, owner_map, group_map])
+    common: dict[str, Any] = {"environment": environment, "consent": consent, "dry_run": dry_run}
+    files = {name: given.pop(name) for name in _OF_FILES}
+    of_files = any(files.values())
+    objects = taken_from(given)
+    configuration = {name: given.pop(name) for name in _OF_CONFIGURATION}
     if any(objects):
         said = ToBucket(objects, delete, verify, environment or "", dry_run, consent)
-        return run_bucket(snapshot, said, database, refused=of_files or no_owner)
-    more: dict[str, Any] = {"environment": environment, "consent": consent, "dry_run": dry_run}
-    configuration = {key: database.pop(key) for key in _OF_CONFIGURATION}
+        others = configuration | given
+        refused = of_files or no_owner
+        options = {"snapshot": snapshot, "said": said, "others": others, "refused": refused}
+        return work("restore_bucket", options, "run_bucket")
     if any(configuration.values()):
         if of_files or no_owner or verify:
             raise click.UsageError("configuration in AWS is not restored into a folder that way")
-        return _restore_configuration(snapshot, configuration | more | {"delete": delete}, database)
-    if any(database.values()):
-        refuse_others(of_files or delete or verify)
-        return run_database(snapshot, Database(**database, **more, no_owner=no_owner))
-    if snapshot is None or to is None:
-        what = "argument 'SNAP[:PATH]'" if snapshot is None else "option '--to'"
-        raise click.UsageError(f"Missing {what}.")
-    if numeric_owner and no_owner:
-        raise click.UsageError("--no-owner sets no owners; give it or --numeric-owner")
-    name, path = snapshot_and_path(snapshot)
-    request = RestoreRequest(
-        snapshot=name,
-        path=path,
-        to=to,
-        include=include,
-        exclude=exclude,
-        ownership="skip" if no_owner else "number" if numeric_owner else "name",
-        owner_map=owner_map,
-        group_map=group_map,
-        overwrite=overwrite or ("always" if into_existing else None),
-        delete=delete,
-        verify=verify,
-        environment=environment or "",
-    )
-    return _restore(request, consent, dry_run=dry_run)
-
-
-def _restore_configuration(
-    snapshot: str | None, said: dict[str, Any], database: dict[str, Any]
-) -> int:
-    said |= {key: database.pop(key) for key in _OF_BOTH}
-    if any(database.values()):
-        raise click.UsageError("restore a database and configuration in AWS by themselves")
-    return run_configuration(snapshot, Configuration(**said))
-
-
-def _restore(request: RestoreRequest, consent: Consent, *, dry_run: bool) -> int:
-    with job(progress=True) as one:
-
-        def decide(plan: RestorePlan) -> bool:
-            with one.progress.pause():
-                _tell_plan(one, plan, dry_run=dry_run)
-                return not dry_run and _may_go_on(one, plan, landed(one, plan.into, consent))
-
-        with one.progress:
-            report = restore(one.run, request, decide)
-        if report is not None:
-            return _tell(one, report)
-        if not dry_run:
-            raise RefusedError("nothing was restored: it was not confirmed")
-        one.output.line("dry run: nothing was written")
-    return 0
-
-
-def _tell_plan(one: Job, plan: RestorePlan, *, dry_run: bool) -> None:
-    listed, target = plan.snapshot, plan.target
-    one.output.record(
-        "plan",
-        dry_run=dry_run,
-        snapshot_id=listed.id,
-        target=target.path,
-        target_exists=target.exists,
-        target_in_use=target.in_use,
-        entries=plan.entries,
-        files=plan.files,
-        bytes=plan.bytes,
-        space_needed=plan.space,
-        space_free=target.free_bytes,
-        overwrite=plan.overwrite,
-        deletes=len(plan.extras),
-        **path_fields(b"/" + plan.path),
-    )
-    snapshot = listed.snapshot
-    one.output.line(
-        f"snapshot {listed.short_id} of {moment(snapshot.started_ns)} from {shown(snapshot.host)}"
-    )
-    what = shown(b"/" + plan.path) if plan.path else "everything in it"
-    one.output.line(
-        f"restores {what}: {counted(plan.files, 'file')}, {size(plan.bytes)}, "
-        f"{counted(plan.entries, 'entry', 'entries')} in all"
-    )
-    place = f"{target.path}{'' if target.exists else ' (new)'}"
-    one.output.line(
-        f"into {place}; needs at most {size(plan.space)}, {size(target.free_bytes)} free"
-    )
-    if target.in_use and plan.overwrite is not None:
-        one.output.line(f"warning: the folder is not empty. {_WHAT_HAPPENS[plan.overwrite]}")
-        if not plan.fits:
-            one.output.line("warning: there may not be enough room")
-    _tell_extras(one, plan, all_of_them=dry_run)
-
-
-def _tell_extras(one: Job, plan: RestorePlan, *, all_of_them: bool) -> None:
-    for number, extra in enumerate(plan.extras):
-        one.output.record("delete", dry_run=all_of_them, **path_fields(extra.path))
-        if all_of_them or number < MOST_SHOWN:
-            one.output.line(f"deletes {shown(extra.path)}{'/' if extra.is_directory else ''}")
-    if plan.extras and not all_of_them:
-        more = len(plan.extras) - MOST_SHOWN
-        rest = f" ({more:,} more than shown; --dry-run shows all)" if more > 0 else ""
-        one.output.line(
-            f"warning: {counted(len(plan.extras), 'thing')} that the snapshot does not have "
-            f"will be removed{rest}, and there is no undo yet"
+        configuration |= {name: given.pop(name) for name in _OF_BOTH}
+        if any(given.values()):
+            raise click.UsageError("restore a database and configuration in AWS by themselves")
+        wanted = Configuration(**configuration, **common, delete=delete)
+        return work(
+            "restore_configuration", {"snapshot": snapshot, "said": wanted}, "run_configuration"
         )
-
-
-def _may_go_on(one: Job, plan: RestorePlan, consent: Consent) -> bool:
-    """Whether to restore; a new or empty folder is never asked about."""
-    if not plan.target.in_use:
-        return True
-    path = plan.target.path
-    question = _QUESTIONS[plan.overwrite or "always"].format(path)
-    if plan.extras:
-        question += f" And remove {counted(len(plan.extras), 'thing')} there?"
-    return agreed(one, consent, path, f"{path} is not empty", question)
-
-
-def _tell(one: Job, report: RestoreReport) -> int:
-    output, checked = one.output, report.checked
-    tell_problems(output, report.damaged, "restore")
-    tell_problems(output, report.problems, "restore")
-    code = DAMAGED if report.damaged or report.refused else INCOMPLETE if report.problems else 0
-    output.record(
-        "summary",
-        snapshot_id=report.plan.snapshot.id,
-        target=report.plan.target.path,
-        entries=report.entries,
-        files_restored=report.files,
-        bytes_restored=report.bytes,
-        entries_skipped=report.kept,
-        entries_deleted=report.removed,
-        entries_verified=None if checked is None else checked.entries,
-        entries_different=None if checked is None else checked.different,
-        damaged=len(report.damaged),
-        refused=report.refused,
-        problems=len(report.problems),
-        total_duration=round(report.seconds, 6),
-        store_requests=report.requests,
-    )
-    output.line(
-        f"restored {counted(report.files, 'file')}, {size(report.bytes)} "
-        f"into {report.plan.target.path} in {took(one, report.seconds, report.requests)}"
-    )
-    if report.kept:
-        left = report.plan.overwrite == "never"
-        one_of = "entry stays as it was" if left else "entry was right already"
-        many = "entries stay as they were" if left else "entries were right already"
-        output.line(counted(report.kept, one_of, many))
-    if report.removed:
-        output.line(f"removed {counted(report.removed, 'thing')} that the snapshot does not have")
-    if checked is not None:
-        differ = f"{checked.different:,} differ" if checked.different else "no difference"
-        read = f"{counted(checked.entries, 'entry', 'entries')}, {size(checked.bytes)}"
-        output.line(f"read back {read}: {differ}")
-    if report.refused:
-        say(f"refused {counted(report.refused, 'entry', 'entries')} that no restore may write")
-    if report.damaged:
-        say(f"{counted(len(report.damaged), 'entry is', 'entries are')} damaged and not restored")
-        output.line("next: strongroom verify --read-data")
-    elif report.problems:
-        say(f"restored, but with {counted(len(report.problems), 'problem')}")
-    return code
+    if any(given.values()):
+        if of_files or delete or verify:
+            raise click.UsageError(_DATABASE_TAKES)
+        database = Database(**given, **common, no_owner=no_owner)
+        return work("restore_database", {"snapshot": snapshot, "said": database}, "run_database")
+    folder = files | common | {"delete": delete, "verify": verify, "no_owner": no_owner}
+    return work("restore_folder", {"snapshot": snapshot} | folder, "run_folder")

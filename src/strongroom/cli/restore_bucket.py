@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import click
 
@@ -22,6 +22,7 @@ from strongroom.cli.names import path_fields, shown
 from strongroom.cli.output import say
 from strongroom.cli.problems import MOST_SHOWN, tell_problems
 from strongroom.cli.quantities import counted, duration, moment, size
+from strongroom.cli.restore_options import ToBucket
 from strongroom.errors import RefusedError
 from strongroom.model.source import Problem
 
@@ -29,32 +30,6 @@ _INCOMPLETE: Final = 3
 _DAMAGED: Final = 4
 _NO_VERSION: Final = "it got no version of its own, so what was there before cannot be given back"
 _OURS: Final = frozenset({"undo", "source"})
-
-
-class Objects(NamedTuple):
-    """Options that only objects have."""
-
-    bucket: str
-    in_place: bool
-    prefix: str
-    at: str
-
-
-def taken_from(given: dict[str, Any]) -> Objects:
-    """Take the options of objects out of all that were given."""
-    texts = [given.pop(name) or "" for name in ("to_bucket", "prefix", "at")]
-    return Objects(texts[0], given.pop("in_place"), *texts[1:])
-
-
-class ToBucket(NamedTuple):
-    """What the options say of a restore into a bucket."""
-
-    objects: Objects
-    delete: bool
-    verify: bool
-    environment: str
-    dry_run: bool
-    consent: Consent
 
 
 def run_bucket(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import click
 
@@ -22,32 +20,11 @@ from strongroom.cli.job import Job, job
 from strongroom.cli.names import harmless
 from strongroom.cli.output import say
 from strongroom.cli.quantities import counted, duration, moment
+from strongroom.cli.restore_options import Configuration
 from strongroom.cli.restore_stack import run_stack
 from strongroom.errors import RefusedError
 
 INCOMPLETE = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """What the options say of configuration in AWS."""
-
-    configuration: bool
-    stack: str | None
-    to_stack: str | None
-    stack_parameters: str | None
-    parameters: Sequence[str]
-    secrets: Sequence[str]
-    mapped: Sequence[str]
-    region: str | None
-    kms_key: str | None
-    no_pre_backup: bool
-    source: str | None
-    environment: str | None
-    delete: bool
-    undo: bool
-    dry_run: bool
-    consent: Consent
 
 
 def run_configuration(snapshot: str | None, said: Configuration) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import click
@@ -22,44 +20,11 @@ from strongroom.cli.consent import Consent, agreed, landed
 from strongroom.cli.job import Job, job
 from strongroom.cli.quantities import counted, duration, size
 from strongroom.cli.restore_globals import run_globals
+from strongroom.cli.restore_options import Database
 from strongroom.cli.restore_undo import Where, run_swap
 from strongroom.errors import RefusedError
 
 _MOST_SHOWN: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Database:
-    """What the options say of a database."""
-
-    database: str | None
-    to_database: str | None
-    source: str | None
-    server: str | None
-    environment: str | None
-    replace: bool
-    undo: bool
-    resume: bool
-    globals_: bool
-    tables: Sequence[str]
-    schemas: Sequence[str]
-    dry_run: bool
-    no_owner: bool
-    consent: Consent
-
-    @property
-    def partial(self) -> bool:
-        """Whether only some tables or schemas are wanted."""
-        return bool(self.tables or self.schemas)
-
-
-def refuse_others(given: bool) -> None:  # noqa: FBT001 - whether there are any
-    """Refuse options that are for files."""
-    if given:
-        raise click.UsageError(
-            "a database takes --to-database, --replace, --undo, --resume, --table, --schema, "
-            "--globals, --source, --server, --environment, --no-owner, --dry-run and --confirm"
-        )
 
 
 def run_database(snapshot: str | None, said: Database) -> int:
