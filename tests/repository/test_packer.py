@@ -51,7 +51,7 @@ def packer(
     return Packer(
         KEYRING.begin_session(SeededRandomness()),
         put,
-        workers or Workers(pool, pool),
+        workers or Workers(pool, pool, 1),
         PackLimits(FRAME, PACK, in_flight),
         SeededRandomness(),
         Compressor(),
@@ -192,7 +192,7 @@ def test_what_is_on_its_way_is_bounded() -> None:
         nonlocal stored
         stored += pack.plain_bytes
 
-    one = packer(put, Workers(compute, transfer), in_flight=20_000)
+    one = packer(put, Workers(compute, transfer, 1), in_flight=20_000)
     taken = 0
     for place in range(0, 90_000, 900):
         piece = DATA[place : place + 900]

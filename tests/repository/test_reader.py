@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,8 @@ import pytest
 from strongroom.crypto.primitives import sha256
 from strongroom.errors import DamageError, StoreUnavailableError
 from strongroom.repository import layout
-from strongroom.repository.reader import Reader
+from strongroom.repository.packer import Workers
+from strongroom.repository.reader import RANGE_PLAIN, ReadChunk, Reader
 from strongroom.repository.records import IndexBody
 from tests.support.faulty_store import Fault, FaultyStore, Kind, Script
 from tests.support.forging import begun, commit, save
@@ -59,10 +61,11 @@ def read(reader: Reader, ids: list[bytes]) -> tuple[dict[bytes, bytes], dict[byt
     """Return what is read, and what is lost."""
     found: dict[bytes, bytes] = {}
 
-    def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
-        for chunk_id, chunk in chunks:
-            assert chunk_id not in found
-            found[chunk_id] = bytes(chunk)
+    def consume(chunks: Sequence[ReadChunk]) -> None:
+        for one in chunks:
+            assert one.chunk_id not in found
+            assert one.data == one.frame[one.at : one.at + len(one.data)]
+            found[one.chunk_id] = bytes(one.data)
 
     lost = reader.stream(ids, consume)
     return found, {one.chunk_id: one.error for one in lost}
@@ -202,7 +205,7 @@ def test_what_the_consumer_raises_ends_the_stream(kit: Kit) -> None:
     """An exception of who takes the chunks is raised, not swallowed."""
     ids = stored(kit)
 
-    def consume(_chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+    def consume(_chunks: Sequence[ReadChunk]) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -247,11 +250,14 @@ def test_what_is_asked_for_ahead_is_bounded_in_bytes(kit: Kit) -> None:
     ids = [chunk_id for n in range(0, 50, 10) for chunk_id in stored(kit, CHUNKS[n : n + 10])]
     assert len(pack_ids(kit)) == 5
     repository, later = kit.open(), Later()
-    reader = Reader(kit.store, repository.keyring, repository.load_index, later, bytes_ahead=26_000)
+    workers = Workers(later, later, 1)
+    reader = Reader(
+        kit.store, repository.keyring, repository.load_index, workers, bytes_ahead=26_000
+    )
     found: list[bytes] = []
 
-    def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
-        found.extend(bytes(chunk) for _, chunk in chunks)
+    def consume(chunks: Sequence[ReadChunk]) -> None:
+        found.extend(bytes(one.data) for one in chunks)
 
     first, second = reader.begin(ids[:30], consume), reader.begin(ids[30:], consume)
     assert len(later.waiting) == 2
@@ -271,9 +277,57 @@ def test_a_stream_that_is_cancelled_asks_for_no_more(kit: Kit) -> None:
     """What was asked for is called back, and its room is free again."""
     ids = [chunk_id for n in range(0, 50, 10) for chunk_id in stored(kit, CHUNKS[n : n + 10])]
     repository, later = kit.open(), Later()
-    reader = Reader(kit.store, repository.keyring, repository.load_index, later, bytes_ahead=26_000)
+    workers = Workers(later, later, 1)
+    reader = Reader(
+        kit.store, repository.keyring, repository.load_index, workers, bytes_ahead=26_000
+    )
     stream = reader.begin(ids, lambda _chunks: None)
     stream.cancel()
     stream.push()
     assert all(future.cancelled() for future, _ in later.waiting)
     assert (len(later.waiting), reader.ahead) == (2, 0)
+
+
+def test_what_comes_of_one_range_is_bounded(kit: Kit) -> None:
+    """Data that compresses well is asked for in parts, so that several threads share the work."""
+    chunks = [bytes([n]) * (1 << 20) for n in range(40)]
+    ids = stored(kit, chunks)
+    assert len(pack_ids(kit)) == 1
+    repository, later = kit.open(), Later()
+    workers = Workers(later, later, 1)
+    reader = Reader(kit.store, repository.keyring, repository.load_index, workers)
+    found: dict[bytes, bytes] = {}
+
+    def consume(chunks: Sequence[ReadChunk]) -> None:
+        found.update((one.chunk_id, bytes(one.data)) for one in chunks)
+
+    stream = reader.begin(ids, consume)
+    assert len(later.waiting) == 2
+    later.work()
+    assert RANGE_PLAIN / 2 < sum(map(len, found.values())) <= RANGE_PLAIN
+    later.work()
+    assert stream.finish() == []
+    assert [found[chunk_id] for chunk_id in ids] == chunks
+
+
+def test_no_more_threads_compute_than_gain_by_it(kit: Kit) -> None:
+    """Of four that transfer, two at a time open what they read, and two do."""
+    ids = [chunk_id for n in range(0, 50, 5) for chunk_id in stored(kit, CHUNKS[n : n + 5])]
+    repository = kit.open()
+    both = threading.Barrier(2)
+    lock, inside, most = threading.Lock(), 0, 0
+
+    def consume(_chunks: Sequence[ReadChunk]) -> None:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        both.wait(60)
+        with lock:
+            inside -= 1
+
+    with ThreadPoolExecutor(4) as transfer:
+        workers = Workers(transfer, transfer, 2)
+        reader = Reader(kit.store, repository.keyring, repository.load_index, workers)
+        assert reader.stream(ids, consume) == []
+    assert most == 2

@@ -80,7 +80,7 @@ class Kit:
         self.presence: Presence = Unknown()
         self.agent: AgentKey | None = None  # opens the repository instead of the secrets
         pool = SameThread(1)
-        self.workers = Workers(pool, pool)
+        self.workers = Workers(pool, pool, 1)
 
     def init(self, secret: Opener = SECRET, mode: Mode = Mode.FULL) -> Initialised:
         """Make the repository."""
@@ -216,4 +216,4 @@ def timed_kit(state: Path) -> Kit:
 def threads(count: int) -> Iterator[Workers]:
     """Real worker threads, for tests that are about them."""
     with ThreadPoolExecutor(count) as compute, ThreadPoolExecutor(count) as transfer:
-        yield Workers(compute, transfer)
+        yield Workers(compute, transfer, count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +25,11 @@ from strongroom.system.priority import lower_priority
 from strongroom.system.randomness import SystemRandomness
 from strongroom.system.spawn import SystemSpawn
 
+# A thread that only computes in Python lets others wait for so many seconds each time that they
+# come back from a call that released the interpreter's lock, which these do for each chunk.
+_SWITCH_INTERVAL: Final = 0.0005
 _LEAST_TRANSFERS: Final = 4
+_LEAST_AT_ONCE: Final = 2  # one computes while the other waits for a disk
 _MOST_TRANSFERS: Final = 16
 
 
@@ -108,12 +113,13 @@ def worker_threads() -> Iterator[Workers]:
 
     After an error, what has not begun is dropped; what has begun is waited for.
     """
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     processors = len(os.sched_getaffinity(0))
     transfers = min(max(_LEAST_TRANSFERS, 2 * processors), _MOST_TRANSFERS)
     compute = ThreadPoolExecutor(processors, thread_name_prefix="compute")
     transfer = ThreadPoolExecutor(transfers, thread_name_prefix="transfer")
     try:
-        yield Workers(compute, transfer)
+        yield Workers(compute, transfer, max(processors, _LEAST_AT_ONCE))
     finally:
         compute.shutdown(cancel_futures=True)
         transfer.shutdown(cancel_futures=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -72,6 +74,9 @@ class Extent(NamedTuple):
     length: int
 
 
+_AS_EXTENT: Final[Callable[[tuple[bytes, int]], Extent]] = partial(tuple.__new__, Extent)
+
+
 def without_object_attributes(entry: Entry) -> Entry:
     """Return an entry without what only S3 keeps of it."""
     kept = tuple(one for one in entry.xattrs if not one[0].startswith(OBJECT_ATTRIBUTES))
@@ -83,7 +88,7 @@ def extents(content: bytes) -> list[Extent]:
     if len(content) % EXTENT.size:
         msg = f"content of {len(content)} bytes is not a list of extents"
         raise ValueError(msg)
-    return [Extent(chunk_id, length) for chunk_id, length in EXTENT.iter_unpack(content)]
+    return list(map(_AS_EXTENT, EXTENT.iter_unpack(content)))
 
 
 def sort_key(path: bytes) -> bytes:

@@ -17,7 +17,7 @@ from strongroom.model.source import Content, Item, Loaded, Problem, Report
 from strongroom.operations.restore import Wanted, selected_entries
 from strongroom.repository.content import flatten, lists_ahead
 from strongroom.repository.problems import read_problems
-from strongroom.repository.reader import Reader
+from strongroom.repository.reader import ReadChunk, Reader
 from strongroom.repository.tree import is_below
 
 WINDOW: Final = 16 << 20  # bytes of a large file that are read while those before are used
@@ -224,8 +224,8 @@ class _Window:
         ids = dict.fromkeys(one.chunk_id for one in pieces if one.chunk_id != HOLE)
         self._stream = reader.begin(ids, self._keep)
 
-    def _keep(self, chunks: Sequence[tuple[bytes, memoryview]]) -> None:
-        self._found.update((chunk_id, bytes(chunk)) for chunk_id, chunk in chunks)
+    def _keep(self, chunks: Sequence[ReadChunk]) -> None:
+        self._found.update((one.chunk_id, bytes(one.data)) for one in chunks)
 
     def finish(self) -> Mapping[bytes, bytes]:
         """Wait for the chunks; ``DamageError``."""

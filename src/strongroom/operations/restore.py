@@ -26,7 +26,7 @@ from strongroom.model.source import Extra, Problem, Target
 from strongroom.operations.objects_as_files import Names, as_files
 from strongroom.operations.restore_window import Joined, LargeFile, Piece, Window, is_small
 from strongroom.repository.content import FetchTree, flatten, lists_ahead
-from strongroom.repository.reader import Reader, Stream
+from strongroom.repository.reader import Consume, ReadChunk, Reader, Stream
 from strongroom.repository.repository import Repository
 from strongroom.repository.tree import Root, TreeReader
 from strongroom.repository.treecursor import TreeCursor
@@ -154,45 +154,47 @@ class Restore:
 
     def _open(self, entry: Entry, window: Window, fetch: FetchTree) -> None:
         try:
-            pieces_of = list(flatten(_shown(entry.path), entry.content, entry.depth, fetch))
+            extents = list(flatten(_shown(entry.path), entry.content, entry.depth, fetch))
         except DamageError as error:
             self._damaged(entry, error)
             return
-        if sum(extent.length for extent in pieces_of) != entry.size:
+        offset = 0
+        placed = []
+        for chunk_id, length in extents:
+            if chunk_id != HOLE:
+                placed.append((chunk_id, offset, length))
+            offset += length
+        if offset != entry.size:
             self._damaged(entry, DamageError("its chunks do not add up to its size"))
             return
         opened = self._target.open(entry)
         if opened is None:
             return
-        pieces = sum(extent.chunk_id != HOLE for extent in pieces_of)
-        file = LargeFile(entry, opened, pieces)
-        if not pieces:
+        file = LargeFile(entry, opened, len(placed))
+        if not placed:
             file.finish_empty()
             self._count(1, 0)
             return
         window.large.append(file)
-        offset = 0
-        for extent in pieces_of:
-            if extent.chunk_id != HOLE:
-                piece = Piece(file, offset, extent.length)
-                window.pieces.setdefault(extent.chunk_id, []).append(piece)
-            offset += extent.length
+        for chunk_id, offset, length in placed:
+            window.pieces.setdefault(chunk_id, []).append(Piece(file, offset, length))
 
-    def _consumer(self, window: Window) -> Callable[[Sequence[tuple[bytes, memoryview]]], None]:
-        def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
+    def _consumer(self, window: Window) -> Consume:
+        def consume(chunks: Sequence[ReadChunk]) -> None:
             files = []
             joined, size = Joined(), 0
-            for chunk_id, chunk in chunks:
+            for one in chunks:
+                chunk_id, length = one.chunk_id, len(one.data)
                 for entry in window.small.get(chunk_id, ()):
-                    if len(chunk) == entry.size:
-                        files.append((entry, chunk))
-                        size += len(chunk)
+                    if length == entry.size:
+                        files.append((entry, one.data))
+                        size += length
                     else:
                         self._damaged(entry, DamageError(_OTHER_SIZE))
                 for piece in window.pieces.get(chunk_id, ()):
-                    if len(chunk) == piece.length:
-                        joined.add(piece, chunk)
-                        size += len(chunk)
+                    if length == piece.length:
+                        joined.add(piece, one)
+                        size += length
                     else:
                         piece.file.abandon()
                         self._damaged(piece.file.entry, DamageError(_OTHER_SIZE))

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from strongroom.model.entry import EXTENT, HOLE, Entry
 from strongroom.model.fs import Buffer
 from strongroom.model.source import OpenFile
-
-_ALONE: Final = 32 << 10  # bytes from which on a piece is written by itself
+from strongroom.repository.reader import ReadChunk
 
 
 class LargeFile:
-    """A file restored in pieces; finished by whoever writes the last one."""
+    """A file restored in pieces; finished by whoever writes the last one.
+
+    One thread writes at a time: the kernel lets no more into a file, and the others would spin.
+    """
 
     def __init__(self, entry: Entry, file: OpenFile, pieces: int) -> None:
         self.entry = entry
         self._file = file
         self._left = pieces
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._ended = False
 
     def write(self, offset: int, data: Buffer, pieces: int = 1) -> bool:
         """Write pieces that follow each other; True if the file is complete now."""
-        self._file.write(offset, data)
+        with self._turn:
+            self._file.write(offset, data)
         with self._lock:
             if self._ended:
                 return False
@@ -58,37 +62,34 @@ class Piece(NamedTuple):
 
 
 class Joined:
-    """Pieces on their way into files; small ones that follow each other are written together.
-
-    A call for each page of a file costs more than to put pages together; for large ones it is the
-    other way round.
-    """
+    """Pieces on their way into files: what follows each other in both is written by one call."""
 
     def __init__(self) -> None:
         self.finished = 0
         self._file: LargeFile | None = None
-        self._begins = 0
-        self._ends = 0
-        self._waiting: list[memoryview] = []
+        self._frame = memoryview(b"")
+        self._begins = self._ends = self._pieces = 0
+        self._shift = 0  # what the place in the file is more than that in the frame
 
-    def add(self, piece: Piece, data: memoryview) -> None:
+    def add(self, piece: Piece, chunk: ReadChunk) -> None:
         """Take a piece; whatever it does not follow is written first."""
-        if piece.length >= _ALONE:
-            self.finished += piece.file.write(piece.offset, data)
-            return
-        if piece.file is not self._file or piece.offset != self._ends:
+        file, offset, length = piece
+        at = chunk.at
+        in_frame = at == self._ends and chunk.frame is self._frame
+        if not in_frame or file is not self._file or offset - at != self._shift:
             self.flush()
-            self._file, self._begins = piece.file, piece.offset
-        self._waiting.append(data)
-        self._ends = piece.offset + piece.length
+            self._file, self._frame = file, chunk.frame
+            self._begins, self._shift = at, offset - at
+        self._ends = at + length
+        self._pieces += 1
 
     def flush(self) -> None:
         """Write what is waiting; ``finished`` counts the files that are complete by that."""
-        waiting, self._waiting = self._waiting, []
-        if self._file is not None and waiting:
-            data = waiting[0] if len(waiting) == 1 else b"".join(waiting)
-            self.finished += self._file.write(self._begins, data, len(waiting))
-        self._file = None
+        if self._file is not None:
+            data = self._frame[self._begins : self._ends]
+            place = self._begins + self._shift
+            self.finished += self._file.write(place, data, self._pieces)
+        self._file, self._pieces = None, 0
 
 
 class Window:

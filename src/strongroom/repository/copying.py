@@ -20,7 +20,7 @@ from strongroom.model.entry import HOLE, Entry, EntryKind, Extent
 from strongroom.model.events import Advanced, Sink
 from strongroom.model.snapshot import Counts, Order, SourceRecord, Stream
 from strongroom.repository.content import flatten
-from strongroom.repository.reader import Lost, Reader
+from strongroom.repository.reader import Lost, ReadChunk, Reader
 from strongroom.repository.reader import Stream as Reading
 from strongroom.repository.translating import CopiedLeaf, Translation
 from strongroom.repository.tree import Root
@@ -203,8 +203,8 @@ class SourceCopier:
         window.asked = {chunk_id for chunk_id in missing if chunk_id not in on_the_way}
         hash_data = self._writer.hash_data
 
-        def consume(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
-            window.keep([(chunk_id, hash_data(data), bytes(data)) for chunk_id, data in chunks])
+        def consume(chunks: Sequence[ReadChunk]) -> None:
+            window.keep([(one.chunk_id, hash_data(one.data), bytes(one.data)) for one in chunks])
 
         window.stream = self._reader.begin([i for i in ids if i in window.asked], consume)
         self._running = window

@@ -280,9 +280,11 @@ class ChunkIndex:
         wanted, rows = _query(ids)
         for run in self._runs:
             match, where = self._matches(run, wanted, rows)
-            for i in np.flatnonzero(match).tolist():
-                j = int(where[i])
-                places[i] = Place(int(run.frame[j]), int(run.at[j]), int(run.length[j]))
+            hits = np.flatnonzero(match)
+            rows_of_hits = where[hits]
+            columns = (column[rows_of_hits].tolist() for column in (run.frame, run.at, run.length))
+            for i, *place in zip(hits.tolist(), *columns, strict=True):
+                places[i] = Place(*place)
         return places
 
     def places(self, chunk_id: bytes) -> list[Place]:

@@ -9,7 +9,7 @@ sealed pack is opened again, and each frame compared with the one that was check
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from strongroom.compression.codec import CodecError, Compressor, Decompressor
@@ -150,21 +150,26 @@ class PackOpener:
         if (bytes(content[: _PREFIX.size]), sha256(content[_PREFIX.size :])) != seen:
             raise self._damage(f"the frame at {place.offset} is not what was sealed")
 
-    def check(self, kind: ChunkKind, chunk_id: bytes, chunk: memoryview) -> None:
-        """``DamageError`` unless ``chunk`` is the chunk that the id names."""
-        if self._hashers[kind](chunk) != chunk_id:
-            raise self._damage(f"chunk {chunk_id.hex()[:16]} is not what its id says")
+    def hasher(self, kind: ChunkKind) -> Callable[[memoryview], bytes]:
+        """Return what computes the id of a chunk."""
+        return self._hashers[kind]
+
+    def other_than(self, chunk_id: bytes) -> DamageError:
+        """Return what is to be said of a chunk that has another id than it should have."""
+        return self._damage(f"chunk {chunk_id.hex()[:16]} is not what its id says")
 
     def frame(
         self, record: FrameRecord, sealed: bytes | memoryview, decompressor: Decompressor
     ) -> list[memoryview]:
         """Return the chunks of a frame, each compared with its id; ``DamageError``."""
         data = self.plain(record.span, sealed, decompressor)
+        hasher = self.hasher(record.kind)
         chunks: list[memoryview] = []
         place = 0
         for chunk_id, size in zip(record.ids, record.lengths, strict=True):
             chunk = data[place : place + size]
-            self.check(record.kind, chunk_id, chunk)
+            if hasher(chunk) != chunk_id:
+                raise self.other_than(chunk_id)
             chunks.append(chunk)
             place += size
         return chunks

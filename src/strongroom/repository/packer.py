@@ -40,10 +40,14 @@ _Compressed = tuple[CompressedFrame, memoryview | None]
 
 
 class Workers(NamedTuple):
-    """Threads for work that needs a processor, and for requests that wait."""
+    """Threads for work that needs a processor, and for requests that wait.
+
+    ``at_once``: how many of those that transfer gain anything by computing at the same time.
+    """
 
     compute: Executor
     transfer: Executor
+    at_once: int
 
 
 class StoredPack(NamedTuple):

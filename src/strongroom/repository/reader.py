@@ -6,9 +6,10 @@ was missing, once more with a fresh index (a collector may have moved it). What 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import Final, NamedTuple
 
 from strongroom.compression.codec import Decompressor
@@ -19,13 +20,28 @@ from strongroom.repository.index import ChunkIndex, FramePlace, Place
 from strongroom.repository.keyring import Keys
 from strongroom.repository.loading import LoadedIndex
 from strongroom.repository.pack import HEADER_SIZE, PackOpener, open_pack
+from strongroom.repository.packer import Workers
 
 RANGE_SIZE: Final = 8 << 20
 RANGE_GAP: Final = 256 << 10
+RANGE_PLAIN: Final = 32 << 20  # bytes that come of one range, so that all threads end together
 BYTES_AHEAD: Final = 48 << 20
 READ_AT_ONCE: Final = 3
 
-Consume = Callable[[Sequence[tuple[bytes, memoryview]]], None]
+
+class ReadChunk(NamedTuple):
+    """A chunk that is what its id says: ``frame`` from ``at`` on.
+
+    Chunks that were saved one after the other mostly follow each other in their frame.
+    """
+
+    chunk_id: bytes
+    data: memoryview
+    frame: memoryview
+    at: int
+
+
+Consume = Callable[[Sequence[ReadChunk]], None]
 Failing = Future[dict[bytes, DamageError]]
 
 
@@ -122,7 +138,7 @@ class Stream:
 
 
 class Reader:
-    """Reads chunks of one repository; one thread asks, ``executor`` works.
+    """Reads chunks of one repository; one thread asks, those of ``workers`` that transfer work.
 
     At most ``bytes_ahead``, or one range, is asked for and not yet handed on, over all streams.
     """
@@ -132,14 +148,15 @@ class Reader:
         store: StoreReading,
         keyring: Keys,
         load_index: Callable[[], LoadedIndex],
-        executor: Executor,
+        workers: Workers,
         *,
         bytes_ahead: int = BYTES_AHEAD,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._load_index = load_index
-        self._executor = executor
+        self._transfer = workers.transfer
+        self._computing = threading.BoundedSemaphore(workers.at_once)
         self._loaded = load_index()
         self._decompressor = Decompressor()
         self._openers: dict[bytes, PackOpener] = {}
@@ -160,8 +177,8 @@ class Reader:
         """Return whole chunks in the order asked for; ``DamageError`` if one is lost."""
         found: dict[bytes, bytes] = {}
 
-        def keep(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
-            found.update((chunk_id, bytes(chunk)) for chunk_id, chunk in chunks)
+        def keep(chunks: Sequence[ReadChunk]) -> None:
+            found.update((one.chunk_id, bytes(one.data)) for one in chunks)
 
         planned, failed = self._planned(ids)
         ranges = list(self._ranges(planned))
@@ -226,7 +243,7 @@ class Reader:
         self, ranges: Iterator[_Range], consume: Consume, failed: dict[bytes, DamageError]
     ) -> Stream:
         def submit(piece: _Range) -> Failing:
-            return self._executor.submit(self._read_range, piece, consume)
+            return self._transfer.submit(self._read_range, piece, consume)
 
         return Stream(self, (ranges, failed), submit, consume)
 
@@ -258,8 +275,9 @@ class Reader:
             return {chunk_id: error for w in piece.frames for chunk_id, _ in w.chunks}
         except DamageError as found:
             return {chunk_id: found for w in piece.frames for chunk_id, _ in w.chunks}
-        for wanted in piece.frames:
-            self._read_frame(opener, wanted, data, piece.offset, consume, failed)
+        with self._computing:  # more threads at once would wait for each other in turn
+            for wanted in piece.frames:
+                self._read_frame(opener, wanted, data, piece.offset, consume, failed)
         return failed
 
     def _read_frame(
@@ -279,14 +297,13 @@ class Reader:
             failed.update((chunk_id, error) for chunk_id, _ in wanted.chunks)
             return
         good = []
-        for chunk_id, place in wanted.chunks:
-            chunk = plain[place.at : place.at + place.length]
-            try:
-                opener.check(span.kind, chunk_id, chunk)
-            except DamageError as error:
-                failed[chunk_id] = error
+        chunk_id_of = opener.hasher(span.kind)
+        for chunk_id, (_, at, length) in wanted.chunks:
+            chunk = plain[at : at + length]
+            if chunk_id_of(chunk) == chunk_id:
+                good.append(ReadChunk(chunk_id, chunk, plain, at))
             else:
-                good.append((chunk_id, chunk))
+                failed[chunk_id] = opener.other_than(chunk_id)
         if good:
             consume(good)
 
@@ -307,12 +324,15 @@ def _coalesced(pack_id: bytes, members: list[_Wanted]) -> Iterator[_Range]:
     start = 0 if first <= RANGE_GAP else first
     end = start
     frames: list[_Wanted] = []
+    plain = 0
     for wanted in members:
         span = wanted.place.span
         after = span.offset + span.sealed_length
-        if frames and (span.offset - end > RANGE_GAP or after - start > RANGE_SIZE):
+        plain += span.plain_length
+        is_full = after - start > RANGE_SIZE or plain > RANGE_PLAIN
+        if frames and (is_full or span.offset - end > RANGE_GAP):
             yield _Range(pack_id, start, end - start, frames)
-            start, frames = span.offset, []
+            start, frames, plain = span.offset, [], span.plain_length
         frames.append(wanted)
         end = after
     yield _Range(pack_id, start, end - start, frames)

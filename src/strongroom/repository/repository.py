@@ -307,7 +307,7 @@ class Repository:
     def reader(self) -> Reader:
         """Begin to read chunks."""
         self.keyring.require_reader()
-        return Reader(self.store, self.keyring, self.load_index, self.around.workers.transfer)
+        return Reader(self.store, self.keyring, self.load_index, self.around.workers)
 
     def _check_identity(self, remembered: Remembered) -> None:
         known = (remembered.repository_id, remembered.admin_key, remembered.config_digest)

@@ -102,7 +102,7 @@ class Stock:
             repository.store,
             repository.keyring,
             lambda: first.pop() if first else repository.load_index(),
-            repository.around.workers.transfer,
+            repository.around.workers,
         )
 
     @property

@@ -224,7 +224,7 @@ def _census(
     if loaded.damaged:
         raise loaded.damaged[0]
     around = repository.around
-    reader = Reader(repository.store, repository.keyring, lambda: loaded, around.workers.transfer)
+    reader = Reader(repository.store, repository.keyring, lambda: loaded, around.workers)
     census = Census(loaded.index)
     around.sink(PhaseBegan("mark what is needed", len(roots)))
     Marker(census, reader.fetch).mark(roots, lambda _listed: around.sink(Advanced(1, 0)))

@@ -18,7 +18,7 @@ from strongroom.model.events import Advanced
 from strongroom.model.snapshot import ListedSnapshot, Order, SourceRecord, Stream
 from strongroom.repository.columns import ChunkKind
 from strongroom.repository.content import flatten
-from strongroom.repository.reader import Lost, Reader
+from strongroom.repository.reader import Lost, ReadChunk, Reader
 from strongroom.repository.repair.holdings import Holdings
 from strongroom.repository.tree import Root
 from strongroom.repository.treecursor import TreeCursor
@@ -158,8 +158,8 @@ class Healer:
         """Read chunks from whoever has them."""
         got: dict[bytes, bytes] = {}
 
-        def keep(chunks: Sequence[tuple[bytes, memoryview]]) -> None:
-            got.update((chunk_id, bytes(chunk)) for chunk_id, chunk in chunks)
+        def keep(chunks: Sequence[ReadChunk]) -> None:
+            got.update((one.chunk_id, bytes(one.data)) for one in chunks)
 
         lost = [Lost(i, MissingObjectError(f"chunk {i.hex()[:16]} is nowhere")) for i in ids]
         for number, reader in enumerate(self._readers):

@@ -55,8 +55,8 @@ class Holdings:
 
     def reader(self, repository: Repository) -> Reader:
         """Return what reads from every place, sound or not."""
-        transfer = repository.around.workers.transfer
-        return Reader(repository.store, repository.keyring, lambda: self.every, transfer)
+        workers = repository.around.workers
+        return Reader(repository.store, repository.keyring, lambda: self.every, workers)
 
 
 def take_stock(
