@@ -66,7 +66,7 @@ def _pages(options: argparse.Namespace, work: Path) -> dict[str, str]:  # noqa: 
         case "archives":
             found = {"archive-speed.md": archives.run(work, rounds=options.rounds)}
         case "clusters":
-            found = {"base-backups.md": clusters.run(rounds=options.rounds)}
+            found = {"base-backups.md": clusters.run(work, rounds=options.rounds)}
         case "postgres":
             found = {"postgres-speed.md": postgres.run(work, rounds=options.rounds)}
         case "growth":

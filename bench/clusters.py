@@ -5,16 +5,24 @@ from __future__ import annotations
 import shutil
 import statistics
 import subprocess
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench import clusters_load
-from bench.clusters_programs import AS_SERVER, configuration, size_of
+from bench.clusters_programs import (
+    AS_SERVER,
+    Targets,
+    configuration,
+    size_of,
+    targets_of,
+)
 from bench.files import Run, head, timed
 from tests.postgres.cluster_kit import cluster_of, configure
 from tests.support.wal_server import Place, Server, as_nobody
 
 _SCALE: Final = 60
-_STEPS: Final = ("first", "at once again", "after 1 %", "after 1 % spread", "restore")
+_RESTORES: Final = ("restore in memory", "restore onto a disk")
+_STEPS: Final = ("first", "at once again", "after 1 %", "after 1 % spread", *_RESTORES)
 _TITLE: Final = """# Base backups: speed and size
 
 Made by `./run bench clusters`: medians of {rounds} rounds, the programs in turn within each round,
@@ -23,8 +31,10 @@ makes a full backup and then differential ones, with its defaults (gzip 6, one p
 documentation recommends (zstd 3, two processes). Every backup of strongroom is a full one that
 stands alone. Before the third backup the balances of one percent of the accounts are changed in a
 stretch, before the fourth those of every hundredth account, each followed by a checkpoint. What is
-restored is the last backup, into a new folder. Seconds are wall time; `stored` is what the
-repository grew by, in MB; peak memory is that of the largest process.
+restored is the last backup, into a new folder: in memory (`/dev/shm`), where server and
+repositories are as well, and onto a disk ({kind}), where each program waits for the disk at its
+end. Seconds are wall time, after a `sync`; `stored` is what the repository grew by, in MB; peak
+memory is that of the largest process. The order of the programs changes with each round.
 """
 
 
@@ -70,25 +80,29 @@ _CHANGES: Final = {
 }
 
 
-def run(*, rounds: int) -> str:
-    """Measure and return the page."""
+def run(work: Path, *, rounds: int) -> str:
+    """Measure and return the page; ``work`` is a folder on a disk."""
     found: dict[str, list[dict[str, tuple[Run, int]]]] = {maker.name: [] for maker in _MAKERS}
-    size = 0
-    for _ in range(rounds):
+    size, kind = 0, ""
+    for number in range(rounds):
+        makers = _MAKERS[:: -1 if number % 2 else 1]
         settings = "shared_buffers = 128MB\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n"
         with cluster_of(15, settings) as (place, server):
             size = _begin(place, server)
+            targets = targets_of(place, work)
+            kind = targets.kind
             done: dict[str, dict[str, tuple[Run, int]]] = {maker.name: {} for maker in _MAKERS}
             for step in _STEPS:
                 if step in _CHANGES:
                     where = _CHANGES[step]
                     server.sql(f"UPDATE pgbench_accounts SET abalance = aid % 1000 WHERE {where}")  # noqa: S608 - ours
                     server.sql("CHECKPOINT")
-                for maker in _MAKERS:
-                    done[maker.name][step] = _timed(place, maker, step)
+                for maker in makers:
+                    done[maker.name][step] = _timed(place, maker, step, targets)
             for name, one in done.items():
                 found[name].append(one)
-    return _page(found, size, rounds) + clusters_load.section(rounds=rounds)
+    title = _TITLE.format(rounds=rounds, size=size, kind=kind)
+    return _page(title, found) + clusters_load.section(work, rounds=rounds)
 
 
 def _begin(place: Place, server: Server) -> int:
@@ -102,9 +116,10 @@ def _begin(place: Place, server: Server) -> int:
     return (size_of(server.data) - size_of(server.wal)) // 1_000_000
 
 
-def _timed(place: Place, maker: _Maker, step: str) -> tuple[Run, int]:
-    out = place.top / "out"
-    command = {"first": maker.first, "restore": maker.restore}.get(step, maker.later)
+def _timed(place: Place, maker: _Maker, step: str, targets: Targets) -> tuple[Run, int]:
+    out = targets.memory if step == _RESTORES[0] else targets.disk
+    first = maker.first if step == "first" else maker.later
+    command = maker.restore if step in _RESTORES else first
     before = size_of(place.top / maker.stores)
     words = f"cd {{top}} && HOME={{top}} {AS_SERVER} /bin/sh -c '{command}'"
     measured = timed(words, {"top": place.top, "out": out})
@@ -125,19 +140,17 @@ def _versions() -> str:
     return f"- {done.stdout.strip()}"
 
 
-def _page(found: dict[str, list[dict[str, tuple[Run, int]]]], size: int, rounds: int) -> str:
-    lines = [_TITLE.format(rounds=rounds, size=size), head([]), _versions(), ""]
-    lines.append(
-        "| program | "
-        + " | ".join(f"{s}: s | stored" for s in _STEPS[:-1])
-        + " | restore: s | peak MB |"
-    )
-    lines.append("|---" * (2 * len(_STEPS) + 1) + "|")
+def _page(title: str, found: dict[str, list[dict[str, tuple[Run, int]]]]) -> str:
+    lines = [title, head([]), _versions(), ""]
+    backups = " | ".join(f"{step}: s | stored" for step in _STEPS if step not in _RESTORES)
+    restores = " | ".join(f"{step}: s" for step in _RESTORES)
+    lines.append(f"| program | {backups} | {restores} | peak MB |")
+    lines.append("|---" * (2 * len(_STEPS) - len(_RESTORES) + 2) + "|")
     for name, done in found.items():
         cells = [name]
         for step in _STEPS:
             cells.append(f"{statistics.median(one[step][0].wall for one in done):.1f}")
-            if step != "restore":
+            if step not in _RESTORES:
                 cells.append(f"{statistics.median(one[step][1] for one in done) / 1e6:.1f}")
         peak = max(one[step][0].peak for one in done for step in _STEPS)
         lines.append("| " + " | ".join([*cells, f"{peak:.0f}"]) + " |")

@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
-from bench.clusters_programs import AS_SERVER, configuration, size_of
+from bench.clusters_programs import (
+    AS_SERVER,
+    Targets,
+    configuration,
+    size_of,
+    targets_of,
+)
 from bench.files import Run, timed
 from tests.postgres.cluster_kit import agents_of, cluster_of, configure, port_of, shim
 from tests.support.wal_server import Place, Server, as_nobody, wait_for
@@ -35,8 +41,8 @@ backup, one after the other (the order changes with each round); then {_MORE:,} 
 checkpoint, and the next backup, which is a full one of strongroom and an incremental one of
 pgBackRest (zstd 3, two processes). WAL is archived into both repositories all the while, by
 strongroom's agent. `stored` is what the backup adds, without WAL, in MB. Restores are into new
-folders, without recovery; then both are recovered to the same restore point, and what `pg_dumpall`
-says of both is compared. Medians of {{rounds}} round(s).
+folders, in memory and onto a disk as above, without recovery; then both are recovered to the same
+restore point, and what `pg_dumpall` says of both is compared. Medians of {{rounds}} round(s).
 """
 
 
@@ -45,20 +51,24 @@ class _Round(NamedTuple):
     stored: int
     later: Run
     added: int
-    restore: Run
+    in_memory: Run
+    onto_disk: Run
 
 
-def section(*, rounds: int) -> str:
-    """Measure, and return the section of the page."""
+def section(work: Path, *, rounds: int) -> str:
+    """Measure, and return the section of the page; ``work`` is a folder on a disk."""
     found: dict[str, list[_Round]] = {_OURS: [], _THEIRS: []}
     same = True
     for number in range(rounds):
         settings = "shared_buffers = 128MB\nmax_wal_size = 4GB\ncheckpoint_timeout = 1h\n"
         with cluster_of(15, settings, archive=True) as (place, server):
-            same = _round(place, server, found, turned=bool(number % 2)) and same
+            targets = targets_of(place, work)
+            same = _round(place, server, targets, found, turned=bool(number % 2)) and same
     lines = [_TEXT.format(rounds=rounds)]
-    lines.append("| program | first: s | stored | next: s | stored | restore: s | peak MB |")
-    lines.append("|---|---|---|---|---|---|---|")
+    backups = "first: s | stored | next: s | stored"
+    restores = "restore in memory: s | restore onto a disk: s"
+    lines.append(f"| program | {backups} | {restores} | peak MB |")
+    lines.append("|---|---|---|---|---|---|---|---|")
     lines += [_row(name, done) for name, done in found.items()]
     said = "no difference" if same else "**they differ**"
     return "\n".join([*lines, "", f"`pg_dumpall` of both restores: {said}.", ""])
@@ -70,14 +80,22 @@ def _row(name: str, done: list[_Round]) -> str:
 
     stored = statistics.median(one.stored for one in done) / 1e6
     added = statistics.median(one.added for one in done) / 1e6
-    peak = max(run.peak for one in done for run in (one.first, one.later, one.restore))
+    runs = [run for one in done for run in one if isinstance(run, Run)]
+    peak = max(run.peak for run in runs)
     return (
         f"| {name} | {median('first'):.1f} | {stored:.1f} | {median('later'):.1f} | {added:.2f} "
-        f"| {median('restore'):.1f} | {peak:.0f} |"
+        f"| {median('in_memory'):.1f} | {median('onto_disk'):.1f} | {peak:.0f} |"
     )
 
 
-def _round(place: Place, server: Server, found: dict[str, list[_Round]], *, turned: bool) -> bool:
+def _round(
+    place: Place,
+    server: Server,
+    targets: Targets,
+    found: dict[str, list[_Round]],
+    *,
+    turned: bool,
+) -> bool:
     """Measure both; whether they restore the same."""
     _archive_by(server, "true")  # what fills the tables would be on its way for minutes
     server.pgbench("-i", "-s", str(_SCALE), "-q")
@@ -99,14 +117,23 @@ def _round(place: Place, server: Server, found: dict[str, list[_Round]], *, turn
         later = {name: _timed(place, kinds[name][1], name) for name in order}
         server.sql(f"SELECT pg_create_restore_point('{_POINT}')")
         _wait_for_archive(server)
-    ours = "{top}/strongroom -q restore latest:/cluster/db/data --to {top}/out --no-owner"
-    theirs = f"mkdir -m 700 {{top}}/out && {_RUN} --process-max=2 --pg1-path={{top}}/out"
-    theirs += " --type=none restore"
-    for name, command in {_OURS: ours, _THEIRS: theirs}.items():
-        restore, _ = _timed(place, command, name)
-        shutil.rmtree(place.top / "out")
-        found[name].append(_Round(*first[name], *later[name], restore))
+    in_memory = {name: _restored(place, name, targets.memory) for name in order}
+    onto_disk = {name: _restored(place, name, targets.disk) for name in order}
+    for name in order:
+        found[name].append(_Round(*first[name], *later[name], in_memory[name], onto_disk[name]))
     return _recovered_by_us(place) == _recovered_by_them(place)
+
+
+def _restored(place: Place, name: str, out: Path) -> Run:
+    """Restore the last backup of a program into a new folder, which goes again."""
+    commands = {
+        _OURS: f"{{top}}/strongroom -q restore latest:/cluster/db/data --to {out} --no-owner",
+        _THEIRS: f"mkdir -m 700 {out} && {_RUN} --process-max=2 --pg1-path={out} --type=none"
+        " restore",
+    }
+    run, _ = _timed(place, commands[name], name)
+    shutil.rmtree(out)
+    return run
 
 
 def _archive_by(server: Server, command: str) -> None:
