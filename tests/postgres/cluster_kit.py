@@ -12,14 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.postgres import MAJORS
 from tests.support.wal_server import Place, Server, _port, as_nobody, place_of, wait_for
 
-IN_TURN = [
-    pytest.param(major, marks=pytest.mark.slow) if major == 16 else major for major in MAJORS
-]
 CLUSTER_TOO = re.compile(r"^\\(un)?restrict .*$", re.MULTILINE)
 
 

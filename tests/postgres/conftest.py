@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.harness import Program
-from tests.support.postgres import MAJORS, PostgresServer, running_server
+from tests.support.postgres import IN_TURN, PostgresServer, running_server
 
 ServerOf = Callable[[int], PostgresServer]
 
@@ -28,7 +28,7 @@ def server_of() -> Iterator[ServerOf]:
         yield server
 
 
-@pytest.fixture(params=MAJORS)
+@pytest.fixture(params=IN_TURN)
 def each_server(request: pytest.FixtureRequest, server_of: ServerOf) -> Iterator[PostgresServer]:
     """Each version in turn, without databases and roles of other tests."""
     server = server_of(request.param)

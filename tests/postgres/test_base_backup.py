@@ -13,7 +13,6 @@ import pytest
 
 from tests.cli.harness import Program
 from tests.postgres.cluster_kit import (
-    IN_TURN,
     backed_up,
     begun,
     cluster_of,
@@ -27,6 +26,7 @@ from tests.postgres.cluster_kit import (
 )
 from tests.postgres.conftest import ServerOf
 from tests.postgres.kit import configure as configure_dumps
+from tests.support.postgres import IN_TURN
 from tests.support.wal_server import Place, Server, as_nobody, wait_for
 
 pytestmark = pytest.mark.spec("C5")

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from tests.postgres.cluster_kit import (
-    IN_TURN,
     backed_up,
     begun,
     cluster_of,
@@ -28,6 +27,7 @@ from tests.postgres.cluster_kit import (
     sql_at,
     stop_all,
 )
+from tests.support.postgres import IN_TURN
 from tests.support.wal_server import Place, Server, as_nobody, wait_for
 
 pytestmark = pytest.mark.spec("C7")

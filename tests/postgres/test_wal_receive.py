@@ -21,7 +21,7 @@ from strongroom.storage.local import LocalStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.support.kit import Kit
-from tests.support.postgres import MAJORS
+from tests.support.postgres import IN_TURN
 from tests.support.wal_server import SEGMENT, Place, Server, as_nobody, place_of, wait_for
 
 pytestmark = pytest.mark.spec("C6")
@@ -78,7 +78,7 @@ def _slot_lsn(server: Server) -> int:
     return parse_lsn(server.sql("SELECT restart_lsn FROM pg_replication_slots")) or 0
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", IN_TURN)
 def test_segments_are_those_of_the_server(major: int, tmp_path: Path) -> None:
     """Each one that ends is archived, byte for byte as archive_command archives it: both at once do
     not get into each other's way.

@@ -23,7 +23,7 @@ from strongroom.storage.local import LocalStore
 from strongroom.system.posix import PosixFs
 from strongroom.system.randomness import SystemRandomness
 from tests.support.kit import Kit
-from tests.support.postgres import MAJORS
+from tests.support.postgres import IN_TURN
 from tests.support.wal_server import Place, Server, place_of, wait_for
 
 pytestmark = pytest.mark.spec("C6")
@@ -39,7 +39,7 @@ def _fetch(place: Place, more: str = "") -> str:
     return f'{place.program} wal fetch {more} "%f" "%p"'
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", IN_TURN)
 def test_every_segment_is_archived_byte_for_byte(major: int, tmp_path: Path) -> None:
     """Under load each segment that the server lets go is in the repository as it was; a backup
     label and a history as well.

@@ -19,9 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.support.other_user import NOBODY, in_memory, open_folder
 
 MAJORS: Final = (15, 16, 18)
+IN_TURN: Final = [pytest.param(15), pytest.param(16, marks=pytest.mark.slow), pytest.param(18)]
+"""Versions that a test is tried on: on the one in the middle only with ``--all``."""
 PASSWORD: Final = "it's a: \\secret"
 _SETTINGS: Final = """
 listen_addresses = ''
