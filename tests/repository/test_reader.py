@@ -331,3 +331,22 @@ def test_no_more_threads_compute_than_gain_by_it(kit: Kit) -> None:
         reader = Reader(kit.store, repository.keyring, repository.load_index, workers)
         assert reader.stream(ids, consume) == []
     assert most == 2
+
+
+def test_threads_read_far_from_each_other(kit: Kit) -> None:
+    """Of what is asked for ahead, as many stretches come in turn as threads compute; all of it."""
+    ids = [chunk_id for n in range(0, 50, 5) for chunk_id in stored(kit, CHUNKS[n : n + 5])]
+    repository, later = kit.open(), Later()
+    reader = Reader(kit.store, repository.keyring, repository.load_index, Workers(later, later, 2))
+    found: list[bytes] = []
+
+    def consume(chunks: Sequence[ReadChunk]) -> None:
+        found.extend(one.chunk_id for one in chunks)
+
+    stream = reader.begin(ids, consume)
+    while later.waiting:
+        later.work()
+    assert stream.finish() == []
+    packs = [found[at : at + 5] for at in range(0, 50, 5)]
+    in_order = [ids[at : at + 5] for at in range(0, 50, 5)]
+    assert packs == [in_order[n] for n in (0, 5, 1, 6, 2, 7, 3, 8, 4, 9)]

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import repeat
 from typing import Final, NamedTuple
 
 from strongroom.compression.codec import Decompressor
@@ -156,6 +157,7 @@ class Reader:
         self._keyring = keyring
         self._load_index = load_index
         self._transfer = workers.transfer
+        self._at_once = workers.at_once
         self._computing = threading.BoundedSemaphore(workers.at_once)
         self._loaded = load_index()
         self._decompressor = Decompressor()
@@ -257,9 +259,11 @@ class Reader:
         packs: dict[bytes, list[_Wanted]] = {}
         for wanted in frames.values():
             packs.setdefault(wanted.place.pack_id, []).append(wanted)
+        ranges: list[_Range] = []
         for pack_id, members in packs.items():
             members.sort(key=lambda w: w.place.span.offset)
-            yield from _coalesced(pack_id, members)
+            ranges += _coalesced(pack_id, members)
+        return _spread(ranges, self._at_once)
 
     def _read_range(self, piece: _Range, consume: Consume) -> dict[bytes, DamageError]:
         failed: dict[bytes, DamageError] = {}
@@ -296,16 +300,17 @@ class Reader:
         except DamageError as error:
             failed.update((chunk_id, error) for chunk_id, _ in wanted.chunks)
             return
-        good = []
-        chunk_id_of = opener.hasher(span.kind)
-        for chunk_id, (_, at, length) in wanted.chunks:
-            chunk = plain[at : at + length]
-            if chunk_id_of(chunk) == chunk_id:
-                good.append(ReadChunk(chunk_id, chunk, plain, at))
-            else:
-                failed[chunk_id] = opener.other_than(chunk_id)
-        if good:
-            consume(good)
+        ids = [chunk_id for chunk_id, _ in wanted.chunks]
+        starts = [place.at for _, place in wanted.chunks]
+        chunks = [plain[place.at : place.at + place.length] for _, place in wanted.chunks]
+        found = list(map(opener.hasher(span.kind), chunks))
+        read = list(map(ReadChunk, ids, chunks, repeat(plain), starts))
+        if found != ids:
+            bad = {one for one, other in zip(ids, found, strict=True) if one != other}
+            failed.update((chunk_id, opener.other_than(chunk_id)) for chunk_id in bad)
+            read = [one for one in read if one.chunk_id not in bad]
+        if read:
+            consume(read)
 
     def _opener(self, piece: _Range, data: memoryview) -> PackOpener:
         opener = self._openers.get(piece.pack_id)
@@ -317,6 +322,16 @@ class Reader:
                 header = self._store.get_range(key, 0, HEADER_SIZE)
             opener = self._openers[piece.pack_id] = open_pack(key, header, self._keyring)
         return opener
+
+
+def _spread(ranges: list[_Range], parts: int) -> Iterator[_Range]:
+    """Yield ranges in turn of so many stretches.
+
+    Threads that work at the same time are far from each other then, and write to different files.
+    """
+    size = -(-len(ranges) // parts)
+    for first in range(size):
+        yield from ranges[first::size]
 
 
 def _coalesced(pack_id: bytes, members: list[_Wanted]) -> Iterator[_Range]:
