@@ -1,4 +1,4 @@
-"""``BASE_BACKUP`` as it comes over the wire, in the form that PostgreSQL 15 and newer send.
+"""``BASE_BACKUP`` as it comes over the wire, in the form that PostgreSQL 15 and newer send; and 14.
 
 Protocol: PostgreSQL manual, "Streaming Replication Protocol". First where it begins and timeline;
 then a row for each tablespace (object id, folder, KiB), the data directory itself last and without
@@ -9,7 +9,7 @@ ends. Pages whose checksum is wrong are warnings on the way, and an error after 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from strongroom.errors import SourceError, StrongroomError
@@ -21,6 +21,8 @@ from strongroom.postgres.wire import Row, ServerError, Wire, rows_of
 _DATA: Final = ord("d")
 _CORRUPTED: Final = "XX001"
 _A_KIB: Final = 1024
+_WITH_LETTERS: Final = 150_000
+_END_OF_TAR: Final = bytes(1024)
 
 
 class Tablespace(NamedTuple):
@@ -64,23 +66,34 @@ class BackupStream:
 
     def begin(self, label: str, *, with_wal: bool) -> Began:
         """Ask for the backup, and wait until the server has begun it."""
-        wal = "true" if with_wal else "false"
-        self._wire.send(
-            f"BASE_BACKUP (LABEL {literal(label)}, CHECKPOINT 'fast', TABLESPACE_MAP true, "
-            f"WAL {wal}, WAIT false, PROGRESS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C')"
-        )
+        self._wire.send(self._command(literal(label), with_wal=with_wal))
         ((lsn, timeline),) = self._rows()
         tablespaces = tuple(
             Tablespace(int(oid or 0), location or "", int(size or 0) * _A_KIB)
             for oid, location, size in self._rows()
         )
+        self._begin_copy(tablespaces)
+        return Began(_lsn(lsn), int(timeline or 0), tablespaces)
+
+    @staticmethod
+    def _command(label: str, *, with_wal: bool) -> str:
+        wal = "true" if with_wal else "false"
+        return (
+            f"BASE_BACKUP (LABEL {label}, CHECKPOINT 'fast', TABLESPACE_MAP true, WAL {wal}, "
+            "WAIT false, PROGRESS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C')"
+        )
+
+    def _begin_copy(self, tablespaces: Sequence[Tablespace]) -> None:
         self._oids = {one.location: one.oid for one in tablespaces}
+        self._refuse_failure()
+        self._next = self._wire.copied()
+
+    def _refuse_failure(self) -> None:
+        """Wait for what comes next; a ``StrongroomError`` if it is one."""
         result = self._wire.result()
         error = None if result is None else self._wire.error_of(result)
         if error is not None:
             raise error
-        self._next = self._wire.copied()
-        return Began(_lsn(lsn), int(timeline or 0), tablespaces)
 
     def parts(self) -> Iterator[Part]:
         """Yield what comes, each to be read before the next one."""
@@ -129,6 +142,56 @@ class BackupStream:
         if error is not None:
             raise error
         return list(rows_of(result))
+
+
+class StreamOf14(BackupStream):
+    """As PostgreSQL 14 sends it: a COPY for each archive in turn, and one for the manifest.
+
+    Messages have no letters, and the blocks of zeros at the end of an archive are left out.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self._parts: list[Part] = []
+        self._ends = b""
+        self._goes_on = False
+
+    @staticmethod
+    def _command(label: str, *, with_wal: bool) -> str:
+        wal = "WAL " if with_wal else ""
+        return (
+            f"BASE_BACKUP LABEL {label} PROGRESS FAST {wal}NOWAIT TABLESPACE_MAP "
+            "MANIFEST 'yes' MANIFEST_CHECKSUMS 'CRC32C'"
+        )
+
+    def _begin_copy(self, tablespaces: Sequence[Tablespace]) -> None:
+        self._parts = [Part(one.oid, is_manifest=False) for one in tablespaces]
+        self._parts.append(Part(0, is_manifest=True))
+
+    def parts(self) -> Iterator[Part]:
+        """See ``BackupStream``."""
+        for part in self._parts:
+            self._refuse_failure()
+            self._goes_on = True
+            self._ends = b"" if part.is_manifest else _END_OF_TAR
+            yield part
+            while self.read():
+                pass
+
+    def read(self) -> Buffer:
+        """See ``BackupStream``."""
+        while self._goes_on:
+            message = self._wire.copied()
+            if message:
+                return message
+            self._goes_on = message is not None
+        ends, self._ends = self._ends, b""
+        return ends
+
+
+def stream_of(wire: Wire) -> BackupStream:
+    """Return what reads a base backup as the server of a connection sends it."""
+    return StreamOf14(wire) if wire.version < _WITH_LETTERS else BackupStream(wire)
 
 
 def _lsn(text: str | None) -> int:

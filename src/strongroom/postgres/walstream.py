@@ -17,13 +17,15 @@ from strongroom.postgres.names import identifier, literal
 from strongroom.postgres.wal.history import History, parse_history
 from strongroom.postgres.wal.names import format_lsn, is_segment_size, parse_lsn
 from strongroom.postgres.wal.pages import WalContentError
-from strongroom.postgres.wire import ServerError, Wire, rows_of
+from strongroom.postgres.wire import ServerError, Wire, connected, rows_of
 
 _WAL: Final = struct.Struct(">cQQQ")
 _ALIVE: Final = struct.Struct(">cQQB")
 _STATUS: Final = struct.Struct(">cQQQQB")
 _SLOT_NAME: Final = re.compile(r"[a-z0-9_]{1,63}")
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
+_READS_SLOTS: Final = 150_000  # the version from which on replication connections do that
+_SLOT: Final = "SELECT slot_type, restart_lsn FROM pg_replication_slots WHERE slot_name = {}"
 _UNITS: Final = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 
 
@@ -75,6 +77,8 @@ class WalStream:
 
     def slot(self, name: str) -> Place | None:
         """Return where a slot begins, (0, 0) for one that never was used; None if there is none."""
+        if self._wire.version < _READS_SLOTS:
+            return self._slot_by_sql(name)
         ((kind, lsn, timeline),) = self._wire.ask(f"READ_REPLICATION_SLOT {identifier(name)}")
         if kind is None:
             return None
@@ -82,13 +86,27 @@ class WalStream:
             raise SourceError(f"the slot {name} is not a physical one")
         return Place(int(timeline or 0), _lsn(lsn) if lsn else 0)
 
+    def _slot_by_sql(self, name: str) -> Place | None:
+        with connected(self._wire.connection) as sql:
+            rows = sql.ask(_SLOT.format(literal(name)))
+        if not rows:
+            return None
+        ((kind, lsn),) = rows
+        if kind != "physical":
+            raise SourceError(f"the slot {name} is not a physical one")
+        if not lsn:
+            return Place(0, 0)
+        place, now = _lsn(lsn), self.identify().timeline
+        forks = self.history(now)[1] if now > 1 else ()
+        return Place(next((one.timeline for one in forks if place < one.lsn), now), place)
+
     def archives(self) -> bool:
         """Whether the server archives by itself as well."""
         return self._wire.value("SHOW archive_mode") != "off"
 
     def create_slot(self, name: str) -> None:
         """Make a slot that keeps WAL from now on."""
-        self._wire.ask(f"CREATE_REPLICATION_SLOT {identifier(name)} PHYSICAL (RESERVE_WAL true)")
+        self._wire.ask(f"CREATE_REPLICATION_SLOT {identifier(name)} PHYSICAL RESERVE_WAL")
 
     def history(self, timeline: int) -> tuple[bytes, History]:
         """Return the history of a timeline, as it is and read."""

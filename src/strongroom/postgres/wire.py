@@ -1,6 +1,6 @@
 """A connection by libpq itself, in this process: SQL, and the replication protocol.
 
-PostgreSQL 15 and newer. psycopg is needed for nothing else and loaded when a connection is opened.
+PostgreSQL 14 and newer. psycopg is needed for nothing else and loaded when a connection is opened.
 What it waits for it waits for in ``select``, so that an interruption gets through.
 """
 
@@ -17,7 +17,7 @@ from strongroom.postgres.connection import Connection, key_values
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
-_OLDEST: Final = 150_000
+_OLDEST: Final = 140_000
 _SECONDS: Final = 20.0  # between two looks at a connection where nothing comes
 _MOST_SAID: Final = 600
 _KEEP_ALIVE: Final = {"keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "8"}
@@ -38,7 +38,7 @@ class Wire:
 
     def __init__(self, connection: Connection, raw: PGconn, broken: type[Exception]) -> None:
         """Take a connection of psycopg's, and what that raises if it breaks."""
-        self._connection = connection
+        self.connection = connection
         self._raw = raw
         self._broken = broken
         self.notices: list[str] = []
@@ -155,7 +155,7 @@ class Wire:
         """Return the error for a connection that broke."""
         said = self._redacted(self._raw.error_message.decode("utf-8", "replace"))
         return SourceError(
-            f"the connection to the server was lost: {said} ({self._connection.shown})",
+            f"the connection to the server was lost: {said} ({self.connection.shown})",
             hint="Is the server still running? Nothing was saved; run the same command again.",
         )
 
@@ -168,7 +168,7 @@ class Wire:
         self.notices.append(_sentence(said).removeprefix("WARNING: "))
 
     def _redacted(self, text: str) -> str:
-        return self._connection.redacted(_sentence(text))
+        return self.connection.redacted(_sentence(text))
 
 
 _SQLSTATE: Final = ord("C")  # PG_DIAG_SQLSTATE
@@ -194,7 +194,7 @@ def connected(connection: Connection, *, replication: bool = False) -> Iterator[
         wire = Wire(connection, raw, broken)
         if wire.version < _OLDEST:
             raise SourceError(
-                f"base backups and WAL are for PostgreSQL 15 and newer, and the server is of "
+                f"base backups and WAL are for PostgreSQL 14 and newer, and the server is of "
                 f"version {wire.version // 10000} ({connection.shown})",
                 hint="Save its databases by dumps, until it is a newer one.",
             )

@@ -15,7 +15,7 @@ from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.fs import Buffer
 from strongroom.model.source import Part, Problem, Report
 from strongroom.postgres import cluster, recordtext
-from strongroom.postgres.basebackup import BackupStream, Began, Ended
+from strongroom.postgres.basebackup import BackupStream, Began, Ended, stream_of
 from strongroom.postgres.basetar import BaseTar, Member
 from strongroom.postgres.cluster import ClusterRecord, Position, Space, cluster_path, wal_range
 from strongroom.postgres.connection import Connection
@@ -127,7 +127,7 @@ class ClusterSource:
             known = self._ask(wire)
             self._warn(known)
             self._hold_wal(wire)
-            stream = BackupStream(wire)
+            stream = stream_of(wire)
             try:
                 began = stream.begin(f"strongroom {self.name}", with_wal=self._options.with_wal)
                 self._options.began(known.system, began.timeline, began.lsn)
