@@ -106,7 +106,7 @@ def test_age_opens_what_was_sealed_to_an_identity(
 def _with_passphrase(tmp_path: Path, passphrase: str, *arguments: str) -> None:
     """Let the public program do what it asks a passphrase for on the terminal."""
     asked = 2 if "-p" in arguments else 1
-    age = pexpect.spawn("age", list(arguments), cwd=tmp_path, timeout=60)
+    age = pexpect.spawn("age", list(arguments), cwd=tmp_path, timeout=60, use_poll=True)
     for _ in range(asked):
         age.expect(r"passphrase.*:")
         age.sendline(passphrase)

@@ -31,6 +31,7 @@ def terminal(program: Program, *arguments: str, **env: str | None) -> Iterator[p
         env={name: value for name, value in merged.items() if value is not None},
         timeout=60,
         dimensions=(30, 100),
+        use_poll=True,  # other tests of this process may have many files open
     )
     try:
         yield child

@@ -1,7 +1,7 @@
 """A connection by libpq itself, in this process: SQL, and the replication protocol.
 
 PostgreSQL 14 and newer. psycopg is needed for nothing else and loaded when a connection is opened.
-What it waits for it waits for in ``select``, so that an interruption gets through.
+What it waits for it waits for in ``poll``, so that an interruption gets through.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Wire:
         try:
             self._raw.send_query(command.encode("utf-8", "surrogateescape"))
             while self._raw.flush():
-                select.select([], [self._raw.socket], [], _SECONDS)
+                self._pass_time(_SECONDS, select.POLLOUT)
         except self._broken as error:
             raise self.lost() from error
 
@@ -119,7 +119,7 @@ class Wire:
                 if size < 0:
                     return None
                 if not waited:
-                    select.select([self._raw.socket], [], [], seconds)
+                    self._pass_time(seconds)
                     self._raw.consume_input()
         except self._broken as error:
             raise self.lost() from error
@@ -130,7 +130,7 @@ class Wire:
         try:
             self._raw.put_copy_data(message)
             while self._raw.flush():
-                select.select([], [self._raw.socket], [], _SECONDS)
+                self._pass_time(_SECONDS, select.POLLOUT)
         except self._broken as error:
             raise self.lost() from error
 
@@ -160,8 +160,17 @@ class Wire:
         )
 
     def _wait(self) -> None:
-        select.select([self._raw.socket], [], [], _SECONDS)
+        self._pass_time(_SECONDS)
         self._raw.consume_input()
+
+    def _pass_time(self, seconds: float, until: int = select.POLLIN) -> None:
+        """Wait until something can be read, or written, or for so long.
+
+        ``select`` would not do: it knows no descriptor beyond 1024.
+        """
+        looking = select.poll()
+        looking.register(self._raw.socket, until)
+        looking.poll(seconds * 1000)
 
     def _noticed(self, result: PGresult) -> None:
         said = result.error_message.decode("utf-8", "replace")
