@@ -78,7 +78,7 @@ for word; do
   esac
   set -- "$@" "$word"
 done
-put() {{ mv $out/* $to/; }}
+put() {{ for one in $out/*; do mv "$one" $to/; done; }} # mv of several looks for them again
 {real} "$@" || exit
 {mischief}""",
     )
