@@ -117,7 +117,10 @@ class Pipes:
         command = [*arguments, *self.way.client.connected(database)]
         self._work(command, parts.before, what)
         self._fill(command, parts.rows, what)
-        self._work([f"--jobs={self.way.jobs}", *command], parts.after, what)
+        at_once = [f"--jobs={self.way.jobs}", *command]
+        self._work(at_once, parts.after, what)
+        self._work(command, parts.attaching, what)
+        self._work(at_once, parts.last, what)
 
     def pour_as_one(self, database: str, arguments: Sequence[str], what: str) -> None:
         """Restore what was chosen into a database that exists, in one transaction, or nothing."""

@@ -27,18 +27,24 @@ _LAST: Final = frozenset(
 )
 _OBJECTS: Final = "BLOB METADATA"  # makes large objects; 17 and newer have it among the data
 _LARGE_OBJECT: Final = "blob_"
+_ATTACH: Final = "INDEX ATTACH"
 
 
 @dataclass(frozen=True, slots=True)
 class Passes:
     """The numbers of entries that are restored before rows, with rows (by each program), and after.
 
-    Each in the order of the dump. ``rows`` has no empty part.
+    Each in the order of the dump. ``rows`` has no empty part. ``attaching``, between ``after`` and
+    ``last``, is for one program that does one thing at a time: when the indexes of partitions of
+    partitions are attached by two sessions, the server may see of neither that the index of the
+    whole table is complete, and then no foreign key can name it.
     """
 
     before: Sequence[int]
     rows: Sequence[Sequence[int]]
     after: Sequence[int]
+    attaching: Sequence[int]
+    last: Sequence[int]
 
 
 def passes(
@@ -52,11 +58,12 @@ def passes(
     filled = [one for one in entries if one.file]
     before = [one.number for one in entries if not one.file and _is_first(one)]
     done = {*before, *(one.number for one in filled)}
-    return Passes(
-        before,
-        _parts(filled, sizes, jobs),
-        [one.number for one in entries if one.number not in done],
-    )
+    rest = [one for one in entries if one.number not in done]
+    attached = [place for place, one in enumerate(rest) if one.kind == _ATTACH]
+    begin, end = (attached[0], attached[-1] + 1) if attached else (len(rest), len(rest))
+    numbers = [one.number for one in rest]
+    rows = _parts(filled, sizes, jobs)
+    return Passes(before, rows, numbers[:begin], numbers[begin:end], numbers[end:])
 
 
 def _is_first(one: TocEntry) -> bool:
