@@ -172,10 +172,10 @@ def test_where_a_slot_begins(
         if command == "TIMELINE_HISTORY 3":
             return rows(["00000003.history", "1\t0/5000000\tx\n"])
         assert command == (
-            "SELECT slot_type, restart_lsn FROM pg_replication_slots WHERE slot_name = 'ours'"
+            "SELECT slot_type, restart_lsn, NULL FROM pg_replication_slots WHERE slot_name = 'ours'"
         )
         empty = message(b"T", b"\0\0") + message(b"C", b"SELECT 0\0")
-        return empty if row is None else rows(row)
+        return empty if row is None else rows([*row, None])
 
     with server(tmp_path, answer) as wire:
         assert WalStream(wire, ManualClock()).slot("ours") == place
@@ -184,7 +184,7 @@ def test_where_a_slot_begins(
 def test_a_slot_of_another_kind(tmp_path: Path) -> None:
     """A logical slot is refused."""
     with (
-        server(tmp_path, lambda _command: rows(["logical", "0/1"])) as wire,
+        server(tmp_path, lambda _command: rows(["logical", "0/1", None])) as wire,
         pytest.raises(SourceError, match="not a physical one"),
     ):
         WalStream(wire, ManualClock()).slot("ours")

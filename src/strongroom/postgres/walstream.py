@@ -25,7 +25,7 @@ _STATUS: Final = struct.Struct(">cQQQQB")
 _SLOT_NAME: Final = re.compile(r"[a-z0-9_]{1,63}")
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
 _READS_SLOTS: Final = 150_000  # the version from which on replication connections do that
-_SLOT: Final = "SELECT slot_type, restart_lsn FROM pg_replication_slots WHERE slot_name = {}"
+_SLOT: Final = "SELECT slot_type, restart_lsn, NULL FROM pg_replication_slots WHERE slot_name = {}"
 _UNITS: Final = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 
 
@@ -78,27 +78,24 @@ class WalStream:
     def slot(self, name: str) -> Place | None:
         """Return where a slot begins, (0, 0) for one that never was used; None if there is none."""
         if self._wire.version < _READS_SLOTS:
-            return self._slot_by_sql(name)
-        ((kind, lsn, timeline),) = self._wire.ask(f"READ_REPLICATION_SLOT {identifier(name)}")
+            with connected(self._wire.connection) as sql:
+                rows = sql.ask(_SLOT.format(literal(name)))
+        else:
+            rows = self._wire.ask(f"READ_REPLICATION_SLOT {identifier(name)}")
+        kind, lsn, timeline = rows[0] if rows else (None, None, None)
         if kind is None:
             return None
         if kind != "physical":
             raise SourceError(f"the slot {name} is not a physical one")
-        return Place(int(timeline or 0), _lsn(lsn) if lsn else 0)
-
-    def _slot_by_sql(self, name: str) -> Place | None:
-        with connected(self._wire.connection) as sql:
-            rows = sql.ask(_SLOT.format(literal(name)))
-        if not rows:
-            return None
-        ((kind, lsn),) = rows
-        if kind != "physical":
-            raise SourceError(f"the slot {name} is not a physical one")
         if not lsn:
             return Place(0, 0)
-        place, now = _lsn(lsn), self.identify().timeline
+        return Place(int(timeline or 0) or self._timeline_at(_lsn(lsn)), _lsn(lsn))
+
+    def _timeline_at(self, lsn: int) -> int:
+        """Return the timeline that the way to the server's own was on at a position."""
+        now = self.identify().timeline
         forks = self.history(now)[1] if now > 1 else ()
-        return Place(next((one.timeline for one in forks if place < one.lsn), now), place)
+        return next((one.timeline for one in forks if lsn < one.lsn), now)
 
     def archives(self) -> bool:
         """Whether the server archives by itself as well."""
