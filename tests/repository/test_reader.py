@@ -350,3 +350,27 @@ def test_threads_read_far_from_each_other(kit: Kit) -> None:
     packs = [found[at : at + 5] for at in range(0, 50, 5)]
     in_order = [ids[at : at + 5] for at in range(0, 50, 5)]
     assert packs == [in_order[n] for n in (0, 5, 1, 6, 2, 7, 3, 8, 4, 9)]
+
+
+def test_who_asks_for_a_few_waits_for_no_stream(kit: Kit) -> None:
+    """A tree is read while all that may compute are busy with what a stream asked for."""
+    ids = [chunk_id for n in range(0, 50, 10) for chunk_id in stored(kit, CHUNKS[n : n + 10])]
+    repository = kit.open()
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def consume(_chunks: Sequence[ReadChunk]) -> None:
+        begun.set()
+        assert goes_on.wait(60)
+
+    with ThreadPoolExecutor(2) as transfer:
+        workers = Workers(transfer, transfer, 1)
+        reader = Reader(kit.store, repository.keyring, repository.load_index, workers)
+        stream = reader.begin(ids[:20], consume)
+        assert begun.wait(60)
+        with ThreadPoolExecutor(1) as other:
+            found = other.submit(reader.fetch, ids[30:32])
+            try:
+                assert found.result(60) == CHUNKS[30:32]
+            finally:
+                goes_on.set()
+        assert stream.finish() == []

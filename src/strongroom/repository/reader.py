@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -44,6 +45,8 @@ class ReadChunk(NamedTuple):
 
 Consume = Callable[[Sequence[ReadChunk]], None]
 Failing = Future[dict[bytes, DamageError]]
+_Turn = AbstractContextManager[object]
+_AT_ONCE: Final[_Turn] = nullcontext()
 
 
 class Lost(NamedTuple):
@@ -158,6 +161,7 @@ class Reader:
         self._load_index = load_index
         self._transfer = workers.transfer
         self._at_once = workers.at_once
+        # of threads that work for streams: more at once would wait for each other's locks
         self._computing = threading.BoundedSemaphore(workers.at_once)
         self._loaded = load_index()
         self._decompressor = Decompressor()
@@ -245,7 +249,7 @@ class Reader:
         self, ranges: Iterator[_Range], consume: Consume, failed: dict[bytes, DamageError]
     ) -> Stream:
         def submit(piece: _Range) -> Failing:
-            return self._transfer.submit(self._read_range, piece, consume)
+            return self._transfer.submit(self._read_range, piece, consume, self._computing)
 
         return Stream(self, (ranges, failed), submit, consume)
 
@@ -265,7 +269,10 @@ class Reader:
             ranges += _coalesced(pack_id, members)
         return _spread(ranges, self._at_once)
 
-    def _read_range(self, piece: _Range, consume: Consume) -> dict[bytes, DamageError]:
+    def _read_range(
+        self, piece: _Range, consume: Consume, turn: _Turn = _AT_ONCE
+    ) -> dict[bytes, DamageError]:
+        """Read, wait for a ``turn``, and hand on what is right; return what is not."""
         failed: dict[bytes, DamageError] = {}
         key = layout.pack(piece.pack_id)
         try:
@@ -279,7 +286,7 @@ class Reader:
             return {chunk_id: error for w in piece.frames for chunk_id, _ in w.chunks}
         except DamageError as found:
             return {chunk_id: found for w in piece.frames for chunk_id, _ in w.chunks}
-        with self._computing:  # more threads at once would wait for each other in turn
+        with turn:
             for wanted in piece.frames:
                 self._read_frame(opener, wanted, data, piece.offset, consume, failed)
         return failed
