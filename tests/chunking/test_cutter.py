@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom.chunking.cutter import (
+    Blocks,
     ChunkerParameters,
     Cutter,
     Cutting,
     FastCdc,
-    Fixed,
     ReadInto,
     cut_stream,
 )
@@ -162,11 +162,18 @@ def test_the_average_is_near_the_one_asked_for() -> None:
     assert 0.7 < sum(lengths) / len(lengths) / SMALL.average < 1.6
 
 
-@given(st.integers(0, 5000), st.integers(1, 700))
-def test_fixed_chunks_have_one_size(length: int, size: int) -> None:
-    """Every chunk but the last has the size; together they are the data."""
-    data = DATA[:length]
-    chunks = cut(Fixed(size), data, 16)
+@given(st.integers(0, 5000), st.integers(1, 700), st.lists(st.integers(0, 900), min_size=1))
+def test_blocks_have_one_size(length: int, size: int, pieces: list[int]) -> None:
+    """However the stream comes, every chunk but the last has it; together they are the data."""
+    data, blocks = DATA[:length], Blocks(size)
+    chunks: list[bytes] = []
+    place = 0
+    for piece in itertools.cycle([*pieces, 1]):
+        chunks += map(bytes, blocks.put(data[place : place + piece]))
+        place += piece
+        if place >= length:
+            break
+    chunks += map(bytes, blocks.finish())
     assert b"".join(chunks) == data
     assert all(len(chunk) == size for chunk in chunks[:-1])
     assert len(chunks) == -(-length // size)
@@ -180,16 +187,27 @@ def test_a_small_buffer_for_a_short_stream_cuts_no_differently(length: int) -> N
         assert list(reading(DATA[:length], pieces, most)) == cut(FastCdc(SMALL), DATA[:length])
 
 
-@pytest.mark.parametrize("cutter", [FastCdc(SMALL), Fixed(100)])
-def test_nothing_has_no_chunks(cutter: Cutter) -> None:
+def test_nothing_has_no_chunks() -> None:
     """An empty stream has no chunk, not an empty one."""
-    assert cut(cutter, b"") == []
+    assert cut(FastCdc(SMALL), b"") == []
+    assert Blocks(100).put(b"") == Blocks(100).finish() == []
 
 
 def test_chunks_are_bytes_of_their_own() -> None:
     """A chunk that was given out does not change when the stream is read on."""
-    chunks = list(cut_stream(Fixed(10), _counting(), 20))
+    chunks = list(cut_stream(_Tens(), _counting(), 20))
     assert chunks == [bytes([number]) * 10 for number in range(5)]
+
+
+class _Tens:
+    """Cuts every ten bytes."""
+
+    maximum = 10
+
+    @staticmethod
+    def lengths(data: memoryview) -> Iterator[int]:
+        """See ``Cutter``."""
+        yield from [10] * (len(data) // 10)
 
 
 def _counting() -> ReadInto:

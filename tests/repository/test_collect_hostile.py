@@ -17,7 +17,7 @@ from strongroom.model.entry import EXTENT
 from strongroom.repository import layout
 from strongroom.repository.collection.proving import Prover
 from strongroom.repository.columns import ChunkKind
-from strongroom.repository.pack import compress_frame, seal_pack
+from strongroom.repository.pack import PlainFrame, compress_frame, seal_pack
 from strongroom.repository.records import IndexBody, IndexedPack
 from strongroom.repository.segment import open_segment, stated_domain
 from strongroom.repository.tree import Root
@@ -106,9 +106,8 @@ def test_a_pack_that_lies_about_its_own_chunks_proves_nothing(host: Kit) -> None
     chunk = A[b"a"]
     true_id = keys.domain.data_hasher(chunk)
     for content, unproven in ((chunk, False), (noise(1000, "other"), True)):
-        frame, _back = compress_frame(
-            ChunkKind.DATA, [(true_id, content)], Compressor(), Decompressor()
-        )
+        given = PlainFrame(ChunkKind.DATA, true_id, [len(content)], content)
+        frame, _back = compress_frame(given, Compressor(), Decompressor())
         sealed = seal_pack([frame], keys, noise(32, f"salt {unproven}"))
         host.store.put(layout.pack(sealed.pack_id), sealed.data)
         claims = {sealed.pack_id: [true_id]}

@@ -24,7 +24,7 @@ from strongroom.repository.keyring import (
     writer_id,
 )
 from strongroom.repository.ordering import put_order
-from strongroom.repository.pack import CompressedFrame, compress_frame, seal_pack
+from strongroom.repository.pack import CompressedFrame, PlainFrame, compress_frame, seal_pack
 from strongroom.repository.records import (
     Abort,
     Config,
@@ -203,12 +203,12 @@ def frames() -> list[CompressedFrame]:
     """Return a data frame of two chunks and a tree frame of one, not compressed."""
     first, second, tree = noise(100, "first"), noise(200, "second"), noise(50, "tree")
     domain = DomainKeys(REPOSITORY, REPOSITORY, noise(32, "domain"))
-    data = [(domain.data_hasher(first), first), (domain.data_hasher(second), second)]
-    given = {ChunkKind.DATA: data, ChunkKind.TREE: [(domain.tree_hasher(tree), tree)]}
-    return [
-        compress_frame(kind, chunks, Compressor(), Decompressor())[0]
-        for kind, chunks in given.items()
+    ids = domain.data_hasher(first) + domain.data_hasher(second)
+    given = [
+        PlainFrame(ChunkKind.DATA, ids, [len(first), len(second)], first + second),
+        PlainFrame(ChunkKind.TREE, domain.tree_hasher(tree), [len(tree)], tree),
     ]
+    return [compress_frame(one, Compressor(), Decompressor())[0] for one in given]
 
 
 def session_keys(version: int = 1) -> SessionKeys:

@@ -18,7 +18,7 @@ from strongroom.repository.canonical import padme
 from strongroom.repository.columns import ChunkKind, decode_columns
 from strongroom.repository.keyring import Keyring
 from strongroom.repository.opening import initialise
-from strongroom.repository.pack import SealedPack, compress_frame, read_whole_pack
+from strongroom.repository.pack import PlainFrame, SealedPack, compress_frame, read_whole_pack
 from strongroom.repository.packer import Packer, PackLimits, StoredPack, Workers
 from strongroom.repository.records import PackColumns
 from strongroom.storage.memory import MemoryStore
@@ -206,14 +206,11 @@ def test_what_is_on_its_way_is_bounded() -> None:
 
 def test_compressed_bytes_take_no_more_room_than_they_are_long() -> None:
     """Zstd asks for room for the worst case; that is not kept until a pack is full."""
-    plain = bytes(1 << 20)
+    given = PlainFrame(ChunkKind.DATA, bytes(32), [1 << 20], bytes(1 << 20))
     compressor, decompressor = Compressor(), Decompressor()
     tracemalloc.start()
     try:
-        frames = [
-            compress_frame(ChunkKind.DATA, [(bytes(32), plain)], compressor, decompressor)[0]
-            for _ in range(32)
-        ]
+        frames = [compress_frame(given, compressor, decompressor)[0] for _ in range(32)]
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

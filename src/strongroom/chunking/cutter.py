@@ -1,7 +1,7 @@
 """Chunkers: from a stream of bytes to chunks, reading ahead by at most one largest chunk.
 
 ``FastCdc`` cuts at content-defined places (Xia and others, 2020, normalised chunking, gear table of
-the reference implementation): an insertion moves only the cuts around it. ``Fixed`` cuts every
+the reference implementation): an insertion moves only the cuts around it. ``Blocks`` cuts every
 ``size`` bytes, for data that is rewritten in place. Cut places decide what deduplicates between
 versions of the program, so golden tests hold them.
 """
@@ -68,21 +68,6 @@ class FastCdc:
             yield chunk.length
 
 
-class Fixed:
-    """Chunks of one size, but for the last."""
-
-    def __init__(self, size: int) -> None:
-        self.maximum = size
-
-    def lengths(self, data: memoryview) -> Iterator[int]:
-        """See ``Cutter``."""
-        whole, rest = divmod(len(data), self.maximum)
-        for _ in range(whole):
-            yield self.maximum
-        if rest:
-            yield rest
-
-
 class Cutting:
     """A stream that comes in pieces of any length, cut as ``cut_stream`` cuts it."""
 
@@ -125,6 +110,36 @@ class Cutting:
             done += length
         self._filled -= done
         view[: self._filled] = bytes(view[done : done + self._filled])
+
+
+class Blocks:
+    """A stream that comes in pieces of any length, cut every ``size`` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held: list[memoryview] = []
+        self._missing = size
+
+    def put(self, data: Buffer) -> list[Buffer]:
+        """Take the next piece, which must stay as it is; the chunks that are whole, in place."""
+        piece = memoryview(data)
+        if len(piece) < self._missing:
+            self._held.append(piece)
+            self._missing -= len(piece)
+            return []
+        first, size = self._missing, self._size
+        rest = (len(piece) - first) % size
+        whole = len(piece) - rest
+        chunks: list[Buffer] = [piece[at : at + size] for at in range(first, whole, size)]
+        chunks.insert(0, b"".join((*self._held, piece[:first])) if self._held else piece[:first])
+        self._held = [piece[whole:]] if rest else []
+        self._missing = size - rest
+        return chunks
+
+    def finish(self) -> list[Buffer]:
+        """Return what is left, a chunk or none: the stream has ended."""
+        held, self._held, self._missing = self._held, [], self._size
+        return [b"".join(held)] if any(held) else []
 
 
 def cut_stream(

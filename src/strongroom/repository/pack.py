@@ -52,6 +52,15 @@ _PER_FRAME, _PER_CHUNK = 13, 36
 _FOOTER_OVERHEAD: Final = 64 + TAG_SIZE
 
 
+class PlainFrame(NamedTuple):
+    """Chunks of one kind; ``ids`` and ``plain`` of all, one after the other."""
+
+    kind: ChunkKind
+    ids: bytes
+    lengths: Sequence[int]
+    plain: Buffer
+
+
 class CompressedFrame(NamedTuple):
     """Chunks on their way into a pack.
 
@@ -248,22 +257,18 @@ def read_whole_pack(where: str, data: bytes, keyring: Keys) -> tuple[PackOpener,
 
 
 def compress_frame(
-    kind: ChunkKind,
-    chunks: Sequence[tuple[bytes, Buffer]],
-    compressor: Compressor,
-    decompressor: Decompressor,
+    given: PlainFrame, compressor: Compressor, decompressor: Decompressor
 ) -> tuple[CompressedFrame, memoryview]:
-    """Compress chunks, given with their ids; also what decompressing gives back, to be checked."""
-    lengths = pack_lengths([len(chunk) for _, chunk in chunks])
-    plain = chunks[0][1] if len(chunks) == 1 else b"".join([chunk for _, chunk in chunks])
-    codec, payload = compressor.compress(plain)
+    """Compress chunks; also what decompressing gives back, to be checked."""
+    size = len(given.plain)
+    codec, payload = compressor.compress(given.plain)
     # a copy: what zstd returns keeps all the room that it might have needed
-    content = b"".join((_PREFIX.pack(codec, len(plain)), payload))
+    content = b"".join((_PREFIX.pack(codec, size), payload))
     kept = memoryview(content)[_PREFIX.size :]
-    ids = b"".join([chunk_id for chunk_id, _ in chunks])
-    frame = CompressedFrame(kind, content, sha256(kept), ids, lengths)
+    lengths = pack_lengths(given.lengths)
+    frame = CompressedFrame(given.kind, content, sha256(kept), given.ids, lengths)
     try:
-        back = decompressor.decompress(codec, kept, len(plain))
+        back = decompressor.decompress(codec, kept, size)
     except CodecError as error:
         raise _broken_machine() from error
     return frame, memoryview(back)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Final, NamedTuple
 
@@ -25,6 +25,7 @@ from strongroom.repository.keyring import SessionKeys
 from strongroom.repository.pack import (
     EMPTY_WEIGHT,
     CompressedFrame,
+    PlainFrame,
     SealedPack,
     check_frame,
     compress_frame,
@@ -34,6 +35,7 @@ from strongroom.repository.records import IndexedPack
 
 DEFAULT_BUDGET: Final = 128 << 20
 _DATA_FRAMES: Final = 4  # times the size of a frame of trees
+_SPARE: Final = 8  # rooms of frames that are kept for the next ones
 _CHECKED_HERE: Final = 16  # chunks of a frame: more are too many calls for a worker
 
 _Compressed = tuple[CompressedFrame, memoryview | None]
@@ -58,13 +60,32 @@ class StoredPack(NamedTuple):
 
 
 class _Frame:
-    """Chunks of one kind waiting for their frame to be full."""
+    """Chunks of one kind side by side in a room, which is to be full."""
 
-    __slots__ = ("chunks", "size")
+    __slots__ = ("ids", "lengths", "room", "size")
 
-    def __init__(self) -> None:
-        self.chunks: list[tuple[bytes, Buffer]] = []
+    def __init__(self, room: memoryview) -> None:
+        self.room = room
+        self.ids: list[bytes] = []
+        self.lengths: list[int] = []
         self.size = 0
+
+    def add(self, chunk_id: bytes, chunk: Buffer) -> None:
+        """Copy a chunk, for which there is room."""
+        end = self.size + len(chunk)
+        self.room[self.size : end] = chunk
+        self.ids.append(chunk_id)
+        self.lengths.append(len(chunk))
+        self.size = end
+
+
+class _Compressing(NamedTuple):
+    """A frame on its way: ``size`` in flight; ``room`` where its chunks are, if it has one."""
+
+    future: Future[_Compressed]
+    kind: ChunkKind
+    size: int
+    room: memoryview | None
 
 
 class _OpenPack:
@@ -111,11 +132,13 @@ class Packer:
         self._put = put
         self._workers = workers
         self._limits = limits
+        self._frame_sizes = {kind: limits.of(kind) for kind in ChunkKind}
         self._randomness = randomness
         self._compressor = compressor
         self._decompressor = Decompressor()
-        self._filling = {kind: _Frame() for kind in ChunkKind}
-        self._compressing: deque[tuple[Future[_Compressed], int]] = deque()
+        self._filling: dict[ChunkKind, _Frame] = {}
+        self._rooms: dict[ChunkKind, list[memoryview]] = {kind: [] for kind in ChunkKind}
+        self._compressing: deque[_Compressing] = deque()
         self._packs = {kind: _OpenPack() for kind in ChunkKind}
         self._storing: deque[tuple[Future[Future[StoredPack]], int]] = deque()
         self._stored: list[StoredPack] = []
@@ -123,22 +146,27 @@ class Packer:
         self._salts = 0
 
     def add(self, kind: ChunkKind, chunk_id: bytes, chunk: Buffer) -> None:
-        """Take a chunk that is to be stored; waits while too much is in flight."""
-        filling = self._filling[kind]
-        limit = self._limits.of(kind)
-        if filling.size and filling.size + len(chunk) > limit:
+        """Take a chunk that is to be stored; waits while too much is in flight.
+
+        It is copied, unless it fills a frame alone: then it must stay as it is.
+        """
+        size = self._frame_sizes[kind]
+        filling = self._filling.get(kind)
+        if filling is not None and filling.size + len(chunk) > size:
             self._close_frame(kind)
-            filling = self._filling[kind]
-        filling.chunks.append((chunk_id, chunk))
-        filling.size += len(chunk)
-        if filling.size >= limit:
+            filling = None
+        if filling is None:
+            if len(chunk) >= size:
+                self._compress_later(PlainFrame(kind, chunk_id, (len(chunk),), chunk), None)
+                return
+            filling = self._filling[kind] = _Frame(self._room(kind))
+        filling.add(chunk_id, chunk)
+        if filling.size == size:
             self._close_frame(kind)
 
     def compress_with(self, compressor: Compressor) -> None:
         """Compress with this one what is added from now on."""
-        for kind in ChunkKind:
-            if self._filling[kind].chunks:
-                self._close_frame(kind)
+        self._close_frames()
         self._compressor = compressor
 
     def take_stored(self) -> list[StoredPack]:
@@ -149,9 +177,7 @@ class Packer:
 
     def flush(self) -> None:
         """Store everything that was added and wait for it."""
-        for kind in ChunkKind:
-            if self._filling[kind].chunks:
-                self._close_frame(kind)
+        self._close_frames()
         while self._compressing:
             self._take_frame()
         self._join_packs()
@@ -179,22 +205,41 @@ class Packer:
             + struct.pack(">Q", self._salts)
         )
 
+    def _close_frames(self) -> None:
+        for kind in ChunkKind:
+            if kind in self._filling:
+                self._close_frame(kind)
+
     def _close_frame(self, kind: ChunkKind) -> None:
-        filled, self._filling[kind] = self._filling[kind], _Frame()
+        filled = self._filling.pop(kind)
+        plain = filled.room[: filled.size]
+        self._compress_later(
+            PlainFrame(kind, b"".join(filled.ids), filled.lengths, plain), filled.room
+        )
+
+    def _compress_later(self, frame: PlainFrame, room: memoryview | None) -> None:
         self._make_room()
-        is_kept = len(filled.chunks) > _CHECKED_HERE  # what came back, until it is checked
-        size = 2 * filled.size if is_kept else filled.size
+        size = len(frame.plain) if room is None else len(room)
+        if self._is_checked_here(frame.lengths):
+            size += len(frame.plain)  # what came back, until it is checked
         self._in_flight += size
-        future = self._workers.compute.submit(self._compress, kind, filled.chunks, self._compressor)
-        self._compressing.append((future, size))
+        future = self._workers.compute.submit(self._compress, frame, self._compressor)
+        self._compressing.append(_Compressing(future, frame.kind, size, room))
         self._collect()
 
-    def _compress(
-        self, kind: ChunkKind, chunks: list[tuple[bytes, Buffer]], compressor: Compressor
-    ) -> _Compressed:
+    def _room(self, kind: ChunkKind) -> memoryview:
+        """Return room for a frame: one that was used before has its memory already."""
+        free = self._rooms[kind]
+        return free.pop() if free else memoryview(bytearray(self._frame_sizes[kind]))
+
+    @staticmethod
+    def _is_checked_here(lengths: Sequence[int]) -> bool:
+        return len(lengths) > _CHECKED_HERE
+
+    def _compress(self, given: PlainFrame, compressor: Compressor) -> _Compressed:
         """Return a frame, and what it decompresses to if that is not checked yet."""
-        frame, back = compress_frame(kind, chunks, compressor, self._decompressor)
-        if len(chunks) > _CHECKED_HERE:
+        frame, back = compress_frame(given, compressor, self._decompressor)
+        if self._is_checked_here(given.lengths):
             return frame, back
         check_frame(frame, back, self._keys.domain)
         return frame, None
@@ -208,7 +253,7 @@ class Packer:
                 self._take_frame()
 
     def _collect(self) -> None:
-        while self._compressing and self._compressing[0][0].done():
+        while self._compressing and self._compressing[0].future.done():
             self._take_frame()
         while self._storing:
             sealing = self._storing[0][0]
@@ -217,9 +262,11 @@ class Packer:
             self._take_pack()
 
     def _take_frame(self) -> None:
-        future, size = self._compressing.popleft()
+        future, kind, size, room = self._compressing.popleft()
         self._in_flight -= size
         frame, back = future.result()
+        if room is not None and len(self._rooms[kind]) < _SPARE:
+            self._rooms[kind].append(room)
         if back is not None:
             check_frame(frame, back, self._keys.domain)
         pack = self._packs[frame.kind]

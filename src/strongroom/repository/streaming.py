@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from strongroom.chunking.cutter import ChunkerParameters, Cutting, FastCdc, Fixed, cut_stream
+from strongroom.chunking.cutter import Blocks, ChunkerParameters, Cutting, FastCdc, cut_stream
 from strongroom.model.entry import HOLE
 from strongroom.model.fs import Buffer
 from strongroom.model.snapshot import Stream
@@ -16,8 +15,6 @@ from strongroom.repository.content import ContentBuilder
 from strongroom.repository.planning import BATCH_BYTES, BATCH_ITEMS
 from strongroom.repository.problems import pack_problems
 from strongroom.repository.session import BackupSession
-
-_HELD: Final = 256 << 10  # bytes of a file that comes in pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Chunks:
 class InPieces:
     """A file that is saved as its bytes come, while others are; made by ``Streaming.begin``."""
 
-    def __init__(self, chunks: Chunks, builder: ContentBuilder, cutting: Cutting) -> None:
+    def __init__(self, chunks: Chunks, builder: ContentBuilder, cutting: Cutting | Blocks) -> None:
         self._chunks = chunks
         self._builder = builder
         self._cutting = cutting
@@ -75,7 +72,7 @@ class InPieces:
         self._save(self._cutting.finish())
         return self._builder.finish()
 
-    def _save(self, chunks: Iterator[bytes]) -> None:
+    def _save(self, chunks: Iterable[Buffer]) -> None:
         for chunk in chunks:
             self._builder.add(self._chunks.add(chunk), len(chunk))
 
@@ -91,10 +88,8 @@ class Streaming:
 
     def begin(self, block: int = 0) -> InPieces:
         """Begin a file whose bytes come in pieces; with a ``block`` it is cut every so many."""
-        if block:
-            cutting = Cutting(Fixed(block), block, max(4 * block, _HELD))
-        else:
-            cutting = Cutting(FastCdc(self._parameters), self._parameters.whole_below)
+        parameters = self._parameters
+        cutting = Blocks(block) if block else Cutting(FastCdc(parameters), parameters.whole_below)
         return InPieces(self.chunks, self._writer.new_content(), cutting)
 
     def save(self, content: Content, tell: Callable[[int], object]) -> Saved:
