@@ -21,7 +21,7 @@ from strongroom.model.spawn import Spawn
 from strongroom.repository.packer import Workers
 from strongroom.system.allocator import one_arena
 from strongroom.system.posix import PosixFs
-from strongroom.system.priority import lower_priority
+from strongroom.system.priority import interrupt_nobody, lower_priority
 from strongroom.system.randomness import SystemRandomness
 from strongroom.system.spawn import SystemSpawn
 
@@ -116,7 +116,9 @@ def worker_threads() -> Iterator[Workers]:
     sys.setswitchinterval(_SWITCH_INTERVAL)
     processors = len(os.sched_getaffinity(0))
     transfers = min(max(_LEAST_TRANSFERS, 2 * processors), _MOST_TRANSFERS)
-    compute = ThreadPoolExecutor(processors, thread_name_prefix="compute")
+    compute = ThreadPoolExecutor(
+        processors, thread_name_prefix="compute", initializer=interrupt_nobody
+    )
     transfer = ThreadPoolExecutor(transfers, thread_name_prefix="transfer")
     try:
         yield Workers(compute, transfer, max(processors, _LEAST_AT_ONCE))

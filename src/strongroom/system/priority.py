@@ -1,10 +1,11 @@
-"""Working politely: last in line for processors and disks."""
+"""Who comes first: working politely, last in line for processors and disks; and among threads."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+from contextlib import suppress
 from typing import Final
 
 _LOWEST: Final = 19
@@ -26,3 +27,14 @@ def lower_priority() -> None:
     if libc.syscall(number, _PROCESS, 0, _BEST_EFFORT_LAST) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
+
+
+def interrupt_nobody() -> None:
+    """Let the calling thread, when it wakes, wait for who is at work; its share stays the same.
+
+    It is for threads that compute. One that wakes would otherwise take the processor of the thread
+    that feeds them, which then waits even while another processor is idle.
+    """
+    with suppress(OSError):  # where it is not allowed, it is only slower
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
