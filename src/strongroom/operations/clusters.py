@@ -14,7 +14,7 @@ from strongroom.repository.records import WalPosition
 from strongroom.repository.session import BackupSession
 from strongroom.repository.wal import WalArchive
 
-_SHORTEST: Final = 0.1  # seconds between two looks, and twice as long each time
+_SHORTEST: Final = 0.02  # seconds between two looks, and twice as long each time
 _LONGEST: Final = 1.0
 
 

@@ -46,6 +46,7 @@ _NAMES: Final = (
 )
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name IN ({})"
 _NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000"
+_LZ4: Final = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'wal_compression'"
 _SUPERUSER: Final = "SELECT rolname FROM pg_roles WHERE oid = 10"
 _PRIVATE: Final = 0o700
 _NO_SLOT: Final = "53400"  # configuration limit exceeded
@@ -61,6 +62,7 @@ class _Known(NamedTuple):
     settings: Mapping[str, str]
     superuser: str
     standby: bool
+    lz4: bool
     now_ns: int
 
 
@@ -129,7 +131,8 @@ class ClusterSource:
             self._hold_wal(wire)
             stream = stream_of(wire)
             try:
-                began = stream.begin(f"strongroom {self.name}", with_wal=self._options.with_wal)
+                label, with_wal = f"strongroom {self.name}", self._options.with_wal
+                began = stream.begin(label, with_wal=with_wal, lz4=known.lz4)
                 self._options.began(known.system, began.timeline, began.lsn)
                 self._options.expect(sum(one.size for one in began.tablespaces))
                 yield from self._members(stream, known)
@@ -155,6 +158,7 @@ class ClusterSource:
                 said,
                 sql.value(_SUPERUSER),
                 sql.value("SELECT pg_is_in_recovery()") == "t",
+                sql.value(_LZ4) == "t",
                 int(sql.value(_NOW)),
             )
 
