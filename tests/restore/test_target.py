@@ -107,11 +107,28 @@ def test_restored_files_are_made_durable_at_the_end(tmp_path: Path) -> None:
     """Once for all of them; if that fails, the restore has failed."""
     fs, faults = faulty_fs(PosixFs())
     restore(files_target(tmp_path / "a", [], fs=fs), file("x"))
-    assert [call.what for call in faults.trace[-3:]] == ["syncfs", "close", "close"]
+    assert [call.what for call in faults.trace[-3:]] == ["close", "syncfs", "close"]
     assert faults.attempts["syncfs"] == 1
     fs, _ = faulty_fs(PosixFs(), FsFault("error", 1, frozenset({"syncfs"}), number=errno.EIO))
     with pytest.raises(RestoreError, match="may not survive a power cut: the disk reports"):
         restore(files_target(tmp_path / "b", [], fs=fs), file("x"))
+
+
+def test_a_disk_begins_to_write_what_is_large(tmp_path: Path) -> None:
+    """Of a file in pieces, each piece that is worth a request; of small ones none."""
+    fs, faults = faulty_fs(PosixFs())
+    target = files_target(tmp_path / "t", [], fs=fs)
+    large, _ = target.place([file("large", bytes(600_000)), file("small")])
+    opened = target.open(large)
+    assert opened is not None
+    opened.write(0, bytes(300_000))
+    opened.write(300_000, bytes(100))
+    opened.write(300_100, bytes(299_900))
+    opened.finish()
+    target.write([(file("small"), b"data")])
+    target.finish()
+    begun = [call.arguments[1:] for call in faults.trace if call.what == "begin_writing"]
+    assert begun == [(0, 300_000), (300_100, 299_900)]
 
 
 def test_every_file_system_below_the_target_is_made_durable(tmp_path: Path) -> None:
@@ -126,6 +143,45 @@ def test_every_file_system_below_the_target_is_made_durable(tmp_path: Path) -> N
     fs = hook_fs(changed={"fstat": mounted}, within=real)
     restore(files_target(tmp_path, [], fs=fs, overwrite="always"), directory("mount"), file("x"))
     assert faults.attempts["syncfs"] == 2
+
+
+@pytest.mark.parametrize("below", ["", "mount/"])
+def test_an_error_of_the_disk_on_the_way_is_told(tmp_path: Path, below: str) -> None:
+    """Linux writes when it likes, and where somebody else was told of an error, tells a descriptor
+    only of those since it was opened.
+    """
+    (tmp_path / "mount").mkdir()
+    inode = (tmp_path / "mount").stat().st_ino
+    told: set[int] = set()
+    devices: dict[int, int] = {}
+    failed: set[int] = set()
+
+    def mounted(found: Stat) -> Stat:
+        return found._replace(device=found.device + 1) if found.inode == inode else found
+
+    def device_of(fd: int) -> int:
+        return int(Path(f"/proc/self/fd/{fd}").readlink().is_relative_to(tmp_path / "mount"))
+
+    def opened(fd: int) -> int:
+        devices[fd] = device_of(fd)
+        (told.discard if devices[fd] in failed else told.add)(fd)
+        return fd
+
+    def written(fd: int, *_: object) -> None:
+        failed.add(device_of(fd))
+
+    def synced(fd: int) -> None:
+        if devices[fd] in failed and fd in told:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    hooks = {"pwrite": written, "syncfs": synced}
+    fs = hook_fs(hooks, changed={"open": opened, "fstat": mounted})
+    with pytest.raises(RestoreError, match="may not survive a power cut: the disk reports"):
+        restore(
+            files_target(tmp_path, [], fs=fs, overwrite="always"),
+            directory("mount"),
+            file(f"{below}x"),
+        )
 
 
 def test_the_number_of_files_that_were_restored(tmp_path: Path) -> None:

@@ -456,3 +456,23 @@ class TestFollowing:
             fs.punch(writing, 0, 4096)
         os.close(reading)
         os.close(writing)
+
+
+def test_beginning_to_write_changes_nothing_and_is_no_promise(tmp_path: Path) -> None:
+    """The file stays as it is; what cannot be begun, as in a pipe, is left to whoever syncs."""
+    fs = PosixFs()
+    path = tmp_path / "file"
+    path.write_bytes(b"as it was" * 100_000)
+    fd = fs.open(bytes(path), os.O_RDWR)
+    try:
+        fs.begin_writing(fd, 0, 900_000)
+        fs.begin_writing(fd, 1 << 40, 1)
+    finally:
+        fs.close(fd)
+    assert path.read_bytes() == b"as it was" * 100_000
+    reading, writing = os.pipe()
+    try:
+        fs.begin_writing(writing, 0, 1)
+    finally:
+        os.close(reading)
+        os.close(writing)

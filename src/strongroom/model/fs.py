@@ -112,6 +112,13 @@ class FileWriting(Protocol):
         """``pwrite``; the number of bytes taken."""
         ...
 
+    def begin_writing(self, fd: int, offset: int, size: int) -> None:
+        """Let the system begin to bring this part to the disk; nothing is durable by that.
+
+        ``sync_file_range``; where there is none it begins when it likes.
+        """
+        ...
+
     def truncate(self, fd: int, size: int) -> None:
         """``ftruncate``."""
         ...

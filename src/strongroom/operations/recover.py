@@ -32,10 +32,10 @@ from strongroom.operations.recovery_plan import TargetKind
 from strongroom.restore.cluster.place import (
     Move,
     Swap,
+    durable,
     link,
     make_new,
     staged_beside,
-    sync_all,
     write_file,
 )
 from strongroom.restore.cluster.present import running
@@ -113,6 +113,16 @@ class Recovery:
             tools.salvage(plan.salvage, plan.present.wal)
         make_new(tools.fs, self._staged, tools.owner)
         self._made.append(self._staged)
+        with durable(tools.fs, self._staged):
+            moves = self._fill(top)
+        if plan.present.exists and not plan.present.in_use:
+            self._data.rmdir()
+        aside = plan.aside if plan.present.in_use else ""
+        return Swap(tools.fs, self._data, [*moves, Move(str(self._staged), str(self._data), aside)])
+
+    def _fill(self, top: str) -> list[Move]:
+        """Put all into the folder that a server is to have; how tablespaces take their places."""
+        plan, tools = self._plan, self._tools
         tools.fill(f"{top}/data", self._staged, CONTROL)
         moves, links = self._stage_spaces(top)
         for oid, staged in links.items():
@@ -130,11 +140,7 @@ class Recovery:
             self._write("tablespace_map", tablespace_map(places))
         self._stage_wal()
         self._configure()
-        sync_all(tools.fs, self._staged)
-        if plan.present.exists and not plan.present.in_use:
-            self._data.rmdir()
-        aside = plan.aside if plan.present.in_use else ""
-        return Swap(tools.fs, self._data, [*moves, Move(str(self._staged), str(self._data), aside)])
+        return moves
 
     def _stage_spaces(self, top: str) -> tuple[list[Move], dict[int, Path]]:
         """Restore the tablespaces; how they take their places, and where they are now."""
@@ -151,13 +157,13 @@ class Recovery:
             staged = _staged_space(one)
             make_new(tools.fs, staged, tools.owner)
             self._made.append(staged)
-            tools.fill(f"{top}/tablespaces/{one.oid}", staged, "")
+            with durable(tools.fs, staged):
+                tools.fill(f"{top}/tablespaces/{one.oid}", staged, "")
             links[one.oid] = staged
             for folder in sorted(staged.iterdir()):
                 place = one.place / folder.name
                 aside = f"{place}.before-recover-{plan.stamp}" if place.exists() else ""
                 moves.append(Move(str(folder), str(place), aside))
-            sync_all(tools.fs, staged)
         return moves, links
 
     def _stage_wal(self) -> None:

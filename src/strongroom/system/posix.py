@@ -26,6 +26,7 @@ _NO_HOLES: Final = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENODEV})
 _SET_SIGNAL: Final = 10  # F_SETSIG
 _NO_LEASES: Final = frozenset({errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOLCK})
 _NO_ATTRIBUTES: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP})
+_SYNC_FILE_RANGE_WRITE: Final = 2
 
 
 def _libc_function(libc: object, name: str) -> Callable[..., int]:
@@ -41,6 +42,7 @@ def _libc_function(libc: object, name: str) -> Callable[..., int]:
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _syncfs: Final = _libc_function(_LIBC, "syncfs")
+_sync_file_range: Final = _libc_function(_LIBC, "sync_file_range")
 _renameat2: Final = _libc_function(_LIBC, "renameat2")
 _fallocate: Final = _libc_function(_LIBC, "fallocate64")
 
@@ -148,6 +150,10 @@ class PosixWriting:
     def pwrite(self, fd: int, data: Buffer, offset: int) -> int:
         """See ``FileWriting``."""
         return os.pwrite(fd, data, offset)
+
+    def begin_writing(self, fd: int, offset: int, size: int) -> None:
+        """See ``FileWriting``. What goes wrong is told by ``fsync`` or ``syncfs``."""
+        _sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE)
 
     def truncate(self, fd: int, size: int) -> None:
         """See ``FileWriting``."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -185,10 +185,15 @@ def link(fs: Fs, path: Path, target: Path, owner: tuple[int, int] | None) -> Non
         fs.close(folder)
 
 
-def sync_all(fs: Fs, path: Path) -> None:
-    """Make everything on the file system of a folder durable."""
+@contextmanager
+def durable(fs: Fs, path: Path) -> Iterator[None]:
+    """Make all that is written to the file system of a folder meanwhile durable at the end.
+
+    Linux tells a descriptor of errors since it was opened; of earlier ones if nobody else was told.
+    """
     fd = fs.open(os.fsencode(path) + b"/.", os.O_RDONLY | os.O_DIRECTORY)
     try:
+        yield
         fs.syncfs(fd)
     finally:
         fs.close(fd)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from strongroom.model.fs import Buffer, Fs
 from strongroom.restore.files.attributes import PRIVATE_FILE
 from strongroom.restore.files.links import Member
 from strongroom.restore.files.things import OpenThing
 from strongroom.restore.files.tools import Tools
+
+_LARGE: Final = 256 << 10  # bytes that a disk writes while the next ones are made ready
 
 
 class NewFile:
@@ -31,6 +33,8 @@ class NewFile:
     def write(self, offset: int, data: Buffer) -> None:
         """Put ``data`` at ``offset``."""
         write_all(self._tools.fs, self._fd, data, offset)
+        if len(data) >= _LARGE:
+            self._tools.fs.begin_writing(self._fd, offset, len(data))
 
     def finish(self) -> None:
         """Set size and attributes, and give it its name."""

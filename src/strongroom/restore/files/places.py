@@ -67,7 +67,7 @@ class Places:
         self._overwrite = overwrite
         self._places: dict[bytes, Place | LostPlace] = {b"": base}
         self._dressed: list[tuple[Place, Entry]] = []
-        self._file_systems = {base.directory.identity[0]: base.directory}
+        self._others: dict[int, int] = {}
         self.lost: list[LostPlace] = []
         self.left: set[bytes] = set()
 
@@ -103,11 +103,11 @@ class Places:
             else:
                 ground = self._own_ground(parent.ground, name, dir_fd)
         place = Place(self._directories.enter(parent.directory, name), ground, not was_there)
+        self._watch(place.directory)
         if was_there and self._overwrite in REPLACING:
             with self._directories.use(place.directory) as own_fd:
                 remove_left_behind(self._fs, own_fd)
         self._places[_key(path)] = place
-        self._file_systems.setdefault(place.directory.identity[0], place.directory)
         if was_there and self._overwrite == "never":
             self.left.add(path)
         elif entry is not None:
@@ -131,14 +131,28 @@ class Places:
         self._dressed.clear()
 
     def make_durable(self) -> None:
-        """Write everything to the disk, of each file system once; OSError if that failed."""
-        for directory in self._file_systems.values():
+        """Write everything to the disk, of each file system once; OSError if that failed.
+
+        Linux writes by itself before it is asked to, and tells a descriptor of errors since it was
+        opened; of earlier ones only if nobody else was told, such as by ``sync``. So each was
+        opened before anything was written.
+        """
+        with self._directories.use(self.base) as base_fd:
+            self._fs.syncfs(base_fd)
+        for fd in self._others.values():
+            self._fs.syncfs(fd)
+
+    def close(self) -> None:
+        """Close what was opened for that."""
+        while self._others:
+            self._fs.close(self._others.popitem()[1])
+
+    def _watch(self, directory: Directory) -> None:
+        """Open the file system of a directory, if it is another than those before."""
+        device = directory.identity[0]
+        if device != self.base.identity[0] and device not in self._others:
             with self._directories.use(directory) as dir_fd:
-                fd = self._fs.open(b".", _READ, dir_fd=dir_fd)
-            try:
-                self._fs.syncfs(fd)
-            finally:
-                self._fs.close(fd)
+                self._others[device] = self._fs.open(b".", _READ, dir_fd=dir_fd)
 
     def _keep_or_make(self, parent: Place, name: bytes, dir_fd: int) -> bool:
         """Make sure that ``name`` is a real directory; True if it was there before."""

@@ -129,6 +129,7 @@ class FilesTarget:
 
     def close(self) -> None:
         """Close every directory; for a restore that does not come to its end."""
+        self._places.close()
         self._tools.directories.close()
 
     def _place(self, entry: Entry) -> bool:
