@@ -345,6 +345,25 @@ def test_a_server_that_stops_in_the_middle(how: signal.Signals) -> None:
         backed_up(place)
 
 
+@pytest.mark.parametrize("major", IN_TURN)
+def test_a_file_that_the_server_cannot_read(major: int) -> None:
+    """In the middle of an archive, compressed or not: why is the server's own word."""
+    with cluster_of(major) as (place, server):
+        server.pgbench("-i", "-s", "2", "-q")
+        path = server.sql("SELECT pg_relation_filepath('pgbench_accounts')")
+        server.sql("CHECKPOINT")
+        (server.data / path).chmod(0)
+        try:
+            done = place.run("backup", "db")
+        finally:
+            (server.data / path).chmod(0o600)
+        assert done.returncode == 1, done
+        why = f"the server ended the base backup of 'db': ERROR: could not open file \"./{path}\""
+        assert why in done.stderr
+        assert not [one for one in records(place.good("snapshots", "--json")) if "id" in one]
+        backed_up(place)
+
+
 @pytest.mark.trial(15)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_backup_that_is_killed(number: signal.Signals) -> None:

@@ -66,6 +66,7 @@ class BackupStream:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._next: memoryview | None = None
+        self._ended: Ended | None = None
         self._oids: dict[str, int] = {}
         self._is_compressed = False
         self._read: Callable[[], Buffer] = self._message
@@ -93,7 +94,7 @@ class BackupStream:
     def _begin_copy(self, tablespaces: Sequence[Tablespace]) -> None:
         self._oids = {one.location: one.oid for one in tablespaces}
         self._refuse_failure()
-        self._next = self._wire.copied()
+        self._go_on()
 
     def _refuse_failure(self) -> None:
         """Wait for what comes next; a ``StrongroomError`` if it is one."""
@@ -106,7 +107,7 @@ class BackupStream:
         """Yield what comes, each to be read before the next one."""
         while (message := self._next) is not None:
             kind = bytes(message[:1])
-            self._next = self._wire.copied()
+            self._go_on()
             self._read = self._message
             if kind == b"m":
                 yield Part(0, is_manifest=True)
@@ -127,13 +128,22 @@ class BackupStream:
 
     def _message(self) -> Buffer:
         while (message := self._next) is not None and message[0] in b"dp":
-            self._next = self._wire.copied()
+            self._go_on()
             if message[0] == _DATA and len(message) > 1:
                 return message[1:]
         return b""
 
+    def _go_on(self) -> None:
+        """Wait for the next message; at the end for why it has ended, which may be a failure."""
+        self._next = self._wire.copied()
+        if self._next is None:
+            self._ended = self._end()
+
     def end(self) -> Ended:
         """Return where it ends; a ``StrongroomError`` if it failed."""
+        return self._end() if self._ended is None else self._ended
+
+    def _end(self) -> Ended:
         rows: list[Row] = []
         failure: ServerError | None = None
         while (result := self._wire.result()) is not None:
