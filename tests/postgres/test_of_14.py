@@ -120,6 +120,23 @@ def test_an_archive_that_is_cut_short(tmp_path: Path) -> None:
                 pass
 
 
+def test_a_failure_in_the_middle_of_an_archive(tmp_path: Path) -> None:
+    """Why is what the server says, not that its archive is cut off."""
+
+    def failing(_command: str) -> bytes:
+        began = rows(["0/9000028", "1"]) + rows([None, None, "40"])
+        return began + copied(tar(FILES)[:-2048]) + failure("58030", "could not read file")
+
+    with server(tmp_path, failing) as wire:
+        stream = stream_of(wire)
+        stream.begin("x", with_wal=False)
+        next(stream.parts())
+        archive = BaseTar(stream.read)
+        with pytest.raises(ServerError, match="could not read file"):
+            for _ in archive.members():
+                pass
+
+
 def test_a_failure_between_two_archives(tmp_path: Path) -> None:
     """What the server says ends the backup, and is no end of an archive."""
 

@@ -192,8 +192,8 @@ class StreamOf14(BackupStream):
 
     def parts(self) -> Iterator[Part]:
         """See ``BackupStream``."""
+        self._refuse_failure()
         for part in self._parts:
-            self._refuse_failure()
             self._goes_on = True
             self._ends = b"" if part.is_manifest else _END_OF_TAR
             yield part
@@ -207,6 +207,8 @@ class StreamOf14(BackupStream):
             if message:
                 return message
             self._goes_on = message is not None
+            if not self._goes_on and self._ends:  # another archive comes, or the manifest
+                self._refuse_failure()
         ends, self._ends = self._ends, b""
         return ends
 
