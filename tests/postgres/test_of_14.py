@@ -103,36 +103,29 @@ def test_what_is_not_read_is_passed_over(tmp_path: Path) -> None:
         assert stream.end().lsn == 0x9000100
 
 
-def test_an_archive_that_is_cut_short(tmp_path: Path) -> None:
-    """It is refused: the blocks of the end that we add take the place of nothing."""
+@pytest.mark.parametrize(
+    ("goes_on", "error", "said"),
+    [
+        (copied(MANIFEST) + rows(["0/9000100", "1"]), SourceError, "it is cut off"),
+        (failure("58030", "could not read file"), ServerError, "could not read file"),
+    ],
+    ids=["as if it were whole", "with a failure"],
+)
+def test_an_archive_that_is_cut_short(
+    tmp_path: Path, goes_on: bytes, error: type[StrongroomError], said: str
+) -> None:
+    """The blocks of the end that we add take the place of nothing; why is what the server says."""
 
     def cut(_command: str) -> bytes:
         began = rows(["0/9000028", "1"]) + rows([None, None, "40"])
-        return began + copied(tar(FILES)[:-2048]) + copied(MANIFEST) + rows(["0/9000100", "1"])
+        return began + copied(tar(FILES)[:-2048]) + goes_on
 
     with server(tmp_path, cut) as wire:
         stream = stream_of(wire)
         stream.begin("x", with_wal=True)
         next(stream.parts())
         archive = BaseTar(stream.read)
-        with pytest.raises(SourceError, match="it is cut off"):
-            for _ in archive.members():
-                pass
-
-
-def test_a_failure_in_the_middle_of_an_archive(tmp_path: Path) -> None:
-    """Why is what the server says, not that its archive is cut off."""
-
-    def failing(_command: str) -> bytes:
-        began = rows(["0/9000028", "1"]) + rows([None, None, "40"])
-        return began + copied(tar(FILES)[:-2048]) + failure("58030", "could not read file")
-
-    with server(tmp_path, failing) as wire:
-        stream = stream_of(wire)
-        stream.begin("x", with_wal=False)
-        next(stream.parts())
-        archive = BaseTar(stream.read)
-        with pytest.raises(ServerError, match="could not read file"):
+        with pytest.raises(error, match=said):
             for _ in archive.members():
                 pass
 

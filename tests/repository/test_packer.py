@@ -162,6 +162,21 @@ def test_many_threads_store_the_same() -> None:
     )
 
 
+def test_a_chunk_may_change_as_soon_as_it_was_added() -> None:
+    """It lies in its frame by then, whoever had it and whenever that is compressed."""
+    put: list[SealedPack] = []
+    compute = _Later()
+    one = packer(put.append, Workers(compute, _Later(), 1))
+    buffer = bytearray(900)
+    added = [DATA[place : place + 900] for place in range(0, 18_000, 900)]
+    for piece in added:
+        buffer[:] = piece
+        one.add(ChunkKind.DATA, chunk_id(ChunkKind.DATA, piece), memoryview(buffer))
+    assert compute.waiting
+    one.flush()
+    assert [chunk for pack in put for _, held in opened(pack) for chunk in held] == added
+
+
 class _Later(Executor):
     """Does nothing until somebody waits for it, and knows what waits."""
 

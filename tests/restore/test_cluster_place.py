@@ -9,7 +9,14 @@ import pytest
 
 from strongroom.errors import RefusedError
 from strongroom.model.fs import Fs
-from strongroom.restore.cluster.place import Move, Swap, is_half_done, settle, staged_beside
+from strongroom.restore.cluster.place import (
+    Move,
+    Swap,
+    durable,
+    is_half_done,
+    settle,
+    staged_beside,
+)
 from strongroom.system.posix import PosixFs
 from tests.support.crash import SimulatedCrash
 from tests.support.faulty_fs import FsFault, faulty_fs
@@ -129,3 +136,19 @@ def test_a_name_that_is_taken(tmp_path: Path, name: str) -> None:
         Swap(PosixFs(), data, moves).carry_out()
     assert _state(tmp_path) == before
     assert not is_half_done(data)
+
+
+def test_what_is_written_meanwhile_is_made_durable_by_who_was_there_before(tmp_path: Path) -> None:
+    """An error of the disk is told to descriptors that were open; what failed is made nothing."""
+    fs, faults = faulty_fs(PosixFs())
+    with durable(fs, tmp_path):
+        fs.mkdir(bytes(tmp_path / "a"), 0o700)
+    assert [call.what for call in faults.trace] == ["open", "mkdir", "syncfs", "close"]
+    fs, faults = faulty_fs(PosixFs())
+    with pytest.raises(RefusedError), durable(fs, tmp_path):
+        raise RefusedError("no")
+    assert [call.what for call in faults.trace] == ["open", "close"]
+    fs, faults = faulty_fs(PosixFs(), FsFault("error", 1, frozenset({"syncfs"}), number=errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"), durable(fs, tmp_path):
+        pass
+    assert faults.trace[-1].what == "close"

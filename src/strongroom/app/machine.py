@@ -19,7 +19,7 @@ from strongroom.model.fs import Fs
 from strongroom.model.randomness import Randomness
 from strongroom.model.spawn import Spawn
 from strongroom.repository.packer import Workers
-from strongroom.system.allocator import one_arena
+from strongroom.system.allocator import one_heap
 from strongroom.system.posix import PosixFs
 from strongroom.system.priority import interrupt_nobody, lower_priority
 from strongroom.system.randomness import SystemRandomness
@@ -87,7 +87,7 @@ class Run:
 
 def this_machine(*, polite: bool = False) -> Machine:
     """Open the real doors; ``polite``: from now on others use processors and disks first."""
-    one_arena()
+    one_heap()
     if polite:
         lower_priority()
     return Machine(

@@ -127,14 +127,13 @@ class Blocks:
             self._held.append(piece)
             self._missing -= len(piece)
             return []
-        first, size = self._missing, self._size
+        held, first, size = self._held, self._missing, self._size
         rest = (len(piece) - first) % size
         whole = len(piece) - rest
-        chunks: list[Buffer] = [piece[at : at + size] for at in range(first, whole, size)]
-        chunks.insert(0, b"".join((*self._held, piece[:first])) if self._held else piece[:first])
         self._held = [piece[whole:]] if rest else []
         self._missing = size - rest
-        return chunks
+        begun: Buffer = b"".join((*held, piece[:first])) if held else piece[:first]
+        return [begun, *(piece[at : at + size] for at in range(first, whole, size))]
 
     def finish(self) -> list[Buffer]:
         """Return what is left, a chunk or none: the stream has ended."""

@@ -113,8 +113,7 @@ class Part(NamedTuple):
 
     ``data`` is good until the next part is asked for. ``entry`` comes with the last part, which may
     be without bytes, and states how many there were in all. ``block``: the file is cut every so
-    many bytes, as is good for what is rewritten in place, and ``data`` is good for ever; 0: as
-    usual.
+    many bytes, as is good for what is rewritten in place, and ``data`` stays as it is; 0: as usual.
     """
 
     path: bytes

@@ -17,10 +17,13 @@ from typing import Final, NamedTuple
 
 from strongroom.errors import SourceError, StrongroomError
 from strongroom.model.fs import Buffer
-from strongroom.postgres.lz4frame import Lz4Frame
+from strongroom.postgres.lz4frame import Lz4Frame, loaded
 from strongroom.postgres.names import literal
 from strongroom.postgres.wal.names import parse_lsn
 from strongroom.postgres.wire import Row, ServerError, Wire, rows_of
+
+HAS_LZ4: Final = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'wal_compression'"
+"""Asks a server in SQL whether it may be told to compress; of 14 that is not an enumeration."""
 
 _DATA: Final = ord("d")
 _CORRUPTED: Final = "XX001"
@@ -74,6 +77,8 @@ class BackupStream:
     def begin(self, label: str, *, with_wal: bool, lz4: bool = False) -> Began:
         """Ask for the backup, and wait until the server has begun it; ``lz4``: it can do that."""
         self._is_compressed = lz4
+        if lz4:
+            loaded()  # without it nothing is to begin
         self._wire.send(self._command(literal(label), with_wal=with_wal))
         ((lsn, timeline),) = self._rows()
         tablespaces = tuple(

@@ -6,7 +6,8 @@ The library is needed for nothing else and loaded when a frame begins.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from types import ModuleType
+from typing import Final, cast
 
 from strongroom.errors import SourceError, UsageError
 from strongroom.model.fs import Buffer
@@ -18,13 +19,7 @@ class Lz4Frame:
     """One frame; ``read`` gives its next compressed bytes, none when nothing more comes."""
 
     def __init__(self, read: Callable[[], Buffer]) -> None:
-        try:
-            from lz4 import frame  # noqa: PLC0415 - an extra, which few commands need
-        except ImportError as error:
-            raise UsageError(
-                f"base backups come compressed by LZ4, for which lz4 is missing ({error})",
-                hint="Install it: pip install 'strongroom[postgres]'.",
-            ) from error
+        frame = loaded()
         self._compressed = read
         self._context = frame.create_decompression_context()
         self._decompress = frame.decompress_chunk
@@ -49,6 +44,18 @@ class Lz4Frame:
             self._left = self._left[taken:]
             if data:
                 return bytes(data)
+
+
+def loaded() -> ModuleType:
+    """Return the library; ``UsageError`` if it is missing."""
+    try:
+        from lz4 import frame  # noqa: PLC0415 - an extra, which few commands need
+    except ImportError as error:
+        raise UsageError(
+            f"this server sends base backups compressed by LZ4, for which lz4 is missing ({error})",
+            hint="Install it: pip install 'strongroom[postgres]'.",
+        ) from error
+    return cast("ModuleType", frame)
 
 
 def _wrong(why: str) -> SourceError:

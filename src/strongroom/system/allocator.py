@@ -11,7 +11,7 @@ _M_ARENA_MAX: Final = -8
 _LARGEST: Final = 32 << 20  # of what is taken from the heap; twice as much is kept
 
 
-def one_arena() -> None:
+def one_heap() -> None:
     """Let all threads share one heap; to be called before there are any.
 
     Each thread would keep a heap of its own, with what its largest buffers left behind: a third of

@@ -15,7 +15,7 @@ from strongroom.model.entry import Entry, EntryKind
 from strongroom.model.fs import Buffer
 from strongroom.model.source import Part, Problem, Report
 from strongroom.postgres import cluster, recordtext
-from strongroom.postgres.basebackup import BackupStream, Began, Ended, stream_of
+from strongroom.postgres.basebackup import HAS_LZ4, BackupStream, Began, Ended, stream_of
 from strongroom.postgres.basetar import BaseTar, Member
 from strongroom.postgres.cluster import ClusterRecord, Position, Space, cluster_path, wal_range
 from strongroom.postgres.connection import Connection
@@ -46,7 +46,6 @@ _NAMES: Final = (
 )
 _SETTINGS: Final = "SELECT name, setting FROM pg_settings WHERE name IN ({})"
 _NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000"
-_LZ4: Final = "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'wal_compression'"
 _SUPERUSER: Final = "SELECT rolname FROM pg_roles WHERE oid = 10"
 _PRIVATE: Final = 0o700
 _NO_SLOT: Final = "53400"  # configuration limit exceeded
@@ -158,7 +157,7 @@ class ClusterSource:
                 said,
                 sql.value(_SUPERUSER),
                 sql.value("SELECT pg_is_in_recovery()") == "t",
-                sql.value(_LZ4) == "t",
+                sql.value(HAS_LZ4) == "t",
                 int(sql.value(_NOW)),
             )
 
