@@ -6,8 +6,8 @@ an id; then one COPY whose messages begin with a letter: ``n`` a new archive (na
 ended by NUL), ``m`` the manifest, ``d`` bytes of what began last, ``p`` progress; then where it
 ends. Pages whose checksum is wrong are warnings on the way, and an error after all of that.
 
-Archives may come as LZ4 frames, the manifest comes as it is. Pages compress well: it costs a server
-no more than it saves it in sending, and us less than to read all of them.
+Archives may come as LZ4 frames, the manifest comes as it is. Pages compress well, so a server saves
+in sending what it takes, and we in reading.
 """
 
 from __future__ import annotations
